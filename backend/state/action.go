@@ -1,0 +1,522 @@
+package state
+
+import (
+	"fmt"
+	"log/slog"
+	"sort"
+	"strings"
+	"time"
+)
+
+// Kind names an action: "module.enable". Its part before the dot names the
+// section whose rows it acts on.
+type Kind string
+
+// The kinds of action.
+const (
+	ModuleEnable     Kind = "module.enable"
+	ModuleDisable    Kind = "module.disable"
+	ModuleReload     Kind = "module.reload"
+	ModuleRestart    Kind = "module.restart"
+	ModuleFetch      Kind = "module.fetch"
+	ModuleUninstall  Kind = "module.uninstall"
+	CredentialRotate Kind = "credential.rotate"
+	CredentialSet    Kind = "credential.set"
+	CredentialDelete Kind = "credential.delete"
+	CredentialUndo   Kind = "credential.restore"
+	RoutingReload    Kind = "routing.reload"
+	RoutingSet       Kind = "routing.set"
+	RulesReload      Kind = "rules.reload"
+	ConfigReload     Kind = "config.reload"
+	ContainerRestart Kind = "container.restart"
+	ContainerStop    Kind = "container.stop"
+	ContainerStart   Kind = "container.start"
+	LogRotate        Kind = "log.rotate"
+	AlertAck         Kind = "alert.ack"
+	AlertUnack       Kind = "alert.unack"
+	AlertSilence     Kind = "alert.silence"
+	AlertUnsilence   Kind = "alert.unsilence"
+	QueueRequeue     Kind = "queue.requeue"
+	ActionUndo       Kind = "action.undo"
+)
+
+// Risk says how much an action asks before it acts.
+type Risk string
+
+// Risks.
+const (
+	// Safe acts at once.
+	Safe Risk = "safe"
+	// Confirm asks, with the cursor on Cancel.
+	Confirm Risk = "confirm"
+	// Typed wants the target's name typed.
+	Typed Risk = "typed"
+)
+
+// Secret is a value that must not be seen: it prints, logs and marshals as "***".
+type Secret string
+
+// String implements fmt.Stringer without the value.
+func (Secret) String() string { return "***" }
+
+// GoString implements fmt.GoStringer without the value.
+func (Secret) GoString() string { return "***" }
+
+// Format implements fmt.Formatter, so that no verb prints the value.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("***")) }
+
+// MarshalText implements encoding.TextMarshaler without the value.
+func (Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
+
+// LogValue implements slog.LogValuer without the value.
+func (Secret) LogValue() slog.Value { return slog.StringValue("***") }
+
+// Reveal is the value itself, for the one who needs it.
+func (s Secret) Reveal() string { return string(s) }
+
+// Actor is who asks for an action, and from where.
+type Actor struct {
+	User string `json:"user"`
+	// From is the terminal and, over SSH, the address it was opened from.
+	From string `json:"from,omitempty"`
+	// Via is "console", "cli", "api" or "engine".
+	Via string `json:"via"`
+}
+
+// Action is one request to change something.
+type Action struct {
+	Kind   Kind   `json:"kind"`
+	Target string `json:"target"`
+	// Args are the action's plain arguments, by field name.
+	Args map[string]string `json:"args,omitempty"`
+	// Secrets are its secret arguments; they are never journalled or published.
+	Secrets map[string]Secret `json:"-"`
+	Actor   Actor             `json:"actor"`
+	// Confirmed is the target's name as the operator typed it, for Typed actions,
+	// or "yes" for Confirm ones.
+	Confirmed string `json:"confirmed,omitempty"`
+}
+
+// ActionID names one submitted action, uniquely over restarts.
+type ActionID string
+
+// Field is one argument that an action asks for.
+type Field struct {
+	Key   string
+	Label string
+	// Hint says what is expected: "a duration such as 2h".
+	Hint    string
+	Default string
+	Secret  bool
+	// Required fields may not be left empty.
+	Required bool
+}
+
+// Spec is one row of the table of actions.
+type Spec struct {
+	Kind Kind
+	// Key is the console key, "" for none. Several kinds may share one: the first
+	// that is not disabled for the target is meant.
+	Key string
+	// Verb, Past and Noun read "restart", "restarted", "container".
+	Verb, Past, Noun string
+	// Section is whose rows it acts on.
+	Section SectionName
+	Risk    Risk
+	// Global actions need no row: their target is the one given here.
+	Global string
+	// Hidden actions are submitted by others (undo), never offered.
+	Hidden bool
+	// Disabled says why the action cannot be done on the target now; "" when it can.
+	Disabled func(*Snapshot, string) string
+	// Impact lists what will be touched, for the confirmation; nil for nothing to say.
+	Impact func(*Snapshot, string) []string
+	// Fields are the arguments it asks for; nil for none.
+	Fields func(*Snapshot, string) []Field
+	// Measured says that a verdict follows: figures before and after.
+	Measured bool
+}
+
+// Title is how the action is named in lists: "restart container".
+func (s Spec) Title() string { return s.Verb + " " + s.Noun }
+
+// Targets lists the IDs of all rows that the action could be meant for.
+func (s Spec) Targets(snap *Snapshot) []string {
+	if s.Global != "" {
+		return []string{s.Global}
+	}
+	var ids []string
+	switch s.Section {
+	case SectionModules:
+		for _, m := range snap.Modules.List {
+			ids = append(ids, m.ID)
+		}
+	case SectionContainers:
+		for _, c := range snap.Containers.List {
+			ids = append(ids, c.Title)
+		}
+	case SectionLogs:
+		for _, l := range snap.Logs.Sources {
+			if l.Kind == "file" {
+				ids = append(ids, l.Path)
+			}
+		}
+	case SectionAlerts:
+		for _, a := range snap.Alerts.List {
+			ids = append(ids, a.ID)
+		}
+	case SectionQueues:
+		for _, q := range snap.Queues.List {
+			ids = append(ids, q.Key)
+		}
+	}
+	return ids
+}
+
+// Specs is the table of actions.
+var Specs = []Spec{
+	{Kind: ModuleDisable, Key: "E", Verb: "disable", Past: "disabled", Noun: "module", Section: SectionModules, Risk: Confirm,
+		Disabled: moduleDisabled(func(m *Module) string {
+			if m.Status == ModuleDisabled {
+				return "it is disabled already"
+			}
+			if m.Status == ModuleUninstalled {
+				return "it is uninstalled"
+			}
+			if m.Status != ModuleInstalled && m.Status != ModuleFailed {
+				return "it is " + m.Status.Word() + ", not enabled"
+			}
+			return ""
+		}), Impact: moduleImpact},
+	{Kind: ModuleEnable, Key: "E", Verb: "enable", Past: "enabled", Noun: "module", Section: SectionModules, Risk: Safe,
+		Disabled: moduleDisabled(func(m *Module) string {
+			if m.Status == ModuleInstalled {
+				return "it is enabled already"
+			}
+			return ""
+		})},
+	{Kind: ModuleReload, Key: "L", Verb: "reload", Past: "reloaded", Noun: "module", Section: SectionModules, Risk: Safe,
+		Disabled: moduleDisabled(enabledOnly), Measured: true},
+	{Kind: ModuleRestart, Key: "R", Verb: "restart", Past: "restarted", Noun: "module runner", Section: SectionModules, Risk: Confirm,
+		Disabled: moduleDisabled(enabledOnly), Impact: moduleImpact, Measured: true},
+	{Kind: ModuleFetch, Verb: "fetch", Past: "fetched", Noun: "module now", Section: SectionModules, Risk: Safe,
+		Disabled: moduleDisabled(enabledOnly)},
+	{Kind: ModuleUninstall, Verb: "uninstall", Past: "uninstalled", Noun: "module", Section: SectionModules, Risk: Typed,
+		Disabled: moduleDisabled(func(m *Module) string {
+			if m.Status == ModuleUninstalled {
+				return "it is uninstalled already"
+			}
+			return ""
+		}), Impact: moduleImpact},
+	{Kind: CredentialRotate, Key: "T", Verb: "rotate", Past: "rotated", Noun: "credentials", Section: SectionModules, Risk: Confirm,
+		Disabled: credentialsDisabled, Impact: moduleImpact, Fields: credentialFields, Measured: true},
+	{Kind: CredentialSet, Verb: "set", Past: "set", Noun: "credentials without a check", Section: SectionModules, Risk: Confirm,
+		Disabled: credentialsDisabled, Fields: credentialFields},
+	{Kind: CredentialDelete, Verb: "delete", Past: "deleted", Noun: "credentials", Section: SectionModules, Risk: Typed,
+		Disabled: func(s *Snapshot, t string) string {
+			if r := credentialsDisabled(s, t); r != "" {
+				return r
+			}
+			if m := s.Modules.Module(t); m.Credentials != CredentialsPresent && len(m.CredentialFields) == 0 {
+				return "it has no credentials stored"
+			}
+			return ""
+		}, Impact: moduleImpact},
+	{Kind: CredentialUndo, Verb: "restore", Past: "restored", Noun: "credentials", Section: SectionModules, Risk: Confirm, Hidden: true,
+		Disabled: credentialsDisabled},
+
+	{Kind: RoutingReload, Verb: "reload", Past: "reloaded", Noun: "routing configuration", Section: SectionRouting, Risk: Safe, Global: "routing",
+		Disabled: func(s *Snapshot, _ string) string {
+			if s.Routing.File == "" {
+				return "there is no routing configuration: create config/routing_config.json"
+			}
+			return ""
+		}},
+	{Kind: RoutingSet, Verb: "set", Past: "set", Noun: "routing configuration", Section: SectionRouting, Risk: Confirm, Global: "routing", Hidden: true},
+	{Kind: RulesReload, Key: "L", Verb: "reload", Past: "reloaded", Noun: "rule files", Section: SectionAlerts, Risk: Safe, Global: "rules"},
+	{Kind: ConfigReload, Verb: "reload", Past: "reloaded", Noun: "workspace file", Section: SectionWorkspace, Risk: Safe, Global: "workspace",
+		Disabled: func(s *Snapshot, _ string) string {
+			if s.Workspace.ConfigFile == "" {
+				return "this workspace has no opsdeck.yaml: opsdeck init writes one"
+			}
+			return ""
+		}},
+
+	{Kind: ContainerRestart, Key: "R", Verb: "restart", Past: "restarted", Noun: "container", Section: SectionContainers, Risk: Confirm,
+		Disabled: containerDisabled(func(c *Container) string {
+			if c.State == "removing" || c.State == "dead" {
+				return "it is " + c.State
+			}
+			return ""
+		}), Impact: containerImpact, Measured: true},
+	{Kind: ContainerStop, Key: "S", Verb: "stop", Past: "stopped", Noun: "container", Section: SectionContainers, Risk: Confirm,
+		Disabled: containerDisabled(func(c *Container) string {
+			if c.State != "running" && c.State != "paused" && c.State != "restarting" {
+				return "it is not running: it is " + c.State
+			}
+			return ""
+		}), Impact: containerImpact},
+	{Kind: ContainerStart, Key: "S", Verb: "start", Past: "started", Noun: "container", Section: SectionContainers, Risk: Safe,
+		Disabled: containerDisabled(func(c *Container) string {
+			if c.State != "exited" && c.State != "created" {
+				return "it is " + c.State + " already"
+			}
+			return ""
+		}), Measured: true},
+
+	{Kind: LogRotate, Key: "T", Verb: "rotate", Past: "rotated", Noun: "log file", Section: SectionLogs, Risk: Confirm,
+		Disabled: func(s *Snapshot, t string) string {
+			l := s.Logs.Source(t)
+			switch {
+			case l == nil:
+				return notFound("log source", t)
+			case l.Kind != "file":
+				return "it is a container's log: the container engine rotates it (log-opt max-size)"
+			case l.Err != "":
+				return l.Err
+			case l.Rotation == "":
+				return "it cannot be rotated"
+			}
+			return ""
+		}, Impact: func(s *Snapshot, t string) []string {
+			if l := s.Logs.Source(t); l != nil {
+				return []string{l.Rotation}
+			}
+			return nil
+		}},
+
+	{Kind: AlertAck, Key: "A", Verb: "acknowledge", Past: "acknowledged", Noun: "alert", Section: SectionAlerts, Risk: Safe,
+		Disabled: alertDisabled(func(a *Alert) string {
+			switch {
+			case a.State != AlertFiring && a.State != AlertPending:
+				return "it is " + string(a.State) + ", not firing"
+			case a.AckedBy != "":
+				return "it is acknowledged already, by " + a.AckedBy
+			}
+			return ""
+		})},
+	{Kind: AlertUnack, Key: "A", Verb: "take back the acknowledgement of", Past: "unacknowledged", Noun: "alert", Section: SectionAlerts, Risk: Safe,
+		Disabled: alertDisabled(func(a *Alert) string {
+			if a.AckedBy == "" {
+				return "it is not acknowledged"
+			}
+			return ""
+		})},
+	{Kind: AlertSilence, Key: "M", Verb: "silence", Past: "silenced", Noun: "alert", Section: SectionAlerts, Risk: Confirm,
+		Disabled: alertDisabled(func(a *Alert) string {
+			if a.SilenceID != "" {
+				return "it is silenced already, by " + a.SilencedBy
+			}
+			return ""
+		}),
+		Fields: func(*Snapshot, string) []Field {
+			return []Field{
+				{Key: "duration", Label: "For", Hint: "a duration such as 30m, 2h or 1d", Default: "1h", Required: true},
+				{Key: "comment", Label: "Why", Hint: "what the next person should know"},
+			}
+		}},
+	{Kind: AlertUnsilence, Key: "M", Verb: "end the silence of", Past: "unsilenced", Noun: "alert", Section: SectionAlerts, Risk: Safe,
+		Disabled: alertDisabled(func(a *Alert) string {
+			if a.SilenceID == "" {
+				return "it is not silenced"
+			}
+			return ""
+		})},
+
+	{Kind: QueueRequeue, Key: "Q", Verb: "requeue", Past: "requeued", Noun: "failed items", Section: SectionQueues, Risk: Confirm,
+		Disabled: func(s *Snapshot, t string) string {
+			for i := range s.Queues.List {
+				q := &s.Queues.List[i]
+				if q.Key != t {
+					continue
+				}
+				switch {
+				case q.Kind != "list":
+					return "only a list can be requeued; this is a " + q.Kind
+				case RequeueTarget(q.Key) == "":
+					return `its name does not end in ":failed", so where its items belong is unknown`
+				case q.Depth == 0:
+					return "it is empty"
+				}
+				return ""
+			}
+			return notFound("queue", t)
+		}, Impact: func(s *Snapshot, t string) []string {
+			for _, q := range s.Queues.List {
+				if q.Key == t {
+					return []string{fmt.Sprintf("moves %.0f items from %s to %s, each in one atomic step", q.Depth, q.Key, RequeueTarget(q.Key))}
+				}
+			}
+			return nil
+		}},
+
+	{Kind: ActionUndo, Key: "u", Verb: "undo", Past: "undone", Noun: "last action", Section: SectionActions, Risk: Confirm,
+		Disabled: func(s *Snapshot, t string) string {
+			for _, a := range s.Actions.List {
+				if string(a.ID) == t {
+					if a.Undo == nil {
+						return "it cannot be undone"
+					}
+					if a.Undone {
+						return "it has been undone already"
+					}
+					return ""
+				}
+			}
+			return notFound("action", t)
+		}},
+}
+
+// RequeueTarget is the queue whose failures key holds ("task:queue" for
+// "task:queue:failed"), or "".
+func RequeueTarget(key string) string {
+	if to, ok := strings.CutSuffix(key, ":failed"); ok {
+		return to
+	}
+	return ""
+}
+
+// SpecOf is the table's row for a kind, or nil.
+func SpecOf(k Kind) *Spec {
+	for i := range Specs {
+		if Specs[i].Kind == k {
+			return &Specs[i]
+		}
+	}
+	return nil
+}
+
+// Why is the reason why kind cannot be done on target now; "" when it can.
+func Why(s *Snapshot, k Kind, target string) string {
+	spec := SpecOf(k)
+	if spec == nil {
+		return fmt.Sprintf("there is no action %q", string(k))
+	}
+	if spec.Disabled == nil {
+		return ""
+	}
+	return spec.Disabled(s, target)
+}
+
+func notFound(noun, target string) string { return fmt.Sprintf("there is no %s %q", noun, target) }
+
+func moduleDisabled(f func(*Module) string) func(*Snapshot, string) string {
+	return func(s *Snapshot, t string) string {
+		m := s.Modules.Module(t)
+		if m == nil {
+			return notFound("module", t)
+		}
+		return f(m)
+	}
+}
+
+func enabledOnly(m *Module) string {
+	if m.Status != ModuleInstalled && m.Status != ModuleFailed {
+		return "it is " + m.Status.Word() + ": enable it first"
+	}
+	return ""
+}
+
+func containerDisabled(f func(*Container) string) func(*Snapshot, string) string {
+	return func(s *Snapshot, t string) string {
+		if !s.Containers.Health.Known() {
+			return "the container engine does not answer"
+		}
+		c := s.Containers.Container(t)
+		if c == nil {
+			return notFound("container", t)
+		}
+		return f(c)
+	}
+}
+
+func alertDisabled(f func(*Alert) string) func(*Snapshot, string) string {
+	return func(s *Snapshot, t string) string {
+		a := s.Alerts.Alert(t)
+		if a == nil {
+			return notFound("alert", t)
+		}
+		return f(a)
+	}
+}
+
+func credentialsDisabled(s *Snapshot, t string) string {
+	if s.Modules.Module(t) == nil {
+		return notFound("module", t)
+	}
+	return s.Modules.Locked
+}
+
+func credentialFields(s *Snapshot, t string) []Field {
+	m := s.Modules.Module(t)
+	if m == nil {
+		return nil
+	}
+	names := m.RequiredCredentials
+	if len(names) == 0 {
+		names = m.CredentialFields
+	}
+	if len(names) == 0 {
+		names = []string{"api_key"}
+	}
+	fields := make([]Field, 0, len(names))
+	for _, n := range names {
+		fields = append(fields, Field{Key: n, Label: n, Hint: "the new value; it is not shown", Secret: true, Required: true})
+	}
+	return fields
+}
+
+func moduleImpact(s *Snapshot, t string) []string {
+	m := s.Modules.Module(t)
+	if m == nil {
+		return nil
+	}
+	out := []string{fmt.Sprintf("%s is %s, %s", m.ID, m.Status.Word(), m.HealthWord)}
+	if m.Fetching {
+		out = append(out, "a fetch is in flight and will be cut short")
+	}
+	same := 0
+	for _, o := range s.Modules.List {
+		if o.Platform == m.Platform && o.ID != m.ID {
+			same++
+		}
+	}
+	if same > 0 {
+		out = append(out, fmt.Sprintf("%d other modules share the platform %s", same, m.Platform))
+	}
+	return append(out, lastDone(s, t)...)
+}
+
+func containerImpact(s *Snapshot, t string) []string {
+	c := s.Containers.Container(t)
+	if c == nil {
+		return nil
+	}
+	out := []string{fmt.Sprintf("%s is %s, image %s", c.Title, c.State, c.Image)}
+	if len(c.Ports) > 0 {
+		out = append(out, "published ports: "+strings.Join(c.Ports, ", "))
+	}
+	if c.Project != "" {
+		var peers []string
+		for _, o := range s.Containers.List {
+			if o.Project == c.Project && o.ID != c.ID {
+				peers = append(peers, o.Title)
+			}
+		}
+		sort.Strings(peers)
+		if len(peers) > 0 {
+			out = append(out, fmt.Sprintf("project %s also runs %s", c.Project, strings.Join(peers, ", ")))
+		}
+	}
+	return append(out, lastDone(s, c.Title)...)
+}
+
+// lastDone says who acted on the target last.
+func lastDone(s *Snapshot, target string) []string {
+	for _, e := range s.Journal.Entries {
+		if e.Target == target && e.Phase == PhaseEnd {
+			return []string{fmt.Sprintf("last: %s by %s, %s, %s", e.Kind, e.Actor.User, e.At.Local().Format(time.DateTime), e.Outcome)}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,35 @@
+package state
+
+import "slices"
+
+// Interest says what is being looked at, so that heavy data is fetched only
+// while somebody looks. The zero Interest asks for nothing heavy.
+type Interest struct {
+	// Container is the full ID of the container whose inspect and top are wanted.
+	Container string `json:"container,omitempty"`
+	// Logs are the container log sources to follow, by source ID; "container:*" asks
+	// for all. Files are always followed.
+	Logs []string `json:"logs,omitempty"`
+	// Queue is the key whose first items are wanted.
+	Queue string `json:"queue,omitempty"`
+}
+
+// Interests is what all consoles together look at.
+type Interests []Interest
+
+// Container reports whether anybody looks at the container.
+func (in Interests) Container(id string) bool {
+	return slices.ContainsFunc(in, func(i Interest) bool { return i.Container == id })
+}
+
+// Log reports whether anybody looks at the log source.
+func (in Interests) Log(id string) bool {
+	return slices.ContainsFunc(in, func(i Interest) bool {
+		return slices.Contains(i.Logs, id) || slices.Contains(i.Logs, "container:*")
+	})
+}
+
+// Queue reports whether anybody looks into the queue.
+func (in Interests) Queue(key string) bool {
+	return slices.ContainsFunc(in, func(i Interest) bool { return i.Queue == key })
+}

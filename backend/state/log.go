@@ -1,0 +1,121 @@
+package state
+
+import (
+	"strings"
+	"time"
+)
+
+// Level is a log record's severity.
+type Level uint8
+
+// Levels, by rising severity.
+const (
+	LevelUnknown Level = iota
+	LevelTrace
+	LevelDebug
+	LevelInfo
+	LevelWarn
+	LevelError
+	LevelFatal
+)
+
+var levelWords = [...]string{"", "trace", "debug", "info", "warn", "error", "fatal"}
+
+// String is the level in lower case, "" for unknown.
+func (l Level) String() string {
+	if int(l) < len(levelWords) {
+		return levelWords[l]
+	}
+	return ""
+}
+
+// ParseLevel reads a level word of any of the common loggers: "warning", "ERR",
+// "critical", "notice". It is case-insensitive; an unknown word is LevelUnknown.
+func ParseLevel(s string) Level {
+	switch strings.ToLower(s) {
+	case "trace", "trc", "silly", "verbose", "finest":
+		return LevelTrace
+	case "debug", "dbg", "debu", "fine", "d":
+		return LevelDebug
+	case "info", "inf", "information", "notice", "http", "log", "i":
+		return LevelInfo
+	case "warn", "warning", "wrn", "w":
+		return LevelWarn
+	case "error", "err", "eror", "severe", "e":
+		return LevelError
+	case "fatal", "critical", "crit", "panic", "dpanic", "alert", "emerg", "emergency", "f":
+		return LevelFatal
+	}
+	return LevelUnknown
+}
+
+// Logs is what is followed, and the newest records of each.
+type Logs struct {
+	Health  Health      `json:"health"`
+	Sources []LogSource `json:"sources"` // files by path, then containers by title
+	// Tails has each source's newest records, by source ID. A container's is
+	// present only while somebody looks.
+	Tails map[string]Tail `json:"-"`
+}
+
+// LogSource is one thing that is followed.
+type LogSource struct {
+	// ID is "file:/abs/path" or "container:<full id>".
+	ID string `json:"id"`
+	// Kind is "file" or "container".
+	Kind string `json:"kind"`
+	// Title is short: a path relative to the workspace, a container's name.
+	Title string `json:"title"`
+	Path  string `json:"path,omitempty"`
+	Size  int64  `json:"size,omitempty"` // bytes; files only
+	// Lines and Errors count what was read since following began; Rate is lines a second.
+	Lines  uint64    `json:"lines"`
+	Errors uint64    `json:"errors"`
+	Rate   float64   `json:"rate"`
+	LastAt time.Time `json:"last_at,omitzero"`
+	// Rotations and Truncations were survived; LostBytes were overwritten before
+	// they could be read.
+	Rotations   int   `json:"rotations,omitempty"`
+	Truncations int   `json:"truncations,omitempty"`
+	LostBytes   int64 `json:"lost_bytes,omitempty"`
+	// Err says why the source cannot be read now; "" when it can.
+	Err string `json:"err,omitempty"`
+	// Rotation says how T rotates it, "" when it cannot be rotated.
+	Rotation string `json:"rotation,omitempty"`
+}
+
+// Tail is the newest records of one source, oldest first. The slice is never
+// written below its length once published, so it may be kept.
+type Tail struct {
+	Records []LogRecord
+	// Dropped counts records that fell out at the old end since following began.
+	Dropped uint64
+}
+
+// LogRecord is one record: a line and the lines that continue it.
+type LogRecord struct {
+	// Seq rises by one with each record of its source, starting at 1.
+	Seq uint64 `json:"seq"`
+	// Nanos is the record's time in Unix nanoseconds.
+	Nanos int64 `json:"ns"`
+	// Guessed says that the line had no readable time and took its neighbour's
+	// or the time of its arrival.
+	Guessed bool  `json:"guessed,omitempty"`
+	Level   Level `json:"level,omitempty"`
+	// Text is the line as written, cleaned, masked, without its line end.
+	// Continuation lines follow after "\n".
+	Text string `json:"text"`
+}
+
+// Time is the record's time.
+func (r LogRecord) Time() time.Time { return time.Unix(0, r.Nanos) }
+
+// Source is the log source of that ID, path or title, or nil.
+func (l Logs) Source(target string) *LogSource {
+	for i := range l.Sources {
+		if s := &l.Sources[i]; s.ID == target || s.Path == target || s.Title == target {
+			return s
+		}
+	}
+	return nil
+}

@@ -1,0 +1,197 @@
+package state
+
+import "time"
+
+// ModuleStatus is a module's place in its lifecycle. The words are those of
+// NEXUS' registry; "installed" is what its guides call enabled.
+type ModuleStatus string
+
+// Module statuses.
+const (
+	ModulePending     ModuleStatus = "pending"
+	ModuleValidating  ModuleStatus = "validating"
+	ModuleValidated   ModuleStatus = "validated"
+	ModuleApproved    ModuleStatus = "approved"
+	ModuleInstalled   ModuleStatus = "installed"
+	ModuleDisabled    ModuleStatus = "disabled"
+	ModuleFailed      ModuleStatus = "failed"
+	ModuleUninstalled ModuleStatus = "uninstalled"
+)
+
+// Word is the status as operators say it: installed reads "enabled".
+func (s ModuleStatus) Word() string {
+	if s == ModuleInstalled {
+		return "enabled"
+	}
+	return string(s)
+}
+
+// Modules is the engine's registry and what its adapters last did.
+type Modules struct {
+	Health Health `json:"health"`
+	// Dir is the folder that modules are discovered in.
+	Dir  string   `json:"dir"`
+	List []Module `json:"list"` // by ID
+	// Locked says why the credential store cannot be read; "" when it can.
+	Locked string `json:"locked,omitempty"`
+	// Python says which interpreter runs adapters; PythonErr why there is none.
+	Python    string `json:"python,omitempty"`
+	PythonErr string `json:"python_err,omitempty"`
+}
+
+// Module is one module.
+type Module struct {
+	// ID is "category/platform".
+	ID          string       `json:"id"`
+	Category    string       `json:"category"`
+	Platform    string       `json:"platform"`
+	DisplayName string       `json:"display_name"`
+	Description string       `json:"description,omitempty"`
+	Version     string       `json:"version"`
+	Status      ModuleStatus `json:"status"`
+	// HealthWord is "healthy", "degraded", "unhealthy" or "unknown".
+	HealthWord string `json:"health_word"`
+	// Reason says why the module is in its status, when that is not by choice.
+	Reason string `json:"reason,omitempty"`
+	// Runner is the adapter process: "running", "starting", "backoff", "stopped".
+	Runner string `json:"runner"`
+	PID    int    `json:"pid,omitempty"`
+	// Restarts counts how often the runner was started again since the engine began.
+	Restarts int `json:"restarts,omitempty"`
+	// Interval between fetches; NextFetch is when the next is due.
+	Interval  time.Duration `json:"interval"`
+	NextFetch time.Time     `json:"next_fetch,omitzero"`
+	LastFetch time.Time     `json:"last_fetch,omitzero"`
+	LastOK    time.Time     `json:"last_ok,omitzero"`
+	Fetching  bool          `json:"fetching,omitempty"`
+	Successes int64         `json:"successes"`
+	Failures  int64         `json:"failures"`
+	// Latencies of the last fetches in milliseconds, oldest first; -1 marks a failure.
+	Latencies []float64 `json:"latencies,omitempty"`
+	// Items is how many items the last good fetch gave.
+	Items int `json:"items"`
+	// Credentials: "none needed", "present", "missing", "locked".
+	Credentials CredentialState `json:"credentials"`
+	// CredentialFields are the names of the stored fields, never their values.
+	CredentialFields []string `json:"credential_fields,omitempty"`
+	// RequiredCredentials are the names the manifest asks for.
+	RequiredCredentials []string  `json:"required_credentials,omitempty"`
+	CredentialsUpdated  time.Time `json:"credentials_updated,omitzero"`
+
+	// LastError is the last failure's one-line reason; Traceback its full text.
+	LastError   string    `json:"last_error,omitempty"`
+	LastErrorAt time.Time `json:"last_error_at,omitzero"`
+	Traceback   string    `json:"traceback,omitempty"`
+	// Manifest and LastResult are JSON text, cleaned; LastResult is cut at 64 KiB.
+	Manifest   string `json:"manifest,omitempty"`
+	LastResult string `json:"last_result,omitempty"`
+	// Dir is the module's folder.
+	Dir string `json:"dir,omitempty"`
+	// History has the last transitions and failures, newest first.
+	History []Event `json:"history,omitempty"`
+}
+
+// CredentialState says whether a module has what it needs to authenticate.
+type CredentialState string
+
+// Credential states.
+const (
+	CredentialsNotNeeded CredentialState = "not needed"
+	CredentialsPresent   CredentialState = "present"
+	CredentialsMissing   CredentialState = "missing"
+	CredentialsLocked    CredentialState = "locked"
+)
+
+// Event is one thing that happened to something.
+type Event struct {
+	At   time.Time `json:"at"`
+	What string    `json:"what"`
+}
+
+// Module is the module of that ID, or nil.
+func (m Modules) Module(id string) *Module {
+	for i := range m.List {
+		if m.List[i].ID == id {
+			return &m.List[i]
+		}
+	}
+	return nil
+}
+
+// Pipeline is the engine's way from fetch to delivery.
+type Pipeline struct {
+	Health Health  `json:"health"`
+	Stages []Stage `json:"stages"` // in flow order: ingest, aggregate, synthesize, deliver
+}
+
+// Stage is one stage of the pipeline.
+type Stage struct {
+	Title string `json:"title"`
+	// State is "idle", "running", "error" or "paused".
+	State string `json:"state"`
+	// Depth is jobs waiting; Capacity the bound of that queue; InFlight jobs in work.
+	Depth    int `json:"depth"`
+	Capacity int `json:"capacity"`
+	InFlight int `json:"in_flight"`
+	// Rate is jobs a second over the last minute.
+	Rate float64 `json:"rate"`
+	// P50 and P95 are latencies in milliseconds over the last 256 jobs.
+	P50 float64 `json:"p50_ms"`
+	P95 float64 `json:"p95_ms"`
+	// Done and Errors count since the engine started.
+	Done   int64 `json:"done"`
+	Errors int64 `json:"errors"`
+	// LastError is the newest error's reason.
+	LastError   string    `json:"last_error,omitempty"`
+	LastErrorAt time.Time `json:"last_error_at,omitzero"`
+	// Oldest is how long the job at the head of the queue has waited.
+	Oldest time.Duration `json:"oldest,omitempty"`
+	// Depths are the last depths, one a second, oldest first.
+	Depths []float64 `json:"depths,omitempty"`
+}
+
+// Services is the health of the services that the workspace names.
+type Services struct {
+	Health Health    `json:"health"`
+	List   []Service `json:"list"` // in the workspace's order
+}
+
+// Service is one probed service.
+type Service struct {
+	Title string `json:"title"`
+	URL   string `json:"url"`
+	// Word is "healthy", "degraded", "unhealthy", "down" or "unknown".
+	Word string `json:"word"`
+	// LatencyMS is the last probe's, in milliseconds; StatusCode its HTTP status, 0 for none.
+	LatencyMS  float64   `json:"latency_ms"`
+	StatusCode int       `json:"status_code,omitempty"`
+	Err        string    `json:"err,omitempty"`
+	Since      time.Time `json:"since,omitzero"`
+	Checked    time.Time `json:"checked,omitzero"`
+	// Latencies are the last probes' in milliseconds, oldest first; -1 marks a failure.
+	Latencies []float64 `json:"latencies,omitempty"`
+	// Checks are the component checks that the service reported of itself.
+	Checks []Check `json:"checks,omitempty"`
+}
+
+// Check is one component's health as its service reports it.
+type Check struct {
+	Title   string `json:"title"`
+	Word    string `json:"word"`
+	Message string `json:"message,omitempty"`
+}
+
+// Routing is the loaded routing configuration.
+type Routing struct {
+	Health Health `json:"health"`
+	File   string `json:"file"`
+	// Loaded is when the configuration in force was read.
+	Loaded time.Time `json:"loaded,omitzero"`
+	// Problem says what is wrong with the file on disk, with its line; the last
+	// good configuration stays in force. "" when all is well.
+	Problem    string `json:"problem,omitempty"`
+	Categories int    `json:"categories"`
+	Tiers      int    `json:"tiers"`
+	// JSON is the configuration in force, indented, cleaned.
+	JSON string `json:"json,omitempty"`
+}

@@ -1,0 +1,59 @@
+package state
+
+import (
+	"context"
+	"errors"
+)
+
+// Source writes sections. The hub runs it, restarts it with backoff when it
+// fails, and keeps the health of its sections.
+type Source interface {
+	// Name is the source's name, for logs and errors.
+	Name() string
+	// Sections are those that it alone writes.
+	Sections() []SectionName
+	// Run puts sections until ctx ends or it fails. It returns promptly when ctx
+	// ends and leaves no goroutine, process or descriptor behind. It may be run
+	// again. What is put must never be written again. An error made by [NotHere]
+	// says that there is nothing of this kind, which is not a failure.
+	Run(ctx context.Context, put func(Section)) error
+}
+
+// Interested is a Source that fetches some data only while somebody looks.
+type Interested interface {
+	// Interest tells what is being looked at now. It does not block.
+	Interest(Interests)
+}
+
+// Executor carries out actions on its own targets.
+type Executor interface {
+	// Kinds are the actions that it, alone, carries out.
+	Kinds() []Kind
+	// Execute does it and returns when it is done. progress may be called at any
+	// time with a step and a percentage (negative where unknown). The error says
+	// what was tried, what happened and what to do.
+	Execute(ctx context.Context, a Action, progress func(step string, percent float64)) (Outcome, error)
+}
+
+// Outcome is what came of an action.
+type Outcome struct {
+	// Result is one line for people.
+	Result string
+	// Undo would take the action back; nil where nothing would.
+	Undo *Action
+}
+
+// absent is an error that says there is nothing here.
+type absent struct{ error }
+
+func (a absent) Unwrap() error { return a.error }
+
+// NotHere wraps an error that means that there is nothing of this kind on the
+// host, so that the hub shows the section as absent and tries again only rarely.
+func NotHere(err error) error { return absent{err} }
+
+// IsNotHere reports whether err was made by [NotHere].
+func IsNotHere(err error) bool {
+	var a absent
+	return errors.As(err, &a)
+}
