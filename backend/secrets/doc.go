@@ -1,0 +1,47 @@
+// Package secrets owns data/module_credentials.db, the credentials of modules,
+// and [Mask], which blots out known secret values wherever text leaves opsdeck.
+//
+// # What it owns
+//
+// The table credentials(module_id, encrypted_data, created_at, updated_at) as
+// NEXUS' credential store writes it, in each of its ages: with or without the
+// column org_id, keyed by module_id or by platform. The columns are read from
+// the file, and a file is only ever changed row by row: no migration, no added
+// table, no added column, so that the file can be taken back at any time. The
+// journal mode stays "delete" and synchronous is FULL: a committed change
+// survives a kill at any moment. encrypted_data is a Fernet token
+// (github.com/fernet/spec) of one JSON object; tokens never expire.
+//
+// A row serves the module that it names; a row named by a platform alone serves
+// every module of that platform that has no row of its own.
+//
+// Beside it lies opsdeck_secrets.db, which keeps the rows that a change
+// replaced (still encrypted, [KeepVersions] for each module), so that they can
+// be put back. A change that is on trial (a rotation that has not been checked
+// yet) is marked there; when the process dies in the middle of the trial, the
+// next [Open] puts the old row back.
+//
+// # What it refuses
+//
+// Without a key, or with one that opens none of the stored rows, the store is
+// locked: [Store.Locked] says why, every read and write gives [ErrLocked], and
+// the file is not touched. There is no built-in key. A file without the columns
+// above locks it too.
+//
+// # Who may write
+//
+// The engine, through [Store.Set], [Store.Delete] and [Store.Restore]. Values
+// print, log and marshal as "***"; only [Values.Reveal] gives them away, and its
+// callers are the adapter pipe and the mask.
+//
+// # Adding an age of the file
+//
+// Teach schema.go its column names and add a file of that age to store_test.go.
+//
+// # Why the mask is its own searcher
+//
+// Every log line passes it, up to 500,000 a second, and nearly none matches.
+// strings.Replacer walks a trie from every byte. A shift table over byte pairs
+// (Wu and Manber's) skips several bytes at a time, since no secret is shorter
+// than [MinLength], and allocates nothing where nothing matches.
+package secrets
