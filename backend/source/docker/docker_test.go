@@ -1,0 +1,309 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+const testImage = "opsdeck-test:busybox"
+
+// engineHere is skipped without an engine; it makes an image of the host's busybox.
+func engineHere(t testing.TB) {
+	t.Helper()
+	if _, err := exec.LookPath("docker"); err != nil {
+		sourcetest.Missing(t, "the docker command")
+	}
+	if err := exec.Command("docker", "version").Run(); err != nil {
+		sourcetest.Missing(t, "a running Docker engine")
+	}
+	if exec.Command("docker", "image", "inspect", testImage).Run() == nil {
+		return
+	}
+	box, err := exec.LookPath("busybox")
+	if err != nil {
+		sourcetest.Missing(t, "a static busybox")
+	}
+	root := t.TempDir()
+	if err := os.Mkdir(filepath.Join(root, "bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(box)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "bin", "busybox"), b, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"sh", "sleep", "echo", "dd", "cat", "true", "stty"} {
+		if err := os.Symlink("busybox", filepath.Join(root, "bin", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := exec.Command("sh", "-c", "tar -C "+root+" -c bin | docker import - "+testImage).CombinedOutput()
+	if err != nil {
+		t.Fatalf("docker import: %v: %s", err, out)
+	}
+}
+
+// start runs a container that is removed after the test.
+func start(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	name = fmt.Sprintf("opsdeck-test-%d-%s", os.Getpid(), name)
+	var opts, cmd []string
+	for i, a := range args {
+		if a == "--" {
+			cmd = args[i+1:]
+			break
+		}
+		opts = append(opts, a)
+	}
+	full := append([]string{"run", "-d", "--stop-timeout", "1", "--name", name}, opts...)
+	full = append(full, testImage)
+	full = append(full, cmd...)
+	out, err := exec.Command("docker", full...).CombinedOutput()
+	t.Cleanup(func() { _ = exec.Command("docker", "rm", "-f", "-v", name).Run() })
+	if err != nil {
+		t.Fatalf("docker run: %v: %s", err, out)
+	}
+	return name
+}
+
+func docker(t testing.TB, args ...string) string {
+	t.Helper()
+	out, err := exec.Command("docker", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("docker %v: %v: %s", args, err, out)
+	}
+	return string(out)
+}
+
+func has(s state.Containers, name string, ok func(*state.Container) bool) bool {
+	c := s.Container(name)
+	return c != nil && ok(c)
+}
+
+func TestContract(t *testing.T) {
+	engineHere(t)
+	start(t, "contract", "--", "sleep", "1000")
+	// A relay stands between source and engine, so that the engine can be taken away.
+	relay := newRelay(t)
+	sourcetest.Contract(t, sourcetest.Subject{
+		New: func(*testing.T) state.Source { return New(Config{Host: "unix://" + relay.path}) },
+		Ready: func(s state.Section) bool {
+			for _, c := range s.(state.Containers).List {
+				if c.CPUPercent >= 0 {
+					return true
+				}
+			}
+			return false
+		},
+		Down: func(*testing.T) { relay.down() },
+		Up:   func(t *testing.T) { relay.up(t) },
+	})
+}
+
+func TestFollowsALifeThroughEvents(t *testing.T) {
+	engineHere(t)
+	r := sourcetest.Run(t, New(Config{}))
+	sourcetest.Wait(r, "the first list", func(state.Containers) bool { return true })
+	name := start(t, "life", "--memory", "32m", "--label", "com.docker.compose.project=shop", "--label", "com.docker.compose.service=web",
+		"--", "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.1; done")
+	s := sourcetest.Wait(r, "it runs with figures", func(s state.Containers) bool {
+		return has(s, name, func(c *state.Container) bool {
+			return c.State == "running" && c.CPUPercent >= 0 && c.MemBytes > 0 && c.NetRx >= 0 && c.PIDs > 0 && len(c.CPUHistory) > 1 && !c.Started.IsZero()
+		})
+	})
+	c := s.Container(name)
+	if c.MemLimit != 32<<20 || c.Project != "shop" || c.Service != "web" || c.Image != testImage {
+		t.Errorf("got limit %v, project %q, service %q, image %q", c.MemLimit, c.Project, c.Service, c.Image)
+	}
+	docker(t, "pause", name)
+	sourcetest.Wait(r, "paused", func(s state.Containers) bool {
+		return has(s, name, func(c *state.Container) bool { return c.State == "paused" })
+	})
+	docker(t, "unpause", name)
+	docker(t, "update", "--memory", "48m", "--memory-swap", "96m", name)
+	sourcetest.Wait(r, "the new limit", func(s state.Containers) bool {
+		return has(s, name, func(c *state.Container) bool { return c.State == "running" && c.MemLimit == 48<<20 })
+	})
+	docker(t, "rename", name, name+"-b")
+	sourcetest.Wait(r, "the new name", func(s state.Containers) bool { return s.Container(name+"-b") != nil && s.Container(name) == nil })
+	docker(t, "rename", name+"-b", name)
+	docker(t, "kill", name)
+	sourcetest.Wait(r, "killed", func(s state.Containers) bool {
+		return has(s, name, func(c *state.Container) bool {
+			return c.State == "exited" && c.ExitCode == 137 && c.CPUPercent < 0 && len(c.CPUHistory) > 0
+		})
+	})
+	docker(t, "start", name)
+	sourcetest.Wait(r, "runs again", func(s state.Containers) bool {
+		return has(s, name, func(c *state.Container) bool { return c.State == "running" && c.CPUPercent >= 0 })
+	})
+	docker(t, "rm", "-f", name)
+	sourcetest.Wait(r, "gone", func(s state.Containers) bool { return s.Container(name) == nil })
+}
+
+func TestActions(t *testing.T) {
+	engineHere(t)
+	src := New(Config{})
+	name := start(t, "act", "--", "sleep", "1000")
+	r := sourcetest.Run(t, src)
+	sourcetest.Wait(r, "it runs", func(s state.Containers) bool { return s.Container(name) != nil })
+	for _, step := range []struct {
+		kind state.Kind
+		want string
+	}{{state.ContainerRestart, "running"}, {state.ContainerStop, "exited"}, {state.ContainerStart, "running"}} {
+		out, err := src.Execute(context.Background(), state.Action{Kind: step.kind, Target: name}, func(string, float64) {})
+		if err != nil || !strings.Contains(out.Result, name) {
+			t.Fatalf("%s: %q, %v", step.kind, out.Result, err)
+		}
+		sourcetest.Wait(r, string(step.kind), func(s state.Containers) bool {
+			return has(s, name, func(c *state.Container) bool { return c.State == step.want })
+		})
+	}
+	_, err := src.Execute(context.Background(), state.Action{Kind: state.ContainerStop, Target: "no-such"}, func(string, float64) {})
+	if err == nil || !strings.Contains(err.Error(), "there is no such container") {
+		t.Errorf("unknown container: got %v", err)
+	}
+}
+
+func TestDetailsOnlyWhileLookedAtAndWithoutSecrets(t *testing.T) {
+	engineHere(t)
+	src := New(Config{Mask: func(s string) string { return strings.ReplaceAll(s, "hunter2", "***") }})
+	name := start(t, "detail", "-e", "API_KEY=abc123secret", "-e", "NOTE=hunter2", "-e", "REDIS_URL=redis://u:pw9@h/0", "--", "sh", "-c", "sleep 1000", "--password", "pw8")
+	r := sourcetest.Run(t, src)
+	s := sourcetest.Wait(r, "it runs", func(s state.Containers) bool {
+		return has(s, name, func(c *state.Container) bool { return c.State == "running" })
+	})
+	if len(s.Details) != 0 {
+		t.Errorf("details without interest: %v", s.Details)
+	}
+	id := s.Container(name).ID
+	src.Interest(state.Interests{{Container: id}})
+	s = sourcetest.Wait(r, "details", func(s state.Containers) bool {
+		return s.Details[id].Inspect != "" && len(s.Details[id].Top) > 0
+	})
+	for _, secret := range []string{"abc123secret", "hunter2", "pw9", `"pw8"`} {
+		if strings.Contains(s.Details[id].Inspect, secret) {
+			t.Errorf("inspect shows %s:\n%s", secret, s.Details[id].Inspect)
+		}
+	}
+	src.Interest(nil)
+	sourcetest.Wait(r, "no details", func(s state.Containers) bool { return len(s.Details) == 0 })
+}
+
+func TestFiguresEqualDockerStats(t *testing.T) {
+	engineHere(t)
+	name := start(t, "figures", "--memory", "64m", "--cpus", "0.4", "-v", "/data",
+		"--", "sh", "-c", "dd if=/dev/zero of=/data/x bs=1M count=8 conv=fsync 2>/dev/null; while :; do :; done")
+	src := New(Config{})
+	r := sourcetest.Run(t, src)
+	sourcetest.Wait(r, "a minute's start", func(s state.Containers) bool {
+		return has(s, name, func(c *state.Container) bool { return len(c.CPUHistory) > 4 })
+	})
+	local := *r.Last(state.SectionContainers).(state.Containers).Container(name)
+	// The same container through the engine's own account.
+	cli, err := src.engine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rr := &run{cli: cli, statsDone: make(chan []statResult, 1)}
+	rr.askStats(context.Background(), []string{local.ID})
+	got := <-rr.statsDone
+	rr.wg.Wait()
+	if len(got) != 1 || !got[0].ok {
+		t.Fatal("the engine gave no stats")
+	}
+	api := got[0].s
+	near := func(what string, a, b, rel, abs float64) {
+		if d := a - b; d > abs+rel*b || -d > abs+rel*b {
+			t.Errorf("%s: ours %v, the engine's %v", what, a, b)
+		}
+	}
+	near("memory", local.MemBytes, api.mem, 0.01, 256<<10)
+	near("limit", local.MemLimit, api.limit, 0, 0)
+	near("pids", local.PIDs, api.pids, 0, 0)
+	near("block write", local.BlkWrite, api.blkWrite, 0.01, 64<<10)
+	near("block read", local.BlkRead, api.blkRead, 0.01, 64<<10)
+	near("network", local.NetRx, api.netRx, 0.2, 2048)
+	near("CPU seconds", local.CPUSeconds, api.cpu/1e9, 0.05, 1)
+	near("CPU %", local.CPUPercent, 40, 0.25, 1)
+	t.Logf("ours: cpu %.2f%% mem %.0f of %.0f net %.0f/%.0f blk %.0f/%.0f pids %.0f", local.CPUPercent, local.MemBytes, local.MemLimit, local.NetRx, local.NetTx, local.BlkRead, local.BlkWrite, local.PIDs)
+	t.Logf("docker stats: %s", docker(t, "stats", "--no-stream", "--format", "{{.CPUPerc}} {{.MemUsage}} {{.NetIO}} {{.BlockIO}} {{.PIDs}}", name))
+}
+
+func TestStatsOfTheEngineWhereCgroupsAreElsewhere(t *testing.T) {
+	engineHere(t)
+	name := start(t, "api", "--", "sleep", "1000")
+	// A TCP relay makes the engine look remote.
+	r := sourcetest.Run(t, New(Config{Host: tcpRelay(t)}))
+	sourcetest.Wait(r, "figures from the engine", func(s state.Containers) bool {
+		return has(s, name, func(c *state.Container) bool { return c.CPUPercent >= 0 && c.MemBytes > 0 && c.PIDs > 0 })
+	})
+}
+
+func TestLogAndShell(t *testing.T) {
+	engineHere(t)
+	src := New(Config{})
+	name := start(t, "log", "--", "sh", "-c", "echo one; echo two >&2; sleep 1000")
+	r := sourcetest.Run(t, src)
+	s := sourcetest.Wait(r, "it runs", func(s state.Containers) bool { return s.Container(name) != nil })
+	id := s.Container(name).ID
+	ctx, cancel := context.WithTimeout(context.Background(), sourcetest.Patience)
+	defer cancel()
+	rc, tty, err := src.OpenLog(ctx, id, time.Time{}, 10)
+	if err != nil || tty {
+		t.Fatalf("OpenLog: tty %v, %v", tty, err)
+	}
+	var got strings.Builder
+	buf := make([]byte, 4096)
+	for !strings.Contains(got.String(), "one\n") || !strings.Contains(got.String(), "two\n") {
+		n, err := rc.Read(buf)
+		got.Write(buf[:n])
+		if err != nil {
+			t.Fatalf("log ended with %v after %q", err, got.String())
+		}
+	}
+	_ = rc.Close()
+
+	var out strings.Builder
+	size := make(chan [2]uint16, 1)
+	size <- [2]uint16{91, 33}
+	keys, typed := io.Pipe()
+	defer func() { _ = typed.Close() }()
+	go func() { _, _ = io.WriteString(typed, "until stty size; do sleep 0.1; done; echo $((6*7)); exit\n") }()
+	err = src.Shell(ctx, id, keys, &out, size)
+	if err != nil || !strings.Contains(out.String(), "42") || !strings.Contains(out.String(), "33 91") {
+		t.Errorf("shell: %v, %q", err, out.String())
+	}
+}
+
+func TestAbsentEngine(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "")
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	s := New(Config{})
+	e := endpoint{host: "unix:///nonexistent/docker.sock", origin: "default"}
+	if err := s.explain(e, os.ErrNotExist); !state.IsNotHere(err) || !strings.Contains(err.Error(), "/nonexistent/docker.sock") {
+		t.Errorf("default socket missing: %v", err)
+	}
+	s.seen.Store(true)
+	if err := s.explain(e, os.ErrNotExist); state.IsNotHere(err) {
+		t.Errorf("an engine that was here and went away is a failure: %v", err)
+	}
+	if err := New(Config{Host: "unix:///nonexistent/x.sock"}).Run(t.Context(), func(state.Section) {}); err == nil || state.IsNotHere(err) {
+		t.Errorf("a configured socket that is missing is a failure: %v", err)
+	}
+	if err := New(Config{Host: "ssh://h"}).Run(t.Context(), func(state.Section) {}); err == nil || !strings.Contains(err.Error(), "ssh -nNT -L") {
+		t.Errorf("ssh: %v", err)
+	}
+}

@@ -1,0 +1,139 @@
+package docker
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/moby/moby/client"
+)
+
+// endpoint is where the engine is, and how that was found out.
+type endpoint struct {
+	host string
+	// ca, cert and key are TLS files, "" for none.
+	ca, cert, key string
+	// origin names who chose it: "configured", "DOCKER_HOST", "context x", "default".
+	origin string
+	// chosen is set when somebody asked for this host, so that its absence is an error.
+	chosen bool
+}
+
+// local is the path of the engine's socket on this host, or "".
+func (e endpoint) local() string {
+	if p, ok := strings.CutPrefix(e.host, "unix://"); ok {
+		return p
+	}
+	return ""
+}
+
+// resolve finds the engine as the docker command does: the configured host,
+// DOCKER_HOST, DOCKER_CONTEXT or the current context, the default socket.
+func resolve(host string) (endpoint, error) {
+	if host != "" {
+		return endpoint{host: host, origin: "configured", chosen: true}.check()
+	}
+	if h := os.Getenv("DOCKER_HOST"); h != "" {
+		e := endpoint{host: h, origin: "DOCKER_HOST", chosen: true}
+		if dir := os.Getenv("DOCKER_CERT_PATH"); dir != "" && strings.HasPrefix(h, "tcp://") {
+			e.ca, e.cert, e.key = filepath.Join(dir, "ca.pem"), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+		}
+		return e.check()
+	}
+	dir := os.Getenv("DOCKER_CONFIG")
+	if dir == "" {
+		if home, err := os.UserHomeDir(); err == nil {
+			dir = filepath.Join(home, ".docker")
+		}
+	}
+	name := os.Getenv("DOCKER_CONTEXT")
+	if name == "" && dir != "" {
+		var cfg struct{ CurrentContext string }
+		if b, err := os.ReadFile(filepath.Join(dir, "config.json")); err == nil {
+			if err := json.Unmarshal(b, &cfg); err != nil {
+				return endpoint{}, fmt.Errorf("docker: read the current context from %s: %w: mend the file or set docker.host in opsdeck.yaml", filepath.Join(dir, "config.json"), err)
+			}
+			name = cfg.CurrentContext
+		}
+	}
+	if name != "" && name != "default" {
+		e, err := readContext(dir, name)
+		if err != nil {
+			return e, err
+		}
+		return e.check()
+	}
+	return endpoint{host: client.DefaultDockerHost, origin: "default"}, nil
+}
+
+// check refuses what this package cannot speak, with what to do instead.
+func (e endpoint) check() (endpoint, error) {
+	u, err := url.Parse(e.host)
+	if err != nil {
+		return e, fmt.Errorf("docker: host %q (%s): %w: write it as unix:///path or tcp://host:port", e.host, e.origin, err)
+	}
+	switch u.Scheme {
+	case "unix", "tcp", "http", "https":
+		return e, nil
+	case "ssh":
+		return e, fmt.Errorf("docker: host %s (%s): ssh is not spoken here: forward the socket with ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock %s and set docker.host to unix:///tmp/docker.sock", u.Redacted(), e.origin, u.Host)
+	}
+	return e, fmt.Errorf("docker: host %q (%s): unknown scheme: write it as unix:///path or tcp://host:port", u.Redacted(), e.origin)
+}
+
+// readContext reads a docker context from its store: meta.json and TLS files in
+// folders that are named for the SHA-256 of the context's name.
+func readContext(dir, name string) (endpoint, error) {
+	sum := sha256.Sum256([]byte(name))
+	id := hex.EncodeToString(sum[:])
+	e := endpoint{origin: "context " + name, chosen: true}
+	path := filepath.Join(dir, "contexts", "meta", id, "meta.json")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return e, fmt.Errorf("docker: context %q: there is no %s: choose another with docker context use", name, path)
+		}
+		return e, fmt.Errorf("docker: context %q: %w", name, err)
+	}
+	var meta struct {
+		Endpoints map[string]struct{ Host string }
+	}
+	if err := json.Unmarshal(b, &meta); err != nil {
+		return e, fmt.Errorf("docker: context %q: %s: %w", name, path, err)
+	}
+	e.host = meta.Endpoints["docker"].Host
+	if e.host == "" {
+		return e, fmt.Errorf("docker: context %q: %s names no docker host", name, path)
+	}
+	tls := filepath.Join(dir, "contexts", "tls", id, "docker")
+	for file, to := range map[string]*string{"ca.pem": &e.ca, "cert.pem": &e.cert, "key.pem": &e.key} {
+		if p := filepath.Join(tls, file); fileExists(p) {
+			*to = p
+		}
+	}
+	return e, nil
+}
+
+func fileExists(p string) bool {
+	_, err := os.Stat(p)
+	return err == nil
+}
+
+// dial makes a client for the endpoint. Nothing is sent yet.
+func (e endpoint) dial() (*client.Client, error) {
+	opts := []client.Opt{client.WithHost(e.host)}
+	if e.ca != "" || e.cert != "" {
+		opts = append(opts, client.WithTLSClientConfig(e.ca, e.cert, e.key))
+	}
+	c, err := client.New(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("docker: %s (%s): %w", e.host, e.origin, err)
+	}
+	return c, nil
+}

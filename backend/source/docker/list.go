@@ -1,0 +1,268 @@
+package docker
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// inspectAtOnce bounds the inspects under way.
+const inspectAtOnce = 8
+
+// inspectMax bounds the containers of one batch, so that the running ones, which
+// go first, are not kept waiting by thousands of stopped ones.
+const inspectMax = 64
+
+// Labels by which compose says what a container belongs to.
+const (
+	projectLabel = "com.docker.compose.project"
+	serviceLabel = "com.docker.compose.service"
+)
+
+// readList reads the whole list, once a connection.
+func (r *run) readList(ctx context.Context) error {
+	c, cancel := context.WithTimeout(ctx, 3*callTimeout)
+	defer cancel()
+	res, err := r.cli.ContainerList(c, client.ContainerListOptions{All: true})
+	if err != nil {
+		return err
+	}
+	for _, sum := range res.Items {
+		t := &track{}
+		t.unknown()
+		fromSummary(&t.c, sum)
+		t.hostNet = sum.HostConfig.NetworkMode == "host"
+		r.byID[sum.ID] = t
+		r.dirty[sum.ID] = true
+	}
+	if !r.local {
+		if info, err := r.cli.Info(c, client.InfoOptions{}); err == nil {
+			r.section.CPUs = info.Info.NCPU
+		}
+	} else {
+		r.section.CPUs = onlineCPUs()
+	}
+	r.resort = true
+	return nil
+}
+
+// sort orders the tracks by title, then ID.
+func (r *run) sort() {
+	r.order = slices.AppendSeq(r.order[:0], maps.Values(r.byID))
+	slices.SortFunc(r.order, func(a, b *track) int {
+		return cmp.Or(cmp.Compare(a.c.Title, b.c.Title), cmp.Compare(a.c.ID, b.c.ID))
+	})
+	r.resort = false
+}
+
+// fromSummary fills in what the list says. Exit code and health are in its status
+// text only: "Exited (137) 2 hours ago", "Up 3 minutes (healthy)".
+func fromSummary(c *state.Container, s container.Summary) {
+	c.ID = s.ID
+	c.Title = s.ID[:min(12, len(s.ID))]
+	// A linked container has the other's alias too: its own name has one slash.
+	for _, n := range s.Names {
+		if n = strings.TrimPrefix(n, "/"); n != "" && !strings.Contains(n, "/") {
+			c.Title = state.Clean(n)
+			break
+		}
+	}
+	c.Image = state.Clean(s.Image)
+	c.State = string(s.State)
+	c.Created = time.Unix(s.Created, 0)
+	setLabels(c, s.Labels)
+	if rest, ok := strings.CutPrefix(s.Status, "Exited ("); ok {
+		if code, _, ok := strings.Cut(rest, ")"); ok {
+			c.ExitCode, _ = strconv.Atoi(code)
+		}
+	}
+	switch {
+	case strings.Contains(s.Status, "(healthy)"):
+		c.HealthWord = "healthy"
+	case strings.Contains(s.Status, "(unhealthy)"):
+		c.HealthWord = "unhealthy"
+	case strings.Contains(s.Status, "(health: starting)"):
+		c.HealthWord = "starting"
+	}
+	for _, p := range s.Ports {
+		if p.PublicPort == 0 {
+			continue
+		}
+		c.Ports = append(c.Ports, fmt.Sprintf("%s->%d/%s", hostPort(p.IP.String(), strconv.Itoa(int(p.PublicPort))), p.PrivatePort, p.Type))
+	}
+	slices.Sort(c.Ports)
+}
+
+func setLabels(c *state.Container, labels map[string]string) {
+	c.Labels = nil
+	if len(labels) > 0 {
+		c.Labels = make(map[string]string, len(labels))
+		for k, v := range labels {
+			c.Labels[state.Clean(k)] = state.Clean(maskValue(k, v))
+		}
+	}
+	c.Project, c.Service = c.Labels[projectLabel], c.Labels[serviceLabel]
+}
+
+func hostPort(ip, port string) string {
+	if strings.Contains(ip, ":") {
+		return "[" + ip + "]:" + port
+	}
+	return ip + ":" + port
+}
+
+// fromInspect fills in what an inspect says, which is everything but figures.
+func fromInspect(t *track, in container.InspectResponse) {
+	c := &t.c
+	if n := strings.TrimPrefix(in.Name, "/"); n != "" {
+		c.Title = state.Clean(n)
+	}
+	c.Created = parseTime(in.Created)
+	c.Restarts = in.RestartCount
+	if in.Config != nil {
+		c.Image = state.Clean(in.Config.Image)
+		setLabels(c, in.Config.Labels)
+	}
+	if in.HostConfig != nil {
+		t.hostNet = in.HostConfig.NetworkMode == "host"
+	}
+	c.Ports = nil
+	if in.NetworkSettings != nil {
+		for port, bindings := range in.NetworkSettings.Ports {
+			for _, b := range bindings {
+				c.Ports = append(c.Ports, hostPort(b.HostIP.String(), state.Clean(b.HostPort))+"->"+port.String())
+			}
+		}
+		slices.Sort(c.Ports)
+	}
+	st := in.State
+	if st == nil {
+		return
+	}
+	c.State = string(st.Status)
+	c.ExitCode, c.OOMKilled = st.ExitCode, st.OOMKilled
+	c.Started, c.Finished = parseTime(st.StartedAt), parseTime(st.FinishedAt)
+	c.HealthWord = ""
+	if st.Health != nil && st.Health.Status != container.NoHealthcheck {
+		c.HealthWord = string(st.Health.Status)
+	}
+	if st.Pid != t.pid {
+		t.closeReader()
+		t.unknown()
+		t.pid = st.Pid
+	} else if t.reader != nil {
+		t.reader.readLimit()
+	}
+	if !t.running() {
+		t.closeReader()
+		t.unknown()
+	}
+}
+
+// parseTime reads the engine's times; year 1 is its word for never.
+func parseTime(s string) time.Time {
+	at, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil || at.Year() <= 1 {
+		return time.Time{}
+	}
+	return at
+}
+
+// inspected is the answer to one inspect.
+type inspected struct {
+	id   string
+	in   container.InspectResponse
+	gone bool
+	err  error
+}
+
+type result []inspected
+
+// inspect asks, in the background, for the containers that changed; one batch at
+// a time, running ones first.
+func (r *run) inspect(ctx context.Context) {
+	if r.inspecting || len(r.dirty) == 0 {
+		return
+	}
+	ids := slices.Collect(maps.Keys(r.dirty))
+	rank := func(id string) int {
+		t := r.byID[id]
+		switch {
+		case t == nil:
+			return 3
+		case t.running() || t.known:
+			return 0
+		}
+		return 1
+	}
+	slices.SortFunc(ids, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
+	live := 0
+	for live < len(ids) && rank(ids[live]) == 0 {
+		live++
+	}
+	ids = ids[:min(len(ids), max(live, inspectMax))]
+	for _, id := range ids {
+		delete(r.dirty, id)
+	}
+	r.inspecting = true
+	r.wg.Go(func() {
+		out := make(result, len(ids))
+		each(len(ids), inspectAtOnce, func(i int) {
+			c, cancel := context.WithTimeout(ctx, callTimeout)
+			defer cancel()
+			res, err := r.cli.ContainerInspect(c, ids[i], client.ContainerInspectOptions{})
+			out[i] = inspected{id: ids[i], in: res.Container, gone: errdefs.IsNotFound(err), err: err}
+		})
+		r.results <- out
+	})
+}
+
+// take applies a batch. It reports whether a container can be measured for the
+// first time.
+func (r *run) take(res result) (first bool) {
+	for _, in := range res {
+		t := r.byID[in.id]
+		switch {
+		case t == nil:
+		case in.gone:
+			t.closeReader()
+			delete(r.byID, in.id)
+			r.resort = true
+		case in.err != nil:
+			// It stays as its events told; a frozen engine shows at the next ping.
+		default:
+			title, pid := t.c.Title, t.pid
+			fromInspect(t, in.in)
+			t.known = true
+			first = first || t.pid != 0 && t.pid != pid
+			r.resort = r.resort || title != t.c.Title
+		}
+	}
+	return first
+}
+
+// each calls f for 0 to n-1, at most width at once, and waits.
+func each(n, width int, f func(int)) {
+	var wg sync.WaitGroup
+	gate := make(chan struct{}, width)
+	for i := range n {
+		gate <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-gate }()
+			f(i)
+		})
+	}
+	wg.Wait()
+}

@@ -1,0 +1,421 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/client"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// Timings that are not configured.
+const (
+	debounce    = 50 * time.Millisecond
+	firstSweep  = 250 * time.Millisecond // between the first two samples, so that CPU shows soon
+	pingEvery   = 10 * time.Second
+	callTimeout = 10 * time.Second
+	topEvery    = 2 * time.Second
+)
+
+// Config says which engine, and how often to measure.
+type Config struct {
+	// Host is the engine's address, "unix:///path" or "tcp://host:port"; empty is
+	// what the docker command would use.
+	Host string
+	// Interval is the time between two sweeps of figures; 0 is one second.
+	Interval time.Duration
+	// Mask hides known secrets in text; nil hides none but those that look like it.
+	Mask func(string) string
+}
+
+// Source is the containers source. Its methods may be called from any goroutine.
+type Source struct {
+	cfg       Config
+	list      atomic.Pointer[[]state.Container]
+	interests atomic.Pointer[state.Interests]
+	poke      chan struct{} // interests changed
+	seen      atomic.Bool   // an engine has answered once
+
+	mu  sync.Mutex
+	cli *client.Client // of the present run, or nil
+}
+
+// New makes a source. It does not connect.
+func New(cfg Config) *Source {
+	if cfg.Interval <= 0 {
+		cfg.Interval = time.Second
+	}
+	if cfg.Mask == nil {
+		cfg.Mask = func(s string) string { return s }
+	}
+	return &Source{cfg: cfg, poke: make(chan struct{}, 1)}
+}
+
+// Name implements state.Source.
+func (s *Source) Name() string { return "docker" }
+
+// Sections implements state.Source.
+func (s *Source) Sections() []state.SectionName {
+	return []state.SectionName{state.SectionContainers}
+}
+
+// Interest implements state.Interested: inspect and top are fetched for these.
+func (s *Source) Interest(in state.Interests) {
+	s.interests.Store(&in)
+	select {
+	case s.poke <- struct{}{}:
+	default:
+	}
+}
+
+// Containers is the list as last published. It must not be written to.
+func (s *Source) Containers() []state.Container {
+	if l := s.list.Load(); l != nil {
+		return *l
+	}
+	return nil
+}
+
+// engine is the client of the present run, or an error that says there is none.
+func (s *Source) engine() (*client.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cli == nil {
+		return nil, errors.New("docker: the container engine does not answer: see the containers pane for the reason")
+	}
+	return s.cli, nil
+}
+
+func (s *Source) setEngine(c *client.Client) {
+	s.mu.Lock()
+	s.cli = c
+	s.mu.Unlock()
+}
+
+// Run implements state.Source.
+func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
+	e, err := resolve(s.cfg.Host)
+	if err != nil {
+		return err
+	}
+	cli, err := e.dial()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = cli.Close() }()
+	parent := ctx
+	ctx, cancel := context.WithCancel(parent)
+	defer cancel()
+
+	version, err := hello(ctx, cli)
+	if err != nil {
+		if parent.Err() != nil {
+			return parent.Err()
+		}
+		return s.explain(e, err)
+	}
+	s.seen.Store(true)
+	s.setEngine(cli)
+	defer s.setEngine(nil)
+
+	r := &run{
+		s: s, cli: cli, put: put, byID: map[string]*track{}, dirty: map[string]bool{},
+		results: make(chan result, 1), statsDone: make(chan []statResult, 1), details: make(chan detailResult, 1),
+		buf: make([]byte, 64<<10), hostMem: hostMemory(),
+	}
+	r.section = state.Containers{Host: e.host, Engine: version}
+	if e.local() != "" {
+		r.mounts, err = readMounts()
+		r.local = err == nil
+	}
+	err = r.loop(ctx)
+	cancel()
+	r.wg.Wait()
+	for _, t := range r.byID {
+		t.closeReader()
+	}
+	if parent.Err() != nil {
+		return parent.Err()
+	}
+	return s.explain(e, err)
+}
+
+// hello asks for the engine's version, which also negotiates the API's.
+func hello(ctx context.Context, cli *client.Client) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	v, err := cli.ServerVersion(ctx, client.ServerVersionOptions{})
+	if err != nil {
+		return "", err
+	}
+	name := "Docker Engine"
+	for _, c := range v.Components {
+		if strings.Contains(c.Name, "Podman") {
+			name = "Podman"
+		}
+	}
+	return state.Clean(fmt.Sprintf("%s %s (API %s)", name, v.Version, cli.ClientVersion())), nil
+}
+
+// explain turns a failure into what was tried, what happened and what to do.
+func (s *Source) explain(e endpoint, err error) error {
+	if err == nil {
+		return nil
+	}
+	where := fmt.Sprintf("docker: %s (%s)", e.host, e.origin)
+	sock := e.local()
+	var op *net.OpError
+	missing := false
+	if sock != "" {
+		_, serr := os.Stat(sock)
+		missing = errors.Is(serr, fs.ErrNotExist)
+	}
+	switch {
+	case missing && !e.chosen && !s.seen.Load():
+		return state.NotHere(fmt.Errorf("%s: there is no such socket: install or start Docker (systemctl start docker), or set DOCKER_HOST or docker.host in opsdeck.yaml", where))
+	case missing:
+		return fmt.Errorf("%s: the socket is gone: start the engine (systemctl start docker)", where)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%s: connection refused: the engine is not running: start it (systemctl start docker)", where)
+	case errors.Is(err, syscall.EACCES), errors.Is(err, fs.ErrPermission), strings.Contains(err.Error(), "permission denied"):
+		return fmt.Errorf("%s: permission denied: add this user to the docker group (usermod -aG docker %s) and log in again", where, os.Getenv("USER"))
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: no answer within %s: it may be frozen or overloaded: look at journalctl -u docker", where, callTimeout)
+	case errors.As(err, &op):
+		return fmt.Errorf("%s: %w: check the address and that the engine listens there", where, op)
+	}
+	return fmt.Errorf("%s: %s: it is tried again by itself", where, state.Clean(err.Error()))
+}
+
+// wanted are the events that change what is shown. Those of exec, which health
+// checks cause by the thousand, are not asked for.
+var wanted = client.Filters{}.Add("type", "container").Add("event",
+	"create", "start", "die", "stop", "kill", "oom", "pause", "unpause", "destroy", "rename", "update", "restart", "health_status")
+
+// run is one connection. All its fields belong to the loop's goroutine, but for
+// what workers send back over its channels.
+type run struct {
+	s       *Source
+	cli     *client.Client
+	put     func(state.Section)
+	section state.Containers
+	byID    map[string]*track
+	order   []*track // by title, then ID
+	resort  bool
+	dirty   map[string]bool // to be inspected
+
+	inspecting, sweeping bool
+	results              chan result
+	statsDone            chan []statResult
+	details              chan detailResult
+	detailing            bool
+	wg                   sync.WaitGroup
+
+	local   bool
+	mounts  mounts
+	buf     []byte
+	hostMem float64
+}
+
+// loop follows the engine until ctx ends or the engine fails.
+func (r *run) loop(ctx context.Context) error {
+	// Events first, the list second: what happens in between is told twice, never missed.
+	ev := r.cli.Events(ctx, client.EventsListOptions{Filters: wanted})
+	if err := r.readList(ctx); err != nil {
+		return err
+	}
+	r.publish()
+	r.inspect(ctx)
+
+	soon := time.NewTimer(time.Hour)
+	soon.Stop()
+	sweep := time.NewTimer(0)
+	ping := time.NewTicker(pingEvery)
+	top := time.NewTicker(topEvery)
+	defer soon.Stop()
+	defer sweep.Stop()
+	defer ping.Stop()
+	defer top.Stop()
+	pinged := make(chan error, 1)
+	pinging, pending, sweeps := false, false, 0
+	later := func() {
+		if !pending {
+			pending = true
+			soon.Reset(debounce)
+		}
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case m := <-ev.Messages:
+			r.event(m)
+			later()
+		case err := <-ev.Err:
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err == nil {
+				err = errors.New("the event stream ended")
+			}
+			return fmt.Errorf("the connection was lost: %w", err)
+		case <-soon.C:
+			pending = false
+			r.publish()
+			r.inspect(ctx)
+		case res := <-r.results:
+			r.inspecting = false
+			first := r.take(res)
+			r.publish()
+			r.inspect(ctx)
+			if first {
+				sweep.Reset(0)
+			}
+		case <-sweep.C:
+			next := r.s.cfg.Interval
+			if r.sweep(ctx) {
+				if sweeps++; sweeps < 3 {
+					next = min(next, firstSweep)
+				}
+				r.publish()
+			}
+			sweep.Reset(next)
+		case got := <-r.statsDone:
+			r.sweeping = false
+			r.takeStats(got)
+			r.publish()
+		case <-r.s.poke:
+			r.detail(ctx)
+		case <-top.C:
+			r.detail(ctx)
+		case d := <-r.details:
+			r.detailing = false
+			r.section.Details = d.details
+			r.publish()
+		case <-ping.C:
+			if pinging {
+				continue
+			}
+			pinging = true
+			r.wg.Go(func() {
+				c, cancel := context.WithTimeout(ctx, callTimeout)
+				defer cancel()
+				_, err := r.cli.Ping(c, client.PingOptions{})
+				pinged <- err
+			})
+		case err := <-pinged:
+			pinging = false
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// publish puts the section with a list of its own.
+func (r *run) publish() {
+	if r.resort {
+		r.sort()
+	}
+	list := make([]state.Container, len(r.order))
+	for i, t := range r.order {
+		list[i] = t.c
+	}
+	r.section.List = list
+	r.s.list.Store(&list)
+	r.put(r.section)
+}
+
+// event applies what an event itself says, so that it shows even while the
+// engine is too busy to be asked, and marks its container for an inspect.
+func (r *run) event(m events.Message) {
+	id := m.Actor.ID
+	if id == "" {
+		return
+	}
+	t := r.byID[id]
+	if m.Action == events.ActionDestroy {
+		if t != nil {
+			t.closeReader()
+			delete(r.byID, id)
+			delete(r.dirty, id)
+			r.resort = true
+		}
+		return
+	}
+	if t == nil {
+		t = &track{c: state.Container{ID: id, State: "created", Image: state.Clean(m.Actor.Attributes["image"])}}
+		t.unknown()
+		t.c.Title = state.Clean(m.Actor.Attributes["name"])
+		r.byID[id] = t
+		r.resort = true
+	}
+	at := time.Unix(0, m.TimeNano)
+	switch {
+	case m.Action == events.ActionStart:
+		t.c.State, t.c.Started = "running", at
+	case m.Action == events.ActionDie:
+		t.c.State, t.c.Finished = "exited", at
+		if v, ok := number([]byte(m.Actor.Attributes["exitCode"])); ok {
+			t.c.ExitCode = int(v)
+		}
+		t.closeReader()
+		t.unknown()
+		t.pid = 0
+	case m.Action == events.ActionPause:
+		t.c.State = "paused"
+	case m.Action == events.ActionUnPause:
+		t.c.State = "running"
+	case m.Action == events.ActionOOM:
+		t.c.OOMKilled = true
+	case m.Action == events.ActionUpdate && t.reader != nil:
+		t.reader.readLimit()
+	case strings.HasPrefix(string(m.Action), "health_status"):
+		if _, word, ok := strings.Cut(string(m.Action), ": "); ok {
+			t.c.HealthWord = state.Clean(word)
+		}
+	}
+	r.dirty[id] = true
+}
+
+// sweep measures every running container. It reports whether figures came.
+func (r *run) sweep(ctx context.Context) bool {
+	var ask []string
+	got := false
+	for _, t := range r.order {
+		if !t.running() || t.pid == 0 {
+			continue
+		}
+		if r.local && t.reader == nil && t.tried != t.pid {
+			t.tried = t.pid
+			if rd, err := r.mounts.open(t.c.ID, t.pid, t.hostNet, r.hostMem); err == nil {
+				t.reader = rd
+			}
+		}
+		if t.reader == nil {
+			ask = append(ask, t.c.ID)
+			continue
+		}
+		if sm, ok := t.reader.read(r.buf); ok {
+			t.apply(sm)
+			got = true
+		} else {
+			t.unknown()
+		}
+	}
+	if len(ask) > 0 && !r.sweeping {
+		r.askStats(ctx, ask)
+	}
+	return got
+}

@@ -1,0 +1,259 @@
+package sourcetest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// Patience is how long a test waits for something that must happen. It is long,
+// since it is spent only when a test fails.
+const Patience = 30 * time.Second
+
+// Missing ends a test for which the host lacks something: it skips, and fails
+// where OPSDECK_TEST_REQUIRE=all says that nothing may lack.
+func Missing(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("OPSDECK_TEST_REQUIRE") == "all" {
+		t.Fatalf("OPSDECK_TEST_REQUIRE=all, but %s is missing", what)
+	}
+	t.Skipf("skipped: %s is missing on this host", what)
+}
+
+// Runner runs a source and keeps what it put.
+type Runner struct {
+	t      testing.TB
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu      sync.Mutex
+	changed chan struct{}
+	last    map[state.SectionName]state.Section
+	puts    int
+	errs    []error
+	runs    int
+}
+
+// Run runs the source, again and again when it fails, until the test ends.
+func Run(t testing.TB, src state.Source) *Runner {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &Runner{t: t, cancel: cancel, done: make(chan struct{}), changed: make(chan struct{}), last: map[state.SectionName]state.Section{}}
+	own := map[state.SectionName]bool{}
+	for _, n := range src.Sections() {
+		own[n] = true
+	}
+	go func() {
+		defer close(r.done)
+		for ctx.Err() == nil {
+			err := src.Run(ctx, func(sec state.Section) {
+				if !own[sec.Name()] {
+					t.Errorf("%s put section %s, which it does not own", src.Name(), sec.Name())
+				}
+				r.note(func() { r.last[sec.Name()] = sec; r.puts++ })
+			})
+			if ctx.Err() != nil {
+				return
+			}
+			r.note(func() { r.errs = append(r.errs, err); r.runs++ })
+			select {
+			case <-ctx.Done():
+			case <-time.After(50 * time.Millisecond): // the supervisor's backoff
+			}
+		}
+	}()
+	t.Cleanup(r.Stop)
+	return r
+}
+
+func (r *Runner) note(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f()
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// Stop ends the source and waits for it.
+func (r *Runner) Stop() {
+	r.cancel()
+	select {
+	case <-r.done:
+	case <-time.After(Patience):
+		r.t.Error("Run did not return after its context ended")
+	}
+}
+
+// Puts is how many sections were put so far.
+func (r *Runner) Puts() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.puts
+}
+
+// Last is the newest section of that name, or nil.
+func (r *Runner) Last(name state.SectionName) state.Section {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last[name]
+}
+
+// Wait waits until the section satisfies ok, and returns it.
+func Wait[S state.Section](r *Runner, what string, ok func(S) bool) S {
+	r.t.Helper()
+	var zero S
+	deadline := time.NewTimer(Patience)
+	defer deadline.Stop()
+	for {
+		r.mu.Lock()
+		sec, have := r.last[zero.Name()].(S)
+		changed := r.changed
+		errs := r.errs
+		r.mu.Unlock()
+		if have && ok(sec) {
+			return sec
+		}
+		select {
+		case <-changed:
+		case <-deadline.C:
+			r.t.Fatalf("waited in vain for %s; last errors: %v; last section: %+v", what, errs[max(0, len(errs)-3):], sec)
+			return zero
+		}
+	}
+}
+
+// WaitErr waits for a run that ends with an error after the first n runs.
+func (r *Runner) WaitErr(n int, what string) error {
+	r.t.Helper()
+	deadline := time.NewTimer(Patience)
+	defer deadline.Stop()
+	for {
+		r.mu.Lock()
+		changed, errs := r.changed, r.errs
+		r.mu.Unlock()
+		if len(errs) > n {
+			return errs[len(errs)-1]
+		}
+		select {
+		case <-changed:
+		case <-deadline.C:
+			r.t.Fatalf("waited in vain for an error: %s", what)
+			return nil
+		}
+	}
+}
+
+// Runs is how many runs have ended.
+func (r *Runner) Runs() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.runs
+}
+
+// Subject is a source under the contract.
+type Subject struct {
+	// New makes a source of what the test serves.
+	New func(t *testing.T) state.Source
+	// Ready says that a section has real data.
+	Ready func(state.Section) bool
+	// Down takes away what the source reads; Up gives it back. nil when the source
+	// as a whole cannot fail.
+	Down, Up func(t *testing.T)
+}
+
+// Contract checks that the source keeps what every source must.
+func Contract(t *testing.T, s Subject) {
+	ready := func(t *testing.T, r *Runner, src state.Source) {
+		t.Helper()
+		deadline := time.NewTimer(Patience)
+		defer deadline.Stop()
+		for {
+			r.mu.Lock()
+			sec, changed, errs := r.last[src.Sections()[0]], r.changed, r.errs
+			r.mu.Unlock()
+			if sec != nil && s.Ready(sec) {
+				return
+			}
+			select {
+			case <-changed:
+			case <-deadline.C:
+				t.Fatalf("%s never had data; errors: %v; last: %+v", src.Name(), errs, sec)
+			}
+		}
+	}
+	t.Run("cancels promptly and leaks nothing", func(t *testing.T) {
+		defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+		src := s.New(t)
+		before := openFiles()
+		for range 3 {
+			ctx, cancel := context.WithCancel(context.Background())
+			done := make(chan error, 1)
+			first := make(chan struct{}, 1)
+			go func() {
+				done <- src.Run(ctx, func(sec state.Section) {
+					if s.Ready(sec) {
+						select {
+						case first <- struct{}{}:
+						default:
+						}
+					}
+				})
+			}()
+			select {
+			case <-first:
+			case err := <-done:
+				t.Fatalf("Run ended before it had data: %v", err)
+			case <-time.After(Patience):
+				t.Fatal("no data")
+			}
+			cancel()
+			select {
+			case err := <-done:
+				if err != nil && !errors.Is(err, context.Canceled) {
+					t.Errorf("Run after cancel: got %v, want nil or context.Canceled", err)
+				}
+			case <-time.After(Patience):
+				t.Fatal("Run did not return after cancel")
+			}
+		}
+		goleak.VerifyNone(t, goleak.IgnoreCurrent())
+		if after := openFiles(); before > 0 && after > before+2 {
+			t.Errorf("open descriptors: %d before, %d after three runs", before, after)
+		}
+	})
+	if s.Down == nil {
+		return
+	}
+	t.Run("reports down and recovers by itself", func(t *testing.T) {
+		src := s.New(t)
+		r := Run(t, src)
+		ready(t, r, src)
+		n := r.Runs()
+		s.Down(t)
+		err := r.WaitErr(n, "after it went down")
+		if err == nil || state.IsNotHere(err) {
+			t.Errorf("down: got error %v, want one that is not NotHere", err)
+		}
+		s.Up(t)
+		r.mu.Lock()
+		r.last = map[state.SectionName]state.Section{}
+		r.mu.Unlock()
+		ready(t, r, src)
+	})
+}
+
+// openFiles is how many descriptors this process has open, 0 where unknown.
+func openFiles() int {
+	es, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0
+	}
+	return len(es)
+}
