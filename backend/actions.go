@@ -1,0 +1,272 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// ErrRefused is wrapped by every error that means that an action was not begun.
+var ErrRefused = errors.New("refused")
+
+const (
+	// keepActions is how many actions the section shows.
+	keepActions = 100
+	// actionDeadline bounds every action.
+	actionDeadline = 15 * time.Minute
+)
+
+// actions queues, runs and remembers actions.
+type actions struct {
+	hub       *Hub
+	executors map[state.Kind]state.Executor
+
+	mu    sync.Mutex
+	list  []state.Progress // newest first
+	last  map[string]chan struct{}
+	seq   uint64
+	ctx   context.Context
+	ready chan struct{} // closed when run has set ctx
+	wg    sync.WaitGroup
+}
+
+func newActions(h *Hub, sources []state.Source) *actions {
+	a := &actions{hub: h, executors: map[state.Kind]state.Executor{}, last: map[string]chan struct{}{}, ready: make(chan struct{})}
+	for _, src := range sources {
+		if ex, ok := src.(state.Executor); ok {
+			for _, k := range ex.Kinds() {
+				a.executors[k] = ex
+			}
+		}
+	}
+	if j := h.opts.Journal; j != nil {
+		for _, e := range j.Interrupted() {
+			a.list = append(a.list, state.Progress{
+				ID: e.Action, Status: "interrupted", Percent: -1, Queued: e.At, Started: e.At, Ended: e.At,
+				Action: state.Action{Kind: e.Kind, Target: e.Target, Args: e.Args, Actor: e.Actor},
+				Err:    "opsdeck stopped before it was done: look at the target, then do it again or undo it",
+			})
+		}
+	}
+	return a
+}
+
+// AddExecutor lets ex carry out its kinds. It is called before Run.
+func (h *Hub) AddExecutor(ex state.Executor) {
+	for _, k := range ex.Kinds() {
+		h.actions.executors[k] = ex
+	}
+}
+
+// run lets actions go until ctx ends, then waits for those under way.
+func (a *actions) run(ctx context.Context) {
+	a.mu.Lock()
+	a.ctx = ctx
+	a.mu.Unlock()
+	close(a.ready)
+	<-ctx.Done()
+	a.wg.Wait()
+}
+
+// sections are the hub's own sections as they are now.
+func (a *actions) sections() []state.Section {
+	now := time.Now()
+	ok := state.Health{Status: state.OK, Since: now, LastOK: now}
+	secs := []state.Section{state.Actions{Health: ok, List: append([]state.Progress(nil), a.list...)}}
+	if j := a.hub.opts.Journal; j != nil {
+		secs = append(secs, state.WithHealth(j.Section(), ok))
+	}
+	return secs
+}
+
+// changed publishes the actions and journal sections. The caller holds a.mu.
+func (a *actions) changed() {
+	secs := a.sections()
+	a.hub.mu.Lock()
+	for _, s := range secs {
+		a.hub.own(s)
+	}
+	a.hub.mu.Unlock()
+}
+
+func refuse(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrRefused, fmt.Sprintf(format, args...))
+}
+
+func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID, error) {
+	snap := a.hub.Latest()
+	spec := state.SpecOf(act.Kind)
+	if spec == nil {
+		return "", refuse("there is no action %q", string(act.Kind))
+	}
+	if act.Target == "" {
+		act.Target = spec.Global
+	}
+	undoes := state.ActionID("")
+	if act.Kind == state.ActionUndo {
+		p := snap.Actions.Progress(state.ActionID(act.Target))
+		if why := state.Why(snap, act.Kind, act.Target); why != "" {
+			return "", refuse("undo %s: %s", act.Target, why)
+		}
+		undoes = p.ID
+		inverse := *p.Undo
+		inverse.Actor, inverse.Confirmed = act.Actor, inverse.Target
+		act, spec = inverse, state.SpecOf(inverse.Kind)
+	}
+	act.Target = canonical(snap, spec, act.Target)
+	if why := state.Why(snap, act.Kind, act.Target); why != "" {
+		return "", refuse("%s %s: %s", spec.Verb, act.Target, why)
+	}
+	if spec.Risk == state.Typed && act.Confirmed != act.Target {
+		return "", refuse("%s %s: type its name, %s, to confirm", spec.Verb, act.Target, act.Target)
+	}
+	ex := a.executors[act.Kind]
+	if ex == nil {
+		return "", refuse("%s %s: nothing here can do it", spec.Verb, act.Target)
+	}
+	if a.hub.opts.Journal == nil {
+		return "", refuse("%s %s: there is no journal to write it to", spec.Verb, act.Target)
+	}
+	select {
+	case <-a.ready:
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ctx.Err() != nil {
+		return "", refuse("%s %s: opsdeck is stopping", spec.Verb, act.Target)
+	}
+	a.seq++
+	id := state.ActionID(strconv.FormatInt(time.Now().UnixMilli(), 36) + "-" + strconv.FormatUint(a.seq, 36))
+	if err := a.hub.opts.Journal.Append(state.Entry{
+		Phase: state.PhaseBegin, Action: id, Kind: act.Kind, Target: act.Target, Args: act.Args, Actor: act.Actor,
+	}); err != nil {
+		return "", refuse("%s %s: the journal cannot be written, so nothing was done: %v", spec.Verb, act.Target, err)
+	}
+	act.Confirmed = ""
+	p := state.Progress{ID: id, Action: act, Status: "queued", Percent: -1, Queued: time.Now()}
+	a.list = append([]state.Progress{p}, a.list[:min(len(a.list), keepActions-1)]...)
+	before := a.last[act.Target]
+	done := make(chan struct{})
+	a.last[act.Target] = done
+	a.changed()
+	a.wg.Go(func() { a.perform(ex, spec, act, id, undoes, before, done) })
+	return id, nil
+}
+
+// canonical is the one name under which a target is journalled.
+func canonical(s *state.Snapshot, spec *state.Spec, target string) string {
+	switch spec.Section {
+	case state.SectionContainers:
+		if c := s.Containers.Container(target); c != nil {
+			return c.Title
+		}
+	case state.SectionLogs:
+		if l := s.Logs.Source(target); l != nil && l.Path != "" {
+			return l.Path
+		}
+	case state.SectionAlerts:
+		if al := s.Alerts.Alert(target); al != nil {
+			return al.ID
+		}
+	}
+	return target
+}
+
+// update changes one progress through f and publishes it.
+func (a *actions) update(id state.ActionID, f func(*state.Progress)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range a.list {
+		if a.list[i].ID == id {
+			f(&a.list[i])
+			a.changed()
+			return
+		}
+	}
+}
+
+// perform runs one action after those before it on the same target.
+func (a *actions) perform(ex state.Executor, spec *state.Spec, act state.Action, id, undoes state.ActionID, before <-chan struct{}, done chan struct{}) {
+	ctx, cancel := context.WithTimeout(a.ctx, actionDeadline)
+	defer cancel()
+	if before != nil {
+		select {
+		case <-before:
+		case <-ctx.Done():
+		}
+	}
+	figures := state.Measure(a.hub.Latest(), act.Kind, act.Target)
+	a.update(id, func(p *state.Progress) { p.Status, p.Started = "running", time.Now() })
+	out, err := state.Outcome{}, ctx.Err()
+	if err == nil {
+		out, err = execute(ctx, ex, act, func(step string, percent float64) {
+			step = state.Clean(a.hub.opts.Mask(step))
+			a.update(id, func(p *state.Progress) { p.Step, p.Percent = step, percent })
+		})
+	}
+	entry := state.Entry{Phase: state.PhaseEnd, Action: id, Kind: act.Kind, Target: act.Target, Actor: act.Actor,
+		Outcome: "ok", Detail: state.Clean(a.hub.opts.Mask(out.Result))}
+	if err != nil {
+		entry.Outcome, entry.Detail = "failed", state.Clean(a.hub.opts.Mask(err.Error()))
+	}
+	jerr := a.hub.opts.Journal.Append(entry)
+	measured := err == nil && spec.Measured && a.ctx.Err() == nil
+	a.update(id, func(p *state.Progress) {
+		p.Ended, p.Percent = time.Now(), 100
+		p.Status, p.Result, p.Undo = "done", entry.Detail, out.Undo
+		if err != nil {
+			p.Status, p.Result, p.Err = "failed", "", entry.Detail
+		}
+		if jerr != nil {
+			p.Err = "it was done, but its end could not be journalled: " + jerr.Error()
+		}
+		if measured {
+			p.Settling = time.Now().Add(a.hub.opts.Settle)
+		}
+	})
+	if err == nil && undoes != "" {
+		a.update(undoes, func(p *state.Progress) { p.Undone = true })
+	}
+	a.mu.Lock()
+	if a.last[act.Target] == done {
+		delete(a.last, act.Target)
+	}
+	a.mu.Unlock()
+	close(done)
+	if measured {
+		a.judge(spec, act, id, figures)
+	}
+}
+
+// judge waits for the settling time and says whether the target is better.
+func (a *actions) judge(spec *state.Spec, act state.Action, id state.ActionID, before []state.Figure) {
+	select {
+	case <-a.ctx.Done():
+		return
+	case <-time.After(a.hub.opts.Settle):
+	}
+	v := state.Judge(before, state.Measure(a.hub.Latest(), spec.Kind, act.Target))
+	if err := a.hub.opts.Journal.Append(state.Entry{Phase: state.PhaseVerdict, Action: id, Kind: act.Kind, Target: act.Target,
+		Actor: act.Actor, Outcome: v.Word, Detail: v.Summary()}); err != nil {
+		a.hub.log.Error("verdict not journalled", "action", id, "err", err)
+	}
+	a.update(id, func(p *state.Progress) { p.Verdict, p.Settling = v, time.Time{} })
+}
+
+func execute(ctx context.Context, ex state.Executor, act state.Action, progress func(string, float64)) (out state.Outcome, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s %s: panic: %v\n%s", act.Kind, act.Target, r, debug.Stack())
+		}
+	}()
+	return ex.Execute(ctx, act, progress)
+}

@@ -1,0 +1,139 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseNamesFileLineAndWhatWasExpected(t *testing.T) {
+	for _, tt := range []struct{ name, yaml, want string }{
+		{"unknown key", "name: x\nloggs: []\n", `opsdeck.yaml:2:1: unknown field "loggs"`},
+		{"wrong type", "logs:\n  - 5\n", "opsdeck.yaml:2:"},
+		{"bad duration", "modules:\n  interval: soon\n", `"soon" is not a duration: expected one such as 30s`},
+		{"negative duration", "settle: -5s\n", "is not a duration"},
+		{"missing path", "logs:\n  - rotate: {keep: 3}\n", "opsdeck.yaml:2: logs[0]: path is missing"},
+		{"bad mode", "logs:\n  - path: a.log\n    rotate:\n      mode: move\n", "opsdeck.yaml:4: logs[0].rotate.mode: \"move\": expected rename or copytruncate"},
+		{"bad url", "services:\n  - name: api\n    url: localhost\n", "opsdeck.yaml:3: services[0].url"},
+		{"broken yaml", "logs: [\n", "opsdeck.yaml:"},
+		{"bad theme", "theme: pink\n", "opsdeck.yaml:1: theme"},
+		{"bad glob", "rules: [\"a[\"]\n", "is not a glob"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Parse("opsdeck.yaml", []byte(tt.yaml))
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q in it", err, tt.want)
+			}
+		})
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("name: x\nlogs:\n  - path: a\nkeys: {a: b}\n"))
+	f.Add([]byte("modules: {interval: 3d}\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		file, err := Parse("opsdeck.yaml", b)
+		if (file == nil) == (err == nil) {
+			t.Errorf("Parse(%q) = %v, %v: want exactly one of them", b, file, err)
+		}
+	})
+}
+
+func TestLoadResolvesDefaultsAndTellsWhereTheyCameFrom(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("REDIS_URL", "")
+	t.Setenv("MODULE_ENCRYPTION_KEY", "")
+	write(t, filepath.Join(dir, "opsdeck.yaml"), "name: shop\nmodules:\n  interval: 1m\nredis:\n  url: redis://:${PW}@10.0.0.1/2\n")
+	write(t, filepath.Join(dir, ".env"), "# comment\nexport PW=\"s3 cret\"\nMODULE_ENCRYPTION_KEY=abc # the key\n")
+	write(t, filepath.Join(dir, "modules/weather/openweather/manifest.json"), "{}")
+	w, err := Load(Flags{Workspace: dir, Listen: "127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := time.Duration(w.Modules.Interval), time.Minute; got != want {
+		t.Errorf("interval = %v, want %v", got, want)
+	}
+	if got, want := w.Origin["modules.interval"], "opsdeck.yaml:3"; got != want {
+		t.Errorf("origin of modules.interval = %q, want %q", got, want)
+	}
+	if got, want := w.Redis.URL, "redis://:s3 cret@10.0.0.1/2"; got != want {
+		t.Errorf("redis.url = %q, want %q", got, want)
+	}
+	if got, want := w.Origin["listen"], "flag"; got != want {
+		t.Errorf("origin of listen = %q, want %q", got, want)
+	}
+	if key, err := w.Key(); key != "abc" || err != nil {
+		t.Errorf("Key() = %q, %v, want abc", key, err)
+	}
+	if got, want := w.Data, filepath.Join(dir, "data"); got != want {
+		t.Errorf("data = %q, want %q", got, want)
+	}
+	if got, want := w.Note("modules"), "1 modules found"; got != want {
+		t.Errorf("note = %q, want %q", got, want)
+	}
+}
+
+func TestLoadOfABrokenFileStartsWithDefaultsAndSaysSo(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "opsdeck.yaml"), "logs: 5\n")
+	w, err := Load(Flags{Workspace: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(w.Problems) != 1 || !strings.HasPrefix(w.Problems[0], "opsdeck.yaml:1:") {
+		t.Errorf("problems = %q, want one of line 1", w.Problems)
+	}
+	if len(w.Logs) != 1 {
+		t.Errorf("logs = %v, want the default", w.Logs)
+	}
+}
+
+func TestAPassersByFolderStaysClean(t *testing.T) {
+	dir, home := t.TempDir(), t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_STATE_HOME", "")
+	w, err := Load(Flags{Workspace: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(w.Data, filepath.Join(home, ".local/state/opsdeck")) {
+		t.Errorf("data = %q, want it under %q", w.Data, home)
+	}
+}
+
+func TestInitWritesAFileThatLoadsToTheSameSettings(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a: b #c")
+	write(t, filepath.Join(dir, "logs/a.log"), "")
+	before, err := Load(Flags{Workspace: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := before.Init()
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := Load(Flags{Workspace: dir})
+	if err != nil || len(after.Problems) > 0 {
+		b, _ := os.ReadFile(path)
+		t.Fatalf("%v %v in\n%s", err, after.Problems, b)
+	}
+	if after.Name != before.Name || after.Modules != before.Modules || after.Metrics != before.Metrics ||
+		after.Logs[0].Path != before.Logs[0].Path || after.Rules[0] != before.Rules[0] || after.Settle != before.Settle {
+		t.Errorf("got %+v, want %+v", after.File, before.File)
+	}
+	if _, err := after.Init(); err == nil || !strings.Contains(err.Error(), "exists already") {
+		t.Errorf("second init: %v, want a refusal", err)
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

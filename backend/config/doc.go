@@ -1,0 +1,20 @@
+// Package config is the workspace: what opsdeck stands on, and where each
+// setting came from.
+//
+// It owns the workspace file, opsdeck.yaml, its defaults, and the discovery of
+// what a folder holds. It refuses to guess: an unknown key, a wrong type or a
+// bad duration is an error with file, line and what was expected.
+//
+// A setting comes from, in order: a flag, the environment, opsdeck.yaml, what was
+// found, a default. [Workspace.Origin] tells which it was.
+//
+// # Who may write
+//
+// Only `opsdeck init` writes opsdeck.yaml; nothing rewrites a file that a person
+// edits.
+//
+// # Adding a setting
+//
+// Add its field to File with its yaml name and comment, resolve it in Load, and
+// write it in the template of init.
+package config

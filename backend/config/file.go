@@ -1,0 +1,229 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+)
+
+// FileName is the workspace file's name.
+const FileName = "opsdeck.yaml"
+
+// File is the workspace file. Every field may be left out.
+type File struct {
+	// Name is the workspace's title; default: its folder's name.
+	Name string `yaml:"name"`
+	// Data is the folder of databases, journal and metrics; default "data".
+	Data string `yaml:"data"`
+	// Listen is the admin API's address; default "127.0.0.1:8003"; "off" for none.
+	Listen  string    `yaml:"listen"`
+	Modules Modules   `yaml:"modules"`
+	Routing string    `yaml:"routing"`
+	Logs    []Log     `yaml:"logs"`
+	Docker  Docker    `yaml:"docker"`
+	Redis   Redis     `yaml:"redis"`
+	Rules   []string  `yaml:"rules"`
+	Service []Service `yaml:"services"`
+	Metrics Metrics   `yaml:"metrics"`
+	// Settle is how long after an action its verdict is taken; default 10s.
+	Settle Duration `yaml:"settle"`
+	// Keys rebinds the console's keys: action name to key.
+	Keys map[string]string `yaml:"keys"`
+	// Theme is "dark", "light", "contrast" or "none"; default: what the terminal says.
+	Theme string `yaml:"theme"`
+}
+
+// Modules configures the engine.
+type Modules struct {
+	Dir string `yaml:"dir"`
+	// Shared is the folder that adapters import as "shared"; default "shared".
+	Shared string `yaml:"shared"`
+	// Interval between fetches, default 30s; Timeout of one, default 10s.
+	Interval Duration `yaml:"interval"`
+	Timeout  Duration `yaml:"timeout"`
+	// Python is the interpreter; default: python3 on the PATH.
+	Python string `yaml:"python"`
+}
+
+// Log is one glob of log files and how they are rotated.
+type Log struct {
+	Path   string   `yaml:"path"`
+	Rotate Rotation `yaml:"rotate"`
+}
+
+// Rotation says how a log file is rotated.
+type Rotation struct {
+	// Keep is how many old files stay; default 5.
+	Keep int `yaml:"keep"`
+	// Compress old files but the newest with gzip; default true.
+	Compress *bool `yaml:"compress"`
+	// Mode is "copytruncate" (default: it suits a writer that never reopens) or "rename".
+	Mode string `yaml:"mode"`
+	// Signal is sent, after a rename, to the process whose id is in PidFile.
+	Signal  string `yaml:"signal"`
+	PidFile string `yaml:"pid_file"`
+	// Reopen is a command to run after a rename.
+	Reopen []string `yaml:"reopen"`
+}
+
+// Docker configures the container engine.
+type Docker struct {
+	// Host is its address; default: DOCKER_HOST, the current context, the local socket.
+	Host string `yaml:"host"`
+}
+
+// Redis configures the queues.
+type Redis struct {
+	// URL is redis://[user:password@]host:port/db or unix://path; ${NAME} is taken
+	// from the environment. Default redis://127.0.0.1:6379/0.
+	URL string `yaml:"url"`
+	// Keys are keys and globs to watch; default: what is found.
+	Keys []string `yaml:"keys"`
+}
+
+// Service is one service whose health is probed.
+type Service struct {
+	Name string `yaml:"name"`
+	// URL is http, https, tcp, redis or postgres.
+	URL string `yaml:"url"`
+}
+
+// Metrics configures the embedded time series and rule evaluation.
+type Metrics struct {
+	// Interval between samples, default 5s; Retention, default 6h.
+	Interval  Duration `yaml:"interval"`
+	Retention Duration `yaml:"retention"`
+	// Evaluate is how often rules without an interval of their own are evaluated;
+	// default 15s.
+	Evaluate Duration `yaml:"evaluate"`
+}
+
+// Duration is a time.Duration written as "30s", "2h" or "7d".
+type Duration time.Duration
+
+// UnmarshalYAML reads a duration, with days as well.
+func (d *Duration) UnmarshalYAML(b []byte) error {
+	v, err := ParseDuration(strings.Trim(strings.TrimSpace(string(b)), `"'`))
+	if err != nil {
+		return err
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// MarshalYAML writes it as a string.
+func (d Duration) MarshalYAML() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// ParseDuration is time.ParseDuration that knows days ("7d") as well. It refuses
+// negative and zero ones.
+func ParseDuration(s string) (time.Duration, error) {
+	var v time.Duration
+	var err error
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		var n float64
+		if _, err = fmt.Sscanf(days+"\n", "%g\n", &n); err == nil {
+			v = time.Duration(n * 24 * float64(time.Hour))
+		}
+	} else {
+		v, err = time.ParseDuration(s)
+	}
+	if err != nil || v <= 0 {
+		return 0, fmt.Errorf("%q is not a duration: expected one such as 30s, 5m, 2h or 7d", s)
+	}
+	return v, nil
+}
+
+// Problems is a workspace file's errors: each with file, line, what was expected.
+type Problems []string
+
+// Error implements error.
+func (p Problems) Error() string { return strings.Join(p, "\n") }
+
+// ReadFile reads a workspace file. The error is a Problems for what is wrong
+// with its content.
+func ReadFile(path string) (*File, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the workspace file: %w", err)
+	}
+	return Parse(filepath.Base(path), b)
+}
+
+// Parse reads a workspace file's content; name is used in errors.
+func Parse(name string, b []byte) (f *File, err error) {
+	defer func() {
+		if r := recover(); r != nil { // the parser's own faults must not be ours
+			f, err = nil, Problems{fmt.Sprintf("%s:1: not YAML that can be read: %v", name, r)}
+		}
+	}()
+	f = &File{}
+	if err := yaml.UnmarshalWithOptions(b, f, yaml.Strict()); err != nil {
+		return nil, Problems{position(name, err)}
+	}
+	var p Problems
+	check := func(ok bool, path, format string, args ...any) {
+		if !ok {
+			p = append(p, fmt.Sprintf("%s:%d: %s: %s", name, lineOf(b, path), strings.TrimPrefix(path, "$."), fmt.Sprintf(format, args...)))
+		}
+	}
+	for i, l := range f.Logs {
+		at := fmt.Sprintf("$.logs[%d]", i)
+		check(l.Path != "", at, "path is missing: expected a file or a glob such as logs/*.log")
+		_, gerr := filepath.Match(l.Path, "")
+		check(gerr == nil, at+".path", "%q is not a glob", l.Path)
+		check(l.Rotate.Mode == "" || l.Rotate.Mode == "rename" || l.Rotate.Mode == "copytruncate", at+".rotate.mode",
+			"%q: expected rename or copytruncate", l.Rotate.Mode)
+		check(l.Rotate.Keep >= 0, at+".rotate.keep", "%d: expected 0 or more", l.Rotate.Keep)
+		check(l.Rotate.Signal == "" || l.Rotate.PidFile != "", at+".rotate.signal", "needs pid_file, the file with the process id to signal")
+	}
+	for i, s := range f.Service {
+		at := fmt.Sprintf("$.services[%d]", i)
+		check(s.Name != "", at, "name is missing")
+		check(strings.Contains(s.URL, "://"), at+".url", "%q: expected a URL such as http://127.0.0.1:3000/health", s.URL)
+	}
+	for i, r := range f.Rules {
+		_, gerr := filepath.Match(r, "")
+		check(gerr == nil, fmt.Sprintf("$.rules[%d]", i), "%q is not a glob", r)
+	}
+	switch f.Theme {
+	case "", "dark", "light", "contrast", "none":
+	default:
+		check(false, "$.theme", "%q: expected dark, light, contrast or none", f.Theme)
+	}
+	if len(p) > 0 {
+		return nil, p
+	}
+	return f, nil
+}
+
+// position puts a YAML error into "file:line:column: what" form.
+func position(name string, err error) string {
+	var ye yaml.Error
+	if errors.As(err, &ye) {
+		msg := ye.GetMessage()
+		if tok := ye.GetToken(); tok != nil && tok.Position != nil {
+			return fmt.Sprintf("%s:%d:%d: %s", name, tok.Position.Line, tok.Position.Column, msg)
+		}
+		return fmt.Sprintf("%s:1: %s", name, msg)
+	}
+	return fmt.Sprintf("%s:1: %v", name, err)
+}
+
+// lineOf is the line of a YAML path in b, or of its nearest parent that is there; 1 where
+// none is.
+func lineOf(b []byte, path string) int {
+	for path != "$" && path != "" {
+		if p, err := yaml.PathString(path); err == nil {
+			if node, err := p.ReadNode(strings.NewReader(string(b))); err == nil && node.GetToken() != nil {
+				return node.GetToken().Position.Line
+			}
+		}
+		path = path[:max(strings.LastIndexByte(path, '.'), strings.LastIndexByte(path, '['), 0)]
+	}
+	return 1
+}

@@ -1,0 +1,133 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/goccy/go-yaml"
+)
+
+var initTemplate = template.Must(template.New("").Funcs(template.FuncMap{
+	"dur": func(d Duration) string { return shortDuration(time.Duration(d)) },
+	"q": func(s string) (string, error) { // one YAML scalar, quoted where YAML needs it
+		b, err := yaml.Marshal(s)
+		return strings.TrimSpace(string(b)), err
+	},
+}).Parse(`# The workspace of opsdeck: what the console stands on. Every line may be left
+# out; what is commented is the default. "opsdeck doctor" checks this file,
+# ":reload workspace file" or "opsdeck config reload" puts a change into force.
+
+name: {{q .Name}}
+
+# Databases, journal and metrics.
+data: {{q (.Rel .Data)}}
+
+# The admin API. Addresses other than loopback need a token. "off" for none.
+listen: {{q .Listen}}
+
+# Modules: {{.Note "modules"}}.
+modules:
+  dir: {{q (.Rel .Modules.Dir)}}
+  shared: {{q (.Rel .Modules.Shared)}}   # what adapters import as "shared"
+  interval: {{dur .Modules.Interval}}    # between fetches
+  timeout: {{dur .Modules.Timeout}}     # of one fetch
+  # python: /usr/bin/python3
+
+# Routing configuration: {{.Note "routing"}}.
+routing: {{q (.Rel .Routing)}}
+
+# Log files that are followed: {{.Note "logs"}}.
+logs:
+{{- range .Logs}}
+  - path: {{q ($.Rel .Path)}}
+    # rotate:
+    #   keep: 5
+    #   compress: true
+    #   mode: copytruncate     # or rename, for a writer that reopens:
+    #   signal: HUP            #   sent to the process
+    #   pid_file: run/app.pid  #   whose id is in this file
+    #   reopen: [make, reopen-logs]
+{{- end}}
+
+# Container engine. Default: DOCKER_HOST, the current context, the local socket.
+# docker:
+#   host: unix:///var/run/docker.sock
+
+# Queues. ${NAME} is taken from the environment or .env.
+# redis:
+#   url: redis://127.0.0.1:6379/0
+#   keys: ["task:queue", "task:queue:failed", "task:in-progress:*", "worker:*"]
+
+# Prometheus rule files: {{.Note "rules"}}.
+rules:
+{{- range .Rules}}
+  - {{q ($.Rel .)}}
+{{- end}}
+
+# Services whose health is probed.
+# services:
+#   - name: orchestrator
+#     url: http://127.0.0.1:8003/admin/health
+#   - name: api
+#     url: http://127.0.0.1:3000/health
+
+metrics:
+  interval: {{dur .Metrics.Interval}}     # between samples
+  retention: {{dur .Metrics.Retention}}
+  evaluate: {{dur .Metrics.Evaluate}}    # rules without an interval of their own
+
+# How long after a restart or reload its verdict is taken.
+settle: {{dur .Settle}}
+
+# theme: dark            # light, contrast, none
+# keys:                  # rebind: action: key ("opsdeck doctor" reports clashes)
+#   follow: f5
+`))
+
+// Note is what was found of a kind, for the comments of init.
+func (w *Workspace) Note(what string) string {
+	for _, f := range w.Found {
+		if f.What == what && f.Found {
+			if f.Note == "" {
+				return "found"
+			}
+			return f.Note + " found"
+		}
+	}
+	return "none found"
+}
+
+// Init writes the workspace file of w and returns its path. It never overwrites
+// one.
+func (w *Workspace) Init() (string, error) {
+	path := filepath.Join(w.Dir, FileName)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("init: %s exists already: edit it, or remove it first", path)
+	}
+	if err != nil {
+		return "", fmt.Errorf("init: write the workspace file: %w", err)
+	}
+	if err := errors.Join(initTemplate.Execute(f, w), f.Close()); err != nil {
+		return "", errors.Join(fmt.Errorf("init: write %s: %w", path, err), os.Remove(path))
+	}
+	return path, nil
+}
+
+// shortDuration is d without its zero parts: "6h" for 6h0m0s.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

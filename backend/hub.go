@@ -1,0 +1,377 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/journal"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// Options are what a Hub is made of. Journal may be nil, in which case nothing
+// is journalled and every action is refused.
+type Options struct {
+	Journal *journal.Journal
+	// Log receives what goes wrong behind the screen; nil discards it.
+	Log *slog.Logger
+	// Mask hides known secrets in errors; nil hides nothing.
+	Mask func(string) string
+	// Settle is how long after a measured action its verdict is taken; 0 means 10 s.
+	Settle time.Duration
+	// Workspace is the first workspace section.
+	Workspace state.Workspace
+}
+
+// Hub publishes snapshots and runs sources and actions. Make one with New.
+type Hub struct {
+	opts Options
+	log  *slog.Logger
+
+	snap atomic.Pointer[state.Snapshot]
+
+	mu        sync.Mutex
+	pending   map[state.SectionName]state.Section
+	health    map[state.SectionName]state.Health
+	published time.Time
+	notify    chan struct{} // closed and replaced at each publication
+	dirty     chan struct{} // wakes the publisher; capacity 1
+	workspace state.Workspace
+	consoles  map[*Console]struct{}
+	sources   []state.Source
+	actions   *actions
+}
+
+const (
+	// publishEvery is the shortest time between two snapshots.
+	publishEvery = 100 * time.Millisecond
+	backoffMin   = 500 * time.Millisecond
+	backoffMax   = 5 * time.Second
+	// absentRetry is how often a source that found nothing looks again.
+	absentRetry = 10 * time.Second
+)
+
+// New makes a hub with its first, empty snapshot: version 1, every section of
+// sources connecting.
+func New(opts Options, sources ...state.Source) *Hub {
+	h := &Hub{
+		opts:      opts,
+		log:       opts.Log,
+		pending:   map[state.SectionName]state.Section{},
+		health:    map[state.SectionName]state.Health{},
+		notify:    make(chan struct{}),
+		dirty:     make(chan struct{}, 1),
+		workspace: opts.Workspace,
+		consoles:  map[*Console]struct{}{},
+		sources:   sources,
+	}
+	if h.log == nil {
+		h.log = slog.New(slog.DiscardHandler)
+	}
+	if h.opts.Mask == nil {
+		h.opts.Mask = func(s string) string { return s }
+	}
+	if h.opts.Settle == 0 {
+		h.opts.Settle = 10 * time.Second
+	}
+	now := time.Now()
+	ws := opts.Workspace
+	ws.Health = state.Health{Status: state.OK, Since: now, LastOK: now}
+	secs := []state.Section{ws}
+	for _, src := range sources {
+		for _, name := range src.Sections() {
+			hl := state.Health{Status: state.Connecting, Since: now}
+			h.health[name] = hl
+			secs = append(secs, state.WithHealth((&state.Snapshot{}).Section(name), hl))
+		}
+	}
+	h.actions = newActions(h, sources)
+	h.snap.Store((&state.Snapshot{}).With(1, now, append(secs, h.actions.sections()...)...))
+	return h
+}
+
+// Run runs every source until ctx ends, and returns when all of them and all
+// actions have stopped.
+func (h *Hub) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, src := range h.sources {
+		wg.Go(func() { h.supervise(ctx, src) })
+	}
+	wg.Go(func() { h.publisher(ctx) })
+	wg.Go(func() { h.watchSelf(ctx) })
+	wg.Go(func() { h.actions.run(ctx) })
+	wg.Wait()
+	h.publish()
+}
+
+// supervise runs one source again and again, with backoff, and keeps its health.
+func (h *Hub) supervise(ctx context.Context, src state.Source) {
+	attempt := 0
+	wait := backoffMin
+	for ctx.Err() == nil {
+		started := time.Now()
+		put := func(sec state.Section) {
+			attempt = 0
+			h.put(sec)
+		}
+		err := runSource(ctx, src, put)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			err = errors.New("it ended without a reason")
+		}
+		if time.Since(started) > backoffMax {
+			wait = backoffMin
+		}
+		attempt++
+		pause := wait/2 + rand.N(wait)
+		wait = min(wait*2, backoffMax)
+		if state.IsNotHere(err) {
+			pause = absentRetry
+		}
+		h.log.Warn("source failed", "source", src.Name(), "attempt", attempt, "err", h.opts.Mask(err.Error()))
+		h.failed(src, err, attempt, time.Now().Add(pause))
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+func runSource(ctx context.Context, src state.Source, put func(state.Section)) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s: panic: %v\n%s", src.Name(), r, debug.Stack())
+		}
+	}()
+	return src.Run(ctx, put)
+}
+
+// put takes a section from its source. A source may report trouble of its own by
+// setting a Status other than OK; otherwise the section is OK as of now.
+func (h *Hub) put(sec state.Section) {
+	name, now := sec.Name(), time.Now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	was := h.health[name]
+	own := state.HealthOf(sec)
+	hl := state.Health{Status: state.OK, Since: was.Since, LastOK: now}
+	if own.Status != "" && own.Status != state.OK {
+		hl = own
+		hl.LastOK = was.LastOK
+		hl.Since = was.Since
+	}
+	if hl.Status != was.Status {
+		hl.Since = now
+	}
+	h.health[name] = hl
+	h.pending[name] = state.WithHealth(sec, hl)
+	h.wake()
+}
+
+// failed marks the sections of a source, keeping their last good data.
+func (h *Hub) failed(src state.Source, err error, attempt int, next time.Time) {
+	now := time.Now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, name := range src.Sections() {
+		hl := h.health[name]
+		status := state.Down
+		switch {
+		case !hl.LastOK.IsZero():
+			status = state.Stale
+		case state.IsNotHere(err):
+			status = state.Absent
+		}
+		if hl.Status != status {
+			hl.Status, hl.Since = status, now
+		}
+		hl.Err, hl.Attempt, hl.NextTry = state.Clean(h.opts.Mask(err.Error())), attempt, next
+		h.health[name] = hl
+		sec, ok := h.pending[name]
+		if !ok {
+			sec = h.snap.Load().Section(name)
+		}
+		h.pending[name] = state.WithHealth(sec, hl)
+	}
+	h.wake()
+}
+
+// own puts a section that the hub itself writes. The caller holds h.mu.
+func (h *Hub) own(sec state.Section) {
+	now := time.Now()
+	h.pending[sec.Name()] = state.WithHealth(sec, state.Health{Status: state.OK, Since: h.opts.Workspace.Started, LastOK: now})
+	h.wake()
+}
+
+func (h *Hub) wake() {
+	select {
+	case h.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// publisher turns what is pending into snapshots, at most ten a second.
+func (h *Hub) publisher(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	<-timer.C
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.dirty:
+		}
+		h.mu.Lock()
+		rest := publishEvery - time.Since(h.published)
+		h.mu.Unlock()
+		if rest > 0 {
+			timer.Reset(rest)
+			select {
+			case <-ctx.Done():
+				return
+			case <-timer.C:
+			}
+		}
+		h.publish()
+	}
+}
+
+func (h *Hub) publish() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.pending) == 0 {
+		return
+	}
+	secs := make([]state.Section, 0, len(h.pending))
+	for _, sec := range h.pending {
+		secs = append(secs, sec)
+	}
+	clear(h.pending)
+	old := h.snap.Load()
+	h.published = time.Now()
+	h.snap.Store(old.With(old.Version+1, h.published, secs...))
+	close(h.notify)
+	h.notify = make(chan struct{})
+}
+
+// Latest is the newest published snapshot. It is never nil.
+func (h *Hub) Latest() *state.Snapshot { return h.snap.Load() }
+
+// Wait returns the newest snapshot as soon as its Version is above after.
+func (h *Hub) Wait(ctx context.Context, after uint64) (*state.Snapshot, error) {
+	for {
+		h.mu.Lock()
+		notify := h.notify
+		h.mu.Unlock()
+		if s := h.snap.Load(); s.Version > after {
+			return s, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-notify:
+		}
+	}
+}
+
+// Submit checks an action, journals it and queues it. The error says why it was
+// refused. The ID is that of the action's Progress in the actions section.
+func (h *Hub) Submit(ctx context.Context, a state.Action) (state.ActionID, error) {
+	return h.actions.submit(ctx, a)
+}
+
+// SetWorkspace changes the workspace section through f.
+func (h *Hub) SetWorkspace(f func(*state.Workspace)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w := h.workspace
+	f(&w)
+	h.workspace = w
+	h.own(w)
+}
+
+// Console is one attached console: the seam that a console holds.
+type Console struct {
+	hub      *Hub
+	info     state.Console
+	interest state.Interest
+}
+
+// Attach adds a console for actor; Close it when it leaves.
+func (h *Hub) Attach(actor state.Actor, control bool) *Console {
+	c := &Console{hub: h, info: state.Console{Actor: actor, Since: time.Now(), Control: control}}
+	h.mu.Lock()
+	h.consoles[c] = struct{}{}
+	h.presence()
+	h.mu.Unlock()
+	return c
+}
+
+// presence publishes who is attached. The caller holds h.mu.
+func (h *Hub) presence() {
+	list := make([]state.Console, 0, len(h.consoles))
+	for c := range h.consoles {
+		list = append(list, c.info)
+	}
+	slices.SortFunc(list, func(a, b state.Console) int { return a.Since.Compare(b.Since) })
+	h.workspace.Consoles = list
+	h.own(h.workspace)
+}
+
+// Wait is Hub.Wait.
+func (c *Console) Wait(ctx context.Context, after uint64) (*state.Snapshot, error) {
+	return c.hub.Wait(ctx, after)
+}
+
+// Submit is Hub.Submit by this console's actor.
+func (c *Console) Submit(ctx context.Context, a state.Action) (state.ActionID, error) {
+	a.Actor = c.info.Actor
+	return c.hub.Submit(ctx, a)
+}
+
+// Watch says what this console looks at now. It does not block.
+func (c *Console) Watch(in state.Interest) {
+	h := c.hub
+	h.mu.Lock()
+	c.interest = in
+	all := h.interests()
+	h.mu.Unlock()
+	h.tellInterest(all)
+}
+
+// Close detaches the console.
+func (c *Console) Close() {
+	h := c.hub
+	h.mu.Lock()
+	delete(h.consoles, c)
+	h.presence()
+	all := h.interests()
+	h.mu.Unlock()
+	h.tellInterest(all)
+}
+
+// interests gathers what all consoles look at. The caller holds h.mu.
+func (h *Hub) interests() state.Interests {
+	all := make(state.Interests, 0, len(h.consoles))
+	for c := range h.consoles {
+		all = append(all, c.interest)
+	}
+	return all
+}
+
+func (h *Hub) tellInterest(all state.Interests) {
+	for _, src := range h.sources {
+		if in, ok := src.(state.Interested); ok {
+			in.Interest(all)
+		}
+	}
+}

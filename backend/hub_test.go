@@ -1,0 +1,295 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/journal"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// script is a source whose runs are played one after the other, and an executor.
+type script struct {
+	mu   sync.Mutex
+	runs []func(ctx context.Context, put func(state.Section)) error
+	exec func(ctx context.Context, a state.Action, progress func(string, float64)) (state.Outcome, error)
+	seen state.Interests
+}
+
+func (s *script) Name() string                  { return "script" }
+func (s *script) Sections() []state.SectionName { return []state.SectionName{state.SectionModules} }
+func (s *script) Kinds() []state.Kind {
+	return []state.Kind{state.ModuleDisable, state.ModuleEnable, state.ModuleReload, state.ModuleUninstall}
+}
+func (s *script) Interest(in state.Interests) { s.mu.Lock(); s.seen = in; s.mu.Unlock() }
+func (s *script) Run(ctx context.Context, put func(state.Section)) error {
+	s.mu.Lock()
+	if len(s.runs) == 0 {
+		s.mu.Unlock()
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	run := s.runs[0]
+	s.runs = s.runs[1:]
+	s.mu.Unlock()
+	return run(ctx, put)
+}
+func (s *script) Execute(ctx context.Context, a state.Action, p func(string, float64)) (state.Outcome, error) {
+	return s.exec(ctx, a, p)
+}
+
+func modules(status state.ModuleStatus, health string) state.Modules {
+	return state.Modules{List: []state.Module{{ID: "a/b", Status: status, HealthWord: health}}}
+}
+
+// withHub runs f inside a bubble with a hub over src.
+func withHub(t *testing.T, src *script, f func(t *testing.T, h *Hub)) {
+	path := filepath.Join(t.TempDir(), "journal.jsonl")
+	synctest.Test(t, func(t *testing.T) {
+		j, err := journal.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := New(Options{Journal: j, Settle: 10 * time.Second, Mask: func(s string) string { return strings.ReplaceAll(s, "hunter22", "***") }}, src)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); h.Run(ctx) }()
+		defer func() { cancel(); <-done; j.Close() }()
+		synctest.Wait()
+		f(t, h)
+	})
+	if _, err := journal.Verify(path); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHealthFollowsTheSource(t *testing.T) {
+	var fail chan error // made inside the bubble
+	src := &script{runs: []func(context.Context, func(state.Section)) error{
+		func(context.Context, func(state.Section)) error { fail = make(chan error); return <-fail },
+		func(_ context.Context, put func(state.Section)) error {
+			put(modules(state.ModuleInstalled, "healthy"))
+			return <-fail
+		},
+		func(context.Context, func(state.Section)) error { panic("oh") },
+		func(ctx context.Context, put func(state.Section)) error {
+			put(modules(state.ModuleInstalled, "healthy"))
+			<-ctx.Done()
+			return ctx.Err()
+		},
+	}}
+	withHub(t, src, func(t *testing.T, h *Hub) {
+		expect := func(status state.Status, errPart string) {
+			t.Helper()
+			synctest.Wait()
+			got := h.Latest().Modules.Health
+			if got.Status != status || !strings.Contains(got.Err, errPart) {
+				t.Fatalf("health = %+v, want %s with %q", got, status, errPart)
+			}
+		}
+		expect(state.Connecting, "")
+		fail <- errors.New("dial with hunter22: refused\x1b[2J")
+		time.Sleep(publishEvery)
+		expect(state.Down, "dial with ***: refused^[[2J")
+		time.Sleep(backoffMax)
+		expect(state.OK, "")
+		fail <- errors.New("gone")
+		time.Sleep(publishEvery)
+		expect(state.Stale, "gone")
+		if len(h.Latest().Modules.List) != 1 {
+			t.Error("a failure cleared good data")
+		}
+		time.Sleep(3 * backoffMax)
+		expect(state.OK, "")
+	})
+}
+
+func TestASourceThatFindsNothingIsAbsentUntilItWasThereOnce(t *testing.T) {
+	src := &script{runs: []func(context.Context, func(state.Section)) error{
+		func(context.Context, func(state.Section)) error { return state.NotHere(errors.New("no socket")) },
+		func(_ context.Context, put func(state.Section)) error {
+			put(modules(state.ModuleInstalled, "healthy"))
+			return state.NotHere(errors.New("no socket"))
+		},
+	}}
+	withHub(t, src, func(t *testing.T, h *Hub) {
+		time.Sleep(time.Second)
+		if got := h.Latest().Modules.Health.Status; got != state.Absent {
+			t.Errorf("status = %s, want absent", got)
+		}
+		time.Sleep(absentRetry)
+		if got := h.Latest().Modules.Health.Status; got != state.Stale {
+			t.Errorf("status = %s, want stale", got)
+		}
+	})
+}
+
+func TestSnapshotsAreCoalescedToTenASecond(t *testing.T) {
+	src := &script{runs: []func(context.Context, func(state.Section)) error{
+		func(ctx context.Context, put func(state.Section)) error {
+			for ctx.Err() == nil {
+				put(modules(state.ModuleInstalled, "healthy"))
+				time.Sleep(time.Millisecond)
+			}
+			return ctx.Err()
+		},
+	}}
+	withHub(t, src, func(t *testing.T, h *Hub) {
+		from := h.Latest().Version
+		time.Sleep(10 * time.Second)
+		if got := h.Latest().Version - from; got < 90 || got > 101 {
+			t.Errorf("%d snapshots in 10 s, want about 100", got)
+		}
+	})
+}
+
+// ready puts a module and stays.
+func ready(status state.ModuleStatus) []func(context.Context, func(state.Section)) error {
+	return []func(context.Context, func(state.Section)) error{func(ctx context.Context, put func(state.Section)) error {
+		put(modules(status, "healthy"))
+		<-ctx.Done()
+		return ctx.Err()
+	}}
+}
+
+func TestAnActionIsJournalledShownJudgedAndUndone(t *testing.T) {
+	src := &script{runs: []func(context.Context, func(state.Section)) error{func(ctx context.Context, put func(state.Section)) error {
+		put(modules(state.ModuleFailed, "unhealthy"))
+		time.Sleep(5 * time.Second)
+		put(modules(state.ModuleInstalled, "healthy"))
+		<-ctx.Done()
+		return ctx.Err()
+	}}}
+	var ran []state.Kind
+	src.exec = func(_ context.Context, a state.Action, progress func(string, float64)) (state.Outcome, error) {
+		ran = append(ran, a.Kind)
+		progress("fetching with hunter22", 50)
+		time.Sleep(time.Second)
+		return state.Outcome{Result: "done", Undo: &state.Action{Kind: state.ModuleDisable, Target: a.Target}}, nil
+	}
+	withHub(t, src, func(t *testing.T, h *Hub) {
+		c := h.Attach(state.Actor{User: "ada", Via: "console"}, true)
+		defer c.Close()
+		id, err := c.Submit(t.Context(), state.Action{Kind: state.ModuleReload, Target: "a/b", Secrets: map[string]state.Secret{"k": "hunter22"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(500 * time.Millisecond)
+		if p := h.Latest().Actions.Progress(id); p.Status != "running" || p.Step != "fetching with ***" || p.Percent != 50 {
+			t.Errorf("progress = %+v", p)
+		}
+		time.Sleep(30 * time.Second)
+		p := h.Latest().Actions.Progress(id)
+		if p.Status != "done" || p.Verdict == nil || p.Verdict.Word != "better" {
+			t.Fatalf("progress = %+v, want done and better", p)
+		}
+		if _, err := c.Submit(t.Context(), state.Action{Kind: state.ActionUndo, Target: string(id)}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		if p := h.Latest().Actions.Progress(id); !p.Undone {
+			t.Error("the action is not marked as undone")
+		}
+		if len(ran) != 2 || ran[1] != state.ModuleDisable {
+			t.Errorf("ran %v, want reload and disable", ran)
+		}
+		var phases []state.Phase
+		for _, e := range h.Latest().Journal.Entries {
+			phases = append(phases, e.Phase)
+			if e.Actor.User != "ada" {
+				t.Errorf("entry %+v: actor is not ada", e)
+			}
+		}
+		if got, want := fmt.Sprint(phases), "[end begin verdict end begin]"; got != want {
+			t.Errorf("journal, newest first: %s, want %s", got, want)
+		}
+	})
+}
+
+func TestSubmitRefusesWithTheReason(t *testing.T) {
+	src := &script{runs: ready(state.ModuleInstalled)}
+	withHub(t, src, func(t *testing.T, h *Hub) {
+		time.Sleep(time.Second)
+		for _, tt := range []struct {
+			a    state.Action
+			want string
+		}{
+			{state.Action{Kind: "module.explode", Target: "a/b"}, `no action "module.explode"`},
+			{state.Action{Kind: state.ModuleEnable, Target: "a/b"}, "it is enabled already"},
+			{state.Action{Kind: state.ModuleReload, Target: "x/y"}, `there is no module "x/y"`},
+			{state.Action{Kind: state.ModuleUninstall, Target: "a/b"}, "type its name"},
+			{state.Action{Kind: state.ContainerRestart, Target: "web"}, "does not answer"},
+			{state.Action{Kind: state.ActionUndo, Target: "nope"}, `there is no action "nope"`},
+		} {
+			_, err := h.Submit(t.Context(), tt.a)
+			if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%s %s: %v, want a refusal with %q", tt.a.Kind, tt.a.Target, err, tt.want)
+			}
+		}
+		if n := len(h.Latest().Journal.Entries); n != 0 {
+			t.Errorf("%d journal entries for what was refused, want none", n)
+		}
+	})
+}
+
+func TestActionsOnOneTargetRunOneAfterTheOther(t *testing.T) {
+	src := &script{runs: ready(state.ModuleInstalled)}
+	running, most := 0, 0
+	var mu sync.Mutex
+	src.exec = func(context.Context, state.Action, func(string, float64)) (state.Outcome, error) {
+		mu.Lock()
+		running++
+		most = max(most, running)
+		mu.Unlock()
+		time.Sleep(time.Second)
+		mu.Lock()
+		running--
+		mu.Unlock()
+		panic("executors may fault")
+	}
+	withHub(t, src, func(t *testing.T, h *Hub) {
+		time.Sleep(time.Second)
+		for range 5 {
+			if _, err := h.Submit(t.Context(), state.Action{Kind: state.ModuleReload, Target: "a/b"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		if most != 1 {
+			t.Errorf("%d ran at once, want 1", most)
+		}
+		for _, p := range h.Latest().Actions.List {
+			if p.Status != "failed" || !strings.Contains(p.Err, "executors may fault") {
+				t.Errorf("%+v, want failed with its reason", p)
+			}
+		}
+	})
+}
+
+func TestInterestsOfAllConsolesReachTheSources(t *testing.T) {
+	src := &script{}
+	withHub(t, src, func(t *testing.T, h *Hub) {
+		a, b := h.Attach(state.Actor{User: "a"}, true), h.Attach(state.Actor{User: "b"}, false)
+		a.Watch(state.Interest{Container: "c1"})
+		b.Watch(state.Interest{Logs: []string{"container:*"}})
+		if !src.seen.Container("c1") || !src.seen.Log("container:9") || src.seen.Queue("q") {
+			t.Errorf("interests = %+v", src.seen)
+		}
+		time.Sleep(time.Second)
+		if got := h.Latest().Workspace.Consoles; len(got) != 2 {
+			t.Errorf("consoles = %+v, want two", got)
+		}
+		a.Close()
+		if src.seen.Container("c1") {
+			t.Error("a closed console's interest stayed")
+		}
+		b.Close()
+	})
+}
