@@ -44,7 +44,7 @@ func engineHere(t testing.TB) {
 	if err := os.WriteFile(filepath.Join(root, "bin", "busybox"), b, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"sh", "sleep", "echo", "dd", "cat", "true", "stty"} {
+	for _, name := range []string{"sh", "sleep", "echo", "dd", "cat", "true", "stty", "grep"} {
 		if err := os.Symlink("busybox", filepath.Join(root, "bin", name)); err != nil {
 			t.Fatal(err)
 		}
@@ -281,7 +281,7 @@ func TestLogAndShell(t *testing.T) {
 	size <- [2]uint16{91, 33}
 	keys, typed := io.Pipe()
 	defer func() { _ = typed.Close() }()
-	go func() { _, _ = io.WriteString(typed, "until stty size; do sleep 0.1; done; echo $((6*7)); exit\n") }()
+	go func() { _, _ = io.WriteString(typed, "until stty size | grep -v '^0'; do sleep 0.1; done; echo $((6*7)); exit\n") }()
 	err = src.Shell(ctx, id, keys, &out, size)
 	if err != nil || !strings.Contains(out.String(), "42") || !strings.Contains(out.String(), "33 91") {
 		t.Errorf("shell: %v, %q", err, out.String())
