@@ -1,0 +1,300 @@
+package views
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/theme"
+)
+
+type alertCell = func(*Env, *state.Alert) (string, theme.Ink)
+
+func alertRank(a *state.Alert) int {
+	n := map[state.AlertState]int{state.AlertFiring: 0, state.AlertPending: 10, state.AlertResolved: 20}[a.State]
+	switch {
+	case a.State == state.AlertInactive || a.State == "":
+		return 30
+	case a.State == state.AlertFiring && (a.AckedBy != "" || a.SilenceID != ""):
+		n += 5
+	}
+	return n + severityRank(a.Severity)
+}
+
+func severityRank(s string) int {
+	switch s {
+	case "critical", "page", "emergency":
+		return 0
+	case "error", "high":
+		return 1
+	case "warning":
+		return 2
+	case "info":
+		return 3
+	}
+	return 4
+}
+
+// NewAlerts makes the pane of alerts.
+func NewAlerts(env *Env) Pane {
+	return NewList(env, Spec[state.Alert]{
+		Info: Info{
+			Name: "alerts", Title: "Alerts", Section: state.SectionAlerts,
+			Acts:  []state.SectionName{state.SectionAlerts},
+			About: "What the rule files say, evaluated here by Prometheus' own rules: firing first, then pending, lately resolved, and the rules that are quiet.",
+		},
+		Order: "State",
+		Cols: []Column[state.Alert]{
+			{Title: "State", W: 11, Cell: alertState, Cmp: func(a, b *state.Alert) int { return cmp.Compare(alertRank(a), alertRank(b)) }},
+			{Title: "Alert", W: 16, Flex: 2, Cell: func(e *Env, a *state.Alert) (string, theme.Ink) {
+				if a.State == state.AlertInactive {
+					return a.Rule, e.Theme.Dim
+				}
+				return a.Rule, e.Theme.Text
+			}, Cmp: func(a, b *state.Alert) int { return strings.Compare(a.Rule, b.Rule) }},
+			{Title: "Severity", W: 9, Rank: 2, Cell: alertSeverity, Cmp: func(a, b *state.Alert) int {
+				return cmp.Compare(severityRank(a.Severity), severityRank(b.Severity))
+			}},
+			{Title: "Since", W: 6, Right: true, Rank: 1, Cell: func(e *Env, a *state.Alert) (string, theme.Ink) {
+				return figuresOf(e.Theme).age(e.Now(), a.Since), e.Theme.Text
+			}, Cmp: func(a, b *state.Alert) int { return b.Since.Compare(a.Since) }},
+			{Title: "Value", W: 9, Right: true, Rank: 3, Cell: func(e *Env, a *state.Alert) (string, theme.Ink) {
+				return alertValue(e.Theme, a), e.Theme.Text
+			}},
+			{Title: "Held by", W: 14, Rank: 4, Cell: alertHeld},
+			{Title: "On", W: 16, Flex: 2, Rank: 5, Cell: func(e *Env, a *state.Alert) (string, theme.Ink) { return alertOn(a), e.Theme.Dim }},
+			{Title: "Summary", W: 24, Flex: 4, Rank: 6, Cell: func(e *Env, a *state.Alert) (string, theme.Ink) {
+				if a.Err != "" {
+					return a.Err, e.Theme.Bad
+				}
+				return alertSummary(a), e.Theme.Dim
+			}},
+		},
+		Rows:   func(s *state.Snapshot) []state.Alert { return s.Alerts.List },
+		ID:     func(a *state.Alert) string { return a.ID },
+		Target: func(a *state.Alert) string { return a.ID },
+		Text: func(a *state.Alert) string {
+			return strings.Join([]string{a.Rule, string(a.State), a.Severity, a.Group, alertOn(a), alertSummary(a)}, " ")
+		},
+		Health:  func(s *state.Snapshot) state.Health { return s.Alerts.Health },
+		Deps:    []state.SectionName{state.SectionAlerts},
+		Head:    alertsHead,
+		Empty:   func(*state.Snapshot) string { return "no rules are loaded: put rule files in config/prometheus/rules" },
+		Summary: alertsSummary,
+		Tabs:    []Tab[state.Alert]{{"Overview", alertOverview}, {"Rule group", alertGroup}, {"Silences", alertSilences}},
+	})
+}
+
+var alertState alertCell = func(e *Env, a *state.Alert) (string, theme.Ink) {
+	t := e.Theme
+	if a.Err != "" {
+		return t.Wrong + " error", t.Bad
+	}
+	switch a.State {
+	case state.AlertFiring:
+		if a.AckedBy != "" || a.SilenceID != "" {
+			return t.Wrong + " firing", t.Dim
+		}
+		return t.Wrong + " firing", t.Bad
+	case state.AlertPending:
+		return t.Caution + " pending", t.Warn
+	case state.AlertResolved:
+		return t.OK + " resolved", t.Good
+	}
+	return t.Off + " quiet", t.Faint
+}
+
+var alertSeverity alertCell = func(e *Env, a *state.Alert) (string, theme.Ink) {
+	if a.Severity == "" {
+		return e.Theme.Unknown, e.Theme.Dim
+	}
+	if a.State != state.AlertFiring && a.State != state.AlertPending {
+		return a.Severity, e.Theme.Dim
+	}
+	switch severityRank(a.Severity) {
+	case 0, 1:
+		return a.Severity, e.Theme.Bad
+	case 2:
+		return a.Severity, e.Theme.Warn
+	}
+	return a.Severity, e.Theme.Text
+}
+
+var alertHeld alertCell = func(e *Env, a *state.Alert) (string, theme.Ink) {
+	switch {
+	case a.SilenceID != "":
+		return "silent " + figuresOf(e.Theme).span(a.SilencedUntil.Sub(e.Now())), e.Theme.Dim
+	case a.AckedBy != "":
+		return "acked " + a.AckedBy, e.Theme.Dim
+	}
+	return "", e.Theme.Dim
+}
+
+func alertValue(t *theme.Theme, a *state.Alert) string {
+	if a.State == state.AlertInactive || math.IsNaN(a.Value) {
+		return t.Unknown
+	}
+	return strconv.FormatFloat(a.Value, 'g', 5, 64)
+}
+
+// alertOn is what the alert is about, from the label that says so best.
+func alertOn(a *state.Alert) string {
+	for _, k := range []string{"module", "container", "name", "queue", "service", "instance", "job"} {
+		if v := a.Labels[k]; v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+func alertSummary(a *state.Alert) string {
+	for _, k := range []string{"summary", "message", "description"} {
+		if v := a.Annotations[k]; v != "" {
+			return v
+		}
+	}
+	return a.Query
+}
+
+func alertsHead(e *Env, s *state.Snapshot, w, h int) []string {
+	t := e.Theme
+	var out []string
+	for i, p := range s.Alerts.Problems {
+		if i == 2 || h < 6 {
+			break
+		}
+		out = append(out, NewLine(t, w, false).Put(t.Warn, t.Caution+" "+p).String())
+	}
+	return out
+}
+
+// Firing counts the alerts that fire and that nobody holds, by severity.
+func Firing(s *state.Snapshot) (critical, warning, other int) {
+	for i := range s.Alerts.List {
+		a := &s.Alerts.List[i]
+		if a.State != state.AlertFiring || a.SilenceID != "" || a.AckedBy != "" {
+			continue
+		}
+		switch severityRank(a.Severity) {
+		case 0, 1:
+			critical++
+		case 2:
+			warning++
+		default:
+			other++
+		}
+	}
+	return critical, warning, other
+}
+
+func alertsSummary(e *Env, s *state.Snapshot) []Span {
+	t := e.Theme
+	c, w, o := Firing(s)
+	pending, rules := 0, 0
+	for i := range s.Alerts.List {
+		if s.Alerts.List[i].State == state.AlertPending {
+			pending++
+		}
+	}
+	for _, g := range s.Alerts.Groups {
+		rules += g.Rules
+	}
+	var out []Span
+	if c+w+o > 0 {
+		ink := t.Warn
+		if c > 0 {
+			ink = t.Bad
+		}
+		out = append(out, Span{ink, fmt.Sprintf("%s %d firing", t.Wrong, c+w+o)})
+	} else {
+		out = append(out, Span{t.Dim, "none firing"})
+	}
+	if pending > 0 {
+		out = append(out, Span{t.Warn, fmt.Sprintf("%s %d pending", t.Caution, pending)})
+	}
+	out = append(out, Span{t.Dim, fmt.Sprintf("%d rules", rules)})
+	if n := len(s.Alerts.Problems); n > 0 {
+		out = append(out, Span{t.Warn, fmt.Sprintf("%s %d files refused", t.Caution, n)})
+	}
+	return out
+}
+
+func alertOverview(d *Doc, _ *state.Snapshot, a *state.Alert) {
+	e := d.env
+	t, f := e.Theme, figuresOf(e.Theme)
+	st, ink := alertState(e, a)
+	d.KV("state", ink, st)
+	sev, ink := alertSeverity(e, a)
+	d.KV("severity", ink, sev)
+	d.KV("summary", t.Text, alertSummary(a))
+	d.KV("error", t.Bad, a.Err)
+	d.KV("value", t.Text, alertValue(t, a))
+	if !a.Since.IsZero() {
+		d.KV("active since", t.Text, e.when(a.Since))
+	}
+	if !a.Fired.IsZero() {
+		d.KV("fired", t.Text, e.when(a.Fired))
+	}
+	if !a.Resolved.IsZero() {
+		d.KV("resolved", t.Text, e.when(a.Resolved))
+	}
+	if a.AckedBy != "" {
+		d.KV("acknowledged", t.Text, "by "+a.AckedBy+", "+e.when(a.AckedAt))
+	}
+	if a.SilenceID != "" {
+		d.KV("silenced", t.Text, "by "+a.SilencedBy+" until "+e.when(a.SilencedUntil))
+	}
+	d.Head("Rule")
+	d.KV("name", t.Text, a.Rule)
+	d.KV("group", t.Text, a.Group)
+	d.KV("file", t.Text, a.File)
+	if a.For > 0 {
+		d.KV("holds for", t.Text, f.span(a.For)+" before it fires")
+	}
+	d.KV("query", t.Info, a.Query)
+	if len(a.Labels) > 0 {
+		d.Head("Labels")
+		pairs(d, a.Labels)
+	}
+	if len(a.Annotations) > 0 {
+		d.Head("Annotations")
+		pairs(d, a.Annotations)
+	}
+	d.Gap()
+	d.KV("id", t.Dim, a.ID)
+}
+
+func alertGroup(d *Doc, s *state.Snapshot, a *state.Alert) {
+	t, f := d.env.Theme, figuresOf(d.env.Theme)
+	for _, g := range s.Alerts.Groups {
+		if g.Title != a.Group || (a.File != "" && g.File != a.File) {
+			continue
+		}
+		d.KV("group", t.Strong, g.Title)
+		d.KV("file", t.Text, g.File)
+		d.KV("rules", t.Text, fmt.Sprint(g.Rules))
+		d.KV("every", t.Text, f.span(g.Interval))
+		d.KV("evaluated", t.Text, d.env.when(g.LastEval))
+		d.KV("took", t.Text, f.millis(float64(g.Duration.Microseconds())/1000))
+		d.KV("error", t.Bad, g.Err)
+	}
+	for _, p := range s.Alerts.Problems {
+		d.Text(t.Warn, p)
+	}
+}
+
+func alertSilences(d *Doc, s *state.Snapshot, _ *state.Alert) {
+	t := d.env.Theme
+	if len(s.Alerts.Silences) == 0 {
+		d.Text(t.Dim, "no silences")
+	}
+	for _, x := range s.Alerts.Silences {
+		d.Text(t.Strong, strings.Join(x.Matchers, ", "))
+		d.KV("until", t.Text, d.env.when(x.Ends))
+		d.KV("by", t.Text, x.By)
+		d.KV("why", t.Text, x.Comment)
+	}
+}

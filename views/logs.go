@@ -1,0 +1,747 @@
+package views
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/theme"
+)
+
+// Logs is the pane of log lines: the sources beside one stream, merged by time.
+type Logs struct {
+	env  *Env
+	w, h int
+
+	snap    *state.Snapshot
+	version uint64
+
+	// The list of sources.
+	inSources bool
+	srcSel    string
+	srcTop    int
+	marks     map[string]bool
+	solo      string
+
+	// The stream. base is the logs that are shown: the newest while following, kept
+	// as they were while not.
+	following bool
+	base      state.Logs
+	cur       merge
+	row       int // the cursor's line on the screen
+	sieve     sieve
+	drop      string
+	sifted    map[string]*sifted
+	instant   time.Time
+
+	search  pattern
+	hits    int // -1 while counting
+	hitsGen int
+
+	noTimes, wrap bool
+	skip          int // cells left out at the left
+	books         map[bookmark]bool
+
+	open   bool
+	docTop int
+	doc    []string
+
+	dirty bool
+	view  string
+}
+
+type bookmark struct {
+	source string
+	seq    uint64
+}
+
+// hitsMsg is how many records match the search.
+type hitsMsg struct{ gen, n int }
+
+// NewLogs makes the pane of logs.
+func NewLogs(env *Env) Pane {
+	return &Logs{env: env, following: true, marks: map[string]bool{}, sifted: map[string]*sifted{}, books: map[bookmark]bool{}, dirty: true}
+}
+
+// Info implements Pane.
+func (p *Logs) Info() Info {
+	return Info{
+		Name: "logs", Title: "Logs", Section: state.SectionLogs,
+		Acts: []state.SectionName{state.SectionLogs}, Stream: true,
+		About: "All followed files and the chosen containers as one stream, by time. [ and ] go between the sources and the stream: enter on a source shows it alone, space chooses several. A container's log is followed only while it is chosen.",
+		Keys: []KeyHelp{
+			{LevelNext, "all levels, warnings and worse, errors only"},
+			{BookNext, "next bookmark"},
+			{Left, "scroll left"}, {Right, "scroll right"},
+		},
+	}
+}
+
+// Resize implements Pane.
+func (p *Logs) Resize(w, h int) {
+	if w != p.w || h != p.h {
+		p.w, p.h, p.dirty = w, h, true
+	}
+}
+
+// Touch implements Pane.
+func (p *Logs) Touch() { p.dirty = p.dirty || p.inSources }
+
+// Apply implements Pane.
+func (p *Logs) Apply(s *state.Snapshot) {
+	if s != nil && p.snap != nil && s.Versions != nil && s.Versions[state.SectionLogs] == p.version && s.Version >= p.snap.Version {
+		p.snap = s
+		return
+	}
+	p.snap, p.dirty = s, true
+	if s == nil {
+		return
+	}
+	p.version = s.Versions[state.SectionLogs]
+	if len(s.Logs.Sources) > 0 && s.Logs.Source(p.srcSel) == nil {
+		p.srcSel = s.Logs.Sources[0].ID
+	}
+	if p.following && p.instant.IsZero() {
+		p.base = s.Logs
+		p.cur = mergeEnd(p.streams())
+	}
+}
+
+// SetInstant implements Instant.
+func (p *Logs) SetInstant(at time.Time) {
+	p.dirty = true
+	if at.IsZero() {
+		p.instant = at
+		p.follow()
+		return
+	}
+	if p.instant.IsZero() && p.following && p.snap != nil && len(p.snap.Logs.Tails) > 0 {
+		p.base = p.snap.Logs
+	}
+	p.instant, p.following = at, false
+	p.cur = mergeEnd(p.streams())
+	p.row = p.h
+}
+
+func (p *Logs) follow() {
+	p.following, p.dirty = true, true
+	if p.snap != nil && p.snap.Logs.Tails != nil {
+		p.base = p.snap.Logs
+	}
+	p.cur = mergeEnd(p.streams())
+}
+
+// pause keeps what is shown as it is.
+func (p *Logs) pause() {
+	if p.following {
+		p.following = false
+		p.row = p.h
+	}
+}
+
+// chosen says whether a source is part of the stream.
+func (p *Logs) chosen(id string) bool {
+	switch {
+	case p.solo != "":
+		return id == p.solo
+	case len(p.marks) > 0:
+		return p.marks[id]
+	}
+	return true
+}
+
+// streams are the chosen sources' records that pass the sieve.
+func (p *Logs) streams() []stream {
+	var out []stream
+	for i := range p.base.Sources {
+		src := &p.base.Sources[i]
+		recs := p.base.Tails[src.ID].Records
+		if len(recs) == 0 || !p.chosen(src.ID) {
+			continue
+		}
+		if !p.sieve.open() {
+			f := p.sifted[src.ID]
+			if f == nil {
+				f = &sifted{}
+				p.sifted[src.ID] = f
+			}
+			f.update(p.sieve, recs)
+			recs = f.upTo(recs[len(recs)-1].Seq)
+		}
+		if !p.instant.IsZero() {
+			t := p.instant.UnixNano()
+			recs = recs[:sort.Search(len(recs), func(i int) bool { return recs[i].Nanos > t })]
+		}
+		out = append(out, stream{src.ID, src.Title, recs})
+	}
+	return out
+}
+
+// restream makes the stream anew after what is chosen or filtered has changed.
+func (p *Logs) restream() {
+	p.dirty = true
+	if p.following {
+		p.cur = mergeEnd(p.streams())
+		return
+	}
+	p.cur = p.cur.rebase(p.streams())
+}
+
+// catchUp takes in what came since the stream was paused, and stays in place.
+func (p *Logs) catchUp() {
+	if p.snap != nil && p.instant.IsZero() && p.snap.Logs.Tails != nil {
+		p.base = p.snap.Logs
+		p.cur = p.cur.rebase(p.streams())
+	}
+}
+
+// fresh counts the lines that came since the stream was paused.
+func (p *Logs) fresh() (n uint64) {
+	if p.snap == nil {
+		return 0
+	}
+	for id, t := range p.snap.Logs.Tails {
+		old := p.base.Tails[id].Records
+		if len(t.Records) > 0 && len(old) > 0 && p.chosen(id) {
+			n += t.Records[len(t.Records)-1].Seq - old[len(old)-1].Seq
+		}
+	}
+	return n
+}
+
+// Following implements Follower.
+func (p *Logs) Following() bool { return p.following }
+
+// Drop implements Follower.
+func (p *Logs) Drop() string { return p.drop }
+
+// SetDrop implements Follower.
+func (p *Logs) SetDrop(s string) {
+	p.drop = s
+	p.sieve.want = newPattern(s)
+	p.sifted = map[string]*sifted{}
+	p.restream()
+}
+
+// Search implements Follower.
+func (p *Logs) Search(text string) tea.Cmd {
+	p.dirty = true
+	p.search = newPattern(text)
+	p.search.drop = false
+	p.hitsGen++
+	if p.search.text == "" {
+		return nil
+	}
+	_, r := p.cur.cur()
+	if r == nil || !p.search.in(r.Text) {
+		if cmd := p.find(true); cmd != nil {
+			return tea.Batch(cmd, p.count())
+		}
+	} else {
+		p.pause()
+	}
+	return p.count()
+}
+
+// count counts the hits outside of the loop, on records that nobody changes.
+func (p *Logs) count() tea.Cmd {
+	p.hits = -1
+	gen, pat, streams := p.hitsGen, p.search, p.cur.s
+	return func() tea.Msg {
+		n := 0
+		for _, s := range streams {
+			for i := range s.recs {
+				if pat.in(s.recs[i].Text) {
+					n++
+				}
+			}
+		}
+		return hitsMsg{gen, n}
+	}
+}
+
+// find goes to the next record that matches, older if back.
+func (p *Logs) find(back bool) tea.Cmd {
+	if p.search.text == "" {
+		return send(Note{"nothing is searched for: / searches"})
+	}
+	if !p.seek(back, func(r *state.LogRecord) bool { return p.search.in(r.Text) }) {
+		where := "below"
+		if back {
+			where = "above"
+		}
+		return send(Note{fmt.Sprintf("no %q %s", p.search.text, where)})
+	}
+	p.reveal()
+	return nil
+}
+
+// reveal scrolls sideways until the hit can be seen.
+func (p *Logs) reveal() {
+	_, r := p.cur.cur()
+	if r == nil || p.wrap {
+		return
+	}
+	i, _ := p.search.find(r.Text)
+	room := max(8, p.w/2)
+	if col := Width(p.env.Theme, r.Text[:max(0, i)]); col < p.skip || col > p.skip+room {
+		p.skip = max(0, col-room/2)
+	}
+}
+
+// seek moves the cursor to the next record that ok accepts; it stays where there
+// is none.
+func (p *Logs) seek(back bool, ok func(*state.LogRecord) bool) bool {
+	if !back {
+		p.catchUp()
+	}
+	m := p.cur.clone()
+	if _, r := m.cur(); back && p.following && r != nil && ok(r) {
+		p.pause()
+		return true
+	}
+	for {
+		if back {
+			if _, r := m.back(); r == nil {
+				return false
+			}
+			if _, r := m.cur(); r == nil {
+				return false
+			} else if ok(r) {
+				break
+			}
+		} else {
+			_, r := m.forward()
+			if r == nil {
+				return false
+			}
+			if ok(r) {
+				break
+			}
+		}
+	}
+	p.pause()
+	p.cur, p.dirty = m, true
+	p.row = p.h / 2
+	return true
+}
+
+// Update implements Pane.
+func (p *Logs) Update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case hitsMsg:
+		if msg.gen == p.hitsGen {
+			p.hits, p.dirty = msg.n, true
+		}
+	case Do:
+		p.dirty = true
+		if p.open {
+			if done, cmd := p.updateOpen(msg.Command); done {
+				return cmd
+			}
+		}
+		if p.inSources {
+			if done, cmd := p.updateSources(msg.Command); done {
+				return cmd
+			}
+		}
+		return p.updateStream(msg.Command)
+	}
+	return nil
+}
+
+func (p *Logs) updateStream(c Command) tea.Cmd {
+	page := max(1, p.h-2)
+	switch c {
+	case Up:
+		p.step(-1)
+	case Down:
+		p.step(1)
+	case HalfUp:
+		p.step(-max(1, page/2))
+	case HalfDown:
+		p.step(max(1, page/2))
+	case PageUp:
+		p.step(-page)
+	case PageDown:
+		p.step(page)
+	case Top:
+		p.pause()
+		for k := range p.cur.at {
+			p.cur.at[k] = 0
+		}
+		p.cur.forward()
+		p.row = 0
+	case Bottom, Follow:
+		if !p.instant.IsZero() {
+			p.cur = mergeEnd(p.streams())
+			p.row = p.h
+			return nil
+		}
+		p.follow()
+	case Left:
+		p.skip = max(0, p.skip-max(8, p.w/4))
+	case Right:
+		if p.wrap {
+			return send(Note{"lines are wrapped: w shows them on one line each"})
+		}
+		p.skip += max(8, p.w/4)
+	case FindNext:
+		return p.find(true)
+	case FindPrev:
+		return p.find(false)
+	case ErrNext, ErrPrev:
+		if !p.seek(c == ErrNext == p.following || c == ErrPrev, func(r *state.LogRecord) bool { return r.Level >= state.LevelError }) {
+			return send(Note{"no error that way"})
+		}
+	case Times:
+		p.noTimes = !p.noTimes
+	case Wrap:
+		p.wrap, p.skip = !p.wrap, 0
+	case LevelNext:
+		return p.nextLevel()
+	case Bookmark:
+		if k, r := p.cur.cur(); r != nil {
+			p.pause()
+			b := bookmark{p.cur.s[k].id, r.Seq}
+			if p.books[b] = !p.books[b]; !p.books[b] {
+				delete(p.books, b)
+			}
+		}
+	case BookNext:
+		return p.nextBookmark()
+	case Mark, MarkRange, SortNext:
+		return send(Note{"that is for the list of sources: [ goes there"})
+	case TabNext, TabPrev:
+		p.inSources = true
+	case Open:
+		if _, r := p.cur.cur(); r == nil {
+			return send(Note{"there is no line to open"})
+		}
+		p.pause()
+		p.open, p.docTop = true, 0
+	case CopyRow:
+		if _, r := p.cur.cur(); r != nil {
+			return send(Copy{r.Text, "the line"})
+		}
+		return send(Note{"there is no line to copy"})
+	case Back:
+		switch {
+		case p.search.text != "":
+			p.search = pattern{}
+		case p.drop != "":
+			p.SetDrop("")
+		case !p.following && p.instant.IsZero():
+			p.follow()
+		case p.solo != "":
+			p.solo = ""
+			p.restream()
+		default:
+			return send(Closed{})
+		}
+	default:
+		return send(Unhandled{c})
+	}
+	return nil
+}
+
+func (p *Logs) nextLevel() tea.Cmd {
+	text := "all levels"
+	switch p.sieve.min {
+	case 0:
+		p.sieve.min, text = state.LevelWarn, "warnings and errors only"
+	case state.LevelWarn:
+		p.sieve.min, text = state.LevelError, "errors only"
+	default:
+		p.sieve.min = 0
+	}
+	p.sifted = map[string]*sifted{}
+	p.restream()
+	return send(Note{text})
+}
+
+func (p *Logs) nextBookmark() tea.Cmd {
+	if len(p.books) == 0 {
+		return send(Note{"no bookmarks: m sets one"})
+	}
+	at := func(r *state.LogRecord, m merge) bool {
+		k, c := m.cur()
+		return c == r && k >= 0 && p.books[bookmark{m.s[k].id, r.Seq}]
+	}
+	for _, back := range []bool{true, false} {
+		m := p.cur.clone()
+		for {
+			var r *state.LogRecord
+			if back {
+				m.back()
+				_, r = m.cur()
+			} else {
+				_, r = m.forward()
+			}
+			if r == nil {
+				break
+			}
+			if at(r, m) {
+				p.pause()
+				p.cur, p.row = m, p.h/2
+				return nil
+			}
+		}
+	}
+	return send(Note{"this is the only bookmark in sight of the filters"})
+}
+
+// step moves the cursor by n records.
+func (p *Logs) step(n int) {
+	if p.following && n > 0 {
+		return
+	}
+	p.pause()
+	for ; n < 0; n++ {
+		p.cur.back()
+		if _, r := p.cur.cur(); r == nil {
+			p.cur.forward()
+			p.row = 0
+			break
+		}
+		p.row--
+	}
+	for ; n > 0; n-- {
+		if _, r := p.cur.forward(); r == nil {
+			p.catchUp()
+			if _, r := p.cur.forward(); r == nil {
+				if p.instant.IsZero() {
+					p.follow()
+				}
+				return
+			}
+		}
+		p.row++
+	}
+	p.row = max(0, min(p.row, p.h-1))
+}
+
+func (p *Logs) updateSources(c Command) (bool, tea.Cmd) {
+	if p.snap == nil || len(p.snap.Logs.Sources) == 0 {
+		if c == TabNext || c == TabPrev || c == Back {
+			p.inSources = false
+			return true, nil
+		}
+		return false, nil
+	}
+	src := p.snap.Logs.Sources
+	at := max(0, slices.IndexFunc(src, func(s state.LogSource) bool { return s.ID == p.srcSel }))
+	move := func(i int) { p.srcSel = src[max(0, min(i, len(src)-1))].ID }
+	page := max(1, p.h-2)
+	switch c {
+	case Up:
+		move(at - 1)
+	case Down:
+		move(at + 1)
+	case Top:
+		move(0)
+	case Bottom:
+		move(len(src) - 1)
+	case PageUp, HalfUp:
+		move(at - page)
+	case PageDown, HalfDown:
+		move(at + page)
+	case Open:
+		if p.solo == p.srcSel {
+			p.solo = ""
+		} else {
+			p.solo = p.srcSel
+		}
+		p.follow()
+	case Mark:
+		if p.marks[p.srcSel] {
+			delete(p.marks, p.srcSel)
+		} else {
+			p.marks[p.srcSel] = true
+		}
+		p.solo = ""
+		p.restream()
+		move(at + 1)
+	case CopyRow:
+		s := src[at]
+		text := s.Path
+		if text == "" {
+			text = s.Title
+		}
+		return true, send(Copy{text, text})
+	case TabNext, TabPrev:
+		p.inSources = false
+	case Back:
+		if len(p.marks) > 0 || p.solo != "" {
+			p.marks, p.solo = map[string]bool{}, ""
+			p.restream()
+			return true, nil
+		}
+		p.inSources = false
+	default:
+		return false, nil
+	}
+	return true, nil
+}
+
+func (p *Logs) updateOpen(c Command) (bool, tea.Cmd) {
+	page := max(1, p.h-2)
+	switch c {
+	case Up:
+		p.docTop--
+	case Down:
+		p.docTop++
+	case PageUp, HalfUp:
+		p.docTop -= page
+	case PageDown, HalfDown:
+		p.docTop += page
+	case Top:
+		p.docTop = 0
+	case Bottom:
+		p.docTop = len(p.doc)
+	case Back, Open:
+		p.open = false
+	default:
+		return false, nil
+	}
+	return true, nil
+}
+
+// Target implements Pane.
+func (p *Logs) Target() Target {
+	var t Target
+	if p.snap == nil {
+		return t
+	}
+	name := func(s *state.LogSource) string {
+		if s.Path != "" {
+			return s.Path
+		}
+		return s.Title
+	}
+	for i := range p.snap.Logs.Sources {
+		s := &p.snap.Logs.Sources[i]
+		if p.marks[s.ID] {
+			t.IDs = append(t.IDs, name(s))
+			t.Marked = true
+		}
+		if s.Kind == "container" && (p.marks[s.ID] || p.solo == s.ID || p.inSources && p.srcSel == s.ID) {
+			t.Logs = append(t.Logs, s.ID)
+		}
+	}
+	if t.Marked {
+		return t
+	}
+	id := p.srcSel
+	if !p.inSources && !p.following {
+		if k, r := p.cur.cur(); r != nil {
+			id = p.cur.s[k].id
+		}
+	} else if !p.inSources && p.solo != "" {
+		id = p.solo
+	}
+	if s := p.snap.Logs.Source(id); s != nil {
+		t.IDs = []string{name(s)}
+	}
+	return t
+}
+
+// Summary implements Pane.
+func (p *Logs) Summary() []Span {
+	t, f := p.env.Theme, figuresOf(p.env.Theme)
+	if p.snap == nil {
+		return []Span{healthWord(p.env, state.Health{Status: state.Connecting})}
+	}
+	var out []Span
+	if w := healthWord(p.env, p.snap.Logs.Health); w.Text != "" {
+		out = append(out, w)
+	}
+	if !p.snap.Logs.Health.Known() {
+		return out
+	}
+	rate, lost, bad := 0.0, int64(0), 0
+	for i := range p.snap.Logs.Sources {
+		s := &p.snap.Logs.Sources[i]
+		rate += max(0, s.Rate)
+		lost += s.LostBytes
+		if s.Err != "" {
+			bad++
+		}
+	}
+	switch {
+	case !p.instant.IsZero():
+		out = append(out, Span{t.Warn, "up to " + p.instant.In(p.env.Local).Format(time.TimeOnly)})
+	case p.following:
+		out = append(out, Span{t.Dim, "following"})
+	default:
+		s := "paused"
+		if n := p.fresh(); n > 0 {
+			s += fmt.Sprintf(", %s new below", f.count(float64(n)))
+		}
+		out = append(out, Span{t.Warn, s})
+	}
+	switch {
+	case p.solo != "":
+		if s := p.snap.Logs.Source(p.solo); s != nil {
+			out = append(out, Span{t.Accent, "only " + s.Title})
+		}
+	case len(p.marks) > 0:
+		out = append(out, Span{t.Accent, fmt.Sprintf("%d of %d sources", len(p.marks), len(p.snap.Logs.Sources))})
+	default:
+		out = append(out, Span{t.Dim, fmt.Sprintf("%d sources", len(p.snap.Logs.Sources))})
+	}
+	out = append(out, Span{t.Dim, f.perSecond(rate) + " lines"})
+	if bad > 0 {
+		out = append(out, Span{t.Bad, fmt.Sprintf("%s %d unreadable", t.Wrong, bad)})
+	}
+	if lost > 0 {
+		out = append(out, Span{t.Warn, t.Caution + " " + f.bytes(float64(lost)) + " lost"})
+	}
+	switch p.sieve.min {
+	case state.LevelWarn:
+		out = append(out, Span{t.Accent, "warnings and errors"})
+	case state.LevelError:
+		out = append(out, Span{t.Accent, "errors only"})
+	}
+	if p.drop != "" {
+		what := "keep " + p.drop
+		if p.sieve.want.drop {
+			what = "drop " + p.sieve.want.text
+		}
+		out = append(out, Span{t.Accent, what})
+	}
+	if p.search.text != "" {
+		n := "counting"
+		if p.hits >= 0 {
+			n = f.count(float64(p.hits))
+		}
+		out = append(out, Span{t.Accent, "/" + p.search.text + ": " + n})
+	}
+	return out
+}
+
+// levelMark is a level's letter and its ink.
+func levelMark(t *theme.Theme, l state.Level) (string, theme.Ink) {
+	switch l {
+	case state.LevelFatal:
+		return "F", t.Badge
+	case state.LevelError:
+		return "E", t.Bad
+	case state.LevelWarn:
+		return "W", t.Warn
+	case state.LevelInfo:
+		return "I", t.Info
+	case state.LevelDebug:
+		return "D", t.Dim
+	case state.LevelTrace:
+		return "T", t.Dim
+	}
+	return " ", t.Dim
+}
+
+func levelWord(l state.Level) string { return strings.ToUpper(l.String()) }

@@ -1,0 +1,359 @@
+package views
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/theme"
+)
+
+// sourcesWidth is the room for the list of sources beside the stream.
+const sourcesWidth = 30
+
+// View implements Pane.
+func (p *Logs) View() string {
+	if p.dirty {
+		p.view = p.draw()
+		p.dirty = false
+	}
+	return p.view
+}
+
+func (p *Logs) draw() string {
+	e := p.env
+	if p.w <= 0 || p.h <= 0 {
+		return block(nil, p.w, p.h)
+	}
+	if p.snap == nil {
+		return block(notice(e, state.Health{Status: state.Connecting}, "Logs", p.w), p.w, p.h)
+	}
+	if n := notice(e, p.snap.Logs.Health, "Logs", p.w); n != nil && len(p.base.Sources) == 0 {
+		return block(n, p.w, p.h)
+	}
+	var out []string
+	h := p.h
+	if s := staleLine(e, p.snap.Logs.Health, p.w); s != "" {
+		out = append(out, s)
+		h--
+	}
+	if len(p.snap.Logs.Sources) == 0 {
+		d := newDoc(e, p.w)
+		d.Text(e.Theme.Dim, "no log files and no containers: put files in logs/, or name them under logs in opsdeck.yaml")
+		return block(append(out, d.lines...), p.w, p.h)
+	}
+	if p.open {
+		if _, r := p.cur.cur(); r != nil {
+			return block(append(out, p.record(p.w, h)...), p.w, p.h)
+		}
+		p.open = false
+	}
+	switch {
+	case p.w >= 90:
+		left, right := p.sources(sourcesWidth, h), p.stream(p.w-sourcesWidth-3, h)
+		bar := " " + e.Theme.Border.Render(e.Theme.Bar) + " "
+		for i := range h {
+			out = append(out, at(left, i, sourcesWidth)+bar+at(right, i, p.w-sourcesWidth-3))
+		}
+	case p.inSources:
+		out = append(out, p.sources(p.w, h)...)
+	default:
+		out = append(out, p.stream(p.w, h)...)
+	}
+	return block(out, p.w, p.h)
+}
+
+func at(lines []string, i, w int) string {
+	if i < len(lines) {
+		return lines[i]
+	}
+	return strings.Repeat(" ", max(0, w))
+}
+
+// sources draws the list of sources.
+func (p *Logs) sources(w, h int) []string {
+	t, f := p.env.Theme, figuresOf(p.env.Theme)
+	var out []string
+	if h > 2 {
+		title := NewLine(t, w, false).Gap(2)
+		ink := t.Faint
+		if p.inSources {
+			ink = t.Accent
+		}
+		title.Col(ink, "Sources", max(0, w-18), false).Col(t.Faint, "Rate", 8, true).Col(t.Faint, "Errors", 8, true)
+		out = append(out, title.String())
+	}
+	src := p.snap.Logs.Sources
+	sel := 0
+	for i := range src {
+		if src[i].ID == p.srcSel {
+			sel = i
+		}
+	}
+	room := max(1, h-len(out))
+	p.srcTop = max(0, min(p.srcTop, len(src)-room))
+	p.srcTop = min(p.srcTop, sel)
+	p.srcTop = max(p.srcTop, sel-room+1)
+	for i := p.srcTop; i < len(src) && len(out) < h; i++ {
+		s := &src[i]
+		here := i == sel && p.inSources
+		l := NewLine(t, w, here)
+		mark, ink := " ", t.Text
+		switch {
+		case p.marks[s.ID]:
+			mark = t.Mark
+		case here:
+			mark = t.Cursor
+		}
+		l.Put(t.Accent, mark).Gap(1)
+		shown := p.chosen(s.ID)
+		if s.Kind == "container" && len(p.snap.Logs.Tails[s.ID].Records) == 0 {
+			shown = false
+		}
+		if !shown {
+			ink = t.Faint
+		}
+		switch {
+		case s.Err != "":
+			l.Col(t.Bad, t.Wrong+" "+s.Title, max(0, w-18), false).Col(t.Bad, "unreadable", 16, true)
+		default:
+			errs, eink := f.count(float64(s.Errors)), t.Faint
+			if s.Errors > 0 {
+				eink = t.Warn
+			}
+			l.Col(ink, s.Title, max(0, w-18), false).Col(t.Faint, f.perSecond(s.Rate), 8, true).Col(eink, errs, 8, true)
+		}
+		out = append(out, l.String())
+	}
+	return out
+}
+
+// stream draws the lines around the cursor; it looks at no more records than fit.
+func (p *Logs) stream(w, h int) []string {
+	t := p.env.Theme
+	if w <= 0 || h <= 0 {
+		return nil
+	}
+	k, r := p.cur.cur()
+	if r == nil {
+		d := newDoc(p.env, w)
+		switch {
+		case len(p.cur.s) == 0 && p.solo != "":
+			d.Text(t.Dim, t.Wait+" no lines from it yet")
+		case !p.sieve.open():
+			d.Text(t.Dim, "no line passes: esc takes the filter away, l the level")
+		default:
+			d.Text(t.Dim, t.Wait+" no lines yet")
+		}
+		return d.lines
+	}
+	here := p.lines(k, r, w, h, !p.following)
+	if p.following {
+		p.row = h
+	}
+	p.row = max(0, min(p.row, h-len(here)))
+	// Above the cursor, from the nearest on.
+	above := p.above(w, p.row)
+	p.row = len(above)
+	out := append(above, here...)
+	m := p.cur.clone()
+	for len(out) < h {
+		k, r := m.forward()
+		if r == nil {
+			break
+		}
+		out = append(out, p.lines(k, r, w, h-len(out), false)...)
+	}
+	if short := h - len(out); short > 0 && !p.following { // near the end: more from above
+		more := p.above(w, p.row+short)
+		out = append(more, out[p.row:]...)
+		p.row = len(more)
+	}
+	return out
+}
+
+// above is the n lines before the cursor's, or as many as there are.
+func (p *Logs) above(w, n int) []string {
+	var chunks [][]string
+	m := p.cur.clone()
+	m.back()
+	have := 0
+	for have < n {
+		k, r := m.back()
+		if r == nil {
+			break
+		}
+		c := p.lines(k, r, w, 1<<10, false)
+		chunks = append(chunks, c)
+		have += len(c)
+	}
+	out := make([]string, 0, have)
+	for i := len(chunks) - 1; i >= 0; i-- {
+		out = append(out, chunks[i]...)
+	}
+	return out[max(0, len(out)-n):]
+}
+
+// lines draws one record, in at most limit lines.
+func (p *Logs) lines(k int, r *state.LogRecord, w, limit int, here bool) []string {
+	t := p.env.Theme
+	src := &p.cur.s[k]
+	tw := 0
+	if !p.noTimes {
+		tw = 9
+		if w >= 110 {
+			tw = 13
+		}
+	}
+	nw := 0
+	if len(p.cur.s) > 1 && w >= 60 {
+		nw = min(18, w/6)
+	}
+	lw := 1
+	if w >= 80 {
+		lw = 5
+	}
+	head := func(l *Line, first bool) {
+		switch {
+		case p.books[bookmark{src.id, r.Seq}]:
+			l.Put(t.Accent, t.Bookmark)
+		case here:
+			l.Put(t.Accent, t.Cursor)
+		default:
+			l.Gap(1)
+		}
+		if !first {
+			l.Gap(tw + lw + 1)
+			if nw > 0 {
+				l.Gap(nw + 1)
+			}
+			l.Put(t.Faint, t.Bar).Gap(1)
+			return
+		}
+		if tw > 0 {
+			layout := "15:04:05"
+			if tw > 9 {
+				layout = "15:04:05.000"
+			}
+			ink := t.Dim
+			if r.Guessed {
+				ink = t.Faint
+			}
+			l.Col(ink, r.Time().In(p.env.Local).Format(layout), tw-1, false).Gap(1)
+		}
+		letter, ink := levelMark(t, r.Level)
+		if lw > 1 {
+			letter = levelWord(r.Level)
+		}
+		l.Col(ink, letter, lw, false).Gap(1)
+		if nw > 0 {
+			l.Col(t.Faint, src.title, nw, false).Gap(1)
+		}
+	}
+	ink := t.Text
+	if r.Level == state.LevelDebug || r.Level == state.LevelTrace {
+		ink = t.Dim
+	}
+	if p.wrap {
+		room := w - 1 - tw - lw - 1 - 2
+		if nw > 0 {
+			room -= nw + 1
+		}
+		var out []string
+		for i, s := range wrap(t, r.Text, max(4, room), max(1, min(limit, 200))) {
+			l := NewLine(t, w, here)
+			head(l, i == 0)
+			p.put(l, ink, s, 0, here)
+			out = append(out, l.String())
+		}
+		return out
+	}
+	l := NewLine(t, w, here)
+	head(l, true)
+	text, rest, more := strings.Cut(r.Text, "\n")
+	tail := ""
+	if more {
+		tail = fmt.Sprintf(" %s%d", t.Return, strings.Count(rest, "\n")+1)
+	}
+	if keep := Width(t, tail); keep > 0 && l.Left() > keep+8 {
+		l.left -= keep
+		p.put(l, ink, text, p.skip, here)
+		l.left += keep
+		l.Put(t.Faint, tail)
+	} else {
+		p.put(l, ink, text, p.skip, here)
+	}
+	return []string{l.String()}
+}
+
+// put adds text with its hits marked.
+func (p *Logs) put(l *Line, ink theme.Ink, s string, skip int, here bool) {
+	if p.search.text == "" || !p.search.in(s) {
+		l.Skipped(ink, s, skip)
+		return
+	}
+	t := p.env.Theme
+	hit := t.Match
+	if here {
+		hit = t.MatchHere
+	}
+	add := func(ink theme.Ink, s string) {
+		if s == "" || l.Left() == 0 {
+			return
+		}
+		if skip > 0 {
+			if w := Width(t, s); w <= skip {
+				skip -= w
+				return
+			}
+		}
+		l.Skipped(ink, s, skip)
+		skip = 0
+	}
+	for l.Left() > 0 {
+		a, b := p.search.find(s)
+		if a < 0 {
+			break
+		}
+		add(ink, s[:a])
+		add(hit, s[a:b])
+		s = s[b:]
+	}
+	add(ink, s)
+}
+
+// record draws the record at the cursor in full.
+func (p *Logs) record(w, h int) []string {
+	e := p.env
+	t := e.Theme
+	k, r := p.cur.cur()
+	src := &p.cur.s[k]
+	d := newDoc(e, w)
+	word, ink := levelWord(r.Level), t.Dim
+	if r.Level != 0 {
+		_, ink = levelMark(t, r.Level)
+	} else {
+		word = "none that is known"
+	}
+	d.KV("source", t.Text, src.title)
+	d.KV("time", t.Text, r.Time().In(e.Local).Format("2006-01-02 15:04:05.000 MST"))
+	if r.Guessed {
+		d.KV("", t.Warn, "the line has no time that can be read; this is its neighbour's or that of its arrival")
+	}
+	d.KV("age", t.Text, figuresOf(t).span(max(0, e.Now().Sub(r.Time()).Truncate(time.Second))))
+	d.KV("level", ink, word)
+	d.KV("number", t.Dim, fmt.Sprintf("%d of this source", r.Seq))
+	d.Gap()
+	d.Text(t.Text, r.Text)
+	var pretty bytes.Buffer
+	if s := strings.TrimSpace(r.Text); len(s) < 1<<16 && strings.HasPrefix(s, "{") && json.Indent(&pretty, []byte(s), "", "  ") == nil {
+		d.Head("As JSON")
+		d.Text(t.Text, pretty.String())
+	}
+	p.doc = d.lines
+	p.docTop = max(0, min(p.docTop, len(d.lines)-h))
+	return d.lines[p.docTop:min(len(d.lines), p.docTop+h)]
+}

@@ -1,0 +1,268 @@
+package views
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/theme"
+)
+
+type moduleCell = func(*Env, *state.Module) (string, theme.Ink)
+
+// moduleRank orders modules by how much they want looking at.
+func moduleRank(m *state.Module) int {
+	switch {
+	case m.Status == state.ModuleFailed:
+		return 0
+	case m.Status == state.ModuleInstalled && m.HealthWord == "unhealthy":
+		return 1
+	case m.Status == state.ModuleInstalled && m.HealthWord == "degraded":
+		return 2
+	case m.Status == state.ModuleInstalled:
+		return 3
+	case m.Status == state.ModuleUninstalled:
+		return 6
+	case m.Status == state.ModuleDisabled:
+		return 5
+	}
+	return 4
+}
+
+// NewModules makes the pane of modules.
+func NewModules(env *Env) Pane {
+	return NewList(env, Spec[state.Module]{
+		Info: Info{
+			Name: "modules", Title: "Modules", Section: state.SectionModules,
+			Acts:  []state.SectionName{state.SectionModules},
+			About: "The engine's modules: what each is, how its fetches go, and whether it has its credentials. A failed module's detail has its traceback.",
+		},
+		Order: "Status",
+		Cols: []Column[state.Module]{
+			{Title: "Status", W: 12, Cell: moduleStatus, Cmp: func(a, b *state.Module) int { return cmp.Compare(moduleRank(a), moduleRank(b)) }},
+			{Title: "Module", W: 18, Flex: 3, Cell: func(e *Env, m *state.Module) (string, theme.Ink) { return m.ID, e.Theme.Text },
+				Cmp: func(a, b *state.Module) int { return strings.Compare(a.ID, b.ID) }},
+			{Title: "Health", W: 11, Rank: 2, Cell: moduleHealth, Cmp: func(a, b *state.Module) int { return strings.Compare(a.HealthWord, b.HealthWord) }},
+			{Title: "Fetched", W: 8, Right: true, Rank: 1, Cell: moduleFetched, Cmp: func(a, b *state.Module) int { return b.LastFetch.Compare(a.LastFetch) }},
+			{Title: "OK", W: 6, Right: true, Rank: 3, Cell: func(e *Env, m *state.Module) (string, theme.Ink) {
+				return figuresOf(e.Theme).count(float64(m.Successes)), e.Theme.Text
+			}, Cmp: func(a, b *state.Module) int { return cmp.Compare(b.Successes, a.Successes) }},
+			{Title: "Failed", W: 6, Right: true, Rank: 2, Cell: moduleFailures, Cmp: func(a, b *state.Module) int { return cmp.Compare(b.Failures, a.Failures) }},
+			{Title: "Last", W: 8, Right: true, Rank: 3, Cell: moduleLatency},
+			{Title: "Latency", W: 10, Rank: 4, Cell: func(e *Env, m *state.Module) (string, theme.Ink) {
+				return spark(e.Theme, m.Latencies, 10, 0), e.Theme.Info
+			}},
+			{Title: "Credentials", W: 12, Rank: 4, Cell: moduleCredentials, Cmp: func(a, b *state.Module) int { return strings.Compare(string(a.Credentials), string(b.Credentials)) }},
+			{Title: "Version", W: 8, Rank: 5, Cell: func(e *Env, m *state.Module) (string, theme.Ink) { return m.Version, e.Theme.Dim }},
+			{Title: "Why", W: 24, Flex: 4, Rank: 6, Cell: moduleWhy},
+		},
+		Rows:   func(s *state.Snapshot) []state.Module { return s.Modules.List },
+		ID:     func(m *state.Module) string { return m.ID },
+		Target: func(m *state.Module) string { return m.ID },
+		Text: func(m *state.Module) string {
+			return strings.Join([]string{m.ID, m.DisplayName, m.Status.Word(), m.HealthWord, string(m.Credentials), m.LastError}, " ")
+		},
+		Health: func(s *state.Snapshot) state.Health { return s.Modules.Health },
+		Deps:   []state.SectionName{state.SectionModules},
+		Head:   modulesHead,
+		Empty: func(s *state.Snapshot) string {
+			return "no modules in " + s.Modules.Dir + ": put one at category/platform/ there"
+		},
+		Summary: modulesSummary,
+		Tabs: []Tab[state.Module]{
+			{"Overview", moduleOverview}, {"Error", moduleError}, {"Result", moduleResult}, {"Manifest", moduleManifest}, {"History", moduleHistory},
+		},
+	})
+}
+
+var moduleStatus moduleCell = func(e *Env, m *state.Module) (string, theme.Ink) {
+	return status(e.Theme, m.Status.Word())
+}
+
+var moduleHealth moduleCell = func(e *Env, m *state.Module) (string, theme.Ink) {
+	if m.HealthWord == "unknown" || m.HealthWord == "" {
+		return e.Theme.Unknown, e.Theme.Dim
+	}
+	_, ink := wordInk(e.Theme, m.HealthWord)
+	return m.HealthWord, ink
+}
+
+var moduleFetched moduleCell = func(e *Env, m *state.Module) (string, theme.Ink) {
+	if m.Fetching {
+		return "fetching", e.Theme.Info
+	}
+	return figuresOf(e.Theme).age(e.Now(), m.LastFetch), e.Theme.Text
+}
+
+var moduleFailures moduleCell = func(e *Env, m *state.Module) (string, theme.Ink) {
+	if m.Failures == 0 {
+		return "0", e.Theme.Dim
+	}
+	return figuresOf(e.Theme).count(float64(m.Failures)), e.Theme.Warn
+}
+
+var moduleLatency moduleCell = func(e *Env, m *state.Module) (string, theme.Ink) {
+	if len(m.Latencies) == 0 {
+		return e.Theme.Unknown, e.Theme.Dim
+	}
+	last := m.Latencies[len(m.Latencies)-1]
+	if last < 0 {
+		return "failed", e.Theme.Bad
+	}
+	return figuresOf(e.Theme).millis(last), e.Theme.Text
+}
+
+var moduleCredentials moduleCell = func(e *Env, m *state.Module) (string, theme.Ink) {
+	switch m.Credentials {
+	case state.CredentialsNotNeeded, "":
+		return "not needed", e.Theme.Dim
+	case state.CredentialsPresent:
+		return "present", e.Theme.Text
+	}
+	return status(e.Theme, string(m.Credentials))
+}
+
+var moduleWhy moduleCell = func(e *Env, m *state.Module) (string, theme.Ink) {
+	if m.Status == state.ModuleFailed || m.HealthWord == "degraded" || m.HealthWord == "unhealthy" {
+		if m.LastError != "" {
+			return m.LastError, e.Theme.Dim
+		}
+	}
+	return m.Reason, e.Theme.Dim
+}
+
+func modulesHead(e *Env, s *state.Snapshot, w, h int) []string {
+	var out []string
+	t := e.Theme
+	if h < 5 {
+		return nil
+	}
+	if p := s.Modules.PythonErr; p != "" {
+		out = append(out, NewLine(t, w, false).Put(t.Warn, t.Caution+" no Python: "+p).String())
+	}
+	if p := s.Modules.Locked; p != "" {
+		out = append(out, NewLine(t, w, false).Put(t.Warn, t.Caution+" credentials are locked: "+p).String())
+	}
+	return out
+}
+
+func modulesSummary(e *Env, s *state.Snapshot) []Span {
+	t := e.Theme
+	on, failed, bad := 0, 0, 0
+	for i := range s.Modules.List {
+		switch moduleRank(&s.Modules.List[i]) {
+		case 0:
+			failed++
+		case 1, 2:
+			bad++
+			on++
+		case 3:
+			on++
+		}
+	}
+	out := []Span{{t.Dim, fmt.Sprintf("%d of %d enabled", on, len(s.Modules.List))}}
+	if failed > 0 {
+		out = append(out, Span{t.Bad, fmt.Sprintf("%s %d failed", t.Wrong, failed)})
+	}
+	if bad > 0 {
+		out = append(out, Span{t.Warn, fmt.Sprintf("%s %d unwell", t.Caution, bad)})
+	}
+	return out
+}
+
+func moduleOverview(d *Doc, s *state.Snapshot, m *state.Module) {
+	e := d.env
+	t, f := e.Theme, figuresOf(e.Theme)
+	st, ink := status(t, m.Status.Word())
+	d.KV("status", ink, st)
+	d.KV("reason", t.Text, m.Reason)
+	hw, ink := status(t, m.HealthWord)
+	d.KV("health", ink, hw)
+	d.KV("name", t.Text, m.DisplayName)
+	d.KV("about", t.Text, m.Description)
+	d.KV("version", t.Text, m.Version)
+	runner, ink := status(t, m.Runner)
+	if m.PID > 0 {
+		runner += fmt.Sprintf(", process %d", m.PID)
+	}
+	if m.Restarts > 0 {
+		runner += fmt.Sprintf(", restarted %d times", m.Restarts)
+	}
+	d.KV("runner", ink, runner)
+	d.Head("Fetches")
+	d.KV("last", t.Text, e.when(m.LastFetch))
+	d.KV("last good", t.Text, e.when(m.LastOK))
+	if !m.NextFetch.IsZero() {
+		d.KV("next", t.Text, e.when(m.NextFetch))
+	}
+	if m.Interval > 0 {
+		d.KV("every", t.Text, f.span(m.Interval))
+	}
+	total := float64(m.Successes + m.Failures)
+	if total > 0 {
+		d.KV("count", t.Text, fmt.Sprintf("%s good, %s failed (%s of all)", f.count(float64(m.Successes)), f.count(float64(m.Failures)), f.percent(100*float64(m.Failures)/total)))
+	}
+	d.KV("items", t.Text, fmt.Sprintf("%d in the last good fetch", m.Items))
+	if len(m.Latencies) > 0 {
+		lo, hi := math.Inf(1), -1.0
+		for _, v := range m.Latencies {
+			if v >= 0 {
+				lo, hi = min(lo, v), max(hi, v)
+			}
+		}
+		d.KV("latency", t.Info, spark(t, m.Latencies, min(len(m.Latencies), max(8, d.w-18)), 0))
+		d.KV("", t.Dim, fmt.Sprintf("%s to %s, %s is a failure", f.millis(lo), f.millis(hi), t.Fail))
+	}
+	if m.LastError != "" {
+		d.Head("Last error, " + e.when(m.LastErrorAt))
+		d.Text(t.Bad, m.LastError)
+	}
+	d.Head("Credentials")
+	c, ink := moduleCredentials(e, m)
+	d.KV("state", ink, c)
+	d.KV("wanted", t.Text, strings.Join(m.RequiredCredentials, ", "))
+	d.KV("stored", t.Text, strings.Join(m.CredentialFields, ", "))
+	if !m.CredentialsUpdated.IsZero() {
+		d.KV("changed", t.Text, e.when(m.CredentialsUpdated))
+	}
+	d.Gap()
+	d.KV("folder", t.Dim, m.Dir)
+	d.KV("python", t.Dim, s.Modules.Python)
+}
+
+func moduleError(d *Doc, _ *state.Snapshot, m *state.Module) {
+	t := d.env.Theme
+	if m.LastError == "" && m.Traceback == "" {
+		d.Text(t.Dim, "no error since the engine started")
+		return
+	}
+	d.Text(t.Dim, d.env.when(m.LastErrorAt))
+	d.Text(t.Bad, m.LastError)
+	d.Gap()
+	d.Text(t.Text, m.Traceback)
+}
+
+func moduleResult(d *Doc, _ *state.Snapshot, m *state.Module) {
+	t := d.env.Theme
+	if m.LastResult == "" {
+		d.Text(t.Dim, "no fetch has succeeded yet")
+		return
+	}
+	d.Text(t.Dim, fmt.Sprintf("%d items, %s", m.Items, d.env.when(m.LastOK)))
+	d.Text(t.Text, m.LastResult)
+}
+
+func moduleManifest(d *Doc, _ *state.Snapshot, m *state.Module) {
+	d.Text(d.env.Theme.Text, m.Manifest)
+}
+
+func moduleHistory(d *Doc, _ *state.Snapshot, m *state.Module) { events(d, m.History) }
+
+func events(d *Doc, evs []state.Event) {
+	t := d.env.Theme
+	for _, ev := range evs {
+		d.KV(ev.At.In(d.env.Local).Format("01-02 15:04:05"), t.Text, ev.What)
+	}
+}

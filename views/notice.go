@@ -1,0 +1,87 @@
+package views
+
+import (
+	"strings"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/theme"
+)
+
+// healthWord says how far a section can be believed, with its shape.
+func healthWord(e *Env, h state.Health) Span {
+	t, f := e.Theme, figuresOf(e.Theme)
+	switch h.Status {
+	case state.OK:
+		return Span{t.Dim, ""}
+	case state.Stale:
+		return Span{t.Warn, t.Caution + " stale " + f.age(e.Now(), h.LastOK)}
+	case state.Down:
+		return Span{t.Bad, t.Wrong + " down"}
+	case state.Absent:
+		return Span{t.Dim, t.Off + " not here"}
+	}
+	return Span{t.Dim, t.Wait + " connecting"}
+}
+
+// notice is what a pane shows in place of rows when it has none to show, or nil
+// when the section is known.
+func notice(e *Env, h state.Health, what string, w int) []string {
+	t := e.Theme
+	if h.Known() {
+		return nil
+	}
+	d := newDoc(e, w)
+	switch h.Status {
+	case state.Down:
+		d.Text(t.Bad, t.Wrong+" "+what+": down")
+		d.Text(t.Text, h.Err)
+		if !h.NextTry.IsZero() {
+			d.Text(t.Dim, "tries again "+e.when(h.NextTry))
+		} else if h.Attempt > 0 {
+			d.Text(t.Dim, "trying again now")
+		}
+	case state.Absent:
+		d.Text(t.Dim, t.Off+" "+what+": none here")
+		d.Text(t.Text, h.Err)
+	default:
+		d.Text(t.Dim, t.Wait+" connecting"+t.Ellipsis)
+		d.Text(t.Dim, h.Err)
+	}
+	return d.lines
+}
+
+// staleLine is the warning over rows that are old, or "".
+func staleLine(e *Env, h state.Health, w int) string {
+	if h.Status != state.Stale {
+		return ""
+	}
+	t := e.Theme
+	l := NewLine(t, w, false)
+	l.Put(t.Warn, t.Caution+" stale: last answer "+e.when(h.LastOK))
+	l.Put(t.Dim, "  "+strings.ReplaceAll(h.Err, "\n", " "))
+	return l.String()
+}
+
+// wordInk is the shape and ink of a status word.
+func wordInk(t *theme.Theme, word string) (string, theme.Ink) {
+	switch word {
+	case "healthy", "running", "enabled", "ok", "done", "present", "better":
+		return t.OK, t.Good
+	case "degraded", "starting", "restarting", "validating", "pending", "warning", "backoff", "queued", "paused":
+		return t.Caution, t.Warn
+	case "unhealthy", "failed", "down", "dead", "error", "firing", "critical", "missing", "locked", "worse", "refused", "interrupted":
+		return t.Wrong, t.Bad
+	case "", "unknown":
+		return t.Wait, t.Dim
+	}
+	return t.Off, t.Dim
+}
+
+// status is a word with its shape.
+func status(t *theme.Theme, word string) (string, theme.Ink) {
+	g, ink := wordInk(t, word)
+	if word == "" {
+		return t.Unknown, t.Dim
+	}
+	return g + " " + word, ink
+}

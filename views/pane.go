@@ -1,0 +1,181 @@
+package views
+
+import (
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/theme"
+)
+
+// Pane is one part of the screen.
+type Pane interface {
+	// Info says what the pane is; it never changes.
+	Info() Info
+	// Resize tells the pane its size inside the border, in cells; either may be 0.
+	Resize(w, h int)
+	// Apply shows the snapshot; nil means that none has come yet.
+	Apply(*state.Snapshot)
+	// Update takes a Do, or a message of the pane's own.
+	Update(tea.Msg) tea.Cmd
+	// View is exactly h lines of at most w cells each.
+	View() string
+	// Summary is the pane in a few words, for its border or its collapsed line.
+	Summary() []Span
+	// Target is what an action would act on: the marked rows, else the selected one.
+	Target() Target
+	// Touch tells the pane that time has passed, so that ages are drawn anew.
+	Touch()
+}
+
+// Filterer is a pane whose rows can be filtered as one types.
+type Filterer interface {
+	// Filter is the filter in force, "" for none.
+	Filter() string
+	SetFilter(string)
+}
+
+// Follower is a pane that follows a stream.
+type Follower interface {
+	Following() bool
+	// Search looks for text from the cursor on; "" ends the search.
+	Search(text string) tea.Cmd
+	// SetDrop filters the stream: a leading "!" drops what matches.
+	SetDrop(text string)
+	// Drop is the filter in force.
+	Drop() string
+}
+
+// Detailer is a pane with a detail beside its rows.
+type Detailer interface {
+	// Detail reports whether the detail is shown beside the list, and whether it
+	// has taken the whole pane.
+	Detail() (beside, open bool)
+	SetDetail(beside bool)
+}
+
+// Sorter is a pane whose order can be kept over restarts.
+type Sorter interface {
+	Sort() (column string, reverse bool)
+	SetSort(column string, reverse bool)
+}
+
+// Instant is a pane that needs to be told of the time cursor because its data is
+// not in the snapshot alone. The zero time is now.
+type Instant interface{ SetInstant(time.Time) }
+
+// Info describes a pane.
+type Info struct {
+	// Name is the word that commands use: "modules". Title heads it: "Modules".
+	Name, Title string
+	// Section is the one whose health and age it shows; Acts are those whose actions
+	// have keys here, Section among them.
+	Section state.SectionName
+	Acts    []state.SectionName
+	// Stream says that the pane is a stream of lines, not a list.
+	Stream bool
+	// About is one paragraph of help.
+	About string
+	// Keys are the pane's own keys beyond those of every list: command and what it does.
+	Keys []KeyHelp
+}
+
+// KeyHelp says what a command does in a pane.
+type KeyHelp struct {
+	Command Command
+	Does    string
+}
+
+// Span is a piece of text in an ink.
+type Span struct {
+	Ink  theme.Ink
+	Text string
+}
+
+// Target is what an action would act on.
+type Target struct {
+	// IDs are the names that the actions know: module ID, container title, file path.
+	IDs []string
+	// Marked says that they were marked, not merely selected.
+	Marked bool
+	// Container and Queue say what is being looked at, for [state.Interest].
+	Container, Queue string
+	// Logs are the container log sources that are wanted.
+	Logs []string
+}
+
+// Env is what all panes share.
+type Env struct {
+	Theme *theme.Theme
+	// Now is the time on the screen: the clock's, or the time cursor's.
+	Now func() time.Time
+	// Local is the zone in which times are shown.
+	Local *time.Location
+}
+
+// Command is what a key means.
+type Command string
+
+// Commands that panes understand.
+const (
+	Up        Command = "up"
+	Down      Command = "down"
+	Left      Command = "left"
+	Right     Command = "right"
+	Top       Command = "top"
+	Bottom    Command = "bottom"
+	HalfUp    Command = "half-page-up"
+	HalfDown  Command = "half-page-down"
+	PageUp    Command = "page-up"
+	PageDown  Command = "page-down"
+	Open      Command = "open"
+	Back      Command = "back"
+	Beside    Command = "detail"
+	Mark      Command = "mark"
+	MarkRange Command = "mark-range"
+	SortNext  Command = "sort"
+	TabNext   Command = "tab-next"
+	TabPrev   Command = "tab-prev"
+	CopyRow   Command = "copy"
+	Follow    Command = "follow"
+	FindNext  Command = "find-next"
+	FindPrev  Command = "find-prev"
+	ErrNext   Command = "error-next"
+	ErrPrev   Command = "error-prev"
+	Times     Command = "timestamps"
+	Wrap      Command = "wrap"
+	Bookmark  Command = "bookmark"
+	BookNext  Command = "bookmark-next"
+	LevelNext Command = "level"
+)
+
+// Do is a command given to a pane.
+type Do struct{ Command Command }
+
+// Note is a pane's word to the user, shown briefly.
+type Note struct{ Text string }
+
+// Copy asks the console to copy text; What names it.
+type Copy struct{ Text, What string }
+
+// Unhandled says that the command does nothing in this pane now.
+type Unhandled struct{ Command Command }
+
+// Closed says that there was nothing left to go back from.
+type Closed struct{}
+
+// All makes every pane, in the order of their numbers.
+func All(env *Env) []Pane {
+	return []Pane{
+		NewModules(env),
+		NewPipeline(env),
+		NewContainers(env),
+		NewQueues(env),
+		NewLogs(env),
+		NewAlerts(env),
+		NewActions(env),
+	}
+}
+
+func send(m tea.Msg) tea.Cmd { return func() tea.Msg { return m } }

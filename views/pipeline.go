@@ -1,0 +1,282 @@
+package views
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/theme"
+)
+
+// hop is one row of the pipeline's pane: a stage or a service.
+type hop struct {
+	stage *state.Stage
+	svc   *state.Service
+	index int
+}
+
+func hops(s *state.Snapshot) []hop {
+	out := make([]hop, 0, len(s.Pipeline.Stages)+len(s.Services.List))
+	for i := range s.Pipeline.Stages {
+		out = append(out, hop{stage: &s.Pipeline.Stages[i], index: i})
+	}
+	for i := range s.Services.List {
+		out = append(out, hop{svc: &s.Services.List[i], index: 100 + i})
+	}
+	return out
+}
+
+func (h *hop) title() string {
+	if h.stage != nil {
+		return h.stage.Title
+	}
+	return h.svc.Title
+}
+
+func (h *hop) word() string {
+	if h.stage != nil {
+		return h.stage.State
+	}
+	return h.svc.Word
+}
+
+func (h *hop) rank() int {
+	switch h.word() {
+	case "error", "down", "unhealthy":
+		return 0
+	case "degraded", "paused":
+		return 1
+	}
+	return 2
+}
+
+// quantile is the q-th quantile of the samples that did not fail; -1 for none.
+func quantile(vs []float64, q float64) float64 {
+	ok := make([]float64, 0, len(vs))
+	for _, v := range vs {
+		if v >= 0 {
+			ok = append(ok, v)
+		}
+	}
+	if len(ok) == 0 {
+		return -1
+	}
+	slices.Sort(ok)
+	return ok[max(0, int(math.Ceil(q*float64(len(ok))))-1)]
+}
+
+func (h *hop) latency(q float64) float64 {
+	if h.svc != nil {
+		return quantile(h.svc.Latencies, q)
+	}
+	if h.stage.Done == 0 {
+		return -1
+	}
+	if q == 0.5 {
+		return h.stage.P50
+	}
+	return h.stage.P95
+}
+
+func (h *hop) errors() float64 {
+	if h.stage != nil {
+		return float64(h.stage.Errors)
+	}
+	n := 0.0
+	for _, v := range h.svc.Latencies {
+		if v < 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// NewPipeline makes the pane of the pipeline's stages and the services.
+func NewPipeline(env *Env) Pane {
+	stageOnly := func(show func(figures, *state.Stage) string) func(*Env, *hop) (string, theme.Ink) {
+		return func(e *Env, h *hop) (string, theme.Ink) {
+			if h.stage == nil {
+				return "", e.Theme.Dim
+			}
+			return show(figuresOf(e.Theme), h.stage), e.Theme.Text
+		}
+	}
+	ms := func(q float64) Column[hop] {
+		return Column[hop]{Title: map[float64]string{0.5: "p50", 0.95: "p95"}[q], W: 8, Right: true, Rank: 2,
+			Cell: func(e *Env, h *hop) (string, theme.Ink) { return figuresOf(e.Theme).millis(h.latency(q)), e.Theme.Text },
+			Cmp:  func(a, b *hop) int { return cmp.Compare(b.latency(q), a.latency(q)) }}
+	}
+	return NewList(env, Spec[hop]{
+		Info: Info{
+			Name: "pipeline", Title: "Pipeline", Section: state.SectionPipeline,
+			Acts:  []state.SectionName{state.SectionPipeline, state.SectionServices, state.SectionRouting},
+			About: "The way from fetch to delivery, stage by stage: jobs waiting and in work, jobs a second over the last minute, latencies over the last 256 jobs. Below, the services that the workspace names: latencies and errors are those of the last probes.",
+		},
+		Cols: []Column[hop]{
+			{Title: "State", W: 11, Cell: func(e *Env, h *hop) (string, theme.Ink) {
+				g, ink := wordInk(e.Theme, h.word())
+				if h.word() == "idle" {
+					g, ink = e.Theme.Off, e.Theme.Dim
+				}
+				return g + " " + h.word(), ink
+			}, Cmp: func(a, b *hop) int { return cmp.Compare(a.rank(), b.rank()) }},
+			{Title: "Stage, service", W: 14, Flex: 2, Cell: func(e *Env, h *hop) (string, theme.Ink) { return h.title(), e.Theme.Text },
+				Cmp: func(a, b *hop) int { return strings.Compare(a.title(), b.title()) }},
+			{Title: "Waiting", W: 8, Right: true, Rank: 2, Cell: stageOnly(func(f figures, s *state.Stage) string { return f.count(float64(s.Depth)) })},
+			{Title: "In work", W: 7, Right: true, Rank: 4, Cell: stageOnly(func(f figures, s *state.Stage) string { return f.count(float64(s.InFlight)) })},
+			{Title: "Rate", W: 7, Right: true, Rank: 1, Cell: stageOnly(func(f figures, s *state.Stage) string { return f.perSecond(s.Rate) })},
+			ms(0.5), ms(0.95),
+			{Title: "Errors", W: 6, Right: true, Rank: 2, Cell: func(e *Env, h *hop) (string, theme.Ink) {
+				n := h.errors()
+				if n == 0 {
+					return "0", e.Theme.Dim
+				}
+				return figuresOf(e.Theme).count(n), e.Theme.Warn
+			}, Cmp: func(a, b *hop) int { return cmp.Compare(b.errors(), a.errors()) }},
+			{Title: "Last minute", W: 12, Rank: 5, Cell: func(e *Env, h *hop) (string, theme.Ink) {
+				if h.stage != nil {
+					return spark(e.Theme, h.stage.Depths, 12, 4), e.Theme.Info
+				}
+				return spark(e.Theme, h.svc.Latencies, 12, 0), e.Theme.Info
+			}},
+			{Title: "Why", W: 18, Flex: 4, Rank: 6, Cell: func(e *Env, h *hop) (string, theme.Ink) {
+				if h.stage != nil {
+					return h.stage.LastError, e.Theme.Dim
+				}
+				return h.svc.Err, e.Theme.Dim
+			}},
+		},
+		Rows: hops,
+		ID: func(h *hop) string {
+			if h.stage != nil {
+				return "stage " + h.stage.Title
+			}
+			return "service " + h.svc.Title
+		},
+		Target: (*hop).title,
+		Text:   func(h *hop) string { return h.title() + " " + h.word() },
+		Health: func(s *state.Snapshot) state.Health { return s.Pipeline.Health },
+		Deps:   []state.SectionName{state.SectionPipeline, state.SectionServices, state.SectionRouting},
+		Head:   pipelineHead,
+		Empty:  func(*state.Snapshot) string { return "the engine has no stages yet" },
+		Summary: func(e *Env, s *state.Snapshot) []Span {
+			return pipelineSummary(e, s)
+		},
+		Tabs: []Tab[hop]{{"Overview", hopOverview}, {"Routing", hopRouting}},
+	})
+}
+
+// pipelineHead draws the flow.
+func pipelineHead(e *Env, s *state.Snapshot, w, h int) []string {
+	t := e.Theme
+	var out []string
+	if p := s.Routing.Problem; p != "" && h >= 5 {
+		out = append(out, NewLine(t, w, false).Put(t.Warn, t.Caution+" routing: "+p).String())
+	}
+	if len(s.Pipeline.Stages) == 0 || h < 9 {
+		return out
+	}
+	l := NewLine(t, w, false).Gap(2)
+	for i, st := range s.Pipeline.Stages {
+		if i > 0 {
+			l.Put(t.Faint, " "+t.Rule+t.Arrow+" ")
+		}
+		g, ink := wordInk(t, st.State)
+		if st.State == "idle" {
+			g, ink = t.Off, t.Dim
+		}
+		l.Put(ink, g+" ").Put(t.Text, st.Title)
+		if st.Depth+st.InFlight > 0 {
+			l.Put(t.Strong, fmt.Sprintf(" %d", st.Depth+st.InFlight))
+		}
+	}
+	return append(out, l.String(), NewLine(t, w, false).String())
+}
+
+func pipelineSummary(e *Env, s *state.Snapshot) []Span {
+	t, f := e.Theme, figuresOf(e.Theme)
+	var errs int64
+	waiting, bad := 0, 0
+	for _, st := range s.Pipeline.Stages {
+		errs += st.Errors
+		waiting += st.Depth
+		if st.State == "error" {
+			bad++
+		}
+	}
+	for _, sv := range s.Services.List {
+		if sv.Word == "down" || sv.Word == "unhealthy" {
+			bad++
+		}
+	}
+	out := []Span{{t.Dim, fmt.Sprintf("%d waiting", waiting)}}
+	if n := len(s.Pipeline.Stages); n > 0 {
+		out = append(out, Span{t.Dim, f.perSecond(s.Pipeline.Stages[n-1].Rate) + " delivered"})
+	}
+	if bad > 0 {
+		out = append(out, Span{t.Bad, fmt.Sprintf("%s %d unwell", t.Wrong, bad)})
+	}
+	if errs > 0 {
+		out = append(out, Span{t.Warn, f.count(float64(errs)) + " errors"})
+	}
+	return out
+}
+
+func hopOverview(d *Doc, s *state.Snapshot, h *hop) {
+	e := d.env
+	t, f := e.Theme, figuresOf(e.Theme)
+	st, ink := status(t, h.word())
+	d.KV("state", ink, st)
+	if g := h.stage; g != nil {
+		d.KV("waiting", t.Text, fmt.Sprintf("%d of at most %d", g.Depth, g.Capacity))
+		d.KV("in work", t.Text, fmt.Sprintf("%d jobs", g.InFlight))
+		d.KV("rate", t.Text, f.perSecond(g.Rate)+" over the last minute")
+		d.KV("latency", t.Text, fmt.Sprintf("p50 %s, p95 %s, of the last 256 jobs", f.millis(h.latency(0.5)), f.millis(h.latency(0.95))))
+		d.KV("done", t.Text, f.count(float64(g.Done))+" since the engine started")
+		d.KV("errors", t.Text, f.count(float64(g.Errors)))
+		if g.Oldest > 0 {
+			d.KV("head waits", t.Text, f.span(g.Oldest))
+		}
+		d.KV("depth", t.Info, spark(t, g.Depths, max(8, min(60, d.w-16)), 4))
+		if g.LastError != "" {
+			d.Head("Last error, " + e.when(g.LastErrorAt))
+			d.Text(t.Bad, g.LastError)
+		}
+		return
+	}
+	v := h.svc
+	d.KV("url", t.Text, v.URL)
+	d.KV("since", t.Text, e.when(v.Since))
+	d.KV("latency", t.Text, f.millis(v.LatencyMS)+" in the last probe")
+	if v.StatusCode > 0 {
+		d.KV("HTTP status", t.Text, fmt.Sprint(v.StatusCode))
+	}
+	d.KV("error", t.Bad, v.Err)
+	d.KV("probed", t.Text, e.when(v.Checked))
+	d.KV("probes", t.Info, spark(t, v.Latencies, max(8, min(60, d.w-16)), 0))
+	if len(v.Checks) > 0 {
+		d.Head("Its own checks")
+		for _, c := range v.Checks {
+			word, ink := status(t, c.Word)
+			d.KV(c.Title, ink, strings.TrimSpace(word+"  "+c.Message))
+		}
+	}
+}
+
+func hopRouting(d *Doc, s *state.Snapshot, _ *hop) {
+	t := d.env.Theme
+	r := s.Routing
+	if r.File == "" {
+		d.Text(t.Dim, "there is no routing configuration: create config/routing_config.json")
+		return
+	}
+	d.KV("file", t.Text, r.File)
+	d.KV("loaded", t.Text, d.env.when(r.Loaded))
+	d.KV("holds", t.Text, fmt.Sprintf("%d categories, %d tiers", r.Categories, r.Tiers))
+	d.KV("problem", t.Warn, r.Problem)
+	d.Gap()
+	d.Text(t.Text, r.JSON)
+}

@@ -1,0 +1,169 @@
+package views
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/theme"
+)
+
+// NewQueues makes the pane of queues.
+func NewQueues(env *Env) Pane {
+	type cell = func(*Env, *state.Queue) (string, theme.Ink)
+	ps := func(get func(*state.Queue) float64) cell {
+		return func(e *Env, q *state.Queue) (string, theme.Ink) {
+			return figuresOf(e.Theme).perSecond(get(q)), e.Theme.Text
+		}
+	}
+	return NewList(env, Spec[state.Queue]{
+		Info: Info{
+			Name: "queues", Title: "Queues", Section: state.SectionQueues,
+			Acts:  []state.SectionName{state.SectionQueues},
+			About: "Redis lists, streams, sorted sets and counted key patterns. In and out are items a second; where only the net change can be seen, a rise counts as in and a fall as out. Drain is the time to empty at the trend of the last minute.",
+		},
+		Cols: []Column[state.Queue]{
+			{Title: "Queue", W: 14, Flex: 3, Cell: func(e *Env, q *state.Queue) (string, theme.Ink) { return q.Key, e.Theme.Text },
+				Cmp: func(a, b *state.Queue) int { return strings.Compare(a.Key, b.Key) }},
+			{Title: "Depth", W: 9, Right: true, Cell: queueDepth, Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Depth, a.Depth) }},
+			{Title: "Trend", W: 9, Right: true, Rank: 1, Cell: queueTrend, Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Trend, a.Trend) }},
+			{Title: "Depth, 1 min", W: 12, Rank: 4, Cell: func(e *Env, q *state.Queue) (string, theme.Ink) {
+				return spark(e.Theme, settled(q.Depths, q.Sampled), 12, 0), e.Theme.Info
+			}},
+			{Title: "In", W: 8, Right: true, Rank: 3, Cell: ps(func(q *state.Queue) float64 { return q.In }), Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.In, a.In) }},
+			{Title: "Out", W: 8, Right: true, Rank: 3, Cell: ps(func(q *state.Queue) float64 { return q.Out }), Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Out, a.Out) }},
+			{Title: "Oldest", W: 7, Right: true, Rank: 2, Cell: func(e *Env, q *state.Queue) (string, theme.Ink) {
+				return figuresOf(e.Theme).span(q.Oldest), e.Theme.Text
+			}, Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Oldest, a.Oldest) }},
+			{Title: "Drain", W: 7, Right: true, Rank: 2, Cell: queueDrain, Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Drain, a.Drain) }},
+			{Title: "Kind", W: 6, Rank: 5, Cell: func(e *Env, q *state.Queue) (string, theme.Ink) { return q.Kind, e.Theme.Dim },
+				Cmp: func(a, b *state.Queue) int { return strings.Compare(a.Kind, b.Kind) }},
+		},
+		Rows:   func(s *state.Snapshot) []state.Queue { return s.Queues.List },
+		ID:     func(q *state.Queue) string { return q.Key },
+		Target: func(q *state.Queue) string { return q.Key },
+		Text:   func(q *state.Queue) string { return q.Key + " " + q.Kind + " " + q.Err },
+		Health: func(s *state.Snapshot) state.Health { return s.Queues.Health },
+		Deps:   []state.SectionName{state.SectionQueues},
+		Empty: func(s *state.Snapshot) string {
+			return s.Queues.Server + " answers, and holds no queue that is watched: name some under queues in opsdeck.yaml"
+		},
+		Summary: queuesSummary,
+		Tabs:    []Tab[state.Queue]{{"Overview", queueOverview}, {"First items", queuePeek}, {"Groups", queueGroups}},
+		Look:    func(q *state.Queue, t *Target) { t.Queue = q.Key },
+	})
+}
+
+func queueDepth(e *Env, q *state.Queue) (string, theme.Ink) {
+	if q.Err != "" {
+		return e.Theme.Wrong + " error", e.Theme.Bad
+	}
+	ink := e.Theme.Text
+	if q.Depth == 0 {
+		ink = e.Theme.Dim
+	} else if strings.HasSuffix(q.Key, ":failed") {
+		ink = e.Theme.Warn
+	}
+	return figuresOf(e.Theme).count(q.Depth), ink
+}
+
+func queueTrend(e *Env, q *state.Queue) (string, theme.Ink) {
+	t, f := e.Theme, figuresOf(e.Theme)
+	switch {
+	case q.Err != "" || q.Depth < 0:
+		return t.Unknown, t.Dim
+	case q.Trend > 0.05:
+		return t.Up + " " + f.perSecond(q.Trend), t.Warn
+	case q.Trend < -0.05:
+		return t.Down + " " + f.perSecond(-q.Trend), t.Good
+	}
+	return "steady", t.Dim
+}
+
+func queueDrain(e *Env, q *state.Queue) (string, theme.Ink) {
+	if q.Depth == 0 {
+		return "empty", e.Theme.Dim
+	}
+	if q.Drain < 0 {
+		return e.Theme.Unknown, e.Theme.Dim
+	}
+	return figuresOf(e.Theme).span(q.Drain), e.Theme.Text
+}
+
+func queuesSummary(e *Env, s *state.Snapshot) []Span {
+	t, f := e.Theme, figuresOf(e.Theme)
+	sum, grow, failed := 0.0, 0, 0.0
+	for _, q := range s.Queues.List {
+		if strings.HasSuffix(q.Key, ":failed") {
+			failed += max(0, q.Depth)
+		} else if q.Kind != "keys" {
+			sum += max(0, q.Depth)
+		}
+		if q.Trend > 0.05 {
+			grow++
+		}
+	}
+	out := []Span{{t.Dim, f.count(sum) + " items"}}
+	if failed > 0 {
+		out = append(out, Span{t.Warn, t.Caution + " " + f.count(failed) + " failed"})
+	}
+	if grow > 0 {
+		out = append(out, Span{t.Warn, fmt.Sprintf("%s %d growing", t.Up, grow)})
+	}
+	return out
+}
+
+func queueOverview(d *Doc, s *state.Snapshot, q *state.Queue) {
+	e := d.env
+	t, f := e.Theme, figuresOf(e.Theme)
+	d.KV("kind", t.Text, map[string]string{"list": "list", "stream": "stream", "zset": "sorted set", "keys": "keys that match a pattern, counted"}[q.Kind])
+	d.KV("error", t.Bad, q.Err)
+	d.KV("depth", t.Text, f.count(q.Depth)+" items")
+	trend, ink := queueTrend(e, q)
+	d.KV("trend", ink, trend+", over the last minute")
+	d.KV("in", t.Text, f.perSecond(q.In))
+	d.KV("out", t.Text, f.perSecond(q.Out))
+	if q.NetOnly {
+		d.KV("", t.Dim, "only the net change can be seen: a rise counts as in, a fall as out")
+	}
+	drain, ink := queueDrain(e, q)
+	d.KV("drained in", ink, drain)
+	if q.Oldest >= 0 {
+		d.KV("oldest item", t.Text, f.span(q.Oldest)+" old")
+	} else {
+		d.KV("oldest item", t.Dim, "its age cannot be known")
+	}
+	d.KV("depth, 1 min", t.Info, spark(t, settled(q.Depths, q.Sampled), max(8, min(60, d.w-16)), 0))
+	d.KV("read", t.Dim, e.when(q.Sampled))
+	d.Gap()
+	d.KV("server", t.Dim, s.Queues.Server+" "+s.Queues.Version)
+	d.KV("scan", t.Dim, s.Queues.Scan)
+}
+
+func queuePeek(d *Doc, _ *state.Snapshot, q *state.Queue) {
+	t := d.env.Theme
+	if len(q.Peek) == 0 {
+		if q.Depth == 0 {
+			d.Text(t.Dim, "it is empty")
+		} else {
+			d.Text(t.Dim, t.Wait+" reading the first items"+t.Ellipsis)
+		}
+		return
+	}
+	for i, item := range q.Peek {
+		d.Text(t.Dim, fmt.Sprintf("%d", i+1))
+		d.Text(t.Text, item)
+	}
+}
+
+func queueGroups(d *Doc, _ *state.Snapshot, q *state.Queue) {
+	t, f := d.env.Theme, figuresOf(d.env.Theme)
+	if len(q.Groups) == 0 {
+		d.Text(t.Dim, "no consumer groups: only streams have them")
+		return
+	}
+	for _, g := range q.Groups {
+		d.KV(g.Title, t.Text, fmt.Sprintf("%d consumers, %s pending, %s behind", g.Consumers, f.count(g.Pending), f.count(g.Lag)))
+	}
+}
