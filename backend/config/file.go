@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/opsdeck/opsdeck/backend/state"
 )
 
 // FileName is the workspace file's name.
@@ -108,7 +110,7 @@ type Duration time.Duration
 
 // UnmarshalYAML reads a duration, with days as well.
 func (d *Duration) UnmarshalYAML(b []byte) error {
-	v, err := ParseDuration(strings.Trim(strings.TrimSpace(string(b)), `"'`))
+	v, err := state.ParseDuration(strings.Trim(strings.TrimSpace(string(b)), `"'`))
 	if err != nil {
 		return err
 	}
@@ -118,25 +120,6 @@ func (d *Duration) UnmarshalYAML(b []byte) error {
 
 // MarshalYAML writes it as a string.
 func (d Duration) MarshalYAML() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
-
-// ParseDuration is time.ParseDuration that knows days ("7d") as well. It refuses
-// negative and zero ones.
-func ParseDuration(s string) (time.Duration, error) {
-	var v time.Duration
-	var err error
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		var n float64
-		if _, err = fmt.Sscanf(days+"\n", "%g\n", &n); err == nil {
-			v = time.Duration(n * 24 * float64(time.Hour))
-		}
-	} else {
-		v, err = time.ParseDuration(s)
-	}
-	if err != nil || v <= 0 {
-		return 0, fmt.Errorf("%q is not a duration: expected one such as 30s, 5m, 2h or 7d", s)
-	}
-	return v, nil
-}
 
 // Problems is a workspace file's errors: each with file, line, what was expected.
 type Problems []string

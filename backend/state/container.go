@@ -45,6 +45,8 @@ type Container struct {
 	MemBytes   float64 `json:"mem_bytes"`
 	MemLimit   float64 `json:"mem_limit"`
 	MemPercent float64 `json:"mem_percent"`
+	// MemUsage is usage with file cache, as cAdvisor's container_memory_usage_bytes.
+	MemUsage float64 `json:"mem_usage"`
 	// Totals in bytes since start, and rates in bytes a second.
 	NetRx       float64 `json:"net_rx"`
 	NetTx       float64 `json:"net_tx"`

@@ -1,0 +1,18 @@
+// Package alerting evaluates Prometheus rule files, unmodified, with Prometheus'
+// own rule manager over the embedded time series, and keeps who acknowledged and
+// silenced what.
+//
+// It owns the alerts section and data/alerts.json (acknowledgements and
+// silences). It refuses rule files that Prometheus would refuse, with the file,
+// line and reason, and keeps the last good content of such a file in force.
+//
+// # Who may write
+//
+// Acknowledgements and silences are changed by actions alone.
+//
+// # Why a group loader of our own
+//
+// Prometheus refuses a whole reload for one broken file. At three in the morning
+// the other files must still be loaded, and the broken one's last good rules
+// must still fire.
+package alerting
