@@ -49,24 +49,21 @@ type Store struct {
 // Open opens the store at path. The file need not exist: the first Set makes it,
 // in the recorded schema. key gives MODULE_ENCRYPTION_KEY and is asked again by
 // [Store.Unlock]; mask, which may be nil, learns every value. A store that cannot
-// be read is not an error but locked; Open fails only where the folder cannot be
-// used at all.
-func Open(path string, key func() (string, error), mask *Mask) (*Store, error) {
-	if fi, err := os.Stat(path); err == nil && fi.IsDir() {
-		return nil, fmt.Errorf("secrets: open %s: it is a folder: a SQLite file was expected", path)
+// be read is not an error but locked. One process at a time may have it open,
+// since Open takes back what another's rotation has on trial.
+func Open(path string, key func() (string, error), mask *Mask) *Store {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
 	}
 	s := &Store{path: path, key: key, mask: mask}
 	s.Unlock()
-	return s, nil
+	return s
 }
 
 // dsn opens path so that every commit is on disk before it returns and the
 // recorded journal mode stays.
 func dsn(path, mode string) string {
 	u := url.URL{Scheme: "file", Path: path}
-	if !filepath.IsAbs(path) {
-		u = url.URL{Scheme: "file", Opaque: url.PathEscape(path)}
-	}
 	q := url.Values{}
 	q.Set("mode", mode)
 	q.Add("_pragma", "busy_timeout(10000)")

@@ -1,0 +1,337 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+var (
+	// ErrNoModule: there is no module of that ID.
+	ErrNoModule = errors.New("there is no such module")
+
+	errNotRunning = errors.New("the engine is not running: start it with opsdeck or opsdeck serve")
+)
+
+// Kinds implements state.Executor.
+func (e *Engine) Kinds() []state.Kind {
+	return []state.Kind{
+		state.ModuleEnable, state.ModuleDisable, state.ModuleReload, state.ModuleRestart, state.ModuleFetch, state.ModuleUninstall,
+		state.CredentialRotate, state.CredentialSet, state.CredentialDelete, state.CredentialUndo,
+		state.RoutingReload, state.RoutingSet,
+	}
+}
+
+// Execute implements state.Executor. For routing.set, Args["config"] is a whole
+// new configuration, or Args["category"] names the one that Args["patch"], a JSON
+// object, is merged into, or that Args["delete"]="true" removes. For
+// credential.rotate and credential.set see [SecretJSON].
+func (e *Engine) Execute(ctx context.Context, a state.Action, progress func(string, float64)) (state.Outcome, error) {
+	if progress == nil {
+		progress = func(string, float64) {}
+	}
+	switch a.Kind {
+	case state.RoutingReload:
+		return e.reloadRouting()
+	case state.RoutingSet:
+		return e.setRouting(a)
+	}
+	var do func(context.Context, *module, state.Action, func(string, float64)) (state.Outcome, error)
+	switch a.Kind {
+	case state.ModuleEnable:
+		do = e.enable
+	case state.ModuleDisable:
+		do = e.disable
+	case state.ModuleReload:
+		do = e.reload
+	case state.ModuleRestart:
+		do = e.restartRunner
+	case state.ModuleFetch:
+		do = e.fetchNow
+	case state.ModuleUninstall:
+		do = e.uninstall
+	case state.CredentialRotate:
+		do = e.rotate
+	case state.CredentialSet:
+		do = e.setCredentials
+	case state.CredentialDelete:
+		do = e.deleteCredentials
+	case state.CredentialUndo:
+		do = e.restoreCredentials
+	default:
+		return state.Outcome{}, fmt.Errorf("engine: it has no action %q", string(a.Kind))
+	}
+	out, err := e.with(ctx, a.Target, func(m *module) (state.Outcome, error) { return do(ctx, m, a, progress) })
+	out.Result = e.clean(out.Result)
+	if err != nil {
+		verb := string(a.Kind)
+		if spec := state.SpecOf(a.Kind); spec != nil {
+			verb = spec.Verb
+		}
+		err = fmt.Errorf("%s %s: %w", verb, a.Target, cleanError{err, e.clean(err.Error())})
+	}
+	return out, err
+}
+
+// cleanError is an error whose text may be published.
+type cleanError struct {
+	error
+	text string
+}
+
+func (c cleanError) Error() string { return c.text }
+func (c cleanError) Unwrap() error { return c.error }
+
+// with runs f while nobody else works on the module.
+func (e *Engine) with(ctx context.Context, id string, f func(*module) (state.Outcome, error)) (state.Outcome, error) {
+	e.mu.Lock()
+	alive, m := e.life != nil, e.modules[id]
+	e.mu.Unlock()
+	if !alive {
+		return state.Outcome{}, errNotRunning
+	}
+	if m == nil {
+		return state.Outcome{}, fmt.Errorf("%w as %q: modules are found in %s/CATEGORY/PLATFORM", ErrNoModule, id, e.rel(e.cfg.ModulesDir))
+	}
+	select {
+	case m.op <- struct{}{}:
+		defer func() { <-m.op }()
+	case <-ctx.Done():
+		return state.Outcome{}, context.Cause(ctx)
+	}
+	return f(m)
+}
+
+// wait gives what a first fetch gave.
+func wait(ctx context.Context, first chan fetched) fetched {
+	select {
+	case f := <-first:
+		return f
+	case <-ctx.Done():
+		return fetched{err: context.Cause(ctx)}
+	}
+}
+
+func (e *Engine) enable(ctx context.Context, m *module, a state.Action, progress func(string, float64)) (state.Outcome, error) {
+	e.mu.Lock()
+	status, man, problem, registered := m.status, m.manifest, m.problem, m.registered
+	e.mu.Unlock()
+	if status != state.ModuleInstalled && (problem != "" || man == nil) {
+		return state.Outcome{}, fmt.Errorf("its manifest is not good: %s", problem)
+	}
+	if status == state.ModuleUninstalled && !registered {
+		r := Record{ID: m.id, Name: man.Name, Category: m.category, Platform: m.platform, Status: status, Health: "unknown", Manifest: man.Text, Updated: isoTime(time.Now())}
+		if err := e.registryNow().add(ctx, r); err != nil {
+			return state.Outcome{}, err
+		}
+		e.mu.Lock()
+		m.registered, m.record = true, r
+		e.mu.Unlock()
+	}
+	progress("recording it in the registry", 20)
+	if err := e.move(ctx, m, evEnable); err != nil {
+		return state.Outcome{}, err
+	}
+	out := state.Outcome{Undo: &state.Action{Kind: state.ModuleDisable, Target: m.id, Actor: a.Actor}}
+	progress("starting its runner", 40)
+	first := make(chan fetched, 1)
+	if err := e.restart(m, first); err != nil {
+		return out, err
+	}
+	f := wait(ctx, first)
+	if f.err != nil {
+		out.Result = "enabled, but it does not work yet: " + f.err.Error()
+	} else {
+		out.Result = "enabled: " + f.String()
+	}
+	return out, nil
+}
+
+func (e *Engine) disable(ctx context.Context, m *module, a state.Action, progress func(string, float64)) (state.Outcome, error) {
+	progress("recording it in the registry", 20)
+	if err := e.move(ctx, m, evDisable); err != nil {
+		return state.Outcome{}, err
+	}
+	progress("stopping its runner", 60)
+	e.leave(m)
+	return state.Outcome{Result: "disabled: its runner was stopped", Undo: &state.Action{Kind: state.ModuleEnable, Target: m.id, Actor: a.Actor}}, nil
+}
+
+// leave stops a module and takes its data out of /context.
+func (e *Engine) leave(m *module) {
+	e.stop(m)
+	e.mu.Lock()
+	m.failure, m.streak, m.warning, m.outdated = nil, 0, "", false
+	store := e.context
+	e.touched(m)
+	e.mu.Unlock()
+	store.drop(m.category, m.id)
+}
+
+func (e *Engine) uninstall(ctx context.Context, m *module, a state.Action, progress func(string, float64)) (state.Outcome, error) {
+	e.mu.Lock()
+	registered := m.registered
+	e.mu.Unlock()
+	if !registered {
+		return state.Outcome{}, errors.New("it is not in the registry: remove its folder " + e.rel(m.dir))
+	}
+	progress("recording it in the registry", 20)
+	if err := e.move(ctx, m, evUninstall); err != nil {
+		return state.Outcome{}, err
+	}
+	progress("stopping its runner", 60)
+	e.leave(m)
+	return state.Outcome{Result: "uninstalled; its files stay in " + e.rel(m.dir), Undo: &state.Action{Kind: state.ModuleEnable, Target: m.id, Actor: a.Actor}}, nil
+}
+
+// reload reads the manifest and the adapter again. A bad manifest is refused and
+// what runs keeps running.
+func (e *Engine) reload(ctx context.Context, m *module, _ state.Action, progress func(string, float64)) (state.Outcome, error) {
+	progress("reading its manifest", 10)
+	rel := e.rel(m.dir) + "/manifest.json"
+	if _, err := e.manifests.read(m.dir, rel, m.category, m.platform); err != nil {
+		e.inspect(ctx, m, make(chan fetched, 1)) // so that its row says so too
+		return state.Outcome{}, fmt.Errorf("%w; nothing was changed", err)
+	}
+	e.mu.Lock()
+	was := m.status
+	e.mu.Unlock()
+	if was == state.ModuleDisabled || was == state.ModuleUninstalled {
+		return state.Outcome{}, fmt.Errorf("it is %s: enable it first", was.Word())
+	}
+	e.stop(m)
+	first := make(chan fetched, 1)
+	e.inspect(ctx, m, first) // starts it where it is enabled
+	e.mu.Lock()
+	status := m.status
+	e.mu.Unlock()
+	if status != state.ModuleInstalled {
+		return state.Outcome{Result: "its manifest is good; it is " + status.Word()}, nil
+	}
+	progress("loading its adapter", 40)
+	f := wait(ctx, first)
+	if f.err != nil && !e.loaded(m) {
+		return state.Outcome{}, fmt.Errorf("its adapter does not load: %w", f.err)
+	}
+	if f.err != nil {
+		return state.Outcome{Result: "reloaded, but " + f.String()}, nil
+	}
+	return state.Outcome{Result: "reloaded: " + f.String()}, nil
+}
+
+func (e *Engine) loaded(m *module) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return !m.loadedAt.IsZero()
+}
+
+func (e *Engine) restartRunner(ctx context.Context, m *module, _ state.Action, progress func(string, float64)) (state.Outcome, error) {
+	if err := e.enabled(m); err != nil {
+		return state.Outcome{}, err
+	}
+	progress("starting its runner again", 30)
+	first := make(chan fetched, 1)
+	if err := e.restart(m, first); err != nil {
+		return state.Outcome{}, err
+	}
+	f := wait(ctx, first)
+	if f.err != nil {
+		return state.Outcome{Result: "restarted, but " + f.String()}, nil
+	}
+	return state.Outcome{Result: "restarted: " + f.String()}, nil
+}
+
+// enabled refuses what is only for enabled modules.
+func (e *Engine) enabled(m *module) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case m.status == "" || m.manifest == nil && m.problem != "":
+		return errors.New(m.problem)
+	case m.status != state.ModuleInstalled:
+		return fmt.Errorf("it is %s: enable it first", m.status.Word())
+	}
+	return nil
+}
+
+// ask has the module's supervisor fetch now, before all others.
+func (e *Engine) ask(ctx context.Context, m *module) fetched {
+	e.mu.Lock()
+	sup := m.sup
+	e.mu.Unlock()
+	if sup == nil {
+		return fetched{err: errors.New("it does not run")}
+	}
+	answer := make(chan fetched, 1)
+	select {
+	case sup.requests <- ask{answer}:
+		return wait(ctx, answer)
+	case <-sup.done:
+		return fetched{err: errStopping}
+	case <-ctx.Done():
+		return fetched{err: context.Cause(ctx)}
+	}
+}
+
+func (e *Engine) fetchNow(ctx context.Context, m *module, _ state.Action, progress func(string, float64)) (state.Outcome, error) {
+	if err := e.enabled(m); err != nil {
+		return state.Outcome{}, err
+	}
+	progress("waiting for its adapter", -1)
+	f := e.ask(ctx, m)
+	if f.err != nil {
+		return state.Outcome{}, f.err
+	}
+	return state.Outcome{Result: f.String()}, nil
+}
+
+func (e *Engine) reloadRouting() (state.Outcome, error) {
+	_, err := e.routing.reload(true, time.Now())
+	e.routed()
+	if err != nil {
+		return state.Outcome{}, fmt.Errorf("reload the routing configuration: %w", cleanError{err, e.clean(err.Error())})
+	}
+	s := e.routing.section(e.cfg.Mask.Mask)
+	return state.Outcome{Result: fmt.Sprintf("reloaded %s: %s, %s", s.File, plurals(s.Categories, "category", "categories"), plural(s.Tiers, "tier"))}, nil
+}
+
+func plurals(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+func (e *Engine) setRouting(a state.Action) (state.Outcome, error) {
+	now := time.Now()
+	var before []byte
+	var err error
+	what := "the routing configuration"
+	switch cat := a.Args["category"]; {
+	case cat != "" && a.Args["delete"] == "true":
+		what = "category " + cat
+		before, err = e.routing.remove(cat, now)
+	case cat != "":
+		what = "category " + cat
+		before, err = e.routing.patch(cat, []byte(a.Args["patch"]), now)
+	case strings.TrimSpace(a.Args["config"]) != "":
+		before, err = e.routing.set([]byte(a.Args["config"]), now)
+	default:
+		err = errors.New(`the argument "config", or "category" with "patch" or "delete", was expected`)
+	}
+	e.routed()
+	if err != nil {
+		return state.Outcome{}, fmt.Errorf("set %s: %w; nothing was changed", what, cleanError{err, e.clean(err.Error())})
+	}
+	out := state.Outcome{Result: e.clean("set " + what + " in " + e.routing.rel)}
+	if before != nil {
+		out.Undo = &state.Action{Kind: state.RoutingSet, Target: "routing", Args: map[string]string{"config": string(before)}, Actor: a.Actor}
+	}
+	return out, nil
+}
+
+var _ state.Executor = (*Engine)(nil)

@@ -1,0 +1,141 @@
+package engine
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Summary says in a few words what a category, or one module of it, holds.
+type Summary struct {
+	Items   int       `json:"items"`
+	Modules int       `json:"modules,omitempty"`
+	Newest  time.Time `json:"newest,omitzero"`
+	// Oldest is the fetch time of the module that was fetched longest ago.
+	Oldest time.Time `json:"oldest_fetch,omitzero"`
+	// Failing are the modules whose last fetch failed: their data is of before.
+	Failing []string `json:"failing,omitempty"`
+}
+
+// ContextModule is what one module last gave.
+type ContextModule struct {
+	Module    string            `json:"module_id"`
+	Platform  string            `json:"platform"`
+	Fetched   time.Time         `json:"fetched_at"`
+	Newest    time.Time         `json:"newest,omitzero"`
+	Items     int               `json:"items"`
+	Truncated bool              `json:"truncated,omitempty"`
+	Data      []json.RawMessage `json:"data"`
+}
+
+// ContextCategory is what all modules of one category last gave.
+type ContextCategory struct {
+	Category string          `json:"category"`
+	Summary  Summary         `json:"summary"`
+	Updated  time.Time       `json:"updated_at"`
+	Modules  []ContextModule `json:"modules"` // by ID
+}
+
+// Context is what /context serves.
+type Context struct {
+	Timestamp  time.Time                   `json:"timestamp"`
+	Categories map[string]*ContextCategory `json:"categories"`
+}
+
+// contextStore holds the merged results. What was delivered is never changed.
+type contextStore struct {
+	mu sync.Mutex
+	// merged and summaries are work in progress; delivered is what is served.
+	merged    map[string]map[string]ContextModule
+	summaries map[string]Summary
+	delivered map[string]*ContextCategory
+}
+
+func newContextStore() *contextStore {
+	return &contextStore{merged: map[string]map[string]ContextModule{}, summaries: map[string]Summary{}, delivered: map[string]*ContextCategory{}}
+}
+
+// aggregate merges a module's items into its category: the newest fetch wins.
+func (c *contextStore) aggregate(j *job) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cat := c.merged[j.category]
+	if cat == nil {
+		cat = map[string]ContextModule{}
+		c.merged[j.category] = cat
+	}
+	if old, ok := cat[j.module]; ok && old.Fetched.After(j.fetched) {
+		return nil
+	}
+	data := j.items
+	if data == nil {
+		data = []json.RawMessage{}
+	}
+	cat[j.module] = ContextModule{Module: j.module, Platform: j.platform, Fetched: j.fetched.UTC(), Newest: j.newest, Items: j.summary.Items, Truncated: j.truncated, Data: data}
+	return nil
+}
+
+// synthesize summarises the category.
+func (c *contextStore) synthesize(j *job) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.summaries[j.category] = c.summary(j.category)
+	return nil
+}
+
+func (c *contextStore) summary(category string) Summary {
+	var s Summary
+	for _, m := range c.merged[category] {
+		s.Modules++
+		s.Items += m.Items
+		if m.Newest.After(s.Newest) {
+			s.Newest = m.Newest
+		}
+		if s.Oldest.IsZero() || m.Fetched.Before(s.Oldest) {
+			s.Oldest = m.Fetched
+		}
+	}
+	return s
+}
+
+// deliver puts the category where /context finds it.
+func (c *contextStore) deliver(j *job) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.publish(j.category, j.fetched)
+	return nil
+}
+
+func (c *contextStore) publish(category string, at time.Time) {
+	mods := c.merged[category]
+	if len(mods) == 0 {
+		delete(c.delivered, category)
+		return
+	}
+	out := &ContextCategory{Category: category, Summary: c.summaries[category], Updated: at.UTC()}
+	for _, id := range slices.Sorted(maps.Keys(mods)) {
+		out.Modules = append(out.Modules, mods[id])
+	}
+	c.delivered[category] = out
+}
+
+// drop forgets a module that no longer runs.
+func (c *contextStore) drop(category, module string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.merged[category][module]; !ok {
+		return
+	}
+	delete(c.merged[category], module)
+	c.summaries[category] = c.summary(category)
+	c.publish(category, time.Now())
+}
+
+// all is everything delivered.
+func (c *contextStore) all(now time.Time) Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Context{Timestamp: now.UTC(), Categories: maps.Clone(c.delivered)}
+}

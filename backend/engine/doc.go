@@ -1,0 +1,93 @@
+// Package engine is the orchestrator inside opsdeck: it finds modules on disk,
+// keeps their registry, runs their adapters in processes of their own, and lets
+// what they fetch flow through a pipeline to /context.
+//
+// # What it owns
+//
+//   - data/module_registry.db, in the schema that NEXUS' registry writes, readable
+//     by it at any time (registry.go).
+//   - config/routing_config.json: it is read, validated, watched, and changed only
+//     through an action, atomically (routing.go).
+//   - The sections modules, pipeline and routing of the snapshot.
+//   - Every adapter process, with its children.
+//
+// [Engine] is a state.Source and a state.Executor. It writes what it knows as
+// whole new sections, at most five times a second and only when something
+// changed, and once a second while figures move.
+//
+// # What it refuses
+//
+// A manifest or routing file that does not hold to its schema, with file, line
+// and what was expected; what ran before keeps running on its last good one. A
+// transition that the table in lifecycle.go does not have, with the reason. A
+// result that is too large, an adapter that does not answer, a value without a
+// JSON form. Secret values in anything that it publishes: text from adapters
+// passes the mask and state.Clean.
+//
+// # Who may write
+//
+// Actions, through Execute, one at a time for each module. Nobody else changes
+// the registry or the routing file. The modules' own folders are never written.
+//
+// # The adapter protocol
+//
+// An adapter is a program that reads JSON objects, one a line, on standard input
+// and writes JSON objects, one a line, on standard output. Standard error is its
+// log. It runs in its module's folder, with PATH, HOME, LANG and TZ only. It ends
+// when its input ends. "op" is always the first member of what the engine sends.
+//
+//	adapter: {"op":"hello","protocol":1}                     within the timeout
+//	engine:  {"op":"configure","module":"weather/x","category":"weather","platform":"x",
+//	          "dir":"/ws/modules/weather/x","workspace":"/ws","entry_point":"adapter.sh","class_name":"",
+//	          "shared":"/ws/shared","credentials":{...},"settings":{...},"timeout_seconds":10}
+//	adapter: {"op":"ready"}                    or {"op":"error","error":"why"}
+//	engine:  {"op":"fetch","id":1}             at every interval
+//	adapter: {"op":"result","id":1,"data":[...],"metadata":{...}}
+//	                                           or {"op":"error","id":1,"error":"why","traceback":"..."}
+//	engine:  {"op":"bye"}                      and the end of input
+//
+// data is an array of items, or one item. An id that is left out means the fetch
+// under way. A line that is not a JSON object goes to the adapter's log. Members
+// that are not known are ignored, on both sides.
+//
+// A Python adapter does not speak this itself: entry points that end in .py are
+// run by the embedded shim.py, which does, and which provides the packages
+// shared.adapters.base and shared.adapters.registry. Any other entry point is run
+// as a program, so it must be executable. The smallest one, in sh:
+//
+//	#!/bin/sh
+//	echo '{"op":"hello","protocol":1}'
+//	while read -r line; do
+//	  case $line in
+//	    '{"op":"configure"'*) echo '{"op":"ready"}' ;;
+//	    '{"op":"fetch"'*) echo '{"op":"result","data":[{"load":"'"$(cut -d' ' -f1 /proc/loadavg)"'"}]}' ;;
+//	    '{"op":"bye"'*) exit 0 ;;
+//	  esac
+//	done
+//
+// # Adding a lifecycle transition
+//
+// Add a row to transitions in lifecycle.go; TestLifecycle walks the whole table.
+//
+// # Adding a pipeline stage
+//
+// Give it a title in state.Stage's order and a function in pipeline.go; newPipeline
+// chains them.
+//
+// # Why credentials travel on the pipe
+//
+// Arguments and environments of a process can be read by others of the same user
+// and are kept in crash dumps and process listings. A pipe is read once.
+//
+// # Why a process for each module
+//
+// One adapter's hang, leak, crash or sys.exit must not touch another's fetches,
+// and a reload must really load the code again. A process is the only unit of
+// Python that can be stopped from outside.
+//
+// # Why a failing module stays "installed" in the registry
+//
+// The registry holds what the operator decided; whether it works is measured. A
+// module whose fetch fails is shown as failed and recorded as unhealthy, and is
+// enabled again by itself when a fetch succeeds, without anybody's decision.
+package engine

@@ -1,0 +1,410 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/secrets"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// Config says what the engine works on. Paths that are relative are so to
+// Workspace; those left empty have the defaults named.
+type Config struct {
+	// Workspace is the workspace's folder.
+	Workspace string
+	// ModulesDir is where modules are discovered: "modules".
+	ModulesDir string
+	// DataDir holds both databases: "data".
+	DataDir string
+	// SharedDir is the package "shared" of adapters: "shared".
+	SharedDir string
+	// RoutingFile is the routing configuration: "config/routing_config.json".
+	RoutingFile string
+	// Python is the interpreter for adapters: python3 on the PATH.
+	Python string
+	// Interval is the time between a module's fetches where its manifest says none: 30s.
+	Interval time.Duration
+	// Timeout bounds one import and one fetch where a manifest says nothing: 10s.
+	Timeout time.Duration
+	// Scan is how often the disk is looked at for changes: 1s.
+	Scan time.Duration
+	// Key gives MODULE_ENCRYPTION_KEY; nil or "" leaves the credential store locked.
+	Key func() (string, error)
+	// Mask learns every credential and blots them out of what is published; nil
+	// makes one that nobody else knows.
+	Mask *secrets.Mask
+	// Log is where the engine writes what happens; nil for nowhere.
+	Log *slog.Logger
+}
+
+// publishEvery is the least time between two publications of one section.
+const publishEvery = 200 * time.Millisecond
+
+// flushEvery is how often counts of fetches reach the registry.
+const flushEvery = 2 * time.Second
+
+// Engine is the orchestrator. Make it with [New]; give it to the hub as a source
+// and an executor. Its other methods may be called at any time.
+type Engine struct {
+	cfg       Config
+	manifests *manifests
+	routing   *routing
+	metrics   *metrics
+	context   *contextStore
+
+	starts  chan struct{} // imports at a time: they cost a core each
+	fetches chan struct{} // scheduled fetches at a time: they mostly wait
+	wake    chan struct{} // something is to be published
+
+	mu       sync.Mutex
+	life     context.Context // of the present Run; nil when none
+	wg       *sync.WaitGroup // of the present Run's module goroutines
+	registry *registry
+	store    *secrets.Store
+	spawner  *spawner
+	pipeline *pipeline
+	modules  map[string]*module
+	tallies  map[string]tally
+	changed  bool // the modules section is to be published
+	rerouted bool // the routing section is to be published
+	python   python
+	pyErr    string
+	pyTried  time.Time
+	pyReady  chan struct{}
+	credSeen stamp
+	locked   string // why the credential store is, as last seen
+}
+
+// New prepares an engine; nothing runs before Run.
+func New(cfg Config) (*Engine, error) {
+	ws, err := filepath.Abs(cmp.Or(cfg.Workspace, "."))
+	if err != nil {
+		return nil, fmt.Errorf("engine: workspace %s: %w", cfg.Workspace, err)
+	}
+	cfg.Workspace = ws
+	in := func(p *string, dflt string) {
+		if *p = cmp.Or(*p, dflt); !filepath.IsAbs(*p) {
+			*p = filepath.Join(ws, *p)
+		}
+	}
+	in(&cfg.ModulesDir, "modules")
+	in(&cfg.DataDir, "data")
+	in(&cfg.SharedDir, "shared")
+	in(&cfg.RoutingFile, "config/routing_config.json")
+	cfg.Interval = cmp.Or(cfg.Interval, 30*time.Second)
+	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Second)
+	cfg.Scan = cmp.Or(cfg.Scan, time.Second)
+	if cfg.Mask == nil {
+		cfg.Mask = &secrets.Mask{}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	ms, err := newManifests()
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{cfg: cfg, manifests: ms, context: newContextStore(), wake: make(chan struct{}, 1)}
+	if e.routing, err = newRouting(cfg.RoutingFile, e.rel(cfg.RoutingFile)); err != nil {
+		return nil, err
+	}
+	e.metrics = newMetrics(e)
+	e.starts = make(chan struct{}, max(2, runtime.NumCPU()))
+	e.fetches = make(chan struct{}, max(8, 4*runtime.NumCPU()))
+	return e, nil
+}
+
+// rel names a path as an operator would: relative to the workspace where it is in it.
+func (e *Engine) rel(path string) string {
+	if r, err := filepath.Rel(e.cfg.Workspace, path); err == nil && filepath.IsLocal(r) {
+		return r
+	}
+	return path
+}
+
+// Name implements state.Source.
+func (e *Engine) Name() string { return "engine" }
+
+// Sections implements state.Source.
+func (e *Engine) Sections() []state.SectionName {
+	return []state.SectionName{state.SectionModules, state.SectionPipeline, state.SectionRouting}
+}
+
+// Run implements state.Source. It returns when ctx ends and every adapter and
+// goroutine with it, or when the registry cannot be read.
+func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
+	reg, err := openRegistry(ctx, filepath.Join(e.cfg.DataDir, "module_registry.db"))
+	if err != nil {
+		return err
+	}
+	rows, err := reg.all(ctx)
+	if err != nil {
+		return errors.Join(fmt.Errorf("engine: read the registry: %w", err), reg.close())
+	}
+	store := secrets.Open(filepath.Join(e.cfg.DataDir, "module_credentials.db"), e.cfg.Key, e.cfg.Mask)
+	life, cancel := context.WithCancel(ctx)
+	var wg, modules sync.WaitGroup
+	started := time.Now()
+	results := newContextStore()
+
+	e.mu.Lock()
+	e.life, e.wg, e.registry, e.store, e.spawner = life, &modules, reg, store, newSpawner()
+	e.context, e.pipeline = results, newPipeline(results, started)
+	e.modules, e.tallies = map[string]*module{}, map[string]tally{}
+	e.python, e.pyErr, e.pyReady = python{}, "", make(chan struct{})
+	for id, row := range rows {
+		e.modules[id] = e.fromRow(row)
+	}
+	spawner, pipe, ready := e.spawner, e.pipeline, e.pyReady
+	e.mu.Unlock()
+
+	defer func() {
+		cancel()
+		e.mu.Lock()
+		e.life = nil // no further module may start
+		e.mu.Unlock()
+		modules.Wait()
+		wg.Wait()
+		spawner.stop()
+		err = errors.Join(err, e.flush(), store.Close(), reg.close())
+	}()
+
+	wg.Go(func() { pipe.run(life) })
+	wg.Go(func() {
+		defer close(ready)
+		e.lookForPython(life)
+	})
+	_, _ = e.routing.reload(true, started)
+	e.refreshCredentials()
+	e.scan(life)
+	e.publish(put, true, true, true)
+	wg.Go(func() { e.every(life, e.cfg.Scan, func() { e.scan(life) }) })
+	wg.Go(func() {
+		e.every(life, flushEvery, func() {
+			if err := e.flush(); err != nil {
+				e.cfg.Log.Error("counts of fetches did not reach the registry", "err", err)
+			}
+		})
+	})
+	e.publishLoop(life, put)
+	return ctx.Err()
+}
+
+// every calls f at an interval until ctx ends.
+func (e *Engine) every(ctx context.Context, d time.Duration, f func()) {
+	t := time.NewTicker(d)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			f()
+		}
+	}
+}
+
+// publishLoop puts sections when they changed, and the pipeline once a second.
+func (e *Engine) publishLoop(ctx context.Context, put func(state.Section)) {
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	var last time.Time
+	for {
+		tick := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-second.C:
+			tick = true
+		case <-e.wake:
+			if wait := publishEvery - time.Since(last); wait > 0 {
+				t := time.NewTimer(wait)
+				select {
+				case <-ctx.Done():
+					t.Stop()
+					return
+				case <-t.C:
+				}
+			}
+		}
+		last = time.Now()
+		e.mu.Lock()
+		changed, rerouted := e.changed, e.rerouted
+		e.changed, e.rerouted = false, false
+		e.mu.Unlock()
+		e.publish(put, changed, tick, rerouted)
+	}
+}
+
+func (e *Engine) publish(put func(state.Section), modules, pipeline, routing bool) {
+	now := time.Now()
+	if modules {
+		put(e.modulesSection())
+	}
+	if pipeline {
+		e.mu.Lock()
+		p := e.pipeline
+		e.mu.Unlock()
+		var out state.Pipeline
+		for _, s := range p.stages {
+			out.Stages = append(out.Stages, s.sample(now, p.started, e.cfg.Mask.Mask, true))
+		}
+		put(out)
+	}
+	if routing {
+		put(e.routing.section(e.cfg.Mask.Mask))
+	}
+}
+
+// modulesSection is the modules as state. Only those that changed are made anew.
+func (e *Engine) modulesSection() state.Modules {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := state.Modules{Dir: e.rel(e.cfg.ModulesDir), Python: e.python.path, PythonErr: state.Clean(e.pyErr), List: make([]state.Module, 0, len(e.modules))}
+	if e.python.version != "" {
+		out.Python += " (" + e.python.version + ")"
+	}
+	out.Locked = e.locked
+	for _, id := range slices.Sorted(maps.Keys(e.modules)) {
+		m := e.modules[id]
+		if m.stale {
+			m.view, m.stale = m.build(e), false
+		}
+		out.List = append(out.List, m.view)
+	}
+	return out
+}
+
+// touched says that a module changed; e.mu is held.
+func (e *Engine) touched(m *module) {
+	m.stale, e.changed = true, true
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// routed says that the routing section changed.
+func (e *Engine) routed() {
+	e.mu.Lock()
+	e.rerouted = true
+	e.mu.Unlock()
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// clean makes text from outside fit to be published.
+func (e *Engine) clean(s string) string { return state.Clean(e.cfg.Mask.Mask(s)) }
+
+// flush writes counts of fetches to the registry.
+func (e *Engine) flush() error {
+	e.mu.Lock()
+	ts, reg := e.tallies, e.registry
+	e.tallies = map[string]tally{}
+	e.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	err := reg.count(ctx, ts, time.Now())
+	if err != nil {
+		e.mu.Lock()
+		for id, t := range ts { // try again with the next
+			n := e.tallies[id]
+			n.ok, n.failed = n.ok+t.ok, n.failed+t.failed
+			n.health = cmp.Or(n.health, t.health)
+			if n.used.IsZero() {
+				n.used = t.used
+			}
+			e.tallies[id] = n
+		}
+		e.mu.Unlock()
+	}
+	return err
+}
+
+// pythonRetry is how often a missing interpreter is looked for again.
+const pythonRetry = 15 * time.Second
+
+func (e *Engine) lookForPython(ctx context.Context) {
+	py, err := findPython(ctx, e.cfg.Python)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.python, e.pyErr, e.pyTried = py, "", time.Now()
+	if err != nil && ctx.Err() == nil {
+		e.pyErr = "Python adapters cannot run: " + err.Error()
+	}
+	for _, m := range e.modules {
+		e.touched(m)
+	}
+	e.changed = true
+}
+
+// interpreter is the Python to run adapters with, once it is known.
+func (e *Engine) interpreter(ctx context.Context) (python, error) {
+	e.mu.Lock()
+	ready := e.pyReady
+	e.mu.Unlock()
+	select {
+	case <-ready:
+	case <-ctx.Done():
+		return python{}, context.Cause(ctx)
+	}
+	e.mu.Lock()
+	again := e.pyErr != "" && time.Since(e.pyTried) > pythonRetry
+	if again {
+		e.pyTried = time.Now()
+	}
+	e.mu.Unlock()
+	if again {
+		e.lookForPython(ctx)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.pyErr != "" {
+		return python{}, &Failure{Stage: "start", Text: e.pyErr}
+	}
+	return e.python, nil
+}
+
+// refreshCredentials reads which modules have credentials.
+func (e *Engine) refreshCredentials() {
+	e.mu.Lock()
+	store := e.store
+	e.mu.Unlock()
+	seen, _ := stampFile(filepath.Join(e.cfg.DataDir, "module_credentials.db"))
+	list, err := store.List()
+	if err != nil {
+		e.cfg.Log.Error("the credential store cannot be listed", "err", err)
+	}
+	locked := store.Locked()
+	rows := map[string]secrets.Info{}
+	for _, i := range list {
+		rows[i.Row] = i
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.credSeen, e.locked = seen, state.Clean(locked)
+	for _, m := range e.modules {
+		m.rows = rows
+		e.touched(m)
+	}
+	e.changed = true
+}
+
+// exists reports whether a path is there at all.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

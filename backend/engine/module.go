@@ -1,0 +1,242 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/secrets"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+const (
+	keepLatencies = 60
+	keepHistory   = 50
+	// maxShown bounds what is shown of a result or a traceback, in bytes.
+	maxShown = 64 << 10
+)
+
+// module is one module. All but id, category, platform, dir and op are guarded by
+// Engine.mu.
+type module struct {
+	id, category, platform, dir string
+	// op is held, by sending to it, while an action or the scanner works on it.
+	op chan struct{}
+
+	// status is the registry's; registered says that it has a row there.
+	status     state.ModuleStatus
+	registered bool
+	record     Record
+	// manifest is the one in force: the last good one. problem says what is wrong
+	// with the file on disk, outdated that a newer good one waits for a reload.
+	manifest *Manifest
+	problem  string
+	outdated bool
+	seen     stamp // of the manifest file
+	adapter  stamp // of the entry point, as last tried
+
+	sup      *supervisor // nil while it is not to run
+	runner   string
+	pid      int
+	begun    bool // a runner was started before
+	restarts int
+	loadedAt time.Time
+
+	next, lastFetch, lastOK time.Time
+	fetching                bool
+	successes, failures     int64
+	streak                  int // failures since the last success
+	latencies               []float64
+	items                   int
+	result                  string
+	failure                 *Failure // why the last attempt failed; nil when it did not
+	lastErr, traceback      string
+	errAt                   time.Time
+	warning                 string // the adapter's own errors beside good data
+	history                 []state.Event
+	rows                    map[string]secrets.Info // of the credential store, shared
+
+	view  state.Module
+	stale bool
+}
+
+func newModule(id, category, platform, dir string) *module {
+	return &module{id: id, category: category, platform: platform, dir: dir, op: make(chan struct{}, 1), runner: "stopped", stale: true}
+}
+
+// fromRow is a module as the registry knows it.
+func (e *Engine) fromRow(r Record) *module {
+	m := newModule(r.ID, r.Category, r.Platform, filepath.Join(e.cfg.ModulesDir, r.Category, r.Platform))
+	m.status, m.registered, m.record = r.Status, true, r
+	m.successes, m.failures = r.SuccessCount, r.FailureCount
+	m.lastFetch = parseISO(r.LastUsed)
+	if !valid(r.Category) || !valid(r.Platform) {
+		m.problem = "its name in the registry is no folder's name"
+		return m
+	}
+	// Until the file on disk has been read, what was registered last describes it.
+	m.manifest, _ = e.manifests.parse("", []byte(r.Manifest))
+	return m
+}
+
+// note adds to the history; e.mu is held.
+func (m *module) note(now time.Time, format string, args ...any) {
+	h := make([]state.Event, 0, min(len(m.history)+1, keepHistory))
+	h = append(h, state.Event{At: now, What: state.Clean(fmt.Sprintf(format, args...))})
+	m.history = append(h, m.history[:min(len(m.history), keepHistory-1)]...)
+}
+
+// status as shown: an enabled module that does not work is failed.
+func (m *module) shown() state.ModuleStatus {
+	switch {
+	case m.status == "":
+		return state.ModuleFailed
+	case m.status == state.ModuleInstalled && (m.failure != nil || m.sup == nil && m.problem != ""):
+		return state.ModuleFailed
+	}
+	return m.status
+}
+
+func (m *module) health() string {
+	switch {
+	case m.status == state.ModuleInstalled && m.failure != nil && m.streak < 3 && m.successes > 0 && m.failure.Stage != "import" && m.failure.Stage != "start":
+		return "degraded"
+	case m.status == state.ModuleInstalled && (m.failure != nil || m.sup == nil && m.problem != ""):
+		return "unhealthy"
+	case m.status == state.ModuleInstalled && m.warning != "":
+		return "degraded"
+	case m.status == state.ModuleInstalled && !m.lastOK.IsZero():
+		return "healthy"
+	}
+	return "unknown"
+}
+
+func (m *module) reason() string {
+	switch {
+	case m.failure != nil && m.status == state.ModuleInstalled:
+		return m.lastErr
+	case m.problem != "" && m.sup != nil:
+		return "it runs on its last good manifest: " + m.problem
+	case m.problem != "":
+		return m.problem
+	case m.outdated:
+		return "its manifest changed on disk: reload it to apply that"
+	case m.status == state.ModuleFailed:
+		return "the registry has it as failed: enable it to try again"
+	case m.status == state.ModuleValidated || m.status == state.ModuleApproved:
+		return "it waits to be enabled"
+	case m.warning != "":
+		return m.warning
+	}
+	return ""
+}
+
+func (m *module) interval(e *Engine) time.Duration {
+	if m.manifest != nil && m.manifest.Interval > 0 {
+		return m.manifest.Interval
+	}
+	return e.cfg.Interval
+}
+
+func (m *module) timeout(e *Engine) time.Duration {
+	if m.manifest != nil && m.manifest.Timeout > 0 {
+		return m.manifest.Timeout
+	}
+	return e.cfg.Timeout
+}
+
+// credentials is what is known of the row that serves the module.
+func (m *module) credentials() (secrets.Info, bool) {
+	if i, ok := m.rows[m.id]; ok {
+		return i, true
+	}
+	i, ok := m.rows[m.platform]
+	return i, ok
+}
+
+// build is the module as state; e.mu is held.
+func (m *module) build(e *Engine) state.Module {
+	out := state.Module{
+		ID: m.id, Category: m.category, Platform: m.platform, DisplayName: m.platform,
+		Status: m.shown(), HealthWord: m.health(), Reason: e.clean(m.reason()),
+		Runner: m.runner, PID: m.pid, Restarts: m.restarts,
+		Interval: m.interval(e), LastFetch: m.lastFetch, LastOK: m.lastOK, Fetching: m.fetching,
+		Successes: m.successes, Failures: m.failures, Latencies: m.latencies, Items: m.items,
+		LastError: m.lastErr, LastErrorAt: m.errAt, Traceback: m.traceback,
+		LastResult: m.result, Dir: e.rel(m.dir), History: m.history,
+	}
+	if m.sup != nil {
+		out.NextFetch = m.next
+	}
+	if man := m.manifest; man != nil {
+		out.DisplayName, out.Description, out.Version = e.clean(man.DisplayName), e.clean(man.Description), e.clean(man.Version)
+		out.RequiredCredentials = cleanAll(man.Required)
+		out.Manifest = e.clean(indented([]byte(man.Text)))
+	}
+	info, has := m.credentials()
+	out.Credentials = state.CredentialsNotNeeded
+	if has {
+		out.Credentials, out.CredentialFields, out.CredentialsUpdated = state.CredentialsPresent, cleanAll(info.Fields), info.Updated
+	} else if m.manifest != nil && m.manifest.NeedsCredentials {
+		out.Credentials = state.CredentialsMissing
+	}
+	if e.locked != "" && (has || out.Credentials == state.CredentialsMissing) {
+		out.Credentials = state.CredentialsLocked
+	}
+	return out
+}
+
+func cleanAll(in []string) []string {
+	var out []string
+	for _, s := range in {
+		out = append(out, state.Clean(s))
+	}
+	return out
+}
+
+// supervisor runs one enabled module.
+type supervisor struct {
+	cancel   context.CancelFunc
+	done     chan struct{}
+	requests chan ask
+	poke     chan struct{}
+}
+
+// ask asks a supervisor for a fetch now.
+type ask struct{ answer chan fetched }
+
+// fetched is what came of one fetch.
+type fetched struct {
+	items int
+	took  time.Duration
+	err   error
+}
+
+// String is it in a few words.
+func (f fetched) String() string {
+	if f.err != nil {
+		return "its fetch fails: " + f.err.Error()
+	}
+	return fmt.Sprintf("fetched %s in %s", plural(f.items, "item"), f.took.Round(time.Millisecond))
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func indented(text []byte) string {
+	if len(text) > maxShown {
+		return string(text[:maxShown])
+	}
+	var v json.RawMessage = text
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return string(text)
+	}
+	return string(b)
+}

@@ -1,0 +1,347 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// ErrNoCategory: the routing configuration has no category of that name.
+var ErrNoCategory = errors.New("no such category")
+
+// maxRouting bounds the routing file, in bytes.
+const maxRouting = 1 << 20
+
+// routing is config/routing_config.json: the last good one is in force.
+type routing struct {
+	path, rel string
+	check     *validator
+
+	mu      sync.Mutex
+	seen    stamp
+	exists  bool
+	loaded  time.Time
+	problem string
+	config  map[string]any
+	text    []byte // as in the file
+}
+
+// stamp tells whether a file was changed.
+type stamp struct {
+	size int64
+	mod  time.Time
+	sys  string
+}
+
+func stampFile(path string) (stamp, error) {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return stamp{}, err
+	}
+	return stamp{fi.Size(), fi.ModTime(), fileID(fi)}, nil
+}
+
+func newRouting(path, rel string) (*routing, error) {
+	v, err := newValidator(routingSchema, "opsdeck:routing")
+	if err != nil {
+		return nil, fmt.Errorf("engine: routing schema: %w", err)
+	}
+	return &routing{path: path, rel: rel, check: v}, nil
+}
+
+// parse reads and validates a routing configuration. Its error is of type Problems.
+func (r *routing) parse(file string, text []byte) (map[string]any, error) {
+	d, err := parse(file, text)
+	if err != nil {
+		return nil, err
+	}
+	if ps := r.check.check(d); ps != nil {
+		return nil, ps
+	}
+	return d.value.(map[string]any), nil
+}
+
+// reload reads the file where it changed (or force is given), and reports
+// whether anything is different now. Its error is what the section's Problem says.
+func (r *routing) reload(force bool, now time.Time) (changed bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	was := r.problem
+	st, err := stampFile(r.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case r.config == nil:
+			changed, r.exists, r.problem, r.seen = r.exists || was != "", false, "", stamp{}
+			return changed, fmt.Errorf("there is no routing configuration at %s: create it", r.rel)
+		default:
+			r.seen = stamp{}
+			r.problem = fmt.Sprintf("%s is gone; the configuration of %s stays in force", r.rel, r.loaded.UTC().Format(time.DateTime))
+			return r.problem != was, errors.New(r.problem)
+		}
+	}
+	if err == nil && !force && st == r.seen {
+		return false, nil
+	}
+	if err == nil && st.size > maxRouting {
+		err = Problems{{File: r.rel, Text: fmt.Sprintf("it has %d bytes: at most %d were expected", st.size, maxRouting)}}
+	}
+	var text []byte
+	if err == nil {
+		text, err = os.ReadFile(r.path)
+	}
+	var config map[string]any
+	if err == nil {
+		config, err = r.parse(r.rel, text)
+	}
+	r.seen, r.exists = st, true
+	if err != nil {
+		r.problem = err.Error()
+		if r.config != nil {
+			r.problem += fmt.Sprintf("; the configuration of %s stays in force", r.loaded.UTC().Format(time.DateTime))
+		}
+		return r.problem != was, err
+	}
+	r.config, r.text, r.problem, r.loaded = config, text, "", now
+	return true, nil
+}
+
+// set validates a whole new configuration, puts it in the file and in force. It
+// returns the text that was there before, nil where there was none.
+func (r *routing) set(text []byte, now time.Time) (before []byte, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.put(text, now)
+}
+
+func (r *routing) put(text []byte, now time.Time) ([]byte, error) {
+	config, err := r.parse("", text)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, bytes.TrimPrefix(bytes.TrimSpace(text), []byte("\xef\xbb\xbf")), "", "  "); err != nil {
+		return nil, err
+	}
+	b.WriteByte('\n')
+	if err := writeFile(r.path, b.Bytes()); err != nil {
+		return nil, fmt.Errorf("engine: write %s: %w", r.rel, err)
+	}
+	before := r.text
+	r.seen, _ = stampFile(r.path)
+	r.config, r.text, r.problem, r.loaded, r.exists = config, b.Bytes(), "", now, true
+	return before, nil
+}
+
+// patch merges fields into one category, which is made where it is missing. The
+// rest of the file keeps its order and its unknown members.
+func (r *routing) patch(name string, fields []byte, now time.Time) (before []byte, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d, err := parse("", fields)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := d.value.(map[string]any); !ok {
+		return nil, Problems{d.problem(0, nil, "an object was expected")}
+	}
+	tree, err := r.tree()
+	if err != nil {
+		return nil, err
+	}
+	patch, err := parseOrdered(fields)
+	if err != nil {
+		return nil, err
+	}
+	cat := tree.child("categories").child(name)
+	for _, m := range patch.members {
+		cat.set(m.name, m.value)
+	}
+	return r.put(tree.text(), now)
+}
+
+// remove deletes one category.
+func (r *routing) remove(name string, now time.Time) (before []byte, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	tree, err := r.tree()
+	if err != nil {
+		return nil, err
+	}
+	if !tree.child("categories").remove(name) {
+		return nil, fmt.Errorf("%w: %q", ErrNoCategory, name)
+	}
+	return r.put(tree.text(), now)
+}
+
+func (r *routing) tree() (*ordered, error) {
+	text := r.text
+	if text == nil {
+		if r.problem != "" {
+			return nil, fmt.Errorf("the routing configuration cannot be changed in parts while its file is bad: %s", r.problem)
+		}
+		text = []byte("{}")
+	}
+	return parseOrdered(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
+}
+
+// section is what the snapshot says of it.
+func (r *routing) section(mask func(string) string) state.Routing {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := state.Routing{Loaded: r.loaded, Problem: state.Clean(mask(r.problem))}
+	if r.exists {
+		out.File = r.rel
+	}
+	out.Categories, out.Tiers = len(object(r.config["categories"])), len(object(r.config["tiers"]))
+	if r.text != nil {
+		var b bytes.Buffer
+		if json.Indent(&b, bytes.TrimPrefix(r.text, []byte("\xef\xbb\xbf")), "", "  ") == nil {
+			out.JSON = state.Clean(mask(b.String()))
+		}
+	}
+	return out
+}
+
+// current is the configuration in force, not to be changed; nil where there is none.
+func (r *routing) current() map[string]any {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.config
+}
+
+func object(v any) map[string]any {
+	m, _ := v.(map[string]any)
+	return m
+}
+
+// ordered is a JSON object that keeps the order of its members.
+type ordered struct{ members []member }
+
+type member struct {
+	name  string
+	value any // *ordered or json.RawMessage
+}
+
+func parseOrdered(text []byte) (*ordered, error) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return nil, errors.New("a JSON object was expected")
+	}
+	o := &ordered{}
+	for dec.More() {
+		k, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			return nil, err
+		}
+		o.set(k.(string), raw)
+	}
+	return o, nil
+}
+
+// child is the object of that name, which takes the place of whatever else is there.
+func (o *ordered) child(name string) *ordered {
+	for i, m := range o.members {
+		if m.name == name {
+			if c, ok := m.value.(*ordered); ok {
+				return c
+			}
+			c, err := parseOrdered(m.value.(json.RawMessage))
+			if err != nil {
+				c = &ordered{}
+			}
+			o.members[i].value = c
+			return c
+		}
+	}
+	c := &ordered{}
+	o.members = append(o.members, member{name, c})
+	return c
+}
+
+func (o *ordered) set(name string, v any) {
+	for i := range o.members {
+		if o.members[i].name == name {
+			o.members[i].value = v
+			return
+		}
+	}
+	o.members = append(o.members, member{name, v})
+}
+
+func (o *ordered) remove(name string) bool {
+	for i := range o.members {
+		if o.members[i].name == name {
+			o.members = append(o.members[:i], o.members[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+func (o *ordered) text() []byte {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, m := range o.members {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		k, _ := json.Marshal(m.name)
+		b.Write(k)
+		b.WriteByte(':')
+		switch v := m.value.(type) {
+		case *ordered:
+			b.Write(v.text())
+		case json.RawMessage:
+			b.Write(v)
+		}
+	}
+	b.WriteByte('}')
+	return b.Bytes()
+}
+
+// writeFile replaces a file in one step that survives a kill and a power cut; a
+// link stays a link, and the file keeps its permissions.
+func writeFile(path string, text []byte) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	mode := fs.FileMode(0o644)
+	if fi, err := os.Stat(path); err == nil {
+		mode = fi.Mode().Perm()
+	}
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	tmp := f.Name()
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		_ = os.Remove(tmp)
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
