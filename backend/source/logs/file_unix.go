@@ -1,0 +1,35 @@
+//go:build unix
+
+package logs
+
+import (
+	"os"
+	"syscall"
+)
+
+// fileID knows a file again, whatever its name.
+type fileID struct{ dev, ino uint64 }
+
+func idOf(st os.FileInfo) fileID {
+	if s, ok := st.Sys().(*syscall.Stat_t); ok {
+		return fileID{uint64(s.Dev), uint64(s.Ino)}
+	}
+	return fileID{}
+}
+
+// deleted reports whether no name leads to the file any more.
+func deleted(f *os.File) bool {
+	st, err := f.Stat()
+	if err != nil {
+		return true
+	}
+	s, ok := st.Sys().(*syscall.Stat_t)
+	return ok && s.Nlink == 0
+}
+
+// keepOwner gives a rotated file its original's owner, where this user may.
+func keepOwner(f *os.File, st os.FileInfo) {
+	if s, ok := st.Sys().(*syscall.Stat_t); ok {
+		_ = f.Chown(int(s.Uid), int(s.Gid))
+	}
+}

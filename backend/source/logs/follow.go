@@ -1,0 +1,533 @@
+package logs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// How a file is followed.
+const (
+	blockSize = 1 << 20
+	// printSize is how many bytes are remembered to know a file again.
+	printSize = 64
+	// history is how much of an existing file is read on opening it.
+	history = 256 << 10
+	// oldQuiet is how long a rotated file must be quiet before it is closed.
+	oldQuiet = 10 * time.Second
+	// oldMax bounds the rotated files that are read on; the quietest are closed first.
+	oldMax = 64
+	// turnBytes bounds what one look reads of one file, so that others get their turn.
+	turnBytes = 16 << 20
+)
+
+// sink takes whole lines, each with its "\n", in UTF-8. It must not keep the slice.
+type sink func(lines []byte)
+
+// handle is one file that was opened: the live one, or a rotated one that may
+// still be written to.
+type handle struct {
+	f  *os.File
+	id fileID
+	// off is the next byte to read; size what the file had when last looked at.
+	off, size int64
+	mtime     time.Time
+	// mark is what was read just before off, head what the file begins with.
+	mark, head []byte
+	split      splitter
+	enc        encoding
+	// holes says that the file may begin with a hole, since its writer did not
+	// notice that it was truncated.
+	holes  bool
+	active time.Time // when it last grew
+}
+
+// follower follows one path. It belongs to one goroutine.
+type follower struct {
+	path string
+	cur  *handle
+	old  []*handle
+	// known are the rotated siblings that were there already.
+	known map[fileID]bool
+	// err says why the path cannot be read now.
+	err         string
+	size        int64
+	rotations   int
+	truncations int
+	lost        int64
+	// fresh says that the path appeared while it was being watched: all of it is new.
+	fresh bool
+	// goneSince is when the path was last found missing; zero while it is there.
+	goneSince time.Time
+	opened    bool
+}
+
+func newFollower(path string, fresh bool) *follower {
+	return &follower{path: path, fresh: fresh}
+}
+
+func (f *follower) close() {
+	for _, h := range f.handles() {
+		_ = h.f.Close()
+	}
+	f.cur, f.old = nil, nil
+}
+
+// handles are the open files, oldest first.
+func (f *follower) handles() []*handle {
+	if f.cur == nil {
+		return f.old
+	}
+	return append(slices.Clone(f.old), f.cur)
+}
+
+// look reads what is new. buf is the scratch block. It reports whether there was
+// anything, and whether there is more.
+func (f *follower) look(now time.Time, buf []byte, past, live sink) (got, more bool) {
+	f.locate(now, past, live)
+	for i := 0; i < len(f.old); i++ {
+		h := f.old[i]
+		n, m := f.read(h, now, buf, live)
+		got, more = got || n, more || m
+	}
+	f.retire(now, live)
+	if h := f.cur; h != nil {
+		n, m := f.read(h, now, buf, live)
+		got, more = got || n, more || m
+		f.size = h.size
+	}
+	return got, more
+}
+
+// locate compares the path with the open file and opens what is new.
+func (f *follower) locate(now time.Time, past, live sink) {
+	st, err := os.Stat(f.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if f.goneSince.IsZero() {
+			f.goneSince = now
+		}
+		f.err = "the file is gone; it is followed again when it comes back"
+		if f.cur != nil {
+			// A rename in two steps: the descriptor is read on.
+			f.retireCurrent(now)
+		}
+		return
+	case err != nil:
+		f.err = "read it: " + plain(err)
+		return
+	}
+	f.goneSince = time.Time{}
+	if !st.Mode().IsRegular() {
+		kind := "is not a regular file"
+		if st.IsDir() {
+			kind = "is a directory"
+		}
+		f.err = "it " + kind + "; it is followed again when a file takes its place"
+		if f.cur != nil {
+			f.retireCurrent(now)
+		}
+		return
+	}
+	id := idOf(st)
+	if f.cur != nil && f.cur.id == id {
+		f.err = ""
+		return
+	}
+	// It may be one that was moved away and back.
+	for i, h := range f.old {
+		if h.id == id {
+			f.old = slices.Delete(f.old, i, i+1)
+			if f.cur != nil {
+				f.retireCurrent(now)
+			}
+			f.cur, f.err = h, ""
+			return
+		}
+	}
+	file, err := os.Open(f.path)
+	if err != nil {
+		f.err = "open it: " + plain(err)
+		return
+	}
+	if st, err = file.Stat(); err != nil || !st.Mode().IsRegular() {
+		_ = file.Close()
+		return
+	}
+	id = idOf(st)
+	rotated := f.cur != nil || f.opened
+	if f.cur != nil {
+		f.retireCurrent(now)
+	}
+	if rotated {
+		f.rotations++
+		f.missed(id, now)
+	}
+	h := &handle{f: file, id: id, active: now, size: st.Size()}
+	h.enc = detect(file)
+	h.off = int64(h.enc.bom())
+	f.cur, f.err = h, ""
+	if !rotated && !f.fresh {
+		f.readHistory(h, past)
+	}
+	f.opened = true
+	f.note(id)
+}
+
+// plain is an error without the path, which is shown beside it anyway.
+func plain(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return "permission denied: give this user the right to read it (chmod o+r, or its group)"
+	}
+	return err.Error()
+}
+
+func (f *follower) retireCurrent(now time.Time) {
+	f.cur.active = now
+	f.old = append(f.old, f.cur)
+	f.cur = nil
+}
+
+// retire closes rotated files that have been quiet for long enough, now that the
+// new one is known, and deleted ones in any case: their space is waited for.
+func (f *follower) retire(now time.Time, live sink) {
+	f.old = slices.DeleteFunc(f.old, func(h *handle) bool {
+		quiet := now.Sub(h.active)
+		if quiet < oldQuiet && len(f.old) <= oldMax || h.off < h.size {
+			return false
+		}
+		if f.cur == nil && !deleted(h.f) && len(f.old) <= oldMax {
+			return false
+		}
+		h.split.finish(live)
+		_ = h.f.Close()
+		return true
+	})
+}
+
+// rotatedSuffix is what rotation appends to a log file's name: ".1", "-20261122".
+var rotatedSuffix = regexp.MustCompile(`^[.\-_]\d[\d.\-_T:]*$`)
+
+// siblings are the uncompressed rotated files of the path, oldest first.
+func (f *follower) siblings() []string {
+	dir, base := filepath.Split(f.path)
+	if dir == "" {
+		dir = "."
+	}
+	ents, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	type sib struct {
+		path string
+		at   time.Time
+	}
+	var sibs []sib
+	for _, e := range ents {
+		suffix, ok := strings.CutPrefix(e.Name(), base)
+		if !ok || !rotatedSuffix.MatchString(suffix) {
+			continue
+		}
+		if st, err := e.Info(); err == nil && st.Mode().IsRegular() {
+			sibs = append(sibs, sib{filepath.Join(dir, e.Name()), st.ModTime()})
+		}
+	}
+	slices.SortStableFunc(sibs, func(a, b sib) int { return a.at.Compare(b.at) })
+	out := make([]string, len(sibs))
+	for i, s := range sibs {
+		out[i] = s.path
+	}
+	return out
+}
+
+// note remembers the siblings that are there and the live file.
+func (f *follower) note(live fileID) {
+	f.known = map[fileID]bool{live: true}
+	for _, p := range f.siblings() {
+		if st, err := os.Stat(p); err == nil {
+			f.known[idOf(st)] = true
+		}
+	}
+	for _, h := range f.old {
+		f.known[h.id] = true
+	}
+}
+
+// missed opens siblings that were not there when the last file was opened: files
+// that were made and rotated away between two looks.
+func (f *follower) missed(live fileID, now time.Time) {
+	for _, p := range f.siblings() {
+		st, err := os.Stat(p)
+		if err != nil || idOf(st) == live || f.known[idOf(st)] || f.holds(idOf(st)) {
+			continue
+		}
+		file, err := os.Open(p)
+		if err != nil {
+			continue
+		}
+		if st, err = file.Stat(); err != nil || f.holds(idOf(st)) {
+			_ = file.Close()
+			continue
+		}
+		h := &handle{f: file, id: idOf(st), active: now, size: st.Size()}
+		h.enc = detect(file)
+		h.off = int64(h.enc.bom())
+		f.old = append(f.old, h)
+		f.rotations++
+	}
+}
+
+func (f *follower) holds(id fileID) bool {
+	return slices.ContainsFunc(f.handles(), func(h *handle) bool { return h.id == id })
+}
+
+// readHistory reads the end of a file that was there before, from a line's start.
+func (f *follower) readHistory(h *handle, past sink) {
+	start := h.off
+	if from := h.size - history; from > start {
+		start = h.enc.align(from)
+	}
+	buf := make([]byte, h.size-start)
+	n, err := h.f.ReadAt(buf, start)
+	if err != nil && !errors.Is(err, io.EOF) {
+		h.off = h.size
+		return
+	}
+	buf = buf[:n]
+	raw := buf
+	text, used := h.enc.decode(buf)
+	h.off = start + int64(used)
+	h.remember(raw[:used])
+	if start > int64(h.enc.bom()) {
+		if i := bytes.IndexByte(text, '\n'); i >= 0 {
+			text = text[i+1:]
+		}
+	}
+	h.split.feed(text, past)
+}
+
+// remember keeps the fingerprint of what ends at off.
+func (h *handle) remember(data []byte) {
+	if len(data) >= printSize {
+		h.mark = append(h.mark[:0], data[len(data)-printSize:]...)
+	} else {
+		h.mark = append(h.mark, data...)
+		if len(h.mark) > printSize {
+			h.mark = h.mark[len(h.mark)-printSize:]
+		}
+	}
+	if len(h.head) < printSize {
+		var b [printSize]byte
+		n, _ := h.f.ReadAt(b[:min(int64(printSize), h.off)], 0)
+		h.head = append(h.head[:0], b[:n]...)
+	}
+}
+
+// same reports whether the file's head is what it was.
+func (h *handle) same() bool {
+	if len(h.head) == 0 {
+		return true
+	}
+	var b [printSize]byte
+	n, err := h.f.ReadAt(b[:len(h.head)], 0)
+	return (err == nil || errors.Is(err, io.EOF)) && bytes.Equal(b[:n], h.head)
+}
+
+// read reads what is new in one file, and notices when it was truncated.
+func (f *follower) read(h *handle, now time.Time, buf []byte, live sink) (got, more bool) {
+	st, err := h.f.Stat()
+	if err != nil {
+		f.err = "read it: " + plain(err)
+		return false, false
+	}
+	size, before := st.Size(), h.size
+	if size < h.off {
+		f.truncated(h, before, live)
+		// What a copy still has comes before what the file has now.
+		return true, true
+	} else if size == h.off {
+		h.size = size
+		if st.ModTime().Equal(h.mtime) {
+			return false, false
+		}
+	}
+	h.mtime = st.ModTime()
+	if !h.same() {
+		f.truncated(h, before, live)
+		return true, true
+	}
+	h.size = size
+	if h.off == 0 && size > 0 {
+		h.enc = detect(h.f)
+		h.off = int64(h.enc.bom())
+	}
+	if h.holes && h.off < size {
+		h.skipHole(buf)
+	}
+	for total := 0; ; {
+		lead := len(h.mark)
+		n, err := h.f.ReadAt(buf, h.off-int64(lead))
+		if err != nil && !errors.Is(err, io.EOF) {
+			f.err = "read it: " + plain(err)
+			return got, false
+		}
+		if n < lead || !bytes.Equal(buf[:lead], h.mark) {
+			// It was truncated, and may have grown again, since the size was asked for.
+			f.truncated(h, before, live)
+			return true, true
+		}
+		data := buf[lead:n]
+		text, used := h.enc.decode(data)
+		if used == 0 {
+			return got, false
+		}
+		got, h.active = true, now
+		h.off += int64(used)
+		h.size = max(h.size, h.off)
+		h.remember(data[:used])
+		h.split.feed(text, live)
+		if total += used; n < len(buf) {
+			return got, false
+		} else if total >= turnBytes {
+			return got, true
+		}
+	}
+}
+
+// truncated begins a shrunken file anew. What was not read yet is taken from a
+// copy, where copy-and-truncate made one, else counted as lost.
+// before is the size it had when last looked at.
+func (f *follower) truncated(h *handle, before int64, live sink) {
+	f.truncations++
+	if !f.recover(h) {
+		f.lost += max(0, before-h.off)
+		h.split.finish(live)
+	}
+	h.split = splitter{}
+	h.off, h.size = 0, 0
+	h.mark, h.head = h.mark[:0], h.head[:0]
+	h.holes = true
+	h.enc = detect(h.f)
+	h.off = int64(h.enc.bom())
+	f.note(h.id)
+}
+
+// recover looks for a copy of the file as it was, and lets it be read on.
+func (f *follower) recover(h *handle) bool {
+	for _, p := range f.siblings() {
+		file, err := os.Open(p)
+		if err != nil {
+			continue
+		}
+		st, err := file.Stat()
+		if err == nil && st.Size() >= h.off && st.Mode().IsRegular() && !f.holds(idOf(st)) && !f.known[idOf(st)] {
+			c := &handle{f: file, id: idOf(st), off: h.off, size: st.Size(), enc: h.enc, active: h.active,
+				mark: slices.Clone(h.mark), head: slices.Clone(h.head)}
+			var b [printSize]byte
+			n, _ := file.ReadAt(b[:len(c.mark)], c.off-int64(len(c.mark)))
+			if c.same() && bytes.Equal(b[:n], c.mark) {
+				c.split = h.split
+				f.old = append(f.old, c)
+				return true
+			}
+		}
+		_ = file.Close()
+	}
+	return false
+}
+
+// skipHole jumps over the NULs that a file begins with when its writer kept its
+// place over a truncation.
+func (h *handle) skipHole(buf []byte) {
+	if h.off > 3 {
+		h.holes = false
+		return
+	}
+	if at := dataAt(h.f, h.off); at > h.off {
+		h.off = at
+	}
+	for {
+		n, err := h.f.ReadAt(buf, h.off)
+		data := buf[:n]
+		zeros := len(data) - len(bytes.TrimLeft(data, "\x00"))
+		h.off += int64(zeros)
+		if zeros < n || n < len(buf) || err != nil {
+			break
+		}
+	}
+	h.mark = h.mark[:0]
+	h.holes = false
+}
+
+// splitter makes whole lines of blocks, and holds back the one that is unfinished.
+type splitter struct {
+	// part is the unfinished line's head, total its length so far.
+	part  []byte
+	total int
+}
+
+// feed takes the next bytes of the file and gives on what is whole.
+func (s *splitter) feed(data []byte, to sink) {
+	if s.total > 0 {
+		i := bytes.IndexByte(data, '\n')
+		if i < 0 {
+			s.hold(data)
+			return
+		}
+		s.hold(data[:i])
+		s.finish(to)
+		data = data[i+1:]
+	}
+	i := bytes.LastIndexByte(data, '\n')
+	if i >= 0 {
+		to(data[:i+1])
+		data = data[i+1:]
+	}
+	if len(data) > 0 {
+		s.hold(data)
+	}
+}
+
+func (s *splitter) hold(data []byte) {
+	s.total += len(data)
+	if room := maxLine - len(s.part); room > 0 {
+		s.part = append(s.part, data[:min(room, len(data))]...)
+	}
+}
+
+// finish gives on the unfinished line as a line.
+func (s *splitter) finish(to sink) {
+	if s.total == 0 {
+		return
+	}
+	to(append(s.text(), '\n'))
+	if cap(s.part) > 4096 {
+		s.part = nil
+	}
+	s.part, s.total = s.part[:0], 0
+}
+
+// text is the unfinished line so far.
+func (s *splitter) text() []byte {
+	if s.total <= maxLine {
+		return s.part
+	}
+	return append(slices.Clone(s.part), cutNote(s.total)...)
+}
+
+// cutNote says how long a line was of which only the head is kept.
+func cutNote(n int) string {
+	return fmt.Sprintf(" ... [cut: the line has %d bytes, of which %d are kept]", n, maxLine)
+}

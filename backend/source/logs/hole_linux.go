@@ -1,0 +1,16 @@
+package logs
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// dataAt is where the first data at or after off is, or off where that is unknown.
+func dataAt(f *os.File, off int64) int64 {
+	at, err := unix.Seek(int(f.Fd()), off, unix.SEEK_DATA)
+	if err != nil {
+		return off
+	}
+	return at
+}

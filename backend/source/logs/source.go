@@ -1,0 +1,390 @@
+package logs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// Timings of the loop.
+const (
+	lookIdle   = 100 * time.Millisecond
+	lookBusy   = 10 * time.Millisecond
+	rescan     = time.Second
+	publishGap = 100 * time.Millisecond
+	partAfter  = time.Second
+	forget     = time.Minute
+)
+
+// Default sizes of what is retained, in bytes.
+const (
+	DefaultMaxBytes = 4 << 20
+	DefaultMaxTotal = 24 << 20
+)
+
+// Config says what is followed.
+type Config struct {
+	// Files are paths and globs. A path without a wildcard is listed even while
+	// there is no such file.
+	Files []string
+	// Root is what titles are relative to, by default the working directory.
+	Root string
+	// Containers gives container logs; nil for none.
+	Containers ContainerLogs
+	// Mask hides secrets in text that may hold many lines; it must keep line ends.
+	// nil hides none.
+	Mask func(string) string
+	// MaxBytes bounds what is retained of one source, MaxTotal of all; 0 is the default.
+	MaxBytes, MaxTotal int
+	// Rotations say how files are rotated: the first whose Files match wins, and a
+	// file that none matches is rotated by copy and truncate.
+	Rotations []RotationRule
+}
+
+// Source is the logs source. Its methods may be called from any goroutine.
+type Source struct {
+	cfg       Config
+	interests atomic.Pointer[state.Interests]
+	poke      chan struct{}
+	catchUp   chan catchUp
+	paths     atomic.Pointer[map[string]bool] // files that are followed
+	running   atomic.Bool
+}
+
+// catchUp asks the loop to read a file to its end.
+type catchUp struct {
+	path string
+	done chan struct{}
+}
+
+// New makes a source. It opens nothing.
+func New(cfg Config) *Source {
+	if cfg.MaxBytes <= 0 {
+		cfg.MaxBytes = DefaultMaxBytes
+	}
+	if cfg.MaxTotal <= 0 {
+		cfg.MaxTotal = DefaultMaxTotal
+	}
+	if cfg.Mask == nil {
+		cfg.Mask = func(s string) string { return s }
+	}
+	if cfg.Root == "" {
+		cfg.Root = "."
+	}
+	if abs, err := filepath.Abs(cfg.Root); err == nil {
+		cfg.Root = abs
+	}
+	for i, f := range cfg.Files {
+		if !filepath.IsAbs(f) {
+			cfg.Files[i] = filepath.Join(cfg.Root, f)
+		}
+	}
+	return &Source{cfg: cfg, poke: make(chan struct{}, 1), catchUp: make(chan catchUp)}
+}
+
+// Name implements state.Source.
+func (s *Source) Name() string { return "logs" }
+
+// Sections implements state.Source.
+func (s *Source) Sections() []state.SectionName { return []state.SectionName{state.SectionLogs} }
+
+// Interest implements state.Interested: containers' logs are read for these.
+func (s *Source) Interest(in state.Interests) {
+	s.interests.Store(&in)
+	select {
+	case s.poke <- struct{}{}:
+	default:
+	}
+}
+
+// file is one followed file.
+type file struct {
+	*stream
+	*follower
+	literal bool
+}
+
+// run is one run of the source. It belongs to the loop's goroutine.
+type run struct {
+	s        *Source
+	ctx      context.Context
+	files    map[string]*file
+	order    []*file // by path
+	boxes    map[string]*box
+	chunks   chan chunk
+	buf      []byte
+	dirty    bool
+	started  bool
+	gotAny   bool
+	lastPut  time.Time
+	lastScan time.Time
+}
+
+// Run implements state.Source.
+func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
+	if len(s.cfg.Files) == 0 && s.cfg.Containers == nil {
+		return state.NotHere(errors.New("logs: no log files are configured and there are no containers: name files under logs.files in opsdeck.yaml"))
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	r := &run{s: s, ctx: ctx, files: map[string]*file{}, boxes: map[string]*box{}, chunks: make(chan chunk, 64), buf: make([]byte, blockSize), dirty: true}
+	defer func() {
+		cancel()
+		for _, b := range r.boxes {
+			b.stop()
+		}
+		for _, f := range r.files {
+			f.close()
+		}
+		none := map[string]bool{}
+		s.paths.Store(&none)
+	}()
+	s.running.Store(true)
+	defer s.running.Store(false)
+
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	busyUntil := time.Time{}
+	for {
+		var done chan struct{}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		case <-s.poke:
+			r.watchBoxes(time.Now())
+		case c := <-r.chunks:
+			r.take(c)
+			for more := true; more; {
+				select {
+				case c = <-r.chunks:
+					r.take(c)
+				default:
+					more = false
+				}
+			}
+		case c := <-s.catchUp:
+			done = c.done
+		}
+		now := time.Now()
+		if now.Sub(r.lastScan) >= rescan {
+			r.lastScan = now
+			r.scan()
+			r.watchBoxes(now)
+		}
+		more := r.look(now)
+		if done != nil {
+			for r.look(now) {
+			}
+			close(done)
+		}
+		if r.dirty && now.Sub(r.lastPut) >= publishGap {
+			put(r.publish(now))
+		}
+		switch {
+		case more:
+			busyUntil = now.Add(time.Second)
+			timer.Reset(0)
+		case now.Before(busyUntil):
+			timer.Reset(lookBusy)
+		default:
+			timer.Reset(lookIdle)
+		}
+		if r.gotAny {
+			r.gotAny = false
+			busyUntil = now.Add(300 * time.Millisecond)
+			timer.Reset(lookBusy)
+		}
+	}
+}
+
+// scan finds files that appeared, and forgets those of globs that are long gone.
+func (r *run) scan() {
+	found := map[string]bool{}
+	for _, g := range r.s.cfg.Files {
+		if !hasMeta(g) {
+			found[g] = true
+			continue
+		}
+		matches, _ := filepath.Glob(g)
+		for _, m := range matches {
+			if !compressed(m) {
+				found[m] = true
+			}
+		}
+	}
+	changed := false
+	for path := range found {
+		if r.files[path] != nil {
+			continue
+		}
+		src := state.LogSource{ID: "file:" + path, Kind: "file", Title: r.title(path), Path: path, Rotation: r.s.rotation(path).String()}
+		r.files[path] = &file{
+			stream:   newStream(src, r.s.cfg.MaxBytes, r.s.cfg.Mask),
+			follower: newFollower(path, r.started && hasGlob(r.s.cfg.Files, path)),
+			literal:  !hasGlob(r.s.cfg.Files, path),
+		}
+		changed = true
+	}
+	for path, f := range r.files {
+		if !found[path] && !f.literal && !f.goneSince.IsZero() && time.Since(f.goneSince) > forget {
+			f.close()
+			delete(r.files, path)
+			changed = true
+		}
+	}
+	r.started = true
+	if !changed {
+		return
+	}
+	r.dirty = true
+	r.order = slices.SortedFunc(maps.Values(r.files), func(a, b *file) int { return strings.Compare(a.path, b.path) })
+	paths := make(map[string]bool, len(r.files))
+	for p := range r.files {
+		paths[p] = true
+	}
+	r.s.paths.Store(&paths)
+}
+
+func hasMeta(p string) bool { return strings.ContainsAny(p, `*?[\`) }
+
+// hasGlob reports whether path was found by a glob rather than named.
+func hasGlob(globs []string, path string) bool { return !slices.Contains(globs, path) }
+
+// compressed reports whether a name is that of a compressed or half-made file.
+func compressed(p string) bool {
+	switch filepath.Ext(p) {
+	case ".gz", ".bz2", ".xz", ".zst", ".zip", ".tmp", ".swp":
+		return true
+	}
+	return false
+}
+
+// title is the path relative to the workspace where it is inside it.
+func (r *run) title(path string) string {
+	if rel, err := filepath.Rel(r.s.cfg.Root, path); err == nil && !strings.HasPrefix(rel, "..") {
+		return state.Clean(rel)
+	}
+	return state.Clean(path)
+}
+
+// look reads what is new in every file. It reports whether there is more.
+func (r *run) look(now time.Time) (more bool) {
+	for _, f := range r.order {
+		was := [...]int{f.rotations, f.truncations}
+		err, size := f.err, f.size
+		got, m := f.look(now, r.buf,
+			func(lines []byte) { f.add(lines, true, now); r.dirty = true },
+			func(lines []byte) { f.add(lines, false, now); r.dirty = true })
+		more = more || m
+		r.gotAny = r.gotAny || got
+		if was != [...]int{f.rotations, f.truncations} || err != f.err || size != f.size {
+			r.dirty = true
+		}
+		if f.stream.rate(now) {
+			r.dirty = true
+			if f.src.Rate == 0 {
+				f.idle()
+			}
+		}
+		if h := f.cur; h != nil && h.split.total > 0 && now.Sub(h.active) > partAfter && !f.pending() {
+			if line := string(h.split.text()); line != f.part {
+				f.showPart(line, now)
+				r.dirty = true
+			}
+		}
+	}
+	for _, b := range r.boxes {
+		if b.stream.rate(now) {
+			r.dirty = true
+		}
+	}
+	return more
+}
+
+// publish makes the section.
+func (r *run) publish(now time.Time) state.Logs {
+	r.dirty, r.lastPut = false, now
+	streams := make([]*stream, 0, len(r.order)+len(r.boxes))
+	for _, f := range r.order {
+		f.src.Size, f.src.Err = f.size, state.Clean(f.err)
+		f.src.Rotations, f.src.Truncations, f.src.LostBytes = f.rotations, f.truncations, f.lost
+		streams = append(streams, f.stream)
+	}
+	for _, b := range r.sortedBoxes() {
+		streams = append(streams, b.stream)
+	}
+	for _, s := range streams {
+		s.settle()
+	}
+	fit(streams, r.s.cfg.MaxTotal)
+	out := state.Logs{Sources: make([]state.LogSource, len(streams)), Tails: make(map[string]state.Tail, len(streams))}
+	for i, s := range streams {
+		out.Sources[i] = s.src
+		if s.src.Kind == "file" || r.boxes[s.src.ID].wanted {
+			out.Tails[s.src.ID] = s.publish()
+		}
+	}
+	return out
+}
+
+// fit trims the largest tails until all together are within total bytes.
+func fit(streams []*stream, total int) {
+	sum := 0
+	for _, s := range streams {
+		sum += s.bytes
+	}
+	if sum <= total {
+		return
+	}
+	bySize := slices.SortedFunc(slices.Values(streams), func(a, b *stream) int { return a.bytes - b.bytes })
+	left := total
+	for i, s := range bySize {
+		share := left / (len(bySize) - i)
+		s.trim(share)
+		left -= s.bytes
+	}
+}
+
+// rotation is the rule for a file.
+func (s *Source) rotation(path string) Rotation {
+	for _, rule := range s.cfg.Rotations {
+		for _, g := range rule.Files {
+			if !filepath.IsAbs(g) {
+				g = filepath.Join(s.cfg.Root, g)
+			}
+			if ok, _ := filepath.Match(g, path); ok || g == path {
+				return rule.Rotation.normal()
+			}
+		}
+	}
+	return Rotation{}.normal()
+}
+
+// readToEnd has the loop read a file to its end, so that a truncation destroys
+// nothing that was not read.
+func (s *Source) readToEnd(ctx context.Context, path string) error {
+	if !s.running.Load() {
+		return nil
+	}
+	c := catchUp{path: path, done: make(chan struct{})}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	select {
+	case s.catchUp <- c:
+	case <-ctx.Done():
+		return fmt.Errorf("the reader of %s is busy: %w", path, ctx.Err())
+	}
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+	}
+	return nil
+}
