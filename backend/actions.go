@@ -213,6 +213,9 @@ func (a *actions) perform(ex state.Executor, spec *state.Spec, act state.Action,
 			a.update(id, func(p *state.Progress) { p.Step, p.Percent = step, percent })
 		})
 	}
+	if err == nil {
+		a.seen(ctx, spec.Section, time.Now())
+	}
 	entry := state.Entry{Phase: state.PhaseEnd, Action: id, Kind: act.Kind, Target: act.Target, Actor: act.Actor,
 		Outcome: "ok", Detail: state.Clean(a.hub.opts.Mask(out.Result))}
 	if err != nil {
@@ -244,6 +247,17 @@ func (a *actions) perform(ex state.Executor, spec *state.Spec, act state.Action,
 	close(done)
 	if measured {
 		a.judge(spec, act, id, figures)
+	}
+}
+
+// seen waits, for a moment at most, until the section that was acted on has been
+// published anew, so that whoever hears that the action is done sees what it did.
+func (a *actions) seen(ctx context.Context, name state.SectionName, since time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	s := a.hub.Latest()
+	for s != nil && !state.HealthOf(s.Section(name)).LastOK.After(since) {
+		s, _ = a.hub.Wait(ctx, s.Version)
 	}
 }
 

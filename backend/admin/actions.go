@@ -1,0 +1,189 @@
+package admin
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// actionJSON is one row of the table of actions.
+type actionJSON struct {
+	Kind   state.Kind `json:"kind"`
+	Key    string     `json:"key,omitempty"`
+	Title  string     `json:"title"`
+	Risk   state.Risk `json:"risk"`
+	Global string     `json:"target,omitempty"`
+	// Disabled says, for the target asked for, why it cannot be done now.
+	Disabled string `json:"disabled,omitempty"`
+}
+
+func (s *Server) actions(w http.ResponseWriter, r *http.Request) {
+	snap, target := s.cfg.Hub.Latest(), r.URL.Query().Get("target")
+	table := []actionJSON{}
+	for _, spec := range state.Specs {
+		if spec.Hidden {
+			continue
+		}
+		row := actionJSON{Kind: spec.Kind, Key: spec.Key, Title: spec.Title(), Risk: spec.Risk, Global: spec.Global}
+		if target != "" {
+			row.Disabled = state.Why(snap, spec.Kind, target)
+		}
+		table = append(table, row)
+	}
+	s.reply(w, http.StatusOK, map[string]any{"actions": table, "recent": snap.Actions.List})
+}
+
+// act submits any action of the table, waits for its end and answers its progress.
+func (s *Server) act(w http.ResponseWriter, r *http.Request) {
+	var req struct {
+		Kind      state.Kind        `json:"kind"`
+		Target    string            `json:"target"`
+		Args      map[string]string `json:"args"`
+		Secrets   map[string]any    `json:"secrets"`
+		Confirmed string            `json:"confirmed"`
+	}
+	if !s.body(w, r, &req) {
+		return
+	}
+	if req.Kind == "" {
+		s.unprocessable(w, invalid{[]any{"body", "kind"}, "field required", "value_error.missing"})
+		return
+	}
+	spec := state.SpecOf(req.Kind)
+	if spec == nil {
+		s.fail(w, http.StatusNotFound, fmt.Sprintf("there is no action %q: GET /admin/actions lists them", string(req.Kind)))
+		return
+	}
+	if spec.Risk == state.Typed && req.Confirmed != req.Target {
+		s.unprocessable(w, invalid{[]any{"body", "confirmed"}, "must repeat the target's name to confirm", "value_error"})
+		return
+	}
+	p, ok := s.do(w, r, state.Action{Kind: req.Kind, Target: req.Target, Args: req.Args, Secrets: secretValues(req.Secrets), Confirmed: req.Confirmed})
+	if ok {
+		s.reply(w, http.StatusOK, p)
+	}
+}
+
+func (s *Server) progress(w http.ResponseWriter, r *http.Request) {
+	p := s.cfg.Hub.Latest().Actions.Progress(state.ActionID(r.PathValue("id")))
+	if p == nil {
+		s.fail(w, http.StatusNotFound, "there is no such action, or it was long ago: the journal has it")
+		return
+	}
+	s.reply(w, http.StatusOK, p)
+}
+
+func (s *Server) sections(w http.ResponseWriter, _ *http.Request) {
+	snap := s.cfg.Hub.Latest()
+	out := map[state.SectionName]state.Health{}
+	for _, name := range state.SectionNames {
+		out[name] = state.HealthOf(snap.Section(name))
+	}
+	s.reply(w, http.StatusOK, map[string]any{"version": snap.Version, "at": snap.At, "sections": out})
+}
+
+func (s *Server) section(w http.ResponseWriter, r *http.Request) {
+	sec := s.cfg.Hub.Latest().Section(state.SectionName(r.PathValue("name")))
+	if sec == nil {
+		s.fail(w, http.StatusNotFound, "there is no such section: GET /admin/state lists them")
+		return
+	}
+	s.reply(w, http.StatusOK, sec)
+}
+
+// metrics serves the exposition format, or JSON to who asks for it.
+func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Accept") != "application/json" {
+		promhttp.HandlerFor(s.cfg.Metrics, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+		return
+	}
+	families, err := s.cfg.Metrics.Gather()
+	if err != nil {
+		s.fail(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	s.reply(w, http.StatusOK, families)
+}
+
+// pipelineEvery is how often the pipeline stream sends.
+const pipelineEvery = 2 * time.Second
+
+// pipelineStream serves the pipeline's state as Server-Sent Events: each time one
+// event named pipeline-state in the documented shape and one without a name in
+// the shape that the real service sends.
+func (s *Server) pipelineStream(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Accel-Buffering", "no")
+	flush := http.NewResponseController(w)
+	tick := time.NewTicker(pipelineEvery)
+	defer tick.Stop()
+	for {
+		snap := s.cfg.Hub.Latest()
+		documented, err1 := json.Marshal(pipelineDocumented(snap))
+		served, err2 := json.Marshal(pipelineServed(snap))
+		if err1 != nil || err2 != nil {
+			return
+		}
+		if _, err := fmt.Fprintf(w, "event: pipeline-state\ndata: %s\n\ndata: %s\n\n", s.cfg.Mask(string(documented)), s.cfg.Mask(string(served))); err != nil {
+			return
+		}
+		if flush.Flush() != nil {
+			return
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func pipelineDocumented(s *state.Snapshot) map[string]any {
+	services := map[string]any{"orchestrator": map[string]any{"healthy": true, "latency_ms": 0}}
+	for _, sv := range s.Services.List {
+		services[sv.Title] = map[string]any{"healthy": sv.Word == "healthy", "latency_ms": sv.LatencyMS}
+	}
+	modules, stages := []map[string]any{}, []string{}
+	for _, m := range s.Modules.List {
+		modules = append(modules, map[string]any{"category": m.Category, "platform": m.Platform, "status": m.Status.Word()})
+	}
+	for _, st := range s.Pipeline.Stages {
+		stages = append(stages, st.Title)
+	}
+	return map[string]any{"services": services, "modules": modules, "pipeline_stages": stages, "timestamp": time.Now().UTC().Format(time.RFC3339)}
+}
+
+func pipelineServed(s *state.Snapshot) map[string]any {
+	services := map[string]any{"orchestrator": map[string]any{"name": "orchestrator", "state": "running", "latency_ms": 0, "status_code": 200}}
+	for _, sv := range s.Services.List {
+		st := "running"
+		switch {
+		case sv.Checked.IsZero():
+			st = "idle"
+		case sv.Word != "healthy":
+			st = "error"
+		}
+		services[sv.Title] = map[string]any{"name": sv.Title, "state": st, "latency_ms": sv.LatencyMS, "status_code": sv.StatusCode}
+	}
+	modules, adapters := []map[string]any{}, 0
+	for _, m := range s.Modules.List {
+		st := "disabled"
+		switch m.Status {
+		case state.ModuleInstalled:
+			st = "running"
+		case state.ModuleFailed:
+			st = "error"
+		}
+		if m.Runner == "running" {
+			adapters++
+		}
+		modules = append(modules, map[string]any{"id": m.ID, "name": m.Platform, "state": st, "category": m.Category})
+	}
+	return map[string]any{"services": services, "modules": modules, "adapters_count": adapters, "timestamp": float64(time.Now().UnixMilli()) / 1e3}
+}

@@ -1,0 +1,176 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/engine"
+	"github.com/opsdeck/opsdeck/backend/secrets"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+func (s *Server) health(word string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		h := s.cfg.Engine.Health()
+		h["status"] = word
+		snap := s.cfg.Hub.Latest()
+		h["service"], h["version"], h["timestamp"] = "opsdeck", snap.Workspace.Version, time.Now().UTC()
+		s.reply(w, http.StatusOK, h)
+	}
+}
+
+func moduleID(r *http.Request) string { return r.PathValue("category") + "/" + r.PathValue("platform") }
+
+func (s *Server) modules(w http.ResponseWriter, _ *http.Request) {
+	s.reply(w, http.StatusOK, s.cfg.Engine.ModulesJSON())
+}
+
+func (s *Server) module(w http.ResponseWriter, r *http.Request) {
+	id := moduleID(r)
+	m, err := s.cfg.Engine.ModuleJSON(id, true)
+	if errors.Is(err, engine.ErrNoModule) {
+		s.fail(w, http.StatusNotFound, fmt.Sprintf("Module '%s' not found", id))
+		return
+	}
+	if err != nil {
+		s.fail(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	s.reply(w, http.StatusOK, m)
+}
+
+// moduleAction submits kind on the module of the path.
+func (s *Server) moduleAction(kind state.Kind, past string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		id := moduleID(r)
+		if !s.known(w, id) {
+			return
+		}
+		m := s.cfg.Hub.Latest().Modules.Module(id)
+		already := m != nil && (kind == state.ModuleEnable && m.Status == state.ModuleInstalled || kind == state.ModuleDisable && m.Status == state.ModuleDisabled)
+		if !already {
+			if _, ok := s.do(w, r, state.Action{Kind: kind, Target: id}); !ok {
+				return
+			}
+		}
+		s.reply(w, http.StatusOK, map[string]any{"success": true, "module_id": id, "message": fmt.Sprintf("Module %s %s", id, past)})
+	}
+}
+
+// known answers 404 where there is no such module.
+func (s *Server) known(w http.ResponseWriter, id string) bool {
+	if _, err := s.cfg.Engine.ModuleJSON(id, false); err != nil {
+		s.fail(w, http.StatusNotFound, "Module not found: "+id)
+		return false
+	}
+	return true
+}
+
+func (s *Server) storeModuleCredentials(w http.ResponseWriter, r *http.Request) {
+	var req struct {
+		Credentials map[string]any `json:"credentials"`
+	}
+	if !s.body(w, r, &req) {
+		return
+	}
+	id := moduleID(r)
+	if !s.known(w, id) || !s.storable(w, req.Credentials) {
+		return
+	}
+	if _, ok := s.do(w, r, state.Action{Kind: state.CredentialSet, Target: id, Secrets: secretValues(req.Credentials)}); !ok {
+		return
+	}
+	s.reply(w, http.StatusOK, map[string]any{"success": true, "module_id": id, "message": fmt.Sprintf("Credentials stored for %s", id)})
+}
+
+func (s *Server) storeCredentials(w http.ResponseWriter, r *http.Request) {
+	var req struct {
+		Platform    string         `json:"platform"`
+		Credentials map[string]any `json:"credentials"`
+	}
+	if !s.body(w, r, &req) {
+		return
+	}
+	if req.Platform == "" {
+		s.unprocessable(w, invalid{[]any{"body", "platform"}, "field required", "value_error.missing"})
+		return
+	}
+	if !s.storable(w, req.Credentials) {
+		return
+	}
+	ids := s.cfg.Engine.ModulesOf(req.Platform)
+	if len(ids) == 0 {
+		s.fail(w, http.StatusNotFound, "Module not found: "+req.Platform)
+		return
+	}
+	for _, id := range ids {
+		if _, ok := s.do(w, r, state.Action{Kind: state.CredentialSet, Target: id, Secrets: secretValues(req.Credentials)}); !ok {
+			return
+		}
+	}
+	s.reply(w, http.StatusOK, map[string]any{"success": true, "platform": req.Platform, "modules": ids,
+		"message": fmt.Sprintf("Credentials stored for %s", req.Platform)})
+}
+
+// storable answers 422 where there is nothing to store.
+func (s *Server) storable(w http.ResponseWriter, values map[string]any) bool {
+	if len(values) == 0 {
+		s.unprocessable(w, invalid{[]any{"body", "credentials"}, "field required", "value_error.missing"})
+		return false
+	}
+	return true
+}
+
+// secretValues wraps credential values; what is not a string keeps its JSON form.
+func secretValues(values map[string]any) map[string]state.Secret {
+	out := make(map[string]state.Secret, len(values))
+	for k, v := range values {
+		if text, ok := v.(string); ok {
+			out[k] = state.Secret(text)
+		} else {
+			out[k] = state.Secret(jsonText(v))
+		}
+	}
+	return out
+}
+
+func (s *Server) credentials(w http.ResponseWriter, r *http.Request) {
+	platform := r.PathValue("platform")
+	info, err := s.cfg.Engine.Credentials(platform)
+	if errors.Is(err, engine.ErrNoModule) {
+		s.fail(w, http.StatusNotFound, "Module not found: "+platform)
+		return
+	}
+	if err != nil && !errors.Is(err, secrets.ErrLocked) && !errors.Is(err, secrets.ErrNone) {
+		s.fail(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	fields := info.Fields
+	if fields == nil {
+		fields = []string{}
+	}
+	out := map[string]any{"platform": platform, "has_credentials": info.Has, "fields": fields}
+	if !info.Updated.IsZero() {
+		out["updated_at"] = info.Updated
+	}
+	if errors.Is(err, secrets.ErrLocked) {
+		out["locked"] = err.Error()
+	}
+	s.reply(w, http.StatusOK, out)
+}
+
+func (s *Server) checkCredentials(w http.ResponseWriter, r *http.Request) {
+	platform := r.PathValue("platform")
+	valid, at, err := s.cfg.Engine.CheckCredentials(r.Context(), platform)
+	if errors.Is(err, engine.ErrNoModule) {
+		s.fail(w, http.StatusNotFound, "Module not found: "+platform)
+		return
+	}
+	out := map[string]any{"platform": platform, "valid": valid, "checked_at": at}
+	if err != nil {
+		out["error"] = err.Error()
+	}
+	s.reply(w, http.StatusOK, out)
+}

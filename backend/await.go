@@ -1,0 +1,49 @@
+package backend
+
+import (
+	"context"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// Seam is what a console, the command line and the API hold: an engine in this
+// process or in another.
+type Seam interface {
+	// Wait returns the newest snapshot as soon as its Version is above after.
+	Wait(ctx context.Context, after uint64) (*state.Snapshot, error)
+	// Submit asks for an action; the error says why it was refused.
+	Submit(ctx context.Context, a state.Action) (state.ActionID, error)
+	// Watch says what is being looked at. It does not block.
+	Watch(state.Interest)
+}
+
+// Do submits an action and waits until it is over, with its verdict where settled
+// is true and one follows. each, if not nil, sees its progress. The error says
+// why it was refused or could not be followed; an action that failed is no error.
+func Do(ctx context.Context, s Seam, a state.Action, settled bool, each func(state.Progress)) (state.Progress, error) {
+	id, err := s.Submit(ctx, a)
+	if err != nil {
+		return state.Progress{}, err
+	}
+	after := uint64(0)
+	for {
+		snap, err := s.Wait(ctx, after)
+		if err != nil {
+			return state.Progress{ID: id, Action: a}, err
+		}
+		after = snap.Version
+		p := snap.Actions.Progress(id)
+		if p == nil {
+			continue
+		}
+		if each != nil {
+			each(*p)
+		}
+		if p.Over() && (!settled || p.Settling.IsZero()) {
+			return *p, nil
+		}
+	}
+}
+
+// Watch implements Seam for the hub itself: nobody looks.
+func (*Hub) Watch(state.Interest) {}

@@ -1,0 +1,227 @@
+package remote
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// Client is the console's side of the wire: the seam over an engine elsewhere.
+type Client struct {
+	http    *http.Client
+	base    string
+	session string
+	body    io.ReadCloser
+	cancel  context.CancelFunc
+	// Engine is the version of the engine at the other end.
+	Engine string
+
+	mu     sync.Mutex
+	snap   *state.Snapshot
+	notify chan struct{}
+	err    error
+	watch  chan state.Interest
+	wg     sync.WaitGroup
+}
+
+// Dial attaches to the engine that listens at the unix socket.
+func Dial(ctx context.Context, socket string, actor state.Actor) (*Client, error) {
+	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", socket)
+	}}
+	return attach(ctx, &http.Client{Transport: tr}, "http://opsdeck", socket, actor)
+}
+
+func attach(ctx context.Context, hc *http.Client, base, where string, actor state.Actor) (*Client, error) {
+	who, err := json.Marshal(actor)
+	if err != nil {
+		return nil, err
+	}
+	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	c := &Client{http: hc, base: base, session: rand.Text(), cancel: cancel, notify: make(chan struct{}),
+		watch: make(chan state.Interest, 1), snap: &state.Snapshot{}}
+	q := url.Values{"session": {c.session}, "actor": {string(who)}}
+	stop := context.AfterFunc(ctx, cancel)
+	defer stop()
+	req, err := http.NewRequestWithContext(runCtx, http.MethodGet, base+Prefix+"stream?"+q.Encode(), nil)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	resp, err := hc.Do(req)
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("attach to %s: %w", where, err)
+	}
+	c.body = resp.Body
+	r := bufio.NewReaderSize(resp.Body, 256<<10)
+	var hi hello
+	line, err := r.ReadBytes('\n')
+	if err == nil && resp.StatusCode == http.StatusOK {
+		err = json.Unmarshal(line, &hi)
+	}
+	switch {
+	case resp.StatusCode != http.StatusOK:
+		err = fmt.Errorf("attach to %s: it answers %s: %s", where, resp.Status, strings.TrimSpace(string(line)))
+	case err != nil:
+		err = fmt.Errorf("attach to %s: what answers is not opsdeck: %w", where, err)
+	case hi.Protocol != Protocol:
+		err = fmt.Errorf("attach to %s: its opsdeck is version %s, whose protocol is %d; this one speaks %d: use the same version", where, hi.Version, hi.Protocol, Protocol)
+	}
+	if err != nil {
+		cancel()
+		resp.Body.Close()
+		return nil, err
+	}
+	c.Engine = hi.Version
+	c.wg.Go(func() { c.read(r) })
+	c.wg.Go(func() { c.sendInterest(runCtx) })
+	return c, nil
+}
+
+// read takes frames until the stream ends.
+func (c *Client) read(r *bufio.Reader) {
+	var err error
+	for {
+		var line []byte
+		if line, err = r.ReadBytes('\n'); err != nil {
+			break
+		}
+		var f frame
+		if err = json.Unmarshal(line, &f); err != nil {
+			break
+		}
+		c.mu.Lock()
+		c.snap, err = f.apply(c.snap)
+		close(c.notify)
+		c.notify = make(chan struct{})
+		c.mu.Unlock()
+		if err != nil {
+			break
+		}
+	}
+	if err == io.EOF {
+		err = errors.New("the engine stopped")
+	}
+	c.mu.Lock()
+	c.err = fmt.Errorf("the link to the engine ended: %w", err)
+	close(c.notify)
+	c.notify = make(chan struct{})
+	c.mu.Unlock()
+}
+
+// Wait implements the seam. Its error, other than ctx's, means that the engine
+// is gone.
+func (c *Client) Wait(ctx context.Context, after uint64) (*state.Snapshot, error) {
+	for {
+		c.mu.Lock()
+		s, err, notify := c.snap, c.err, c.notify
+		c.mu.Unlock()
+		if s.Version > after {
+			return s, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-notify:
+		}
+	}
+}
+
+// Submit implements the seam.
+func (c *Client) Submit(ctx context.Context, a state.Action) (state.ActionID, error) {
+	req := request{Session: c.session, Action: a, Secrets: map[string]string{}}
+	for k, v := range a.Secrets {
+		req.Secrets[k] = v.Reveal()
+	}
+	var ans answer
+	if err := c.call(ctx, http.MethodPost, "actions", req, &ans); err != nil {
+		return "", fmt.Errorf("%s %s: %w", a.Kind, a.Target, err)
+	}
+	if ans.Refused {
+		return "", fmt.Errorf("%w%s", backend.ErrRefused, strings.TrimPrefix(ans.Err, backend.ErrRefused.Error()))
+	}
+	if ans.Err != "" {
+		return "", errors.New(ans.Err)
+	}
+	return ans.ID, nil
+}
+
+// Watch implements the seam. It does not block: the newest interest wins.
+func (c *Client) Watch(in state.Interest) {
+	for {
+		select {
+		case c.watch <- in:
+			return
+		default:
+		}
+		select {
+		case <-c.watch:
+		default:
+		}
+	}
+}
+
+func (c *Client) sendInterest(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case in := <-c.watch:
+			// A failure shows as the stream's own end; the next interest is sent anew.
+			_ = c.call(ctx, http.MethodPut, "interest?session="+c.session, in, nil)
+		}
+	}
+}
+
+func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	b, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, c.base+Prefix+path, bytes.NewReader(b))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 300 {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+		return fmt.Errorf("the engine answers %s: %s", resp.Status, strings.TrimSpace(string(text)))
+	}
+	if out == nil {
+		return nil
+	}
+	return json.NewDecoder(resp.Body).Decode(out)
+}
+
+// Close detaches.
+func (c *Client) Close() {
+	c.cancel()
+	c.body.Close()
+	c.wg.Wait()
+	c.http.CloseIdleConnections()
+}

@@ -1,0 +1,93 @@
+package remote
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// Owner says which process holds a workspace, and where it can be reached.
+type Owner struct {
+	PID     int       `json:"pid"`
+	Socket  string    `json:"socket"`
+	Started time.Time `json:"started"`
+	User    string    `json:"user"`
+	Version string    `json:"version"`
+}
+
+// ErrHeld means that another process holds the workspace.
+var ErrHeld = errors.New("the workspace is held by another opsdeck")
+
+// Lock is a held workspace.
+type Lock struct {
+	fl   *flock.Flock
+	path string
+}
+
+// Acquire takes the workspace whose data folder is dir, and writes owner into
+// the lock file. Where another process holds it, the error is ErrHeld and Owner
+// is who. The system gives the lock back when the process ends, however it does.
+func Acquire(dir string, owner Owner) (*Lock, Owner, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, Owner{}, fmt.Errorf("workspace: create its data folder: %w", err)
+	}
+	path := filepath.Join(dir, "opsdeck.lock")
+	fl := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
+	ok, err := fl.TryLock()
+	if err != nil {
+		return nil, Owner{}, fmt.Errorf("workspace: lock %s: %w", path, err)
+	}
+	if !ok {
+		held, _ := ReadOwner(dir)
+		return nil, held, ErrHeld
+	}
+	b, err := json.Marshal(owner)
+	if err != nil {
+		return nil, Owner{}, errors.Join(err, fl.Unlock())
+	}
+	// Written in place: a rename would leave others locking the file that was.
+	if err := os.WriteFile(path, append(b, '\n'), 0o600); err != nil {
+		return nil, Owner{}, errors.Join(fmt.Errorf("workspace: write %s: %w", path, err), fl.Unlock())
+	}
+	return &Lock{fl: fl, path: path}, owner, nil
+}
+
+// ReadOwner is who wrote the lock file in dir last, whether it still holds it or
+// not.
+func ReadOwner(dir string) (Owner, error) {
+	var o Owner
+	b, err := os.ReadFile(filepath.Join(dir, "opsdeck.lock"))
+	if err == nil {
+		err = json.Unmarshal(b, &o)
+	}
+	return o, err
+}
+
+// Release gives the workspace back.
+func (l *Lock) Release() error {
+	return errors.Join(os.Truncate(l.path, 0), l.fl.Unlock())
+}
+
+// SocketPath is where the engine of the data folder dir listens: in it, or,
+// where that path is too long for a socket's address, in the user's runtime
+// folder.
+func SocketPath(dir string) string {
+	const longest = 100 // sun_path holds 104 bytes on macOS, 108 on Linux
+	path := filepath.Join(dir, "opsdeck.sock")
+	if len(path) <= longest {
+		return path
+	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(dir))
+	run := os.Getenv("XDG_RUNTIME_DIR")
+	if run == "" || len(run) > 60 {
+		run = fmt.Sprintf("/tmp/opsdeck-%d", os.Getuid())
+	}
+	return filepath.Join(run, fmt.Sprintf("opsdeck-%016x.sock", h.Sum64()))
+}

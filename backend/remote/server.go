@@ -1,0 +1,142 @@
+package remote
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+
+	"github.com/opsdeck/opsdeck/backend"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// Prefix is where Handler is mounted.
+const Prefix = "/console/v1/"
+
+// largestRequest bounds an action or interest on the wire.
+const largestRequest = 1 << 20
+
+// Handler is the engine's side of the wire.
+type Handler struct {
+	hub     *backend.Hub
+	version string
+	log     *slog.Logger
+	mux     *http.ServeMux
+
+	mu       sync.Mutex
+	sessions map[string]*backend.Console
+}
+
+// NewHandler serves hub to consoles. version is the engine's.
+func NewHandler(hub *backend.Hub, version string, log *slog.Logger) *Handler {
+	h := &Handler{hub: hub, version: version, log: log, mux: http.NewServeMux(), sessions: map[string]*backend.Console{}}
+	h.mux.HandleFunc("GET "+Prefix+"stream", h.stream)
+	h.mux.HandleFunc("PUT "+Prefix+"interest", h.interest)
+	h.mux.HandleFunc("POST "+Prefix+"actions", h.submit)
+	return h
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
+
+func (h *Handler) session(id string) *backend.Console {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.sessions[id]
+}
+
+// stream sends frames until the console or the engine goes.
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	id := q.Get("session")
+	var actor state.Actor
+	if err := json.Unmarshal([]byte(q.Get("actor")), &actor); err != nil || id == "" {
+		http.Error(w, "stream: needs a session and an actor", http.StatusBadRequest)
+		return
+	}
+	actor.User, actor.From, actor.Via = state.Clean(actor.User), state.Clean(actor.From), state.Clean(actor.Via)
+	var c *backend.Console
+	h.mu.Lock()
+	if h.sessions[id] == nil {
+		c = h.hub.Attach(actor, false)
+		h.sessions[id] = c
+	}
+	h.mu.Unlock()
+	if c == nil {
+		http.Error(w, "stream: the session has one already", http.StatusConflict)
+		return
+	}
+	defer func() {
+		h.mu.Lock()
+		delete(h.sessions, id)
+		h.mu.Unlock()
+		c.Close()
+	}()
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	flush := http.NewResponseController(w)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	if enc.Encode(hello{Protocol: Protocol, Version: h.version, PID: os.Getpid()}) != nil {
+		return
+	}
+	d := newDiffer()
+	after := uint64(0)
+	for {
+		s, err := c.Wait(r.Context(), after)
+		if err != nil {
+			return
+		}
+		after = s.Version
+		f, err := d.frame(s)
+		if err != nil {
+			h.log.Error("console stream", "err", err)
+			return
+		}
+		if err := errors.Join(enc.Encode(f), flush.Flush()); err != nil {
+			return
+		}
+	}
+}
+
+func (h *Handler) interest(w http.ResponseWriter, r *http.Request) {
+	c := h.session(r.URL.Query().Get("session"))
+	if c == nil {
+		http.Error(w, "there is no such session", http.StatusNotFound)
+		return
+	}
+	var in state.Interest
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, largestRequest)).Decode(&in); err != nil {
+		http.Error(w, "interest: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	c.Watch(in)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (h *Handler) submit(w http.ResponseWriter, r *http.Request) {
+	var req request
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, largestRequest)).Decode(&req); err != nil {
+		http.Error(w, "action: it cannot be read", http.StatusBadRequest) // the error might quote a secret
+		return
+	}
+	c := h.session(req.Session)
+	if c == nil {
+		http.Error(w, "there is no such session", http.StatusNotFound)
+		return
+	}
+	req.Action.Secrets = map[string]state.Secret{}
+	for k, v := range req.Secrets {
+		req.Action.Secrets[k] = state.Secret(v)
+	}
+	id, err := c.Submit(context.WithoutCancel(r.Context()), req.Action)
+	a := answer{ID: id}
+	if err != nil {
+		a.Err, a.Refused = err.Error(), errors.Is(err, backend.ErrRefused)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(a)
+}

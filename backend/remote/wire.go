@@ -1,0 +1,207 @@
+package remote
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// Protocol is the wire's version; both ends must have the same.
+const Protocol = 1
+
+// hello is a stream's first line.
+type hello struct {
+	Protocol int    `json:"protocol"`
+	Version  string `json:"version"`
+	PID      int    `json:"pid"`
+}
+
+// frame is what changed since the last one.
+type frame struct {
+	Version  uint64                                `json:"version"`
+	At       time.Time                             `json:"at"`
+	Versions map[state.SectionName]uint64          `json:"versions"`
+	Sections map[state.SectionName]json.RawMessage `json:"sections,omitempty"`
+	// Tails has the log sources whose records changed; Gone those that no longer
+	// have any.
+	Tails map[string]tail `json:"tails,omitempty"`
+	Gone  []string        `json:"gone,omitempty"`
+}
+
+// tail is the change of one log source's records.
+type tail struct {
+	// First is the sequence number of the oldest record that is kept.
+	First   uint64            `json:"first"`
+	Dropped uint64            `json:"dropped"`
+	New     []state.LogRecord `json:"new,omitempty"`
+}
+
+// request is an action on the wire, with its secrets.
+type request struct {
+	Session string            `json:"session"`
+	Action  state.Action      `json:"action"`
+	Secrets map[string]string `json:"secrets,omitempty"`
+}
+
+// answer is what Submit gave.
+type answer struct {
+	ID      state.ActionID `json:"id,omitempty"`
+	Err     string         `json:"error,omitempty"`
+	Refused bool           `json:"refused,omitempty"`
+}
+
+// decodeSection reads a section of the given name.
+func decodeSection(name state.SectionName, raw []byte) (state.Section, error) {
+	switch name {
+	case state.SectionWorkspace:
+		return decode[state.Workspace](raw)
+	case state.SectionModules:
+		return decode[state.Modules](raw)
+	case state.SectionPipeline:
+		return decode[state.Pipeline](raw)
+	case state.SectionServices:
+		return decode[state.Services](raw)
+	case state.SectionContainers:
+		return decode[state.Containers](raw)
+	case state.SectionQueues:
+		return decode[state.Queues](raw)
+	case state.SectionLogs:
+		return decode[state.Logs](raw)
+	case state.SectionAlerts:
+		return decode[state.Alerts](raw)
+	case state.SectionHost:
+		return decode[state.Host](raw)
+	case state.SectionRouting:
+		return decode[state.Routing](raw)
+	case state.SectionActions:
+		return decode[state.Actions](raw)
+	case state.SectionJournal:
+		return decode[state.Journal](raw)
+	}
+	return nil, fmt.Errorf("unknown section %q", name)
+}
+
+func decode[S state.Section](raw []byte) (state.Section, error) {
+	var s S
+	err := json.Unmarshal(raw, &s)
+	return s, err
+}
+
+// apply makes the next snapshot out of the last and a frame.
+func (f *frame) apply(last *state.Snapshot) (*state.Snapshot, error) {
+	secs := make([]state.Section, 0, len(f.Sections))
+	for name, raw := range f.Sections {
+		sec, err := decodeSection(name, raw)
+		if err != nil {
+			continue // a newer engine's section, or one of a form that is not ours
+		}
+		secs = append(secs, sec)
+	}
+	tails := last.Logs.Tails
+	if len(f.Tails)+len(f.Gone) > 0 {
+		tails = make(map[string]state.Tail, len(last.Logs.Tails))
+		for id, t := range last.Logs.Tails {
+			tails[id] = t
+		}
+		for _, id := range f.Gone {
+			delete(tails, id)
+		}
+		for id, t := range f.Tails {
+			tails[id] = t.apply(tails[id])
+		}
+	}
+	next := last.With(f.Version, f.At, secs...)
+	next.Logs.Tails = tails
+	next.Versions = f.Versions
+	return next, nil
+}
+
+// apply appends what is new and drops what is old. The old tail's array is
+// appended to in place only beyond its length, so whoever holds it sees no change.
+func (t tail) apply(old state.Tail) state.Tail {
+	keep := old.Records
+	for len(keep) > 0 && keep[0].Seq < t.First {
+		keep = keep[1:]
+	}
+	if len(keep)+len(t.New) > cap(keep) {
+		grown := make([]state.LogRecord, len(keep), 2*(len(keep)+len(t.New)))
+		copy(grown, keep)
+		keep = grown
+	}
+	return state.Tail{Records: append(keep, t.New...), Dropped: t.Dropped}
+}
+
+// differ remembers what a stream has been sent.
+type differ struct {
+	versions map[state.SectionName]uint64
+	sent     map[string]uint64 // log source to the last sequence number sent
+	first    map[string]uint64
+}
+
+func newDiffer() *differ {
+	return &differ{versions: map[state.SectionName]uint64{}, sent: map[string]uint64{}, first: map[string]uint64{}}
+}
+
+// frame is what s has that was not sent yet.
+func (d *differ) frame(s *state.Snapshot) (*frame, error) {
+	f := &frame{Version: s.Version, At: s.At, Versions: s.Versions, Sections: map[state.SectionName]json.RawMessage{}}
+	for name, v := range s.Versions {
+		if d.versions[name] == v {
+			continue
+		}
+		raw, err := json.Marshal(s.Section(name))
+		if err != nil {
+			return nil, fmt.Errorf("section %s: %w", name, err)
+		}
+		f.Sections[name] = raw
+		d.versions[name] = v
+	}
+	if _, changed := f.Sections[state.SectionLogs]; changed {
+		d.tails(s, f)
+	}
+	return f, nil
+}
+
+func (d *differ) tails(s *state.Snapshot, f *frame) {
+	for id := range d.sent {
+		if _, ok := s.Logs.Tails[id]; !ok {
+			f.Gone = append(f.Gone, id)
+			delete(d.sent, id)
+			delete(d.first, id)
+		}
+	}
+	for id, t := range s.Logs.Tails {
+		n := len(t.Records)
+		if n == 0 {
+			if _, ok := d.sent[id]; ok {
+				continue
+			}
+			d.sent[id] = 0
+			f.addTail(id, tail{Dropped: t.Dropped})
+			continue
+		}
+		first, last, sent := t.Records[0].Seq, t.Records[n-1].Seq, d.sent[id]
+		if _, ok := d.sent[id]; ok && last == sent && first == d.first[id] {
+			continue
+		}
+		if last < sent { // the source began anew
+			sent = 0
+			f.Gone = append(f.Gone, id)
+		}
+		from := n
+		for from > 0 && t.Records[from-1].Seq > sent {
+			from--
+		}
+		f.addTail(id, tail{First: first, Dropped: t.Dropped, New: t.Records[from:]})
+		d.sent[id], d.first[id] = last, first
+	}
+}
+
+func (f *frame) addTail(id string, t tail) {
+	if f.Tails == nil {
+		f.Tails = map[string]tail{}
+	}
+	f.Tails[id] = t
+}
