@@ -1,0 +1,247 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/theme"
+	"github.com/opsdeck/opsdeck/views"
+)
+
+// Spans of a line that has something at both its ends.
+func (m *Model) ends(left, right []views.Span) string {
+	t := m.env.Theme
+	rw := 0
+	for _, s := range right {
+		rw += views.Width(t, s.Text)
+	}
+	if rw > m.w*2/3 && rw > 24 { // too narrow: the right gives way from its left
+		for len(right) > 1 && rw > m.w/2 {
+			rw -= views.Width(t, right[0].Text)
+			right = right[1:]
+		}
+	}
+	l := views.NewLine(t, max(0, m.w-rw-1), false)
+	for _, s := range left {
+		l.Put(s.Ink, s.Text)
+	}
+	r := views.NewLine(t, m.w-max(0, m.w-rw-1), false)
+	for _, s := range right {
+		r.Put(s.Ink, s.Text)
+	}
+	return l.String() + r.String()
+}
+
+// header says where this is, who is here, what fires, and when it is.
+func (m *Model) header() string {
+	t := m.env.Theme
+	var left, right []views.Span
+	put := func(ink theme.Ink, s string) { left = append(left, views.Span{Ink: ink, Text: s}) }
+	put(t.Accent, " opsdeck ")
+	s := m.shown
+	if s == nil {
+		put(t.Dim, " connecting"+t.Ellipsis)
+	} else {
+		where := s.Workspace.Title
+		if where == "" {
+			where = "workspace"
+		}
+		if s.Workspace.Hostname != "" {
+			where += "@" + s.Workspace.Hostname
+		}
+		put(t.Strong, " "+where)
+		control := ""
+		for _, c := range s.Workspace.Consoles {
+			if c.Control {
+				control = c.Actor.User
+			}
+		}
+		if control != "" {
+			put(t.Dim, "  control "+control)
+		} else if s.Workspace.PID > 0 {
+			put(t.Dim, "  control opsdeck serve")
+		}
+		if n := len(s.Workspace.Consoles); n > 1 {
+			put(t.Dim, fmt.Sprintf(" %s %d consoles", t.Dot, n))
+		}
+	}
+	if !m.past.live() {
+		left = []views.Span{left[0], {Ink: t.Banner, Text: fmt.Sprintf(" PAST %s, %s ago ", m.now().In(m.o.Local).Format(time.TimeOnly), m.o.Clock().Sub(m.now()).Truncate(time.Second))},
+			{Ink: t.Dim, Text: fmt.Sprintf("  %s older  %s newer  esc now", m.keys.of(cmdOlder), m.keys.of(cmdNewer))}}
+	}
+	if m.lost != "" {
+		put(t.Bad, "  "+t.Wrong+" the engine does not answer: "+m.lost)
+	}
+	if s != nil && s.Alerts.Health.Known() {
+		c, w, o := views.Firing(s)
+		if c > 0 {
+			right = append(right, views.Span{Ink: t.Bad, Text: fmt.Sprintf("%s %d critical  ", t.Wrong, c)})
+		}
+		if w > 0 {
+			right = append(right, views.Span{Ink: t.Warn, Text: fmt.Sprintf("%s %d warning  ", t.Caution, w)})
+		}
+		if o > 0 {
+			right = append(right, views.Span{Ink: t.Info, Text: fmt.Sprintf("%d other firing  ", o)})
+		}
+		if c+w+o == 0 {
+			right = append(right, views.Span{Ink: t.Dim, Text: "no alerts  "})
+		}
+	}
+	right = append(right, views.Span{Ink: t.Text, Text: m.o.Clock().In(m.o.Local).Format(time.TimeOnly) + " "})
+	return m.ends(left, right)
+}
+
+// footer is the prompt, or what happens, or what one can do; and at its right
+// end how old the data is and what this costs.
+func (m *Model) footer() string {
+	t := m.env.Theme
+	var right []views.Span
+	if s := m.shown; s != nil {
+		h := state.HealthOf(s.Section(m.pane().Info().Section))
+		if h.Known() {
+			ink := t.Dim
+			if h.Status != state.OK {
+				ink = t.Warn
+			}
+			right = append(right, views.Span{Ink: ink, Text: "data " + age(m.now(), h.LastOK) + "  "})
+		}
+		if s.Workspace.RSSBytes > 0 {
+			right = append(right, views.Span{Ink: t.Dim, Text: fmt.Sprintf("cpu %.1f%% of a core  ", max(0, s.Workspace.CPUPercent))},
+				views.Span{Ink: t.Dim, Text: fmt.Sprintf("mem %d MiB ", s.Workspace.RSSBytes>>20)})
+		}
+	}
+	switch {
+	case m.prompt != nil:
+		return m.ends(m.prompt.spans(m), right)
+	case m.note != "":
+		return m.ends([]views.Span{{Ink: t.Accent, Text: " " + m.note}}, right)
+	}
+	if d := m.doing(); d != nil {
+		return m.ends(d, right)
+	}
+	if !m.touched && m.shown != nil {
+		if f := m.found(); f != nil {
+			return m.ends(f, right)
+		}
+	}
+	return m.ends(m.hints(), right)
+}
+
+func age(now, at time.Time) string {
+	if at.IsZero() {
+		return "never"
+	}
+	d := now.Sub(at)
+	switch {
+	case d < 5*time.Second:
+		return "now"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds old", int(d/time.Second)/5*5)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm old", int(d/time.Minute))
+	}
+	return fmt.Sprintf("%dh old", int(d/time.Hour))
+}
+
+// found says what the workspace has and what it lacks.
+func (m *Model) found() []views.Span {
+	t := m.env.Theme
+	var yes, no []string
+	for _, f := range m.shown.Workspace.Found {
+		if f.Found {
+			yes = append(yes, f.What)
+		} else {
+			no = append(no, f.What)
+		}
+	}
+	if len(yes)+len(no) == 0 {
+		return nil
+	}
+	out := []views.Span{{Ink: t.Good, Text: " found " + strings.Join(yes, ", ")}}
+	if len(yes) == 0 {
+		out = nil
+	}
+	if len(no) > 0 {
+		out = append(out, views.Span{Ink: t.Warn, Text: " " + t.Dot + " not found: " + strings.Join(no, ", ")})
+	}
+	return append(out, views.Span{Ink: t.Dim, Text: "  " + m.keys.of(cmdHelp) + " help"})
+}
+
+// hints are the keys that work here now.
+func (m *Model) hints() []views.Span {
+	t := m.env.Theme
+	out := []views.Span{{Ink: t.Dim, Text: " "}}
+	hint := func(k, does string) {
+		if k != "" {
+			out = append(out, views.Span{Ink: t.Key, Text: k}, views.Span{Ink: t.Dim, Text: " " + does + "  "})
+		}
+	}
+	p := m.pane()
+	info := p.Info()
+	of := m.keys.of
+	open := false
+	if d, ok := p.(views.Detailer); ok {
+		_, open = d.Detail()
+	}
+	switch {
+	case open:
+		hint("esc", "back")
+		hint(of(views.TabPrev)+of(views.TabNext), "tabs")
+	case info.Stream:
+		hint(of(cmdSearch), "search")
+		hint(of(cmdDrop), "filter")
+		hint(of(views.LevelNext), "level")
+		hint(of(views.ErrNext), "error")
+		hint(of(views.Follow), "follow")
+		hint(of(views.TabPrev), "sources")
+	default:
+		hint(of(views.Open), "open")
+	}
+	if !m.o.Wall && m.shown != nil && m.past.live() {
+		for _, h := range m.allowed() {
+			hint(h.key, h.does)
+		}
+	}
+	if !open && !info.Stream {
+		hint(of(cmdSearch), "filter")
+		hint(of(cmdMenu), "actions")
+	}
+	hint(of(cmdPalette), "commands")
+	hint(of(cmdHelp), "help")
+	return out
+}
+
+type allowedKey struct{ key, does string }
+
+// allowed are the capitals that the row allows.
+func (m *Model) allowed() []allowedKey {
+	var out []allowedKey
+	info, t := m.pane().Info(), m.pane().Target()
+	seen := map[string]bool{}
+	for i := range state.Specs {
+		s := &state.Specs[i]
+		if s.Key == "" || s.Hidden || s.Kind == state.ActionUndo || seen[s.Key] || !hasSection(info, s.Section) {
+			continue
+		}
+		id := s.Global
+		if id == "" {
+			if len(t.IDs) == 0 {
+				continue
+			}
+			id = t.IDs[0]
+		}
+		if state.Why(m.shown, s.Kind, id) == "" {
+			seen[s.Key] = true
+			verb, _, _ := strings.Cut(s.Verb, " ")
+			if verb == "take" {
+				verb = "unacknowledge"
+			} else if verb == "end" {
+				verb = "unsilence"
+			}
+			out = append(out, allowedKey{m.keys.ofAct(s.Key), verb})
+		}
+	}
+	return out
+}

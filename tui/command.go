@@ -1,0 +1,341 @@
+package tui
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/views"
+)
+
+// key sends a key where it belongs: the top overlay, the prompt, or a command.
+func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
+	if n := len(m.stack); n > 0 {
+		if k.String() == "ctrl+c" {
+			m.stack = m.stack[:n-1]
+			return nil
+		}
+		top := m.stack[n-1]
+		done, cmd := top.key(m, k)
+		if done {
+			m.drop(top)
+		}
+		return cmd
+	}
+	if m.prompt != nil {
+		return m.promptKey(k)
+	}
+	stream := m.pane().Info().Stream
+	x := m.keys.lookup(k, stream)
+	if x == nil {
+		name := k.String()
+		if y := m.keys.elsewhere(k, stream); y != nil {
+			m.say(fmt.Sprintf("%s does nothing here: in %s it does: %s", name, map[bool]string{true: "lists", false: "streams"}[stream], y.key.Help().Desc))
+		} else if len(name) <= 12 {
+			m.say(fmt.Sprintf("%s is not bound %s %s shows the keys", name, m.env.Theme.Dot, m.keys.of(cmdHelp)))
+		}
+		return nil
+	}
+	if x.act != "" {
+		return m.letter(x.act)
+	}
+	return m.do(x.cmd)
+}
+
+// do carries out a command.
+func (m *Model) do(c views.Command) tea.Cmd {
+	m.dirty = true
+	if n, ok := strings.CutPrefix(string(c), "pane-"); ok {
+		i, _ := strconv.Atoi(n)
+		if i < 1 || i > len(m.panes) {
+			m.say(fmt.Sprintf("there is no pane %s: 1 to %d", n, len(m.panes)))
+			return nil
+		}
+		m.focusOn(i - 1)
+		return nil
+	}
+	switch c {
+	case cmdQuit:
+		m.push(m.newQuit())
+	case cmdHelp:
+		m.push(&helpBox{pane: m.focus})
+	case cmdPalette:
+		if m.o.Wall {
+			m.say("the wall layout only looks")
+			return nil
+		}
+		m.push(m.newPalette())
+	case cmdMenu:
+		m.push(m.newMenu())
+	case cmdUndo:
+		return m.undo()
+	case cmdSearch, cmdDrop:
+		m.ask(c)
+	case cmdOlder, cmdNewer:
+		m.travel(c == cmdOlder)
+	case cmdFull:
+		m.full = !m.full
+		m.relayout()
+	case cmdGrow, cmdShrink:
+		m.grow(c == cmdGrow)
+	case cmdNextPane, cmdPrevPane:
+		n := len(m.panes)
+		step := 1
+		if c == cmdPrevPane {
+			step = n - 1
+		}
+		m.focusOn((m.focus + step) % n)
+	case cmdShell:
+		return m.shell()
+	case views.Follow:
+		if !m.past.live() {
+			m.toNow()
+			return nil
+		}
+		return m.pane().Update(views.Do{Command: c})
+	default:
+		return m.pane().Update(views.Do{Command: c})
+	}
+	return nil
+}
+
+func (m *Model) focusOn(i int) {
+	m.focus = i
+	m.relayout()
+}
+
+// back is what esc does once the pane has nothing left to go back from.
+func (m *Model) back() tea.Cmd {
+	m.dirty = true
+	switch {
+	case !m.past.live():
+		m.toNow()
+	case m.full && m.o.Pane == "":
+		m.full = false
+		m.relayout()
+	case m.pane().Info().Name == "actions" && m.o.Pane == "":
+		m.focusOn(0)
+	default:
+		m.push(m.newQuit())
+	}
+	return nil
+}
+
+// nothing says that a key does nothing here.
+func (m *Model) nothing(c views.Command) {
+	where := m.pane().Info()
+	for i := range m.keys.binds {
+		if x := &m.keys.binds[i]; x.cmd == c {
+			m.say(fmt.Sprintf("%s (%s) does nothing in %s now", x.first(), x.key.Help().Desc, where.Name))
+			return
+		}
+	}
+}
+
+// travel moves the time cursor.
+func (m *Model) travel(older bool) {
+	if m.live == nil {
+		m.say("nothing is known yet")
+		return
+	}
+	n := 1
+	if !older {
+		n = -1
+	}
+	if !m.past.move(n) {
+		switch {
+		case !older:
+			m.say("this is now")
+		case len(m.past.kept) == 0:
+			m.say("nothing is kept yet: an instant is kept every 5 s")
+		default:
+			m.say("this is the oldest instant kept, " + m.now().In(m.o.Local).Format(time.TimeOnly))
+		}
+		return
+	}
+	if m.past.live() {
+		m.toNow()
+		return
+	}
+	m.showInstant(m.past.at())
+}
+
+func (m *Model) showInstant(s *state.Snapshot) {
+	m.apply(s)
+	for _, p := range m.panes {
+		if x, ok := p.(views.Instant); ok {
+			x.SetInstant(s.At)
+		}
+	}
+}
+
+func (m *Model) toNow() {
+	m.past.back = 0
+	m.apply(m.live)
+	for _, p := range m.panes {
+		if x, ok := p.(views.Instant); ok {
+			x.SetInstant(time.Time{})
+		}
+	}
+	m.say("back to now")
+}
+
+// letter is a capital: the first action of this pane with that key that the
+// target allows.
+func (m *Model) letter(letter string) tea.Cmd {
+	info := m.pane().Info()
+	if m.o.Wall {
+		m.say("the wall layout only looks: opsdeck without --wall acts")
+		return nil
+	}
+	target := m.pane().Target()
+	var reason string
+	var found *state.Spec
+	for i := range state.Specs {
+		s := &state.Specs[i]
+		if s.Key != letter || s.Hidden || !hasSection(info, s.Section) {
+			continue
+		}
+		found = s
+		if s.Global != "" {
+			return m.begin(s, []string{s.Global})
+		}
+		if len(target.IDs) == 0 || m.shown == nil {
+			continue
+		}
+		for _, id := range target.IDs {
+			why := state.Why(m.shown, s.Kind, id)
+			if why == "" {
+				return m.begin(s, target.IDs)
+			}
+			if reason == "" {
+				reason = why
+			}
+		}
+	}
+	key := m.keys.ofAct(letter)
+	switch {
+	case found == nil:
+		m.say(fmt.Sprintf("%s does nothing in %s%s", key, info.Name, m.whereIs(letter)))
+	case len(target.IDs) == 0:
+		m.say("no row to " + found.Verb)
+	default:
+		m.say(fmt.Sprintf("cannot %s %s: %s", found.Verb, target.IDs[0], reason))
+	}
+	return nil
+}
+
+// whereIs says in which panes a letter acts.
+func (m *Model) whereIs(letter string) string {
+	var in []string
+	for _, p := range m.panes {
+		for i := range state.Specs {
+			if s := &state.Specs[i]; s.Key == letter && hasSection(p.Info(), s.Section) {
+				in = append(in, fmt.Sprintf("%s (%s %s)", p.Info().Name, s.Verb, s.Noun))
+				break
+			}
+		}
+	}
+	if len(in) == 0 {
+		return ""
+	}
+	return ": it acts in " + strings.Join(in, ", ")
+}
+
+func hasSection(info views.Info, n state.SectionName) bool {
+	for _, s := range info.Acts {
+		if s == n {
+			return true
+		}
+	}
+	return false
+}
+
+// undo takes back the newest action that can be.
+func (m *Model) undo() tea.Cmd {
+	if m.shown == nil {
+		m.say("nothing is known yet")
+		return nil
+	}
+	spec := state.SpecOf(state.ActionUndo)
+	if m.pane().Info().Section == state.SectionActions { // the selected one
+		if t := m.pane().Target(); len(t.IDs) == 1 {
+			return m.begin(spec, t.IDs)
+		}
+	}
+	for _, p := range m.shown.Actions.List {
+		if p.Undo != nil && !p.Undone && p.Over() {
+			return m.begin(spec, []string{string(p.ID)})
+		}
+	}
+	m.say("there is nothing to undo")
+	return nil
+}
+
+func (m *Model) shell() tea.Cmd {
+	t := m.pane().Target()
+	switch {
+	case m.o.Wall:
+		m.say("the wall layout only looks")
+	case t.Container == "":
+		m.say("! is a shell in a container: choose one in containers")
+	case m.o.Shell == nil:
+		why := m.o.NoShell
+		if why == "" {
+			why = "this console has no way into containers"
+		}
+		m.say("no shell: " + why)
+	default:
+		c, err := m.o.Shell(t.Container)
+		if err != nil {
+			m.say("no shell: " + err.Error())
+			return nil
+		}
+		return tea.Exec(c, func(err error) tea.Msg { return shellMsg{err} })
+	}
+	return nil
+}
+
+func (m *Model) grow(more bool) {
+	name := m.pane().Info().Name
+	w := m.weight[name]
+	if w == 0 {
+		w = 1
+	}
+	if more {
+		w = min(4, w*1.25)
+	} else {
+		w = max(0.3, w/1.25)
+	}
+	m.weight[name] = w
+	m.relayout()
+}
+
+func (m *Model) wheel(w tea.MouseWheelMsg) tea.Cmd {
+	if len(m.stack) > 0 {
+		return nil
+	}
+	m.dirty, m.keyed = true, m.o.Clock()
+	if i := m.boxAt(w.X, w.Y); i >= 0 && i != m.focus {
+		m.focusOn(i)
+	}
+	c := views.Down
+	if w.Button == tea.MouseWheelUp {
+		c = views.Up
+	}
+	return tea.Batch(m.pane().Update(views.Do{Command: c}), m.pane().Update(views.Do{Command: c}))
+}
+
+func (m *Model) click(c tea.MouseClickMsg) {
+	if len(m.stack) > 0 {
+		return
+	}
+	m.dirty, m.keyed = true, m.o.Clock()
+	if i := m.boxAt(c.X, c.Y); i >= 0 {
+		m.focusOn(i)
+	}
+}

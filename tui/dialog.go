@@ -1,0 +1,289 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+
+	"charm.land/bubbles/v2/textinput"
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/views"
+)
+
+// begin starts an action on its targets: at once if it is safe and asks for
+// nothing, else with a dialog.
+func (m *Model) begin(spec *state.Spec, targets []string) tea.Cmd {
+	if m.o.Wall {
+		m.say("the wall layout only looks")
+		return nil
+	}
+	if !m.past.live() {
+		m.say("this is the past: esc comes back to now, where one can act")
+		return nil
+	}
+	if m.shown == nil {
+		m.say("nothing is known yet")
+		return nil
+	}
+	var can []string
+	var cannot []string
+	for _, id := range targets {
+		if why := state.Why(m.shown, spec.Kind, id); why != "" {
+			cannot = append(cannot, m.called(spec, id)+": "+why)
+		} else {
+			can = append(can, id)
+		}
+	}
+	if len(can) == 0 {
+		m.say(fmt.Sprintf("cannot %s %s", spec.Verb, strings.Join(cannot, "; ")))
+		return nil
+	}
+	var fields []state.Field
+	if spec.Fields != nil {
+		fields = spec.Fields(m.shown, can[0])
+	}
+	secret := false
+	for _, f := range fields {
+		secret = secret || f.Secret
+	}
+	if len(can) > 1 && (spec.Risk == state.Typed || secret) {
+		m.say(fmt.Sprintf("%s takes one %s at a time: esc takes the marks away", spec.Verb, spec.Noun))
+		return nil
+	}
+	if spec.Risk == state.Safe && len(fields) == 0 {
+		return m.submit(spec, can, nil, nil, "")
+	}
+	d := &actBox{spec: spec, targets: can, skipped: cannot, fields: fields}
+	for _, f := range fields {
+		in := newInput(m.env.Theme)
+		in.SetValue(f.Default)
+		in.Placeholder = f.Hint
+		if f.Secret {
+			in.EchoMode = textinput.EchoPassword
+			in.EchoCharacter = m.env.Theme.Secret
+		}
+		d.inputs = append(d.inputs, in)
+	}
+	if spec.Risk == state.Typed {
+		d.typed = true
+		in := newInput(m.env.Theme)
+		in.Placeholder = m.called(spec, can[0])
+		d.inputs = append(d.inputs, in)
+	}
+	for i, id := range can {
+		if i == 5 {
+			d.impact = append(d.impact, fmt.Sprintf("and %d more", len(can)-5))
+			break
+		}
+		var lines []string
+		if spec.Impact != nil {
+			lines = spec.Impact(m.shown, id)
+		}
+		if len(can) > 1 && len(lines) == 0 {
+			lines = []string{m.called(spec, id)}
+		}
+		d.impact = append(d.impact, lines...)
+	}
+	d.at = len(d.inputs) // on Cancel
+	if len(d.inputs) > 0 {
+		d.focus(0)
+	}
+	m.push(d)
+	return nil
+}
+
+// called is a target's name for people.
+func (m *Model) called(spec *state.Spec, id string) string {
+	switch spec.Section {
+	case state.SectionAlerts:
+		if a := m.shown.Alerts.Alert(id); a != nil {
+			return a.Rule
+		}
+	case state.SectionActions:
+		if p := m.shown.Actions.Progress(state.ActionID(id)); p != nil {
+			return title(&p.Action)
+		}
+	}
+	return id
+}
+
+// title is an action in words: "restart container web".
+func title(a *state.Action) string {
+	s := state.SpecOf(a.Kind)
+	if s == nil {
+		return string(a.Kind) + " " + a.Target
+	}
+	if s.Global != "" {
+		return s.Title()
+	}
+	return s.Title() + " " + a.Target
+}
+
+// actBox asks before an action: what it touches, its fields, the target's name
+// where the risk wants it typed. The cursor starts on the first field, or on
+// Cancel where there is none.
+type actBox struct {
+	spec            *state.Spec
+	targets         []string
+	impact, skipped []string
+	fields          []state.Field
+	inputs          []textinput.Model
+	typed           bool
+	// at is the input that has the focus; len(inputs) is Cancel, one more is the deed.
+	at    int
+	wrong string
+}
+
+func (d *actBox) width() int { return 76 }
+
+func (d *actBox) focus(i int) {
+	n := len(d.inputs) + 2
+	d.at = (i + n) % n
+	for j := range d.inputs {
+		if j == d.at {
+			d.inputs[j].Focus()
+		} else {
+			d.inputs[j].Blur()
+		}
+	}
+}
+
+func (d *actBox) paste(_ *Model, p tea.PasteMsg) {
+	if d.at < len(d.inputs) {
+		d.inputs[d.at], _ = d.inputs[d.at].Update(p)
+	}
+}
+
+func (d *actBox) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
+	typing := d.at < len(d.inputs)
+	switch s := k.String(); {
+	case s == "esc":
+		d.forget()
+		return true, nil
+	case s == "tab", s == "down":
+		d.focus(d.at + 1)
+	case s == "shift+tab", s == "up":
+		d.focus(d.at - 1)
+	case s == "enter" && typing:
+		d.focus(d.at + 1)
+		if d.at == len(d.inputs) && d.complete(m) == "" { // past Cancel when all is there
+			d.focus(d.at + 1)
+		}
+	case s == "enter" && d.at == len(d.inputs):
+		d.forget()
+		return true, nil
+	case s == "enter":
+		if d.wrong = d.complete(m); d.wrong != "" {
+			return false, nil
+		}
+		cmd := d.submit(m)
+		d.forget()
+		return true, cmd
+	case typing:
+		d.wrong = ""
+		d.inputs[d.at], _ = d.inputs[d.at].Update(k)
+	case s == "left", s == "right", s == "h", s == "l":
+		d.focus(len(d.inputs) + 1 - (d.at - len(d.inputs)))
+	case s == "y":
+		d.focus(len(d.inputs) + 1)
+	case s == "n", s == "q":
+		d.forget()
+		return true, nil
+	}
+	return false, nil
+}
+
+// forget leaves no secret behind in the inputs.
+func (d *actBox) forget() {
+	for i := range d.inputs {
+		d.inputs[i].Reset()
+	}
+}
+
+// complete says what is missing, "" for nothing.
+func (d *actBox) complete(m *Model) string {
+	for i, f := range d.fields {
+		if f.Required && strings.TrimSpace(d.inputs[i].Value()) == "" {
+			return f.Label + " is empty: " + f.Hint
+		}
+	}
+	if d.typed {
+		name := m.called(d.spec, d.targets[0])
+		if got := d.inputs[len(d.inputs)-1].Value(); got != name && got != d.targets[0] {
+			return fmt.Sprintf("type %s to confirm", name)
+		}
+	}
+	return ""
+}
+
+func (d *actBox) submit(m *Model) tea.Cmd {
+	args := map[string]string{}
+	secrets := map[string]state.Secret{}
+	for i, f := range d.fields {
+		if v := d.inputs[i].Value(); f.Secret {
+			secrets[f.Key] = state.Secret(v)
+		} else if v != "" {
+			args[f.Key] = v
+		}
+	}
+	confirmed := "yes"
+	if d.typed {
+		confirmed = d.targets[0]
+	}
+	return m.submit(d.spec, d.targets, args, secrets, confirmed)
+}
+
+func (d *actBox) draw(m *Model, w, h int) []string {
+	t := m.env.Theme
+	iw := w - 4
+	var lines []string
+	text := func(ink func(*views.Line)) {
+		l := views.NewLine(t, iw, false)
+		ink(l)
+		lines = append(lines, l.String())
+	}
+	for i := range d.impact {
+		text(func(l *views.Line) { l.Put(t.Faint, t.Dot+" ").Put(t.Text, d.impact[i]) })
+	}
+	for i := range d.skipped {
+		text(func(l *views.Line) { l.Put(t.Warn, t.Caution+" left out: "+d.skipped[i]) })
+	}
+	if keep := max(0, h-6-2*len(d.inputs)); len(lines) > keep {
+		lines = lines[:keep]
+	}
+	if len(lines) > 0 {
+		text(func(*views.Line) {})
+	}
+	for i := range d.inputs {
+		label, hint := "", ""
+		if i < len(d.fields) {
+			label, hint = d.fields[i].Label, d.fields[i].Hint
+		} else {
+			label, hint = "Type the name", "to confirm: "+m.called(d.spec, d.targets[0])
+		}
+		ink := t.Dim
+		if i == d.at {
+			ink = t.Accent
+		}
+		lw := min(16, iw/3)
+		lines = append(lines, views.NewLine(t, lw, false).Col(ink, label, lw-1, false).String()+inputLine(&d.inputs[i], iw-lw))
+		if i == d.at {
+			text(func(l *views.Line) { l.Gap(lw).Put(t.Faint, hint) })
+		}
+	}
+	if d.wrong != "" {
+		text(func(l *views.Line) { l.Put(t.Bad, t.Wrong+" "+d.wrong) })
+	}
+	yes := strings.ToUpper(d.spec.Verb[:1]) + d.spec.Verb[1:]
+	lines = append(lines, buttons(t, iw, "Cancel", yes, d.at > len(d.inputs), d.at >= len(d.inputs)))
+	name := m.called(d.spec, d.targets[0])
+	if len(d.targets) > 1 {
+		name = fmt.Sprintf("(%d)", len(d.targets))
+	}
+	head := yes + " " + d.spec.Noun + " " + name + "?"
+	if d.spec.Global != "" {
+		head = yes + " " + d.spec.Noun + "?"
+	}
+	return bordered(t, head, lines, w)
+}

@@ -1,0 +1,122 @@
+package tui
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/opsdeck/opsdeck/backend/fake"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+var update = flag.Bool("update", false, "write the golden frames anew")
+
+var paneNames = []string{"overview", "modules", "pipeline", "containers", "queues", "logs", "alerts", "actions"}
+
+func still() Options {
+	return Options{Clock: func() time.Time { return fake.Now }, Local: time.UTC, Theme: "dark"}
+}
+
+func frameOf(pane, snap string, w, h int) string {
+	o := still()
+	if pane != "overview" {
+		o.Pane = pane
+	}
+	return Render(fake.Named(snap), o, w, h)
+}
+
+// checkFrame asserts that a frame has exactly its size, however a terminal counts.
+func checkFrame(t testing.TB, name, out string, w, h int) {
+	t.Helper()
+	if w <= 0 || h <= 0 {
+		if out != "" {
+			t.Errorf("%s: got a frame at %dx%d, want none", name, w, h)
+		}
+		return
+	}
+	lines := strings.Split(out, "\n")
+	if len(lines) != h {
+		t.Errorf("%s: got %d lines, want %d", name, len(lines), h)
+	}
+	for i, l := range lines {
+		if g, wc := ansi.StringWidth(l), ansi.StringWidthWc(l); g > w || wc > w || g != wc {
+			t.Errorf("%s: line %d is %d cells wide (%d by wcwidth), want at most %d: %q", name, i, g, wc, w, ansi.Strip(l))
+			return
+		}
+	}
+}
+
+func TestGoldenFrames(t *testing.T) {
+	sizes := [][2]int{{80, 24}, {120, 40}, {200, 60}}
+	for _, pane := range paneNames {
+		for _, snap := range fake.Names {
+			for i, size := range sizes {
+				if i > 0 && snap != "incident" && !(pane == "overview" && snap == "healthy") {
+					continue
+				}
+				w, h := size[0], size[1]
+				name := fmt.Sprintf("%s-%s-%dx%d", pane, snap, w, h)
+				t.Run(name, func(t *testing.T) {
+					out := frameOf(pane, snap, w, h)
+					checkFrame(t, name, out, w, h)
+					got := strings.TrimRight(ansi.Strip(out), "\n") + "\n"
+					var b strings.Builder
+					for _, l := range strings.Split(strings.TrimSuffix(got, "\n"), "\n") {
+						b.WriteString(strings.TrimRight(l, " ") + "\n")
+					}
+					got = b.String()
+					file := filepath.Join("..", "testdata", "golden", name+".txt")
+					if *update {
+						if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+							t.Fatal(err)
+						}
+						return
+					}
+					want, err := os.ReadFile(file)
+					if err != nil {
+						t.Fatalf("%v: go test ./tui -update writes it", err)
+					}
+					if got != string(want) {
+						t.Errorf("the frame differs from %s\ngot:\n%s\nwant:\n%s", file, got, want)
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestEverySizeHolds(t *testing.T) {
+	snaps := map[string]*state.Snapshot{"nil": nil}
+	for _, n := range fake.Names {
+		snaps[n] = fake.Named(n)
+	}
+	step := 7
+	for _, pane := range paneNames {
+		for name, s := range snaps {
+			o := still()
+			if pane != "overview" {
+				o.Pane = pane
+			}
+			m := New(o)
+			if s != nil {
+				m.live = s
+				m.apply(s)
+			}
+			for w := 0; w <= 300; w += 1 + step*(w/20) {
+				for h := 0; h <= 100; h += 1 + step*(h/15) {
+					m.resize(w, h)
+					checkFrame(t, fmt.Sprintf("%s %s %dx%d", pane, name, w, h), m.draw(), w, h)
+					if t.Failed() {
+						return
+					}
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,365 @@
+package tui
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/opsdeck/opsdeck/views"
+)
+
+// box is the place of one pane, its border included.
+type box struct {
+	pane       int
+	x, y, w, h int
+	// folded boxes are their headline only.
+	folded bool
+}
+
+// grid is the overview's bands; a band's panes stand side by side.
+var grid = [][]string{{"modules", "containers"}, {"pipeline", "queues", "alerts"}, {"logs"}}
+
+// shares are the panes' natural sizes.
+var shares = map[string]float64{"modules": 1, "containers": 1.15, "pipeline": 1, "queues": 0.95, "alerts": 1, "logs": 1.25}
+
+func (m *Model) share(i int) float64 {
+	name := m.panes[i].Info().Name
+	s := shares[name]
+	if s == 0 {
+		s = 1
+	}
+	if w := m.weight[name]; w > 0 {
+		s *= w
+	}
+	return s
+}
+
+// divide gives each share its part of n, none less than least if that can be.
+func divide(n int, parts []float64, least int) []int {
+	out := make([]int, len(parts))
+	sum := 0.0
+	for _, p := range parts {
+		sum += p
+	}
+	left := n
+	for i, p := range parts {
+		out[i] = max(0, int(float64(n)*p/sum))
+		left -= out[i]
+	}
+	for i := 0; left > 0; i = (i + 1) % len(out) {
+		out[i]++
+		left--
+	}
+	for i := range out {
+		for out[i] < least {
+			big := 0
+			for j := range out {
+				if out[j] > out[big] {
+					big = j
+				}
+			}
+			if big == i || out[big] <= least {
+				break
+			}
+			out[big]--
+			out[i]++
+		}
+	}
+	return out
+}
+
+// layout places the panes in the body of w by h cells.
+func (m *Model) layout(w, h int) []box {
+	if w <= 0 || h <= 0 {
+		return nil
+	}
+	name := m.pane().Info().Name
+	inGrid := false
+	for _, band := range grid {
+		for _, n := range band {
+			inGrid = inGrid || n == name
+		}
+	}
+	switch {
+	case m.full || (!inGrid && w >= 100 && h >= 28):
+		return []box{{pane: m.focus, w: w, h: h}}
+	case w >= 100 && h >= 28:
+		return m.overview(w, h)
+	case h >= len(m.panes)+7:
+		return m.stacked(w, h)
+	}
+	return []box{{pane: m.focus, y: min(1, h), w: w, h: max(0, h-1)}}
+}
+
+func (m *Model) overview(w, h int) []box {
+	var out []box
+	tall := make([]float64, len(grid))
+	for i, band := range grid {
+		for _, n := range band {
+			tall[i] = max(tall[i], m.share(m.paneNamed(n)))
+		}
+	}
+	y := 0
+	for i, bh := range divide(h, tall, 6) {
+		parts := make([]float64, len(grid[i]))
+		for j, n := range grid[i] {
+			parts[j] = m.share(m.paneNamed(n))
+		}
+		x := 0
+		for j, bw := range divide(w, parts, 24) {
+			out = append(out, box{pane: m.paneNamed(grid[i][j]), x: x, y: y, w: bw, h: bh})
+			x += bw
+		}
+		y += bh
+	}
+	return out
+}
+
+// stacked puts the panes above one another: all open where that leaves each six
+// lines, else only the focused one, and the others as their headlines.
+func (m *Model) stacked(w, h int) []box {
+	n := len(m.panes)
+	heights := make([]int, n)
+	if h >= 6*(n-1)+1 {
+		parts := make([]float64, n-1)
+		for i := range parts {
+			parts[i] = m.share(i)
+			if i == m.focus {
+				parts[i] *= 1.6
+			}
+		}
+		room, last := h-1, 1
+		if m.focus == n-1 {
+			last = max(8, h/3)
+			room = h - last
+		}
+		copy(heights, divide(room, parts, 5))
+		heights[n-1] = last
+	} else {
+		for i := range heights {
+			heights[i] = 1
+		}
+		heights[m.focus] = h - n + 1
+	}
+	out := make([]box, n)
+	y := 0
+	for i, bh := range heights {
+		out[i] = box{pane: i, y: y, w: w, h: bh, folded: bh < 3}
+		y += bh
+	}
+	return out
+}
+
+// chrome is the lines above and below the body.
+func (m *Model) chrome() (top, bottom int) {
+	if m.o.Wall || m.h < 3 {
+		return 0, 0
+	}
+	return 1, 1
+}
+
+func (m *Model) resize(w, h int) {
+	m.w, m.h = max(0, w), max(0, h)
+	m.relayout()
+}
+
+func (m *Model) relayout() {
+	m.dirty = true
+	top, bottom := m.chrome()
+	m.boxes = m.layout(m.w, m.h-top-bottom)
+	for i := range m.boxes {
+		m.boxes[i].y += top
+		x := m.boxes[i]
+		if x.folded {
+			continue
+		}
+		pw, ph := inner(x.w, x.h)
+		m.panes[x.pane].Resize(pw, ph)
+	}
+}
+
+// inner is the room inside the border, and whether there is a border at all.
+func inner(w, h int) (int, int) {
+	if w < 8 || h < 3 {
+		return w, h
+	}
+	return w - 4, h - 2
+}
+
+func (m *Model) visible(pane int) bool {
+	for _, x := range m.boxes {
+		if x.pane == pane && !x.folded {
+			return true
+		}
+	}
+	return false
+}
+
+// boxAt is the pane at a cell of the screen, -1 for none.
+func (m *Model) boxAt(x, y int) int {
+	for _, b := range m.boxes {
+		if x >= b.x && x < b.x+b.w && y >= b.y && y < b.y+b.h {
+			return b.pane
+		}
+	}
+	return -1
+}
+
+// frame is a pane's box as last drawn, and what it was drawn from.
+type frame struct {
+	view, head string
+	w, h       int
+	focus      bool
+	lines      []string
+}
+
+// headline is a pane's number, title and summary.
+func (m *Model) headline(i, w int, focused bool) string {
+	t := m.env.Theme
+	p := m.panes[i]
+	l := views.NewLine(t, w, false)
+	title := t.Dim
+	if focused {
+		title = t.Accent
+	}
+	l.Put(title, strconv.Itoa(i+1)+" ")
+	if focused {
+		l.Put(t.Strong, p.Info().Title)
+	} else {
+		l.Put(t.Text, p.Info().Title)
+	}
+	sep := "  "
+	for _, s := range p.Summary() {
+		if l.Left() < 8 {
+			break
+		}
+		l.Put(t.Faint, sep).Put(s.Ink, s.Text)
+		sep = " " + t.Dot + " "
+	}
+	used := w - l.Left()
+	return ansi.Truncate(l.String(), used, "")
+}
+
+// drawBox draws a pane with its border.
+func (m *Model) drawBox(x box) []string {
+	focused := x.pane == m.focus && !m.o.Wall
+	t := m.env.Theme
+	ink, g := t.Border, t.Light
+	if focused {
+		ink, g = t.Focus, t.Heavy
+	}
+	if x.folded {
+		head := m.headline(x.pane, max(0, x.w-6), focused)
+		n := ansi.StringWidth(head)
+		rule := max(0, x.w-n-4)
+		line := ink.Render(t.Rule) + " " + head + " " + ink.Render(strings.Repeat(t.Rule, rule)) + " "
+		return []string{pad(line, x.w)}
+	}
+	view := m.panes[x.pane].View()
+	if x.w < 8 || x.h < 3 {
+		return strings.Split(view, "\n")
+	}
+	head := m.headline(x.pane, x.w-6, focused)
+	f := &m.frames[x.pane]
+	if f.lines != nil && f.view == view && f.head == head && f.w == x.w && f.h == x.h && f.focus == focused {
+		return f.lines
+	}
+	*f = frame{view: view, head: head, w: x.w, h: x.h, focus: focused}
+	n := ansi.StringWidth(head)
+	lines := make([]string, 0, x.h)
+	lines = append(lines, ink.Render(g.TL+g.T)+" "+head+" "+ink.Render(strings.Repeat(g.T, max(0, x.w-n-5))+g.TR))
+	left, right := ink.Render(g.L)+" ", " "+ink.Render(g.R)
+	for _, s := range strings.Split(view, "\n") {
+		lines = append(lines, left+s+right)
+	}
+	lines = append(lines, ink.Render(g.BL+strings.Repeat(g.B, x.w-2)+g.BR))
+	f.lines = lines
+	return lines
+}
+
+// pad brings a line made of our own text to exactly w cells.
+func pad(s string, w int) string {
+	n := ansi.StringWidth(s)
+	if n > w {
+		return ansi.Truncate(s, w, "")
+	}
+	return s + strings.Repeat(" ", w-n)
+}
+
+// draw draws the whole screen: exactly h lines of w cells.
+func (m *Model) draw() string {
+	if m.w <= 0 || m.h <= 0 {
+		return ""
+	}
+	lines := make([]string, m.h)
+	top, bottom := m.chrome()
+	if top > 0 {
+		lines[0] = m.header()
+	}
+	blank := strings.Repeat(" ", m.w)
+	for i := top; i < m.h-bottom; i++ {
+		lines[i] = ""
+	}
+	if len(m.boxes) == 1 && m.boxes[0].y > top { // tabs
+		lines[top] = m.tabs()
+	}
+	for _, x := range m.boxes {
+		for i, s := range m.drawBox(x) {
+			if y := x.y + i; y < m.h-bottom {
+				lines[y] += s
+			}
+		}
+	}
+	for i := top; i < m.h-bottom; i++ {
+		if lines[i] == "" {
+			lines[i] = blank
+		}
+	}
+	if bottom > 0 {
+		lines[m.h-1] = m.footer()
+	}
+	for _, o := range m.stack {
+		lines = m.lay(lines, o.draw(m, max(4, min(m.w-4, o.width())), max(3, m.h-4)))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// tabs is one line of all panes, for screens too low for a stack.
+func (m *Model) tabs() string {
+	t := m.env.Theme
+	l := views.NewLine(t, m.w, false)
+	for i, p := range m.panes {
+		s := strconv.Itoa(i+1) + " " + p.Info().Title
+		if i == m.focus {
+			l.Put(t.Accent, "["+s+"]")
+		} else {
+			l.Put(t.Dim, " "+s+" ")
+		}
+	}
+	return l.String()
+}
+
+// lay puts a box over the middle of the screen.
+func (m *Model) lay(lines, over []string) []string {
+	if len(over) == 0 {
+		return lines
+	}
+	w := ansi.StringWidth(over[0])
+	x, y := max(0, (m.w-w)/2), max(0, (m.h-len(over))/2)
+	for i, s := range over {
+		if y+i >= len(lines) {
+			break
+		}
+		base := lines[y+i]
+		left, right := pad(ansi.Truncate(base, x, ""), x), ""
+		if x+w < m.w {
+			right = ansi.TruncateLeft(base, x+w, "")
+			if d := m.w - x - w - ansi.StringWidth(right); d > 0 {
+				right = strings.Repeat(" ", d) + right
+			}
+		}
+		lines[y+i] = pad(left+s+right, m.w)
+	}
+	return lines
+}

@@ -1,0 +1,313 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"charm.land/bubbles/v2/textinput"
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/theme"
+	"github.com/opsdeck/opsdeck/views"
+)
+
+// overlay is a box over the screen that takes the keys.
+type overlay interface {
+	// key takes a key; done closes the overlay.
+	key(m *Model, k tea.KeyPressMsg) (done bool, cmd tea.Cmd)
+	paste(m *Model, p tea.PasteMsg)
+	// width is how wide it would like to be, its border included.
+	width() int
+	// draw is its lines, each of w cells, at most h of them.
+	draw(m *Model, w, h int) []string
+}
+
+func (m *Model) push(o overlay) {
+	m.stack = append(m.stack, o)
+	m.dirty = true
+}
+
+func (m *Model) drop(o overlay) {
+	m.dirty = true
+	m.stack = slices.DeleteFunc(m.stack, func(x overlay) bool { return x == o })
+}
+
+func (m *Model) paste(p tea.PasteMsg) tea.Cmd {
+	switch {
+	case len(m.stack) > 0:
+		m.stack[len(m.stack)-1].paste(m, p)
+	case m.prompt != nil:
+		m.prompt.input, _ = m.prompt.input.Update(p)
+		m.prompt.live(m)
+	}
+	return nil
+}
+
+// bordered puts a title and a border around lines of w-4 cells.
+func bordered(t *theme.Theme, title string, lines []string, w int) []string {
+	g := t.Heavy
+	ink := t.Focus
+	head := views.NewLine(t, max(0, w-6), false).Put(t.Strong, title)
+	n := max(0, w-6) - head.Left()
+	out := []string{ink.Render(g.TL+g.T) + " " + ansi.Truncate(head.String(), n, "") + " " + ink.Render(strings.Repeat(g.T, max(0, w-n-5))+g.TR)}
+	for _, s := range lines {
+		out = append(out, ink.Render(g.L)+" "+s+" "+ink.Render(g.R))
+	}
+	return append(out, ink.Render(g.BL+strings.Repeat(g.B, max(0, w-2))+g.BR))
+}
+
+func newInput(t *theme.Theme) textinput.Model {
+	in := textinput.New()
+	in.Prompt = ""
+	st := in.Styles()
+	st.Focused = textinput.StyleState{Text: t.Text.Style(), Placeholder: t.Faint.Style(), Suggestion: t.Faint.Style(), Prompt: t.Accent.Style()}
+	st.Blurred = textinput.StyleState{Text: t.Dim.Style(), Placeholder: t.Faint.Style(), Suggestion: t.Faint.Style(), Prompt: t.Dim.Style()}
+	st.Cursor.Blink = false
+	in.SetStyles(st)
+	return in
+}
+
+// inputLine draws an input in w cells.
+func inputLine(in *textinput.Model, w int) string {
+	in.SetWidth(max(1, w-1))
+	return pad(in.View(), w)
+}
+
+// prompt is the line at the bottom that asks for a search or a filter.
+type prompt struct {
+	cmd   views.Command
+	input textinput.Model
+	was   string
+}
+
+// ask opens the prompt for a search, a filter of a list, or a filter of a stream.
+func (m *Model) ask(c views.Command) {
+	p := &prompt{cmd: c, input: newInput(m.env.Theme)}
+	switch x := m.pane().(type) {
+	case views.Filterer:
+		p.was = x.Filter()
+		p.input.SetValue(p.was)
+	case views.Follower:
+		if c == cmdDrop {
+			p.was = x.Drop()
+			p.input.SetValue(p.was)
+		}
+	default:
+		m.say("there is nothing to search here")
+		return
+	}
+	p.input.Focus()
+	p.input.CursorEnd()
+	m.prompt = p
+}
+
+func (p *prompt) spans(m *Model) []views.Span {
+	t := m.env.Theme
+	label := " filter "
+	if _, ok := m.pane().(views.Follower); ok {
+		label = " search "
+		if p.cmd == cmdDrop {
+			label = " keep lines with (! drops) "
+		}
+	}
+	v := []rune(p.input.Value())
+	at := min(p.input.Position(), len(v))
+	here, rest := " ", ""
+	if at < len(v) {
+		here, rest = string(v[at]), string(v[at+1:])
+	}
+	return []views.Span{{Ink: t.Key, Text: label}, {Ink: t.Text, Text: string(v[:at])}, {Ink: t.MatchHere, Text: here}, {Ink: t.Text, Text: rest},
+		{Ink: t.Faint, Text: "  enter keeps, esc gives up"}}
+}
+
+// live filters a list while one types.
+func (p *prompt) live(m *Model) {
+	if x, ok := m.pane().(views.Filterer); ok {
+		x.SetFilter(p.input.Value())
+	}
+}
+
+func (m *Model) promptKey(k tea.KeyPressMsg) tea.Cmd {
+	p := m.prompt
+	switch k.String() {
+	case "enter":
+		m.prompt = nil
+		if x, ok := m.pane().(views.Follower); ok {
+			if p.cmd == cmdDrop {
+				x.SetDrop(p.input.Value())
+				return nil
+			}
+			return x.Search(p.input.Value())
+		}
+		return nil
+	case "esc", "ctrl+c":
+		m.prompt = nil
+		if x, ok := m.pane().(views.Filterer); ok {
+			x.SetFilter(p.was)
+		}
+		return nil
+	}
+	p.input, _ = p.input.Update(k)
+	p.live(m)
+	return nil
+}
+
+// quitBox asks before the console ends.
+type quitBox struct {
+	sure  bool
+	lines []string
+}
+
+func (m *Model) newQuit() overlay {
+	q := &quitBox{}
+	if m.shown != nil {
+		for _, p := range m.shown.Actions.List {
+			if !p.Over() {
+				q.lines = append(q.lines, "still running: "+title(&p.Action))
+			}
+		}
+		for _, c := range m.shown.Workspace.Consoles {
+			if c.Control && c.Actor == m.o.Actor {
+				q.lines = append(q.lines, "this console runs the engine: modules stop with it")
+			}
+		}
+	}
+	return q
+}
+
+func (q *quitBox) width() int                 { return 58 }
+func (q *quitBox) paste(*Model, tea.PasteMsg) {}
+func (q *quitBox) key(_ *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
+	switch k.String() {
+	case "left", "right", "tab", "shift+tab", "h", "l", "j", "k", "up", "down":
+		q.sure = !q.sure
+	case "y", "Y":
+		return true, tea.Quit
+	case "enter":
+		if q.sure {
+			return true, tea.Quit
+		}
+		return true, nil
+	case "esc", "q", "n", "N":
+		return true, nil
+	}
+	return false, nil
+}
+
+func (q *quitBox) draw(m *Model, w, h int) []string {
+	t := m.env.Theme
+	var lines []string
+	for _, s := range q.lines {
+		lines = append(lines, views.NewLine(t, w-4, false).Put(t.Warn, t.Caution+" "+s).String())
+	}
+	if len(lines) > max(0, h-4) {
+		lines = lines[:max(0, h-4)]
+	}
+	lines = append(lines, buttons(t, w-4, "Stay", "Quit", q.sure, true))
+	return bordered(t, "Quit opsdeck?", lines, w)
+}
+
+// buttons draws the two ways out; the chosen one is in brackets and marked.
+func buttons(t *theme.Theme, w int, no, yes string, sure, focused bool) string {
+	l := views.NewLine(t, w, false)
+	put := func(s string, on bool) {
+		if on && focused {
+			l.Put(t.MatchHere, t.Cursor+" "+s+" ")
+		} else {
+			l.Put(t.Dim, "  "+s+" ")
+		}
+	}
+	put(no, !sure)
+	l.Gap(3)
+	put(yes, sure)
+	return l.String()
+}
+
+// helpBox is the help of a pane.
+type helpBox struct{ pane, top int }
+
+func (b *helpBox) width() int                 { return 92 }
+func (b *helpBox) paste(*Model, tea.PasteMsg) {}
+func (b *helpBox) key(_ *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
+	switch k.String() {
+	case "j", "down":
+		b.top++
+	case "k", "up":
+		b.top--
+	case "pgdown", "space", "ctrl+d":
+		b.top += 10
+	case "pgup", "ctrl+u":
+		b.top -= 10
+	case "g", "home":
+		b.top = 0
+	case "G", "end":
+		b.top = 1 << 20
+	case "esc", "q", "?", "enter":
+		return true, nil
+	}
+	return false, nil
+}
+
+func (b *helpBox) draw(m *Model, w, h int) []string {
+	t := m.env.Theme
+	info := m.panes[b.pane].Info()
+	iw := w - 4
+	var lines []string
+	add := func(l *views.Line) { lines = append(lines, l.String()) }
+	for _, s := range strings.Split(ansi.Wordwrap(info.About, iw, ""), "\n") {
+		add(views.NewLine(t, iw, false).Put(t.Text, s))
+	}
+	for _, group := range []string{"Change", "Look", "Act", "Panes", "Move"} {
+		first := true
+		for i := range m.keys.binds {
+			x := &m.keys.binds[i]
+			if x.group != group || x.scope == inLists && info.Stream || x.scope == inStreams && !info.Stream {
+				continue
+			}
+			does := x.key.Help().Desc
+			if x.act != "" {
+				if does = actsHere(info, x.act); does == "" {
+					continue
+				}
+			}
+			if x.cmd == cmdShell && info.Name != "containers" {
+				continue
+			}
+			keys := x.key.Help().Key
+			if strings.HasPrefix(string(x.cmd), "pane-") {
+				if x.cmd != "pane-1" {
+					continue
+				}
+				keys, does = fmt.Sprintf("1 to %d", len(m.panes)), "a pane; again or f for full screen"
+			}
+			if first {
+				add(views.NewLine(t, iw, false))
+				add(views.NewLine(t, iw, false).Put(t.Strong, group))
+				first = false
+			}
+			add(views.NewLine(t, iw, false).Gap(2).Col(t.Key, keys, 14, false).Gap(2).Put(t.Text, does))
+		}
+	}
+	room := max(1, h-2)
+	b.top = max(0, min(b.top, len(lines)-room))
+	title := "Help: " + info.Title
+	if len(lines) > room {
+		title += fmt.Sprintf("  (%d to %d of %d lines, j k scroll)", b.top+1, min(len(lines), b.top+room), len(lines))
+	}
+	return bordered(t, title, lines[b.top:min(len(lines), b.top+room)], w)
+}
+
+// actsHere is what a letter does in a pane, "" for nothing.
+func actsHere(info views.Info, letter string) string {
+	var out []string
+	for i := range state.Specs {
+		s := &state.Specs[i]
+		if s.Key == letter && !s.Hidden && hasSection(info, s.Section) {
+			out = append(out, s.Title())
+		}
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,88 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// Run shows the console on the terminal until the user quits, the terminal hangs
+// up, the process is asked to end or ctx does. It gives the terminal back clean in
+// every one of these, on a panic and while suspended. Only a panic, or a terminal
+// that cannot be used, is an error.
+func Run(ctx context.Context, o Options) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	m := New(o)
+	m.ctx = ctx
+	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithoutSignalHandler())
+	var wg sync.WaitGroup
+	wg.Add(1)
+	sig := make(chan os.Signal, 4)
+	signal.Notify(sig, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGTSTP)
+	go func() {
+		defer wg.Done()
+		defer signal.Stop(sig)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case s := <-sig:
+				if s == syscall.SIGTSTP {
+					// Bubble Tea stops the process with this very signal once the
+					// terminal is given back, so it must not be caught a second time.
+					signal.Reset(syscall.SIGTSTP)
+					p.Send(tea.SuspendMsg{})
+					cont := make(chan os.Signal, 1)
+					signal.Notify(cont, syscall.SIGCONT)
+					select {
+					case <-cont:
+					case <-ctx.Done():
+					}
+					signal.Stop(cont)
+					signal.Notify(sig, syscall.SIGTSTP)
+					continue
+				}
+				p.Quit()
+			}
+		}
+	}()
+	_, err := p.Run()
+	if ctx.Err() != nil && errors.Is(err, tea.ErrProgramKilled) && !errors.Is(err, tea.ErrProgramPanic) {
+		err = nil
+	}
+	cancel()
+	wg.Wait()
+	m.work.close()
+	if o.Save != nil && !o.Wall {
+		if serr := o.Save(m.Settings()); err == nil {
+			err = serr
+		}
+	}
+	return err
+}
+
+// Render is one frame of w by h cells without a terminal, with its escape
+// sequences. A nil snapshot is the first frame, before anything is known.
+func Render(s *state.Snapshot, o Options, w, h int) string {
+	if o.Clock == nil && s != nil {
+		at := s.At
+		o.Clock = func() time.Time { return at }
+	}
+	m := New(o)
+	m.touched = true
+	m.resize(w, h)
+	if s != nil {
+		m.live = s
+		m.apply(s)
+	}
+	return m.draw()
+}

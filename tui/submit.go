@@ -1,0 +1,130 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/views"
+)
+
+// submitWithin is how long the backend may take to accept an action; it does not
+// limit the action itself.
+const submitWithin = 15 * time.Second
+
+// deed is an action of this console that its footer still speaks of.
+type deed struct {
+	id state.ActionID
+	a  state.Action
+	// over and judged are when its end and its verdict were first seen.
+	over, judged time.Time
+}
+
+// submit hands an action on each target to the backend.
+func (m *Model) submit(spec *state.Spec, targets []string, args map[string]string, secrets map[string]state.Secret, confirmed string) tea.Cmd {
+	var cmds []tea.Cmd
+	for _, id := range targets {
+		a := state.Action{Kind: spec.Kind, Target: id, Args: args, Secrets: secrets, Actor: m.o.Actor, Confirmed: confirmed}
+		if confirmed != "" && confirmed != "yes" {
+			a.Confirmed = id
+		}
+		cmds = append(cmds, m.work.cmd(func() tea.Msg {
+			if m.o.Backend == nil {
+				return submitMsg{a: a, err: errors.New("there is no engine behind this screen")}
+			}
+			ctx, cancel := context.WithTimeout(m.ctx, submitWithin)
+			defer cancel()
+			got, err := m.o.Backend.Submit(ctx, a)
+			return submitMsg{a: a, id: got, err: err}
+		}))
+	}
+	if len(targets) == 1 {
+		m.say(fmt.Sprintf("%s: asked", title(&state.Action{Kind: spec.Kind, Target: m.called(spec, targets[0])})))
+	} else {
+		m.say(fmt.Sprintf("%s: asked for %d", spec.Title(), len(targets)))
+	}
+	return tea.Batch(cmds...)
+}
+
+func (m *Model) submitted(msg submitMsg) {
+	m.dirty = true
+	if msg.err != nil {
+		m.say(title(&msg.a) + ": " + msg.err.Error())
+		m.noteEnd = m.o.Clock().Add(12 * time.Second)
+		return
+	}
+	m.note = ""
+	msg.a.Secrets = nil
+	m.mine = append(m.mine, deed{id: msg.id, a: msg.a})
+	if len(m.mine) > 20 {
+		m.mine = m.mine[1:]
+	}
+}
+
+// doing is what the footer says of this console's newest actions, nil for nothing.
+func (m *Model) doing() []views.Span {
+	if m.shown == nil {
+		return nil
+	}
+	t := m.env.Theme
+	now := m.o.Clock()
+	others := 0
+	var out []views.Span
+	for i := len(m.mine) - 1; i >= 0; i-- {
+		d := &m.mine[i]
+		p := m.shown.Actions.Progress(d.id)
+		if p == nil {
+			continue
+		}
+		if p.Over() && d.over.IsZero() {
+			d.over = now
+		}
+		if p.Verdict != nil && d.judged.IsZero() {
+			d.judged = now
+		}
+		fresh := !p.Over() || now.Sub(d.over) < 8*time.Second ||
+			(p.Verdict == nil && now.Before(p.Settling)) || (p.Verdict != nil && now.Sub(d.judged) < 15*time.Second)
+		if !fresh {
+			continue
+		}
+		if out != nil {
+			others++
+			continue
+		}
+		name := title(&state.Action{Kind: p.Action.Kind, Target: m.called(state.SpecOf(p.Action.Kind), p.Action.Target)})
+		said := views.Said(p)
+		switch {
+		case !p.Over():
+			out = []views.Span{{Ink: t.Accent, Text: " " + t.Wait + " " + name}, {Ink: t.Text, Text: "  " + p.Status}}
+		case p.Err != "" || p.Status != "done":
+			out = []views.Span{{Ink: t.Bad, Text: " " + t.Wrong + " " + name + " " + p.Status}}
+		case p.Verdict != nil:
+			ink := t.Good
+			if p.Verdict.Word == "worse" {
+				ink = t.Bad
+			} else if p.Verdict.Word != "better" {
+				ink = t.Text
+			}
+			out = []views.Span{{Ink: ink, Text: " " + t.OK + " " + name}}
+		default:
+			out = []views.Span{{Ink: t.Good, Text: " " + t.OK + " " + name}}
+		}
+		if said != "" {
+			out = append(out, views.Span{Ink: t.Text, Text: "  " + said})
+		}
+		if p.Over() && p.Verdict == nil && now.Before(p.Settling) {
+			out = append(out, views.Span{Ink: t.Dim, Text: "  watching whether it helps"})
+		}
+		if p.Over() && p.Undo != nil && !p.Undone {
+			out = append(out, views.Span{Ink: t.Key, Text: "  " + m.keys.of(cmdUndo)}, views.Span{Ink: t.Dim, Text: " undoes it"})
+		}
+	}
+	if others > 0 {
+		out = append(out, views.Span{Ink: t.Dim, Text: fmt.Sprintf("  and %d more in 7", others)})
+	}
+	return out
+}

@@ -1,0 +1,262 @@
+package tui
+
+import (
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/theme"
+	"github.com/opsdeck/opsdeck/views"
+)
+
+// Frames are at least this far apart while nobody touches anything.
+const idleFrame = 200 * time.Millisecond
+
+// Update implements tea.Model.
+func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	var cmd tea.Cmd
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.resize(msg.Width, msg.Height)
+	case snapshotMsg:
+		cmd = tea.Batch(m.take(msg.s), m.wait(msg.s.Version))
+	case lostMsg:
+		m.lost, m.dirty = msg.err.Error(), true
+		cmd = tea.Tick(time.Second, func(time.Time) tea.Msg { return retryMsg{} })
+	case retryMsg:
+		v := uint64(0)
+		if m.live != nil {
+			v = m.live.Version
+		}
+		cmd = m.wait(v)
+	case flushMsg:
+		m.due = false
+		m.showLive()
+	case tickMsg:
+		m.second()
+		cmd = tick()
+	case tea.KeyPressMsg:
+		m.keyed, m.touched, m.dirty = m.o.Clock(), true, true
+		cmd = m.key(msg)
+	case tea.PasteMsg:
+		m.dirty = true
+		cmd = m.paste(msg)
+	case tea.MouseWheelMsg:
+		cmd = m.wheel(msg)
+	case tea.MouseClickMsg:
+		m.click(msg)
+	case tea.ColorProfileMsg:
+		m.look.Few = msg.Profile != colorprofile.TrueColor && msg.Profile != colorprofile.ANSI256
+		m.look.NoColor = m.o.NoColor || msg.Profile == colorprofile.ASCII || msg.Profile == colorprofile.NoTTY
+		m.retheme()
+	case tea.BackgroundColorMsg:
+		m.look.Light = !msg.IsDark()
+		m.retheme()
+	case submitMsg:
+		m.submitted(msg)
+	case copyMsg:
+		if msg.err != nil {
+			m.say("copy " + msg.what + ": " + msg.err.Error())
+		} else {
+			m.say("copied " + msg.what + ": " + msg.how)
+		}
+	case shellMsg:
+		if msg.err != nil {
+			m.say("shell: " + msg.err.Error())
+		}
+	case tea.ResumeMsg:
+		m.dirty = true
+	case views.Note:
+		m.say(msg.Text)
+	case views.Copy:
+		cmd = m.copy(msg)
+	case views.Unhandled:
+		m.nothing(msg.Command)
+	case views.Closed:
+		cmd = m.back()
+	default:
+		if msg != nil {
+			var cmds []tea.Cmd
+			for _, p := range m.panes {
+				if c := p.Update(msg); c != nil {
+					cmds = append(cmds, c)
+				}
+			}
+			m.dirty = true
+			cmd = tea.Batch(cmds...)
+		}
+	}
+	m.watch()
+	return m, cmd
+}
+
+// take receives a snapshot and decides when to show it.
+func (m *Model) take(s *state.Snapshot) tea.Cmd {
+	old := m.live
+	m.live = s
+	if m.lost != "" {
+		m.lost, m.dirty = "", true
+	}
+	if !m.past.live() {
+		return nil
+	}
+	now := m.o.Clock()
+	if old == nil || m.shown == nil || now.Sub(m.keyed) < 3*time.Second {
+		m.showLive()
+		return nil
+	}
+	if !m.urgent(m.shown, s) || m.due {
+		return nil // the next tick shows it, or the flush that is due
+	}
+	if wait := idleFrame - now.Sub(m.applied); wait > 0 {
+		m.due = true
+		return tea.Tick(wait, func(time.Time) tea.Msg { return flushMsg{} })
+	}
+	m.showLive()
+	return nil
+}
+
+func (m *Model) showLive() {
+	if m.live != nil && m.past.live() && m.live != m.shown {
+		m.apply(m.live)
+	}
+}
+
+// urgent reports whether b says something that should not wait for the tick.
+func (m *Model) urgent(a, b *state.Snapshot) bool {
+	changed := func(n state.SectionName) bool { return a.Versions[n] != b.Versions[n] }
+	for _, n := range state.SectionNames {
+		if changed(n) && state.HealthOf(a.Section(n)).Status != state.HealthOf(b.Section(n)).Status {
+			return true
+		}
+	}
+	if changed(state.SectionActions) {
+		return true
+	}
+	if changed(state.SectionModules) {
+		if len(a.Modules.List) != len(b.Modules.List) {
+			return true
+		}
+		for i := range b.Modules.List {
+			x, y := &a.Modules.List[i], &b.Modules.List[i]
+			if x.ID != y.ID || x.Status != y.Status || x.HealthWord != y.HealthWord {
+				return true
+			}
+		}
+	}
+	if changed(state.SectionContainers) {
+		if len(a.Containers.List) != len(b.Containers.List) {
+			return true
+		}
+		for i := range b.Containers.List {
+			x, y := &a.Containers.List[i], &b.Containers.List[i]
+			if x.ID != y.ID || x.State != y.State || x.HealthWord != y.HealthWord {
+				return true
+			}
+		}
+	}
+	if changed(state.SectionAlerts) {
+		if len(a.Alerts.List) != len(b.Alerts.List) {
+			return true
+		}
+		for i := range b.Alerts.List {
+			if a.Alerts.List[i].ID != b.Alerts.List[i].ID || a.Alerts.List[i].State != b.Alerts.List[i].State {
+				return true
+			}
+		}
+	}
+	if changed(state.SectionLogs) && m.visible(m.paneNamed("logs")) {
+		if len(a.Logs.Sources) != len(b.Logs.Sources) {
+			return true
+		}
+		for i := range b.Logs.Sources {
+			if a.Logs.Sources[i].Lines != b.Logs.Sources[i].Lines {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// second does what happens once a second.
+func (m *Model) second() {
+	m.dirty = true
+	if m.live != nil {
+		m.past.keep(m.live)
+	}
+	m.showLive()
+	for i, p := range m.panes {
+		if m.visible(i) {
+			p.Touch()
+		}
+	}
+	if m.note != "" && m.o.Clock().After(m.noteEnd) {
+		m.note = ""
+	}
+}
+
+// watch tells the backend what is being looked at, when that has changed.
+func (m *Model) watch() {
+	if m.o.Backend == nil {
+		return
+	}
+	var in state.Interest
+	for i, p := range m.panes {
+		if !m.visible(i) {
+			continue
+		}
+		t := p.Target()
+		if d, ok := p.(views.Detailer); ok {
+			beside, open := d.Detail()
+			if !beside && !open {
+				continue
+			}
+		}
+		if i == m.focus || in.Container == "" {
+			if t.Container != "" {
+				in.Container = t.Container
+			}
+		}
+		if t.Queue != "" {
+			in.Queue = t.Queue
+		}
+		in.Logs = append(in.Logs, t.Logs...)
+	}
+	same := in.Container == m.told.Container && in.Queue == m.told.Queue && strings.Join(in.Logs, "\n") == strings.Join(m.told.Logs, "\n")
+	if !same {
+		m.told = in
+		m.o.Backend.Watch(in)
+	}
+}
+
+func (m *Model) retheme() {
+	m.env.Theme = theme.New(m.look)
+	m.redraw()
+}
+
+// redraw forgets everything drawn.
+func (m *Model) redraw() {
+	m.dirty = true
+	for i, p := range m.panes {
+		p.Touch()
+		m.frames[i] = frame{}
+	}
+	m.resize(m.w, m.h)
+	if l, ok := m.panes[m.paneNamed("logs")].(*views.Logs); ok {
+		l.Redraw()
+	}
+}
+
+func (m *Model) copy(c views.Copy) tea.Cmd {
+	if m.o.Copy == nil {
+		m.say("copied " + c.What + ": asked the terminal (OSC 52)")
+		return tea.SetClipboard(c.Text)
+	}
+	return func() tea.Msg {
+		how, err := m.o.Copy(c.Text)
+		return copyMsg{c.What, how, err}
+	}
+}
