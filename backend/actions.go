@@ -40,9 +40,7 @@ func newActions(h *Hub, sources []state.Source) *actions {
 	a := &actions{hub: h, executors: map[state.Kind]state.Executor{}, last: map[string]chan struct{}{}, ready: make(chan struct{})}
 	for _, src := range sources {
 		if ex, ok := src.(state.Executor); ok {
-			for _, k := range ex.Kinds() {
-				a.executors[k] = ex
-			}
+			a.executes(ex)
 		}
 	}
 	if j := h.opts.Journal; j != nil {
@@ -57,12 +55,17 @@ func newActions(h *Hub, sources []state.Source) *actions {
 	return a
 }
 
-// AddExecutor lets ex carry out its kinds. It is called before Run.
-func (h *Hub) AddExecutor(ex state.Executor) {
+// executes lets ex carry out its kinds.
+func (a *actions) executes(ex state.Executor) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, k := range ex.Kinds() {
-		h.actions.executors[k] = ex
+		a.executors[k] = ex
 	}
 }
+
+// AddExecutor lets ex, which is no source, carry out its kinds.
+func (h *Hub) AddExecutor(ex state.Executor) { h.actions.executes(ex) }
 
 // run lets actions go until ctx ends, then waits for those under way.
 func (a *actions) run(ctx context.Context) {
@@ -126,7 +129,9 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 	if spec.Risk == state.Typed && act.Confirmed != act.Target {
 		return "", refuse("%s %s: type its name, %s, to confirm", spec.Verb, act.Target, act.Target)
 	}
+	a.mu.Lock()
 	ex := a.executors[act.Kind]
+	a.mu.Unlock()
 	if ex == nil {
 		return "", refuse("%s %s: nothing here can do it", spec.Verb, act.Target)
 	}

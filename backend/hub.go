@@ -45,8 +45,14 @@ type Hub struct {
 	dirty     chan struct{} // wakes the publisher; capacity 1
 	workspace state.Workspace
 	consoles  map[*Console]struct{}
-	sources   []state.Source
+	slots     []*slot
 	actions   *actions
+}
+
+// slot is a place for one source; the source in it may be replaced.
+type slot struct {
+	src    state.Source       // guarded by Hub.mu
+	cancel context.CancelFunc // ends its present run; nil when none
 }
 
 const (
@@ -70,7 +76,6 @@ func New(opts Options, sources ...state.Source) *Hub {
 		dirty:     make(chan struct{}, 1),
 		workspace: opts.Workspace,
 		consoles:  map[*Console]struct{}{},
-		sources:   sources,
 	}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
@@ -86,6 +91,7 @@ func New(opts Options, sources ...state.Source) *Hub {
 	ws.Health = state.Health{Status: state.OK, Since: now, LastOK: now}
 	secs := []state.Section{ws}
 	for _, src := range sources {
+		h.slots = append(h.slots, &slot{src: src})
 		for _, name := range src.Sections() {
 			hl := state.Health{Status: state.Connecting, Since: now}
 			h.health[name] = hl
@@ -101,8 +107,8 @@ func New(opts Options, sources ...state.Source) *Hub {
 // actions have stopped.
 func (h *Hub) Run(ctx context.Context) {
 	var wg sync.WaitGroup
-	for _, src := range h.sources {
-		wg.Go(func() { h.supervise(ctx, src) })
+	for _, sl := range h.slots {
+		wg.Go(func() { h.supervise(ctx, sl) })
 	}
 	wg.Go(func() { h.publisher(ctx) })
 	wg.Go(func() { h.watchSelf(ctx) })
@@ -111,19 +117,55 @@ func (h *Hub) Run(ctx context.Context) {
 	h.publish()
 }
 
-// supervise runs one source again and again, with backoff, and keeps its health.
-func (h *Hub) supervise(ctx context.Context, src state.Source) {
+// Replace puts src in place of the source of the same name, which is stopped
+// first. What the old one published stays until the new one publishes.
+func (h *Hub) Replace(src state.Source) error {
+	if ex, ok := src.(state.Executor); ok {
+		h.actions.executes(ex) // before h.mu is taken: publishing actions takes it second
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, sl := range h.slots {
+		if sl.src.Name() != src.Name() {
+			continue
+		}
+		sl.src = src
+		if in, ok := src.(state.Interested); ok {
+			in.Interest(h.interests())
+		}
+		if sl.cancel != nil {
+			sl.cancel()
+		}
+		return nil
+	}
+	return fmt.Errorf("there is no source %q to replace", src.Name())
+}
+
+// supervise runs the source in a slot again and again, with backoff, and keeps
+// its health.
+func (h *Hub) supervise(ctx context.Context, sl *slot) {
 	attempt := 0
 	wait := backoffMin
 	for ctx.Err() == nil {
 		started := time.Now()
+		runCtx, cancel := context.WithCancel(ctx)
+		h.mu.Lock()
+		src := sl.src
+		sl.cancel = cancel
+		h.mu.Unlock()
 		put := func(sec state.Section) {
 			attempt = 0
 			h.put(sec)
 		}
-		err := runSource(ctx, src, put)
+		err := runSource(runCtx, src, put)
+		replaced := runCtx.Err() != nil
+		cancel()
 		if ctx.Err() != nil {
 			return
+		}
+		if replaced {
+			attempt, wait = 0, backoffMin
+			continue
 		}
 		if err == nil {
 			err = errors.New("it ended without a reason")
@@ -139,10 +181,12 @@ func (h *Hub) supervise(ctx context.Context, src state.Source) {
 		}
 		h.log.Warn("source failed", "source", src.Name(), "attempt", attempt, "err", h.opts.Mask(err.Error()))
 		h.failed(src, err, attempt, time.Now().Add(pause))
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
+		runCtx, cancel = context.WithTimeout(ctx, pause)
+		h.mu.Lock()
+		sl.cancel = cancel
+		h.mu.Unlock()
+		<-runCtx.Done()
+		cancel()
 	}
 }
 
@@ -369,8 +413,10 @@ func (h *Hub) interests() state.Interests {
 }
 
 func (h *Hub) tellInterest(all state.Interests) {
-	for _, src := range h.sources {
-		if in, ok := src.(state.Interested); ok {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, sl := range h.slots {
+		if in, ok := sl.src.(state.Interested); ok {
 			in.Interest(all)
 		}
 	}

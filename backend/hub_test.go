@@ -262,13 +262,29 @@ func TestActionsOnOneTargetRunOneAfterTheOther(t *testing.T) {
 			}
 		}
 		time.Sleep(10 * time.Second)
+		mu.Lock()
 		if most != 1 {
 			t.Errorf("%d ran at once, want 1", most)
 		}
+		mu.Unlock()
 		for _, p := range h.Latest().Actions.List {
 			if p.Status != "failed" || !strings.Contains(p.Err, "executors may fault") {
 				t.Errorf("%+v, want failed with its reason", p)
 			}
+		}
+	})
+}
+
+func TestAReplacedSourceTakesOverAtOnce(t *testing.T) {
+	src := &script{runs: ready(state.ModuleInstalled)}
+	withHub(t, src, func(t *testing.T, h *Hub) {
+		time.Sleep(time.Second)
+		if err := h.Replace(&script{runs: ready(state.ModuleDisabled)}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(publishEvery)
+		if got := h.Latest().Modules; got.List[0].Status != state.ModuleDisabled || got.Health.Status != state.OK {
+			t.Errorf("modules = %+v, want the new source's", got)
 		}
 	})
 }
@@ -279,8 +295,11 @@ func TestInterestsOfAllConsolesReachTheSources(t *testing.T) {
 		a, b := h.Attach(state.Actor{User: "a"}, true), h.Attach(state.Actor{User: "b"}, false)
 		a.Watch(state.Interest{Container: "c1"})
 		b.Watch(state.Interest{Logs: []string{"container:*"}})
-		if !src.seen.Container("c1") || !src.seen.Log("container:9") || src.seen.Queue("q") {
-			t.Errorf("interests = %+v", src.seen)
+		src.mu.Lock()
+		seen := src.seen
+		src.mu.Unlock()
+		if !seen.Container("c1") || !seen.Log("container:9") || seen.Queue("q") {
+			t.Errorf("interests = %+v", seen)
 		}
 		time.Sleep(time.Second)
 		if got := h.Latest().Workspace.Consoles; len(got) != 2 {
