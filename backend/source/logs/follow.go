@@ -17,8 +17,9 @@ import (
 // How a file is followed.
 const (
 	blockSize = 1 << 20
-	// printSize is how many bytes are remembered to know a file again.
-	printSize = 64
+	// printSize is how many bytes are remembered to know a file again. It is longer
+	// than most lines, since lines of one program often differ only in a number.
+	printSize = 1024
 	// history is how much of an existing file is read on opening it.
 	history = 256 << 10
 	// oldQuiet is how long a rotated file must be quiet before it is closed.
@@ -413,7 +414,11 @@ func (f *follower) truncated(h *handle, before int64, live sink) {
 	f.truncations++
 	if !f.recover(h) {
 		f.lost += max(0, before-h.off)
-		h.split.finish(live)
+		if h.split.total > 0 {
+			h.split.part = append(h.split.text(), restGone...)
+			h.split.total = len(h.split.part)
+			h.split.finish(live)
+		}
 	}
 	h.split = splitter{}
 	h.off, h.size = 0, 0
@@ -526,6 +531,9 @@ func (s *splitter) text() []byte {
 	}
 	return append(slices.Clone(s.part), cutNote(s.total)...)
 }
+
+// restGone ends a line of which a truncation destroyed the rest.
+const restGone = " ... [cut: the file was truncated before the rest could be read]"
 
 // cutNote says how long a line was of which only the head is kept.
 func cutNote(n int) string {

@@ -201,7 +201,9 @@ func (s *stream) records(text string, b block) {
 		if ok {
 			if waiting {
 				for i := s.pub; i < len(s.tail); i++ {
-					s.tail[i].Nanos = ns
+					if s.tail[i].Guessed {
+						s.tail[i].Nanos = ns
+					}
 				}
 				waiting = false
 			}
