@@ -23,11 +23,12 @@ func (m *Model) ends(left, right []views.Span) string {
 			right = right[1:]
 		}
 	}
-	l := views.NewLine(t, max(0, m.w-rw-1), false)
+	l := views.NewLine(t, max(0, m.w-rw-2), false)
 	for _, s := range left {
 		l.Put(s.Ink, s.Text)
 	}
-	r := views.NewLine(t, m.w-max(0, m.w-rw-1), false)
+	r := views.NewLine(t, m.w-max(0, m.w-rw-2), false)
+	r.Gap(min(2, max(0, m.w-rw)))
 	for _, s := range right {
 		r.Put(s.Ink, s.Text)
 	}
@@ -108,7 +109,7 @@ func (m *Model) footer() string {
 			right = append(right, views.Span{Ink: ink, Text: "data " + age(m.now(), h.LastOK) + "  "})
 		}
 		if s.Workspace.RSSBytes > 0 {
-			right = append(right, views.Span{Ink: t.Dim, Text: fmt.Sprintf("cpu %.1f%% of a core  ", max(0, s.Workspace.CPUPercent))},
+			right = append(right, views.Span{Ink: t.Dim, Text: fmt.Sprintf("cpu %.1f%%/core  ", max(0, s.Workspace.CPUPercent))},
 				views.Span{Ink: t.Dim, Text: fmt.Sprintf("mem %d MiB ", s.Workspace.RSSBytes>>20)})
 		}
 	}
@@ -126,7 +127,11 @@ func (m *Model) footer() string {
 			return m.ends(f, right)
 		}
 	}
-	return m.ends(m.hints(), right)
+	used := 2
+	for _, s := range right {
+		used += views.Width(t, s.Text)
+	}
+	return m.ends(m.hints(m.w-used), right)
 }
 
 func age(now, at time.Time) string {
@@ -169,12 +174,14 @@ func (m *Model) found() []views.Span {
 	return append(out, views.Span{Ink: t.Dim, Text: "  " + m.keys.of(cmdHelp) + " help"})
 }
 
-// hints are the keys that work here now.
-func (m *Model) hints() []views.Span {
+// hints are the keys that work here now, as many as fit into w cells.
+func (m *Model) hints(w int) []views.Span {
 	t := m.env.Theme
 	out := []views.Span{{Ink: t.Dim, Text: " "}}
+	width := func(k, does string) int { return views.Width(t, k) + views.Width(t, does) + 3 }
+	w -= 1 + width(m.keys.of(cmdPalette), "commands") + width(m.keys.of(cmdHelp), "help")
 	hint := func(k, does string) {
-		if k != "" {
+		if w -= width(k, does); k != "" && w >= 0 {
 			out = append(out, views.Span{Ink: t.Key, Text: k}, views.Span{Ink: t.Dim, Text: " " + does + "  "})
 		}
 	}
@@ -198,6 +205,7 @@ func (m *Model) hints() []views.Span {
 		hint(of(views.TabPrev), "sources")
 	default:
 		hint(of(views.Open), "open")
+		hint(of(cmdMenu), "actions")
 	}
 	if !m.o.Wall && m.shown != nil && m.past.live() {
 		for _, h := range m.allowed() {
@@ -206,8 +214,8 @@ func (m *Model) hints() []views.Span {
 	}
 	if !open && !info.Stream {
 		hint(of(cmdSearch), "filter")
-		hint(of(cmdMenu), "actions")
 	}
+	w = 1 << 20 // there is room for these
 	hint(of(cmdPalette), "commands")
 	hint(of(cmdHelp), "help")
 	return out

@@ -63,13 +63,15 @@ func (m *Model) do(c views.Command) tea.Cmd {
 		m.push(m.newQuit())
 	case cmdHelp:
 		m.push(&helpBox{pane: m.focus})
-	case cmdPalette:
+	case cmdPalette, cmdMenu:
 		if m.o.Wall {
 			m.say("the wall layout only looks")
 			return nil
 		}
-		m.push(m.newPalette())
-	case cmdMenu:
+		if c == cmdPalette {
+			m.push(m.newPalette())
+			return nil
+		}
 		m.push(m.newMenu())
 	case cmdUndo:
 		return m.undo()

@@ -177,6 +177,9 @@ func (m *Model) relayout() {
 		pw, ph := inner(x.w, x.h)
 		m.panes[x.pane].Resize(pw, ph)
 	}
+	for i, p := range m.panes {
+		p.Focus(i == m.focus && !m.o.Wall)
+	}
 }
 
 // inner is the room inside the border, and whether there is a border at all.

@@ -113,14 +113,14 @@ func (m *Model) doing() []views.Span {
 		default:
 			out = []views.Span{{Ink: t.Good, Text: " " + t.OK + " " + name}}
 		}
+		if p.Over() && p.Undo != nil && !p.Undone {
+			out = append(out, views.Span{Ink: t.Key, Text: "  " + m.keys.of(cmdUndo)}, views.Span{Ink: t.Dim, Text: " undoes it"})
+		}
 		if said != "" {
 			out = append(out, views.Span{Ink: t.Text, Text: "  " + said})
 		}
 		if p.Over() && p.Verdict == nil && now.Before(p.Settling) {
 			out = append(out, views.Span{Ink: t.Dim, Text: "  watching whether it helps"})
-		}
-		if p.Over() && p.Undo != nil && !p.Undone {
-			out = append(out, views.Span{Ink: t.Key, Text: "  " + m.keys.of(cmdUndo)}, views.Span{Ink: t.Dim, Text: " undoes it"})
 		}
 	}
 	if others > 0 {

@@ -48,8 +48,8 @@ func NewAlerts(env *Env) Pane {
 		},
 		Order: "State",
 		Cols: []Column[state.Alert]{
-			{Title: "State", W: 11, Cell: alertState, Cmp: func(a, b *state.Alert) int { return cmp.Compare(alertRank(a), alertRank(b)) }},
-			{Title: "Alert", W: 16, Flex: 2, Cell: func(e *Env, a *state.Alert) (string, theme.Ink) {
+			{Title: "State", W: 10, Cell: alertState, Cmp: func(a, b *state.Alert) int { return cmp.Compare(alertRank(a), alertRank(b)) }},
+			{Title: "Alert", W: 12, Flex: 2, Cell: func(e *Env, a *state.Alert) (string, theme.Ink) {
 				if a.State == state.AlertInactive {
 					return a.Rule, e.Theme.Dim
 				}
@@ -215,9 +215,9 @@ func alertsSummary(e *Env, s *state.Snapshot) []Span {
 	if pending > 0 {
 		out = append(out, Span{t.Warn, fmt.Sprintf("%s %d pending", t.Caution, pending)})
 	}
-	out = append(out, Span{t.Dim, fmt.Sprintf("%d rules", rules)})
+	out = append(out, Span{t.Dim, plural(rules, "rule")})
 	if n := len(s.Alerts.Problems); n > 0 {
-		out = append(out, Span{t.Warn, fmt.Sprintf("%s %d files refused", t.Caution, n)})
+		out = append(out, Span{t.Warn, fmt.Sprintf("%s %s refused", t.Caution, plural(n, "file"))})
 	}
 	return out
 }

@@ -125,7 +125,11 @@ var containerUp containerCell = func(e *Env, c *state.Container) (string, theme.
 	if c.Finished.IsZero() {
 		return e.Theme.Unknown, e.Theme.Dim
 	}
-	return "-" + f.age(e.Now(), c.Finished), e.Theme.Dim
+	ago := f.age(e.Now(), c.Finished)
+	if ago != "now" {
+		ago += " ago"
+	}
+	return ago, e.Theme.Dim
 }
 
 var containerRestarts containerCell = func(e *Env, c *state.Container) (string, theme.Ink) {

@@ -85,6 +85,8 @@ type List[T any] struct {
 	waiting int       // new rows that wait
 	due     bool      // a rebuild was put off
 
+	focused bool
+
 	beside, open bool
 	tab, docTop  int
 	docKey       string
@@ -112,6 +114,13 @@ func (l *List[T]) Info() Info { return l.spec.Info }
 func (l *List[T]) Resize(w, h int) {
 	if w != l.w || h != l.h {
 		l.w, l.h, l.dirty, l.docKey = w, h, true, ""
+	}
+}
+
+// Focus implements Pane.
+func (l *List[T]) Focus(f bool) {
+	if f != l.focused {
+		l.focused, l.dirty = f, true
 	}
 }
 

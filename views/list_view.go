@@ -26,9 +26,6 @@ func (l *List[T]) Summary() []Span {
 	if w := healthWord(l.env, h); w.Text != "" {
 		out = append(out, w)
 	}
-	if h.Known() {
-		out = append(out, l.spec.Summary(l.env, l.snap)...)
-	}
 	t := l.env.Theme
 	if l.waiting > 0 {
 		out = append(out, Span{t.Warn, fmt.Sprintf("+%d wait", l.waiting)})
@@ -38,6 +35,9 @@ func (l *List[T]) Summary() []Span {
 	}
 	if l.filter != "" {
 		out = append(out, Span{t.Accent, "filter " + l.filter})
+	}
+	if h.Known() {
+		out = append(out, l.spec.Summary(l.env, l.snap)...)
 	}
 	return out
 }
@@ -138,7 +138,7 @@ func (l *List[T]) list(w, h int) []string {
 	stale := health.Status != state.OK
 	for i := l.top; i < min(len(l.rows), l.top+l.room) && len(out) < h; i++ {
 		r := l.rows[i]
-		sel := i == l.at
+		sel := i == l.at && l.focused
 		line := NewLine(t, w, sel)
 		switch {
 		case l.marks[l.spec.ID(r)]:

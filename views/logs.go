@@ -51,8 +51,9 @@ type Logs struct {
 	docTop int
 	doc    []string
 
-	dirty bool
-	view  string
+	focused bool
+	dirty   bool
+	view    string
 }
 
 type bookmark struct {
@@ -86,6 +87,13 @@ func (p *Logs) Info() Info {
 func (p *Logs) Resize(w, h int) {
 	if w != p.w || h != p.h {
 		p.w, p.h, p.dirty = w, h, true
+	}
+}
+
+// Focus implements Pane.
+func (p *Logs) Focus(f bool) {
+	if f != p.focused {
+		p.focused, p.dirty = f, true
 	}
 }
 
@@ -693,7 +701,7 @@ func (p *Logs) Summary() []Span {
 	case len(p.marks) > 0:
 		out = append(out, Span{t.Accent, fmt.Sprintf("%d of %d sources", len(p.marks), len(p.snap.Logs.Sources))})
 	default:
-		out = append(out, Span{t.Dim, fmt.Sprintf("%d sources", len(p.snap.Logs.Sources))})
+		out = append(out, Span{t.Dim, plural(len(p.snap.Logs.Sources), "source")})
 	}
 	out = append(out, Span{t.Dim, f.perSecond(rate) + " lines"})
 	if bad > 0 {
@@ -745,3 +753,6 @@ func levelMark(t *theme.Theme, l state.Level) (string, theme.Ink) {
 }
 
 func levelWord(l state.Level) string { return strings.ToUpper(l.String()) }
+
+// Redraw forgets what was drawn, after the theme has changed.
+func (p *Logs) Redraw() { p.dirty = true }

@@ -12,7 +12,7 @@ import (
 )
 
 // sourcesWidth is the room for the list of sources beside the stream.
-const sourcesWidth = 30
+const sourcesWidth = 34
 
 // View implements Pane.
 func (p *Logs) View() string {
@@ -83,7 +83,7 @@ func (p *Logs) sources(w, h int) []string {
 		if p.inSources {
 			ink = t.Accent
 		}
-		title.Col(ink, "Sources", max(0, w-18), false).Col(t.Faint, "Rate", 8, true).Col(t.Faint, "Errors", 8, true)
+		title.Col(ink, "Sources", max(0, w-17), false).Col(t.Faint, "Rate", 8, true).Col(t.Faint, "Errors", 7, true)
 		out = append(out, title.String())
 	}
 	src := p.snap.Logs.Sources
@@ -99,7 +99,7 @@ func (p *Logs) sources(w, h int) []string {
 	p.srcTop = max(p.srcTop, sel-room+1)
 	for i := p.srcTop; i < len(src) && len(out) < h; i++ {
 		s := &src[i]
-		here := i == sel && p.inSources
+		here := i == sel && p.inSources && p.focused
 		l := NewLine(t, w, here)
 		mark, ink := " ", t.Text
 		switch {
@@ -118,13 +118,13 @@ func (p *Logs) sources(w, h int) []string {
 		}
 		switch {
 		case s.Err != "":
-			l.Col(t.Bad, t.Wrong+" "+s.Title, max(0, w-18), false).Col(t.Bad, "unreadable", 16, true)
+			l.Col(t.Bad, t.Wrong+" "+s.Title, max(0, w-17), false).Col(t.Bad, "unreadable", 15, true)
 		default:
 			errs, eink := f.count(float64(s.Errors)), t.Faint
 			if s.Errors > 0 {
 				eink = t.Warn
 			}
-			l.Col(ink, s.Title, max(0, w-18), false).Col(t.Faint, f.perSecond(s.Rate), 8, true).Col(eink, errs, 8, true)
+			l.Col(ink, s.Title, max(0, w-17), false).Col(t.Faint, f.perSecond(s.Rate), 8, true).Col(eink, errs, 7, true)
 		}
 		out = append(out, l.String())
 	}
@@ -150,7 +150,7 @@ func (p *Logs) stream(w, h int) []string {
 		}
 		return d.lines
 	}
-	here := p.lines(k, r, w, h, !p.following)
+	here := p.lines(k, r, w, h, !p.following && p.focused)
 	if p.following {
 		p.row = h
 	}
@@ -250,7 +250,11 @@ func (p *Logs) lines(k int, r *state.LogRecord, w, limit int, here bool) []strin
 		}
 		l.Col(ink, letter, lw, false).Gap(1)
 		if nw > 0 {
-			l.Col(t.Faint, src.title, nw, false).Gap(1)
+			name := src.title
+			if i := strings.LastIndexByte(name, '/'); i >= 0 && Width(t, name) > nw {
+				name = name[i+1:]
+			}
+			l.Col(t.Faint, name, nw, false).Gap(1)
 		}
 	}
 	ink := t.Text

@@ -25,6 +25,8 @@ type Pane interface {
 	Summary() []Span
 	// Target is what an action would act on: the marked rows, else the selected one.
 	Target() Target
+	// Focus tells the pane whether keys go to it.
+	Focus(bool)
 	// Touch tells the pane that time has passed, so that ages are drawn anew.
 	Touch()
 }

@@ -123,7 +123,7 @@ func NewPipeline(env *Env) Pane {
 				}
 				return g + " " + h.word(), ink
 			}, Cmp: func(a, b *hop) int { return cmp.Compare(a.rank(), b.rank()) }},
-			{Title: "Stage, service", W: 14, Flex: 2, Cell: func(e *Env, h *hop) (string, theme.Ink) { return h.title(), e.Theme.Text },
+			{Title: "Stage, service", W: 12, Flex: 2, Cell: func(e *Env, h *hop) (string, theme.Ink) { return h.title(), e.Theme.Text },
 				Cmp: func(a, b *hop) int { return strings.Compare(a.title(), b.title()) }},
 			{Title: "Waiting", W: 8, Right: true, Rank: 2, Cell: stageOnly(func(f figures, s *state.Stage) string { return f.count(float64(s.Depth)) })},
 			{Title: "In work", W: 7, Right: true, Rank: 4, Cell: stageOnly(func(f figures, s *state.Stage) string { return f.count(float64(s.InFlight)) })},

@@ -5,7 +5,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
-	"github.com/rivo/uniseg"
 
 	"github.com/opsdeck/opsdeck/theme"
 )
@@ -37,7 +36,7 @@ func next(s string, ascii bool) (text string, width, n int) {
 		}
 		head = head[:cut]
 	}
-	cl, _, _, _ := uniseg.FirstGraphemeClusterInString(head, -1)
+	cl, _ := ansi.FirstGraphemeCluster(head, ansi.GraphemeWidth)
 	n = len(cl)
 	if n == 0 {
 		return "?", 1, 1
