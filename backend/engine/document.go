@@ -243,7 +243,11 @@ func (v *validator) check(d *document) Problems {
 func expected(e *jsonschema.ValidationError) (text, want string) {
 	switch k := e.ErrorKind.(type) {
 	case *kind.Type:
-		return fmt.Sprintf("%s was expected, this is %s", alternatives(k.Want), k.Got), k.Want[0]
+		types := slices.Clone(k.Want)
+		slices.SortStableFunc(types, func(a, b string) int { // null is what is meant last
+			return strings.Compare(strconv.FormatBool(a == "null"), strconv.FormatBool(b == "null"))
+		})
+		return fmt.Sprintf("%s was expected, this is %s", alternatives(types), k.Got), types[0]
 	case *kind.Required:
 		return fmt.Sprintf("the member %q is missing", strings.Join(k.Missing, `", "`)), ""
 	case *kind.Enum:

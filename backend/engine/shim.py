@@ -320,7 +320,8 @@ def _main(source_name):
 
     def failure(stage, error):
         tb = error.__traceback__
-        while tb is not None and tb.tb_frame.f_code.co_filename == source_name and tb.tb_next is not None:
+        ours = (source_name, "<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
+        while tb is not None and tb.tb_frame.f_code.co_filename in ours:
             tb = tb.tb_next
         if isinstance(error, SystemExit):
             text = "the adapter called sys.exit(%s)" % ("" if error.code is None else repr(error.code))

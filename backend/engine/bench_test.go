@@ -1,0 +1,100 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/secrets"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// manyModules is an engine that knows n enabled modules; nothing runs.
+func manyModules(b *testing.B, n int) *Engine {
+	e, err := New(Config{Workspace: b.TempDir(), Mask: &secrets.Mask{}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	e.cfg.Mask.Add("ow-4f1c-secret", "another-secret-value")
+	e.modules = map[string]*module{}
+	for i := range n {
+		id := fmt.Sprintf("cat%d/plat%d", i%10, i)
+		man, err := e.manifests.parse("", fmt.Appendf(nil, `{"name":"n","version":"1","category":"cat%d","platform":"plat%d","description":"a module among many"}`, i%10, i))
+		if err != nil {
+			b.Fatal(err)
+		}
+		m := newModule(id, man.Category, man.Platform, "/m")
+		m.manifest, m.status, m.registered = man, state.ModuleInstalled, true
+		for range keepLatencies {
+			m.latencies = append(m.latencies, 1.5)
+		}
+		m.result = `[{"some":"result"}]`
+		e.modules[id] = m
+	}
+	return e
+}
+
+// One publication of 200 modules of which a few changed, as under load.
+func BenchmarkPublish200Modules(b *testing.B) {
+	e := manyModules(b, 200)
+	var sink state.Modules
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		k := 0
+		for _, m := range e.modules {
+			m.stale = true
+			if k++; k == 2 {
+				break
+			}
+		}
+		sink = e.modulesSection()
+	}
+	_ = sink
+}
+
+// One look at the disk with 200 modules on it of which none changed.
+func BenchmarkScan200Modules(b *testing.B) {
+	e := manyModules(b, 200)
+	reg, err := openRegistry(context.Background(), filepath.Join(e.cfg.DataDir, "module_registry.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer reg.close()
+	e.registry, e.store = reg, secrets.Open(filepath.Join(e.cfg.DataDir, "module_credentials.db"), nil, nil)
+	defer e.store.Close()
+	for _, m := range e.modules {
+		dir := filepath.Join(e.cfg.ModulesDir, m.category, m.platform)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			b.Fatal(err)
+		}
+		text := fmt.Appendf(nil, `{"name":"n","version":"1","category":%q,"platform":%q}`, m.category, m.platform)
+		if err := os.WriteFile(filepath.Join(dir, "manifest.json"), text, 0o644); err != nil {
+			b.Fatal(err)
+		}
+	}
+	e.modules = map[string]*module{}
+	e.scan(context.Background())
+	b.ReportAllocs()
+	for b.Loop() {
+		e.scan(context.Background())
+	}
+}
+
+// One fetch's way through all four stages.
+func BenchmarkPipelineJob(b *testing.B) {
+	store := newContextStore()
+	raw, _ := json.Marshal([]map[string]any{{"temperature": 21.5, "timestamp": "2026-02-11T12:00:00Z"}, {"temperature": 22, "timestamp": 1770811200.5}})
+	b.ReportAllocs()
+	for b.Loop() {
+		j := &job{module: "a/b", category: "a", platform: "b", fetched: time.Now(), raw: raw}
+		for _, f := range []func(*job) error{ingest, store.aggregate, store.synthesize, store.deliver} {
+			if err := f(j); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}

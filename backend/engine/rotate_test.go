@@ -1,0 +1,153 @@
+package engine
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/secrets"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// credentialRig runs testdata/modules with the recorded credentials.
+func credentialRig(t *testing.T) *rig {
+	needPython(t)
+	r := newRig(t, nil)
+	r.copyIn(modulesDir, "modules")
+	r.copyFile(filepath.Join(contractDir, "module_credentials.db"), "data/module_credentials.db")
+	r.start(Config{Key: contractKey(t), Interval: time.Hour})
+	r.module("weather/openweather", "runs", healthy)
+	return r
+}
+
+const openweather = "weather/openweather"
+
+func stored(t *testing.T, r *rig) any {
+	t.Helper()
+	v, err := r.e.storeNow().Get(openweather)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v.Reveal()["api_key"]
+}
+
+func TestRotation(t *testing.T) {
+	r := credentialRig(t)
+	out, err := r.do(state.CredentialRotate, openweather, nil, map[string]state.Secret{"api_key": "ow-new-value"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.Result, "rotated and checked: fetched 1 item") || strings.Contains(out.Result, "ow-new") {
+		t.Errorf("got %q", out.Result)
+	}
+	if got := stored(t, r); got != "ow-new-value" {
+		t.Errorf("got %v", got)
+	}
+	if out.Undo == nil || out.Undo.Kind != state.CredentialUndo {
+		t.Fatalf("no undo: %+v", out)
+	}
+	again, err := r.do(out.Undo.Kind, out.Undo.Target, out.Undo.Args, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := stored(t, r); got != "ow-4f1c-εξ" {
+		t.Errorf("after undo: got %v", got)
+	}
+	if again.Undo == nil {
+		t.Fatal("an undo cannot be undone")
+	}
+}
+
+func TestRotationThatDoesNotWorkPutsTheOldOnesBack(t *testing.T) {
+	r := credentialRig(t)
+	_, err := r.do(state.CredentialRotate, openweather, nil, map[string]state.Secret{"api_key": "wrong-secret-value"})
+	if err == nil || !strings.Contains(err.Error(), "the old ones were put back") || !strings.Contains(err.Error(), "401 Unauthorized: invalid API key ***") {
+		t.Fatalf("got %v", err)
+	}
+	if strings.Contains(err.Error(), "wrong-secret") {
+		t.Errorf("the error gives the secret away: %v", err)
+	}
+	if got := stored(t, r); got != "ow-4f1c-εξ" {
+		t.Errorf("got %v", got)
+	}
+	m := r.module(openweather, "works again", func(m *state.Module) bool { return healthy(m) && m.Reason == "" })
+	for _, text := range []string{m.LastError, m.Traceback, m.LastResult} {
+		if strings.Contains(text, "wrong-secret") || strings.Contains(text, "ow-4f1c") {
+			t.Errorf("a secret is published: %s", text)
+		}
+	}
+}
+
+func TestRotationOfADisabledModuleIsCheckedToo(t *testing.T) {
+	r := credentialRig(t)
+	if _, err := r.do(state.ModuleDisable, openweather, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.do(state.CredentialRotate, openweather, nil, map[string]state.Secret{"api_key": "wrong-secret-value"}); err == nil {
+		t.Error("wrong credentials were taken")
+	}
+	if got := stored(t, r); got != "ow-4f1c-εξ" {
+		t.Errorf("got %v", got)
+	}
+	if valid, _, err := r.e.CheckCredentials(context.Background(), "openweather"); !valid || err != nil {
+		t.Errorf("check: %v, %v", valid, err)
+	}
+	info, err := r.e.Credentials("openweather")
+	if err != nil || !info.Has || len(info.Fields) != 1 || info.Fields[0] != "api_key" {
+		t.Errorf("%+v, %v", info, err)
+	}
+}
+
+func TestSetAndDelete(t *testing.T) {
+	r := credentialRig(t)
+	out, err := r.do(state.CredentialSet, openweather, nil, map[string]state.Secret{SecretJSON: `{"api_key":"ow-other","retries":3}`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := r.module(openweather, "has both fields", func(m *state.Module) bool { return len(m.CredentialFields) == 2 })
+	if m.CredentialFields[1] != "retries" {
+		t.Error(m.CredentialFields)
+	}
+	if _, err = r.do(state.CredentialDelete, openweather, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	m = r.module(openweather, "fails without", func(m *state.Module) bool {
+		return m.Credentials == state.CredentialsMissing && m.Status == state.ModuleFailed
+	})
+	if !strings.Contains(m.LastError, "no credentials stored") {
+		t.Error(m.LastError)
+	}
+	if _, err = r.do(out.Undo.Kind, out.Undo.Target, out.Undo.Args, nil); err != nil {
+		t.Fatal(err)
+	}
+	r.module(openweather, "works again", func(m *state.Module) bool {
+		return healthy(m) && m.Credentials == state.CredentialsPresent && len(m.CredentialFields) == 1
+	})
+}
+
+func TestLockedStoreSaysSoAndStopsOnlyWhatNeedsIt(t *testing.T) {
+	needPython(t)
+	r := newRig(t, nil)
+	r.copyIn(modulesDir, "modules")
+	r.copyFile(filepath.Join(contractDir, "module_credentials.db"), "data/module_credentials.db")
+	key := ""
+	r.start(Config{Key: func() (string, error) { return key, nil }})
+	r.module("host/disk", "runs", healthy)
+	m := r.module(openweather, "is locked out", func(m *state.Module) bool { return m.Failures > 0 })
+	if m.Credentials != state.CredentialsLocked || !strings.Contains(m.LastError, secrets.KeyVariable+" is not set") {
+		t.Errorf("%s %q", m.Credentials, m.LastError)
+	}
+	if _, err := r.do(state.CredentialRotate, openweather, nil, map[string]state.Secret{"api_key": "ow-x"}); err == nil || !strings.Contains(err.Error(), "locked") {
+		t.Errorf("rotate: %v", err)
+	}
+	key, _ = contractKey(t)()
+	if why := r.e.Unlock(); why != "" {
+		t.Fatal(why)
+	}
+	r.module(openweather, "runs with the key", healthy)
+	if s := r.until("unlocked", func(s *state.Snapshot) bool { return s.Modules.Locked == "" }); s == nil {
+		t.Fatal()
+	}
+}
