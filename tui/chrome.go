@@ -117,10 +117,10 @@ func (m *Model) footer() string {
 	case m.prompt != nil:
 		return m.ends(m.prompt.spans(m), right)
 	case m.note != "":
-		return m.ends([]views.Span{{Ink: t.Accent, Text: " " + m.note}}, right)
+		return m.ends([]views.Span{{Ink: t.Accent, Text: " " + m.note}}, nil)
 	}
 	if d := m.doing(); d != nil {
-		return m.ends(d, right)
+		return m.ends(d, nil)
 	}
 	if !m.touched && m.shown != nil {
 		if f := m.found(); f != nil {

@@ -34,10 +34,13 @@ type Model struct {
 	live    *state.Snapshot // the newest
 	shown   *state.Snapshot // what the panes show
 	applied time.Time
-	due     bool // a flush is on its way
-	keyed   time.Time
-	lost    string // why the backend does not answer
-	past    past
+	logs    int // the pane of log lines
+	// lineFrames are the frames that new lines may still cost.
+	lineFrames int
+	due        bool // a flush is on its way
+	keyed      time.Time
+	lost       string // why the backend does not answer
+	past       past
 
 	stack   []overlay
 	prompt  *prompt
@@ -91,6 +94,7 @@ func New(o Options) *Model {
 	}
 	m.env = &views.Env{Theme: theme.New(m.look), Now: m.now, Local: o.Local}
 	m.panes = views.All(m.env)
+	m.logs = m.paneNamed("logs")
 	m.frames = make([]frame, len(m.panes))
 	m.set(set)
 	if o.Pane != "" {

@@ -103,6 +103,7 @@ func (m *Model) doing() []views.Span {
 		case p.Err != "" || p.Status != "done":
 			out = []views.Span{{Ink: t.Bad, Text: " " + t.Wrong + " " + name + " " + p.Status}}
 		case p.Verdict != nil:
+			said = p.Verdict.Summary()
 			ink := t.Good
 			if p.Verdict.Word == "worse" {
 				ink = t.Bad

@@ -108,8 +108,13 @@ func (m *Model) take(s *state.Snapshot) tea.Cmd {
 		m.showLive()
 		return nil
 	}
-	if !m.urgent(m.shown, s) || m.due {
-		return nil // the next tick shows it, or the flush that is due
+	if m.due {
+		return nil // the flush shows it
+	}
+	if !m.urgent(m.shown, s) {
+		if !m.newLines(m.shown, s) || !m.spend() {
+			return nil // the next tick shows it
+		}
 	}
 	if wait := idleFrame - now.Sub(m.applied); wait > 0 {
 		m.due = true
@@ -168,22 +173,47 @@ func (m *Model) urgent(a, b *state.Snapshot) bool {
 			}
 		}
 	}
-	if changed(state.SectionLogs) && m.visible(m.paneNamed("logs")) {
-		if len(a.Logs.Sources) != len(b.Logs.Sources) {
+	return false
+}
+
+// newLines reports whether log lines have come that can be seen.
+func (m *Model) newLines(a, b *state.Snapshot) bool {
+	if a.Versions[state.SectionLogs] == b.Versions[state.SectionLogs] || !m.visible(m.logs) {
+		return false
+	}
+	if len(a.Logs.Sources) != len(b.Logs.Sources) {
+		return true
+	}
+	for i := range b.Logs.Sources {
+		if a.Logs.Sources[i].Lines != b.Logs.Sources[i].Lines {
 			return true
-		}
-		for i := range b.Logs.Sources {
-			if a.Logs.Sources[i].Lines != b.Logs.Sources[i].Lines {
-				return true
-			}
 		}
 	}
 	return false
 }
 
+// mostLineFrames is how many frames in a row may be drawn for new lines alone
+// while the stream is not what the user looks at.
+const mostLineFrames = 5
+
+// spend takes one of the frames that new lines may cost: a line after a quiet
+// spell is shown at once, a steady flow in a pane at the side once or twice a
+// second.
+func (m *Model) spend() bool {
+	if m.focus == m.logs {
+		return true
+	}
+	if m.lineFrames == 0 {
+		return false
+	}
+	m.lineFrames--
+	return true
+}
+
 // second does what happens once a second.
 func (m *Model) second() {
 	m.dirty = true
+	m.lineFrames = min(mostLineFrames, m.lineFrames+1)
 	if m.live != nil {
 		m.past.keep(m.live)
 	}
@@ -245,7 +275,7 @@ func (m *Model) redraw() {
 		m.frames[i] = frame{}
 	}
 	m.resize(m.w, m.h)
-	if l, ok := m.panes[m.paneNamed("logs")].(*views.Logs); ok {
+	if l, ok := m.panes[m.logs].(*views.Logs); ok {
 		l.Redraw()
 	}
 }
