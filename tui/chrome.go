@@ -181,7 +181,8 @@ func (m *Model) hints(w int) []views.Span {
 	width := func(k, does string) int { return views.Width(t, k) + views.Width(t, does) + 3 }
 	w -= 1 + width(m.keys.of(cmdPalette), "commands") + width(m.keys.of(cmdHelp), "help")
 	hint := func(k, does string) {
-		if w -= width(k, does); k != "" && w >= 0 {
+		if n := width(k, does); k != "" && n <= w {
+			w -= n
 			out = append(out, views.Span{Ink: t.Key, Text: k}, views.Span{Ink: t.Dim, Text: " " + does + "  "})
 		}
 	}

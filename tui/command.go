@@ -13,7 +13,16 @@ import (
 )
 
 // key sends a key where it belongs: the top overlay, the prompt, or a command.
+// Alt chords are never bound, and tmux makes one of Esc and the key after it when
+// they come close together: so they are taken for those two keys.
 func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
+	if k.Mod&tea.ModAlt != 0 {
+		esc := m.key(tea.KeyPressMsg{Code: tea.KeyEscape})
+		if k.Mod &^= tea.ModAlt; k.Mod == 0 && k.Text == "" && k.Code < 0x7f && k.Code > ' ' {
+			k.Text = string(k.Code)
+		}
+		return tea.Sequence(esc, func() tea.Msg { return k })
+	}
 	if n := len(m.stack); n > 0 {
 		if k.String() == "ctrl+c" {
 			m.stack = m.stack[:n-1]
