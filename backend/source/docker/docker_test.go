@@ -281,7 +281,9 @@ func TestLogAndShell(t *testing.T) {
 	size <- [2]uint16{91, 33}
 	keys, typed := io.Pipe()
 	defer func() { _ = typed.Close() }()
-	go func() { _, _ = io.WriteString(typed, "until stty size | grep -v '^0'; do sleep 0.1; done; echo $((6*7)); exit\n") }()
+	go func() {
+		_, _ = io.WriteString(typed, "until stty size | grep -v '^0'; do sleep 0.1; done; echo $((6*7)); exit\n")
+	}()
 	err = src.Shell(ctx, id, keys, &out, size)
 	if err != nil || !strings.Contains(out.String(), "42") || !strings.Contains(out.String(), "33 91") {
 		t.Errorf("shell: %v, %q", err, out.String())

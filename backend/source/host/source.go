@@ -1,0 +1,133 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+const (
+	interval   = 2 * time.Second
+	firstSweep = 200 * time.Millisecond // CPU needs two samples
+	readLimit  = 5 * time.Second
+	historyLen = 60
+)
+
+// Source is the host source.
+type Source struct {
+	every time.Duration
+	// reading is the sweep that is under way, or hangs; there is never a second.
+	reading chan reading
+}
+
+// reading is what one sweep read.
+type reading struct {
+	h   state.Host
+	err error
+}
+
+// New makes a source.
+func New() *Source { return &Source{every: interval} }
+
+// Name implements state.Source.
+func (*Source) Name() string { return "host" }
+
+// Sections implements state.Source.
+func (*Source) Sections() []state.SectionName { return []state.SectionName{state.SectionHost} }
+
+// cpuTimes are seconds since boot by mode, summed over all cores.
+type cpuTimes map[string]float64
+
+// busy is the part of the time between two samples in which the cores worked, in
+// percent of all cores, or negative.
+func busy(a, b cpuTimes) float64 {
+	total, idle := 0.0, 0.0
+	for mode, v := range b {
+		d := v - a[mode]
+		total += d
+		if mode == "idle" || mode == "iowait" {
+			idle += d
+		}
+	}
+	if len(a) == 0 || total <= 0 {
+		return -1
+	}
+	return max(0, min(100, 100*(total-idle)/total))
+}
+
+// newHost is a section of which nothing is known.
+func newHost() state.Host {
+	h := state.Host{OS: runtime.GOOS, Cores: runtime.NumCPU(), CPUPercent: -1, Load1: -1, Load5: -1, Load15: -1,
+		MemTotal: -1, MemUsed: -1, SwapTotal: -1, SwapUsed: -1, Uptime: -1}
+	if name, err := os.Hostname(); err == nil {
+		h.Hostname = state.Clean(name)
+	}
+	return h
+}
+
+// Run implements state.Source.
+func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
+	var last cpuTimes
+	var cpu, mem []float64
+	wait := time.NewTimer(0)
+	defer wait.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-wait.C:
+		}
+		if s.reading == nil {
+			got := make(chan reading, 1)
+			s.reading = got
+			go func() {
+				h := newHost()
+				err := read(&h)
+				got <- reading{h, err}
+			}()
+		}
+		limit := time.NewTimer(readLimit)
+		var r reading
+		select {
+		case r = <-s.reading:
+			s.reading = nil
+			limit.Stop()
+		case <-limit.C:
+			return fmt.Errorf("host: reading this machine's figures did not end within %s: a disk or a mount may hang: see dmesg and mount", readLimit)
+		case <-ctx.Done():
+			limit.Stop()
+			return ctx.Err()
+		}
+		if r.err != nil {
+			return fmt.Errorf("host: %w", r.err)
+		}
+		h := r.h
+		h.CPUPercent = busy(last, h.CPUSeconds)
+		if len(h.CPUSeconds) > 0 {
+			last = h.CPUSeconds
+		}
+		if h.CPUPercent >= 0 && n != 1 {
+			cpu = push(cpu, h.CPUPercent)
+		}
+		if h.MemUsed >= 0 && n != 1 {
+			mem = push(mem, h.MemUsed)
+		}
+		h.CPUHistory, h.MemHistory = cpu, mem
+		put(h)
+		next := s.every
+		if n == 0 {
+			next = min(next, firstSweep)
+		}
+		wait.Reset(next)
+	}
+}
+
+// push appends to a copy: what was published is never written again.
+func push(h []float64, v float64) []float64 {
+	out := make([]float64, 0, historyLen)
+	return append(append(out, h[max(0, len(h)-historyLen+1):]...), v)
+}
