@@ -49,11 +49,10 @@ func TestRecordedRegistryOpensChangesAndStaysReadable(t *testing.T) {
 	r.start(Config{Python: "none"})
 
 	// The registry's word wins over the manifest's.
-	m := r.module("test/hello", "is disabled", func(m *state.Module) bool { return m.Status == state.ModuleDisabled })
-	if m.Version != "2.0.0" {
-		t.Errorf("got version %s, want that of the file", m.Version)
-	}
-	m = r.module("gaming/testgame", "is failed: its folder is gone", func(m *state.Module) bool { return m.Status == state.ModuleFailed })
+	r.module("test/hello", "is disabled, as its file describes it", func(m *state.Module) bool {
+		return m.Status == state.ModuleDisabled && m.Version == "2.0.0"
+	})
+	m := r.module("gaming/testgame", "is failed: its folder is gone", func(m *state.Module) bool { return m.Status == state.ModuleFailed })
 	if !strings.Contains(m.Reason, "modules/gaming/testgame/manifest.json") || m.Failures != 1 || m.Version != "1.0.0" {
 		t.Errorf("got %q, %d failures, version %q", m.Reason, m.Failures, m.Version)
 	}
@@ -245,3 +244,34 @@ while read -r line; do
   esac
 done
 `
+
+func TestEngineMayRunAgain(t *testing.T) {
+	r := newRig(t, map[string]string{"modules/t/x/manifest.json": `{"name":"x","version":"1","category":"t","platform":"x","entry_point":"a.sh","status":"installed"}`,
+		"modules/t/x/a.sh": strings.Replace(shellAdapter, "DATA", "[1]", 1)})
+	r.start(Config{Python: "none"})
+	r.module("t/x", "runs", healthy)
+	if _, err := r.do(state.ModuleDisable, "t/x", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	go func() { r.done <- r.e.Run(ctx, r.put) }()
+	r.module("t/x", "is still disabled, and its counts go on", func(m *state.Module) bool { return m.Status == state.ModuleDisabled && m.Successes > 0 })
+	if _, err := r.do(state.ModuleEnable, "t/x", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	r.module("t/x", "runs", healthy)
+}
+
+func TestRegistryOfAnotherKindIsRefused(t *testing.T) {
+	r := newRig(t, map[string]string{"data/module_registry.db": ""})
+	sqlite(t, filepath.Join(r.dir, "data/module_registry.db"), "CREATE TABLE modules (id INTEGER)")
+	e, err := New(Config{Workspace: r.dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Run(context.Background(), r.put); err == nil || !strings.Contains(err.Error(), "put back a good copy") {
+		t.Errorf("got %v", err)
+	}
+}

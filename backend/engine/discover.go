@@ -30,7 +30,13 @@ func (e *Engine) scan(ctx context.Context) {
 		}
 		e.routed()
 	}
-	found := e.folders()
+	e.mu.Lock()
+	known := make(map[string]bool, len(e.modules))
+	for id := range e.modules {
+		known[id] = true
+	}
+	e.mu.Unlock()
+	found := e.folders(known)
 	e.mu.Lock()
 	for id, m := range found {
 		if e.modules[id] == nil {
@@ -67,8 +73,8 @@ func (e *Engine) scan(ctx context.Context) {
 	}
 }
 
-// folders are the modules on disk.
-func (e *Engine) folders() map[string]*module {
+// folders are the modules on disk that are not known yet.
+func (e *Engine) folders(known map[string]bool) map[string]*module {
 	out := map[string]*module{}
 	cats, err := os.ReadDir(e.cfg.ModulesDir)
 	if err != nil {
@@ -83,11 +89,11 @@ func (e *Engine) folders() map[string]*module {
 			continue
 		}
 		for _, p := range plats {
+			id := c.Name() + "/" + p.Name()
 			dir := filepath.Join(e.cfg.ModulesDir, c.Name(), p.Name())
-			if !valid(p.Name()) || !exists(filepath.Join(dir, "manifest.json")) {
+			if known[id] || !valid(p.Name()) || !exists(filepath.Join(dir, "manifest.json")) {
 				continue
 			}
-			id := c.Name() + "/" + p.Name()
 			out[id] = newModule(id, c.Name(), p.Name(), dir)
 		}
 	}

@@ -33,8 +33,8 @@
 //
 // An adapter is a program that reads JSON objects, one a line, on standard input
 // and writes JSON objects, one a line, on standard output. Standard error is its
-// log. It runs in its module's folder, with PATH, HOME, LANG and TZ only. It ends
-// when its input ends. "op" is always the first member of what the engine sends.
+// log. It runs in its module's folder; of the environment it gets PATH, HOME, the
+// locale, TZ, TMPDIR and SSL_CERT_*, no more. It ends when its input ends. "op" is always the first member of what the engine sends.
 //
 //	adapter: {"op":"hello","protocol":1}                     within the timeout
 //	engine:  {"op":"configure","module":"weather/x","category":"weather","platform":"x",

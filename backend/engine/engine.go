@@ -187,9 +187,11 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 	})
 	_, _ = e.routing.reload(true, started)
 	e.refreshCredentials()
-	e.scan(life)
 	e.publish(put, true, true, true)
-	wg.Go(func() { e.every(life, e.cfg.Scan, func() { e.scan(life) }) })
+	wg.Go(func() {
+		e.scan(life)
+		e.every(life, e.cfg.Scan, func() { e.scan(life) })
+	})
 	wg.Go(func() {
 		e.every(life, flushEvery, func() {
 			if err := e.flush(); err != nil {

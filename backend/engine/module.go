@@ -43,6 +43,7 @@ type module struct {
 	begun    bool // a runner was started before
 	restarts int
 	loadedAt time.Time
+	log      *ring // of the last runner that loaded
 
 	next, lastFetch, lastOK time.Time
 	fetching                bool
@@ -91,6 +92,8 @@ func (m *module) note(now time.Time, format string, args ...any) {
 // status as shown: an enabled module that does not work is failed.
 func (m *module) shown() state.ModuleStatus {
 	switch {
+	case m.status == "" && m.problem == "":
+		return state.ModulePending
 	case m.status == "":
 		return state.ModuleFailed
 	case m.status == state.ModuleInstalled && (m.failure != nil || m.sup == nil && m.problem != ""):

@@ -151,3 +151,28 @@ func TestLockedStoreSaysSoAndStopsOnlyWhatNeedsIt(t *testing.T) {
 		t.Fatal()
 	}
 }
+
+func TestSecretsAreMaskedWhereverResultsGo(t *testing.T) {
+	needPython(t)
+	r := newRig(t, adapterOf("openweather", `
+import sys
+@register_adapter
+class A(BaseAdapter):
+    async def fetch_raw(self, config):
+        print("logging in with", config.credentials["api_key"])
+        return [{"url": "https://x/?key=" + config.credentials["api_key"]}]
+`))
+	r.copyFile(filepath.Join(contractDir, "module_credentials.db"), "data/module_credentials.db")
+	sqlite(t, filepath.Join(r.dir, "data/module_credentials.db"), "UPDATE credentials SET module_id = 't/openweather' WHERE module_id = 'weather/openweather'")
+	r.start(Config{Key: contractKey(t)})
+	r.module("t/openweather", "runs", healthy)
+	r.until("it is delivered", func(s *state.Snapshot) bool { _, ok := r.e.ContextCategory("t"); return ok && s.Version > 0 })
+	cat, _ := r.e.ContextCategory("t")
+	if got := string(cat.Modules[0].Data[0]); got != `{"url":"https://x/?key=***"}` {
+		t.Errorf("/context serves %s", got)
+	}
+	log, err := r.e.ModuleLog("t/openweather")
+	if err != nil || !strings.Contains(log, "logging in with ***") {
+		t.Errorf("the log reads %q (%v)", log, err)
+	}
+}

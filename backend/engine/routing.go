@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -145,6 +146,9 @@ func (r *routing) put(text []byte, now time.Time) ([]byte, error) {
 func (r *routing) patch(name string, fields []byte, now time.Time) (before []byte, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if name == "" || !utf8.ValidString(name) {
+		return nil, fmt.Errorf("the category's name is %q: text was expected", name)
+	}
 	d, err := parse("", fields)
 	if err != nil {
 		return nil, err

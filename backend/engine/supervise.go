@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -218,7 +219,7 @@ func (e *Engine) launch(ctx context.Context, m *module) (*runner, error) {
 		return nil, err
 	}
 	e.mu.Lock()
-	m.runner, m.pid, m.loadedAt = "running", r.cmd.Process.Pid, time.Now()
+	m.runner, m.pid, m.loadedAt, m.log = "running", r.cmd.Process.Pid, time.Now(), &r.log
 	e.touched(m)
 	e.mu.Unlock()
 	return r, nil
@@ -331,7 +332,14 @@ func (e *Engine) died(m *module, err error, wait time.Duration) {
 
 // fetched records a result and hands it to the pipeline.
 func (e *Engine) fetched(ctx context.Context, m *module, got *reply, at time.Time, took time.Duration) fetched {
-	items, _ := itemsOf(got.Data)
+	raw := got.Data
+	if text := string(raw); e.cfg.Mask.Has(text) {
+		if text = e.cfg.Mask.Mask(text); !json.Valid([]byte(text)) {
+			return e.failed(ctx, m, &Failure{Stage: "result", Text: "its result holds a stored secret in a place where it cannot be masked"}, took)
+		}
+		raw = json.RawMessage(text)
+	}
+	items, _ := itemsOf(raw)
 	now := time.Now()
 	e.mu.Lock()
 	if m.failure != nil || m.lastOK.IsZero() {
@@ -344,7 +352,7 @@ func (e *Engine) fetched(ctx context.Context, m *module, got *reply, at time.Tim
 	m.lastFetch, m.lastOK, m.fetching, m.items = now, now, false, len(items)
 	m.successes++
 	m.latencies = appendBounded(m.latencies, float64(took)/float64(time.Millisecond), keepLatencies)
-	m.result = e.clean(shownResult(got.Data))
+	m.result = e.clean(shownResult(raw))
 	t := e.tallies[m.id]
 	t.ok++
 	t.health, t.used = m.health(), now
@@ -353,7 +361,7 @@ func (e *Engine) fetched(ctx context.Context, m *module, got *reply, at time.Tim
 	pipe := e.pipeline
 	e.mu.Unlock()
 	e.metrics.fetch(m, took, true)
-	_ = pipe.submit(ctx, &job{module: m.id, category: m.category, platform: m.platform, fetched: at, raw: got.Data})
+	_ = pipe.submit(ctx, &job{module: m.id, category: m.category, platform: m.platform, fetched: at, raw: raw})
 	return fetched{items: len(items), took: took}
 }
 

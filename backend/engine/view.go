@@ -129,6 +129,20 @@ func emptyNull(s string) any {
 	return s
 }
 
+// ModuleLog is what the module's adapter wrote to its log last, at most 32 KiB of it.
+func (e *Engine) ModuleLog(id string) (string, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m := e.modules[id]
+	if m == nil {
+		return "", ErrNoModule
+	}
+	if m.log == nil {
+		return "", nil
+	}
+	return e.clean(m.log.String()), nil
+}
+
 // Health is GET /admin/health in the recorded dialect; its status is "ok".
 func (e *Engine) Health() map[string]any {
 	e.mu.Lock()
