@@ -85,6 +85,12 @@
 // and a reload must really load the code again. A process is the only unit of
 // Python that can be stopped from outside.
 //
+// # Why the disk is polled
+//
+// A look at 200 modules takes under 1 ms, once a second. It sees what file
+// watchers miss (network mounts, bind mounts, a folder that is not there yet) and
+// needs no descriptor for each folder.
+//
 // # Why a failing module stays "installed" in the registry
 //
 // The registry holds what the operator decided; whether it works is measured. A
