@@ -225,7 +225,7 @@ var Specs = []Spec{
 	{Kind: CredentialUndo, Verb: "restore", Past: "restored", Noun: "credentials", Section: SectionModules, Risk: Confirm, Hidden: true,
 		Disabled: credentialsDisabled},
 
-	{Kind: RoutingReload, Verb: "reload", Past: "reloaded", Noun: "routing configuration", Section: SectionRouting, Risk: Safe, Global: "routing",
+	{Kind: RoutingReload, Key: "L", Verb: "reload", Past: "reloaded", Noun: "routing configuration", Section: SectionRouting, Risk: Safe, Global: "routing",
 		Disabled: func(s *Snapshot, _ string) string {
 			if s.Routing.File == "" {
 				return "there is no routing configuration: create config/routing_config.json"
@@ -234,7 +234,7 @@ var Specs = []Spec{
 		}},
 	{Kind: RoutingSet, Verb: "set", Past: "set", Noun: "routing configuration", Section: SectionRouting, Risk: Confirm, Global: "routing", Hidden: true},
 	{Kind: RulesReload, Key: "L", Verb: "reload", Past: "reloaded", Noun: "rule files", Section: SectionAlerts, Risk: Safe, Global: "rules"},
-	{Kind: ConfigReload, Verb: "reload", Past: "reloaded", Noun: "workspace file", Section: SectionWorkspace, Risk: Safe, Global: "workspace",
+	{Kind: ConfigReload, Key: "L", Verb: "reload", Past: "reloaded", Noun: "workspace file", Section: SectionWorkspace, Risk: Safe, Global: "workspace",
 		Disabled: func(s *Snapshot, _ string) string {
 			if s.Workspace.ConfigFile == "" {
 				return "this workspace has no opsdeck.yaml: opsdeck init writes one"
