@@ -43,8 +43,9 @@ type flooder struct {
 	path      string
 	lines     int
 	perBlock  int
-	each      int // lines between two disturbances
-	rate      int // lines a second, 0 for as fast as it goes
+	each      int  // lines between two disturbances
+	renames   bool // and no truncations
+	rate      int  // lines a second, 0 for as fast as it goes
 	rotations []string
 	// cuts are the numbers of the last lines before each truncation.
 	cuts []int
@@ -80,7 +81,7 @@ func (w *flooder) run() error {
 		if w.each == 0 || (n-1)%w.each != 0 || n > w.lines {
 			continue
 		}
-		if disturbances++; disturbances%2 == 1 {
+		if disturbances++; disturbances%2 == 1 || w.renames {
 			to := fmt.Sprintf("%s.%d", w.path, disturbances)
 			if err := os.Rename(w.path, to); err != nil {
 				return err
@@ -119,6 +120,22 @@ func TestFloodLosesNothingOverRenamesAndSaysWhatTruncationTook(t *testing.T) {
 	if testing.Short() {
 		w.lines, w.each = 210_000, 10_000
 	}
+	flood(t, w)
+}
+
+// TestRenamesUnderLoadLoseNothing renames the file 300 times as fast as it goes,
+// so that many generations come and go between two looks.
+func TestRenamesUnderLoadLoseNothing(t *testing.T) {
+	w := &flooder{path: filepath.Join(t.TempDir(), "flood.log"), lines: 600_000, perBlock: 200, each: 2000, renames: true}
+	if missing := flood(t, w); missing != 0 {
+		t.Errorf("%d lines are missing", missing)
+	}
+}
+
+// flood runs the writer against a follower, checks every line, and gives the
+// number of those that are missing.
+func flood(t *testing.T, w *flooder) int {
+	t.Helper()
 	if err := os.WriteFile(w.path, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -191,6 +208,7 @@ func TestFloodLosesNothingOverRenamesAndSaysWhatTruncationTook(t *testing.T) {
 	if missing > 0 && f.truncations == 0 {
 		t.Error("lines were lost and nothing says so")
 	}
+	return missing
 }
 
 // cpu is this process's CPU time.

@@ -154,6 +154,12 @@ func (f *follower) locate(now time.Time, past, live sink) {
 			return
 		}
 	}
+	// What is rotated away while this file is opened must be unknown afterwards, so
+	// at first the siblings are listed before, and later after.
+	var sibs []sibling
+	if !f.opened {
+		sibs = f.siblings()
+	}
 	file, err := os.Open(f.path)
 	if err != nil {
 		f.err = "open it: " + plain(err)
@@ -168,19 +174,20 @@ func (f *follower) locate(now time.Time, past, live sink) {
 	if f.cur != nil {
 		f.retireCurrent(now)
 	}
-	if rotated {
-		f.rotations++
-		f.missed(id, now)
-	}
 	h := &handle{f: file, id: id, active: now, size: st.Size()}
 	h.enc = detect(file)
 	h.off = int64(h.enc.bom())
 	f.cur, f.err = h, ""
+	if rotated {
+		f.rotations++
+		sibs = f.siblings()
+		f.missed(sibs, now)
+	}
 	if !rotated && !f.fresh {
 		f.readHistory(h, past)
 	}
 	f.opened = true
-	f.note(id)
+	f.note(sibs)
 }
 
 // plain is an error without the path, which is shown beside it anyway.
@@ -204,12 +211,14 @@ func (f *follower) retireCurrent(now time.Time) {
 // retire closes rotated files that have been quiet for long enough, now that the
 // new one is known, and deleted ones in any case: their space is waited for.
 func (f *follower) retire(now time.Time, live sink) {
+	excess := len(f.old) - oldMax // the oldest go first
 	f.old = slices.DeleteFunc(f.old, func(h *handle) bool {
-		quiet := now.Sub(h.active)
-		if quiet < oldQuiet && len(f.old) <= oldMax || h.off < h.size {
+		if h.off < h.size {
 			return false
 		}
-		if f.cur == nil && !deleted(h.f) && len(f.old) <= oldMax {
+		if excess > 0 {
+			excess--
+		} else if now.Sub(h.active) < oldQuiet || f.cur == nil && !deleted(h.f) {
 			return false
 		}
 		h.split.finish(live)
@@ -221,8 +230,15 @@ func (f *follower) retire(now time.Time, live sink) {
 // rotatedSuffix is what rotation appends to a log file's name: ".1", "-20261122".
 var rotatedSuffix = regexp.MustCompile(`^[.\-_]\d[\d.\-_T:]*$`)
 
+// sibling is a rotated file of the path.
+type sibling struct {
+	path string
+	id   fileID
+	at   time.Time
+}
+
 // siblings are the uncompressed rotated files of the path, oldest first.
-func (f *follower) siblings() []string {
+func (f *follower) siblings() []sibling {
 	dir, base := filepath.Split(f.path)
 	if dir == "" {
 		dir = "."
@@ -231,54 +247,42 @@ func (f *follower) siblings() []string {
 	if err != nil {
 		return nil
 	}
-	type sib struct {
-		path string
-		at   time.Time
-	}
-	var sibs []sib
+	var sibs []sibling
 	for _, e := range ents {
 		suffix, ok := strings.CutPrefix(e.Name(), base)
 		if !ok || !rotatedSuffix.MatchString(suffix) {
 			continue
 		}
 		if st, err := e.Info(); err == nil && st.Mode().IsRegular() {
-			sibs = append(sibs, sib{filepath.Join(dir, e.Name()), st.ModTime()})
+			sibs = append(sibs, sibling{filepath.Join(dir, e.Name()), idOf(st), st.ModTime()})
 		}
 	}
-	slices.SortStableFunc(sibs, func(a, b sib) int { return a.at.Compare(b.at) })
-	out := make([]string, len(sibs))
-	for i, s := range sibs {
-		out[i] = s.path
-	}
-	return out
+	slices.SortStableFunc(sibs, func(a, b sibling) int { return a.at.Compare(b.at) })
+	return sibs
 }
 
-// note remembers the siblings that are there and the live file.
-func (f *follower) note(live fileID) {
-	f.known = map[fileID]bool{live: true}
-	for _, p := range f.siblings() {
-		if st, err := os.Stat(p); err == nil {
-			f.known[idOf(st)] = true
-		}
-	}
-	for _, h := range f.old {
-		f.known[h.id] = true
+// note remembers the siblings of one listing. What is rotated away after that
+// listing stays unknown, and so will be read.
+func (f *follower) note(sibs []sibling) {
+	f.known = make(map[fileID]bool, len(sibs))
+	for _, s := range sibs {
+		f.known[s.id] = true
 	}
 }
 
 // missed opens siblings that were not there when the last file was opened: files
 // that were made and rotated away between two looks.
-func (f *follower) missed(live fileID, now time.Time) {
-	for _, p := range f.siblings() {
-		st, err := os.Stat(p)
-		if err != nil || idOf(st) == live || f.known[idOf(st)] || f.holds(idOf(st)) {
+func (f *follower) missed(sibs []sibling, now time.Time) {
+	for _, sib := range sibs {
+		if f.known[sib.id] || f.holds(sib.id) {
 			continue
 		}
-		file, err := os.Open(p)
+		file, err := os.Open(sib.path)
 		if err != nil {
 			continue
 		}
-		if st, err = file.Stat(); err != nil || f.holds(idOf(st)) {
+		st, err := file.Stat()
+		if err != nil || f.known[idOf(st)] || f.holds(idOf(st)) {
 			_ = file.Close()
 			continue
 		}
@@ -412,7 +416,8 @@ func (f *follower) read(h *handle, now time.Time, buf []byte, live sink) (got, m
 // before is the size it had when last looked at.
 func (f *follower) truncated(h *handle, before int64, live sink) {
 	f.truncations++
-	if !f.recover(h) {
+	sibs := f.siblings()
+	if !f.recover(h, sibs) {
 		f.lost += max(0, before-h.off)
 		if h.split.total > 0 {
 			h.split.part = append(h.split.text(), restGone...)
@@ -426,13 +431,13 @@ func (f *follower) truncated(h *handle, before int64, live sink) {
 	h.holes = true
 	h.enc = detect(h.f)
 	h.off = int64(h.enc.bom())
-	f.note(h.id)
+	f.note(sibs)
 }
 
 // recover looks for a copy of the file as it was, and lets it be read on.
-func (f *follower) recover(h *handle) bool {
-	for _, p := range f.siblings() {
-		file, err := os.Open(p)
+func (f *follower) recover(h *handle, sibs []sibling) bool {
+	for _, sib := range sibs {
+		file, err := os.Open(sib.path)
 		if err != nil {
 			continue
 		}
