@@ -120,3 +120,23 @@ func TestEverySizeHolds(t *testing.T) {
 		}
 	}
 }
+
+func TestASCIIAndNoColor(t *testing.T) {
+	for _, snap := range fake.Names {
+		o := still()
+		o.ASCII, o.NoColor = true, true
+		for _, pane := range paneNames {
+			o.Pane = strings.TrimPrefix(pane, "overview")
+			out := Render(fake.Named(snap), o, 100, 30)
+			checkFrame(t, snap+" "+pane, out, 100, 30)
+			for i, r := range out {
+				if r > 0x7e {
+					t.Fatalf("%s %s: %q at %d is not ASCII: %q", snap, pane, r, i, ansi.Strip(out[max(0, i-60):i]))
+				}
+			}
+			if strings.Contains(out, "\x1b[38") || strings.Contains(out, "\x1b[48") || strings.Contains(out, ";38;") {
+				t.Fatalf("%s %s: there is colour in the frame", snap, pane)
+			}
+		}
+	}
+}

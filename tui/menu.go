@@ -217,7 +217,11 @@ func (m *Model) newPalette() overlay {
 		m.relayout()
 		return nil
 	})
-	add("suspend", "", func(*Model) tea.Cmd { return tea.Suspend })
+	if m.suspend != nil {
+		add("suspend", "", func(m *Model) tea.Cmd {
+			return func() tea.Msg { m.suspend(); return nil }
+		})
+	}
 	add("quit", "", func(m *Model) tea.Cmd { m.push(m.newQuit()); return nil })
 	var later []choice
 	if s := m.shown; s != nil {

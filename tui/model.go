@@ -18,9 +18,11 @@ type Model struct {
 	o    Options
 	ctx  context.Context
 	work *jobs
-	env  *views.Env
-	look theme.Options
-	keys keymap
+	// suspend stops the process until the shell continues it; nil where nothing can.
+	suspend func()
+	env     *views.Env
+	look    theme.Options
+	keys    keymap
 
 	panes  []views.Pane
 	focus  int

@@ -28,6 +28,13 @@ func Run(ctx context.Context, o Options) error {
 	wg.Add(1)
 	sig := make(chan os.Signal, 4)
 	signal.Notify(sig, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGTSTP)
+	pause := make(chan struct{}, 1)
+	m.suspend = func() {
+		select {
+		case pause <- struct{}{}:
+		default:
+		}
+	}
 	go func() {
 		defer wg.Done()
 		defer signal.Stop(sig)
@@ -35,20 +42,11 @@ func Run(ctx context.Context, o Options) error {
 			select {
 			case <-ctx.Done():
 				return
+			case <-pause:
+				suspend(p)
 			case s := <-sig:
 				if s == syscall.SIGTSTP {
-					// Bubble Tea stops the process with this very signal once the
-					// terminal is given back, so it must not be caught a second time.
-					signal.Reset(syscall.SIGTSTP)
-					p.Send(tea.SuspendMsg{})
-					cont := make(chan os.Signal, 1)
-					signal.Notify(cont, syscall.SIGCONT)
-					select {
-					case <-cont:
-					case <-ctx.Done():
-					}
-					signal.Stop(cont)
-					signal.Notify(sig, syscall.SIGTSTP)
+					suspend(p)
 					continue
 				}
 				p.Quit()
@@ -68,6 +66,26 @@ func Run(ctx context.Context, o Options) error {
 		}
 	}
 	return err
+}
+
+// suspend gives the terminal back, stops the process group, and takes the
+// terminal again when it is continued. Bubble Tea's own way ends in SIGTSTP, which
+// the Go runtime swallows once a program has asked to be told of it.
+func suspend(p *tea.Program) {
+	if p.ReleaseTerminal() != nil {
+		return
+	}
+	// Threads run on for a moment after the signal: only its counterpart says that
+	// the stop is over.
+	cont := make(chan os.Signal, 1)
+	signal.Notify(cont, syscall.SIGCONT)
+	defer signal.Stop(cont)
+	if syscall.Kill(0, syscall.SIGSTOP) == nil {
+		<-cont
+	}
+	if p.RestoreTerminal() == nil {
+		p.Send(tea.ResumeMsg{})
+	}
 }
 
 // Render is one frame of w by h cells without a terminal, with its escape

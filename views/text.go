@@ -54,14 +54,16 @@ func next(s string, ascii bool) (text string, width, n int) {
 		}
 		return "?", 1, n
 	}
+	r, size := utf8.DecodeRuneInString(cl)
 	w := ansi.StringWidth(cl)
 	if n <= clusterMax && w == ansi.StringWidthWc(cl) && w <= 2 {
 		if w == 0 {
 			return "", 0, n // nothing for it to stand on
 		}
-		return cl, w, n
+		if standsAlone(r, size, cl) {
+			return cl, w, n
+		}
 	}
-	r, size := utf8.DecodeRuneInString(cl)
 	if r >= 0x1f1e6 && r <= 0x1f1ff { // a flag: its letters
 		var b strings.Builder
 		for _, r := range cl {
@@ -79,7 +81,25 @@ func next(s string, ascii bool) (text string, width, n int) {
 	if w == 0 {
 		return "", 0, n
 	}
+	if !standsAlone(r, size, one) {
+		return "?", 1, n
+	}
 	return one, w, n
+}
+
+// standsAlone reports whether a cluster, which begins with r, stays one by itself
+// between spaces: a lone mark would join the character before it, a border
+// perhaps, and a prefix the one after.
+func standsAlone(r rune, size int, cl string) bool {
+	if size == len(cl) && (r >= 0xc0 && r < 0x300 || r >= 0x370 && r < 0x483 || r >= 0x3041 && r < 0x3097 || r >= 0x30a1 && r < 0xa000 || r >= 0xac00 && r < 0xd7a4) {
+		return true
+	}
+	first, _ := ansi.FirstGraphemeCluster(" "+cl, ansi.GraphemeWidth)
+	if first != " " {
+		return false
+	}
+	own, _ := ansi.FirstGraphemeCluster(cl+" ", ansi.GraphemeWidth)
+	return own == cl
 }
 
 // cut appends to b as much of s as fits into w cells, after leaving out the
