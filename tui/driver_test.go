@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"context"
 	"reflect"
 	"strings"
 	"testing"
@@ -32,6 +33,11 @@ func drive(t *testing.T, snap string, change func(*Options)) *driver {
 		change(&o)
 	}
 	d.m = New(o)
+	// The test hands over the snapshots itself: with this context, waiting for one
+	// ends at once.
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	d.m.ctx = ctx
 	d.msg(tea.WindowSizeMsg{Width: 120, Height: 40})
 	d.show(d.snap)
 	return d
@@ -60,22 +66,14 @@ func (d *driver) msg(m tea.Msg) {
 	d.run(cmd)
 }
 
-// run runs a command until nothing more comes of it. Waiting for snapshots and
-// the clock are the test's own business.
+// run runs a command until nothing more comes of it. Snapshots and the clock are
+// the test's own business.
 func (d *driver) run(cmd tea.Cmd) {
 	d.t.Helper()
 	if cmd == nil {
 		return
 	}
-	done := make(chan tea.Msg, 1)
-	// A command that waits for a later snapshot or for the clock stays behind.
-	go func() { done <- cmd() }()
-	var msg tea.Msg
-	select {
-	case msg = <-done:
-	case <-time.After(50 * time.Millisecond):
-		return
-	}
+	msg := cmd()
 	switch v := reflect.ValueOf(msg); {
 	case msg == nil:
 		return

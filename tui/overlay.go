@@ -281,7 +281,7 @@ func (b *helpBox) draw(m *Model, w, h int) []string {
 				if x.cmd != "pane-1" {
 					continue
 				}
-				keys, does = fmt.Sprintf("1 to %d", len(m.panes)), "a pane; again or f for full screen"
+				keys, does = fmt.Sprintf("1 to %d", len(m.panes)), "focus a pane"
 			}
 			if first {
 				add(views.NewLine(t, iw, false))
