@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/opsdeck/opsdeck/backend/config"
+	"github.com/opsdeck/opsdeck/backend/source/docker"
+	"github.com/opsdeck/opsdeck/tui"
+)
+
+// consoleFlags are the flags of commands that open a console.
+type consoleFlags struct {
+	theme, pane string
+	wall, ascii bool
+}
+
+func (c *consoleFlags) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&c.theme, "theme", "", "dark, light, contrast or none (default: what the terminal says)")
+	f.StringVar(&c.pane, "pane", "", "open this `PANE` alone, full screen")
+	f.BoolVar(&c.wall, "wall", false, "read-only layout without chrome, for a wall or a tmux pane")
+	f.BoolVar(&c.ascii, "ascii", false, "draw with ASCII alone (default: where the locale is not UTF-8)")
+}
+
+// errNoTerminal is for a console that has none.
+var errNoTerminal = errors.New("the console needs a terminal: standard input or output is not one; opsdeck status and opsdeck render work without")
+
+// runConsole opens the console on the workspace.
+func runConsole(ctx context.Context, g *globals, c *consoleFlags, errOut io.Writer) error {
+	if err := needTerminal(); err != nil {
+		return err
+	}
+	ws, err := g.load()
+	if err != nil {
+		return err
+	}
+	s := sit(ctx, ws, me("console"))
+	defer s.Stop()
+	return openConsole(ctx, ws, s, c, errOut)
+}
+
+func needTerminal() error {
+	if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {
+		return exitError{exitUsage, errNoTerminal}
+	}
+	return nil
+}
+
+// openConsole runs the console at a seat until it is left.
+func openConsole(ctx context.Context, ws *config.Workspace, s *seat, c *consoleFlags, errOut io.Writer) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() { // an engine that cannot be had ends the console with its reason
+		if _, _, err := s.engine(ctx); err != nil && ctx.Err() == nil {
+			cancel(err)
+		}
+	}()
+	o := c.options(ws)
+	o.Backend, o.Actor = s, s.actor
+	o.Shell, o.NoShell = shells(ws)
+	err := tui.Run(ctx, o)
+	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// options are the console's, but for what is behind it.
+func (c *consoleFlags) options(ws *config.Workspace) tui.Options {
+	path := filepath.Join(ws.Data, "console.json")
+	theme := c.theme
+	if theme == "" {
+		theme = ws.Theme
+	}
+	return tui.Options{
+		Theme: theme, NoColor: os.Getenv("NO_COLOR") != "", ASCII: c.ascii || !utf8Locale(), Keys: ws.Keys,
+		Wall: c.wall, Pane: c.pane, Copy: copyText(ws),
+		Load: func() tui.Settings {
+			var s tui.Settings
+			if b, err := os.ReadFile(path); err == nil {
+				_ = json.Unmarshal(b, &s) // settings that cannot be read are the defaults
+			}
+			return s
+		},
+		Save: func(s tui.Settings) error {
+			b, err := json.MarshalIndent(s, "", " ")
+			if err != nil {
+				return err
+			}
+			tmp := fmt.Sprintf("%s.%d", path, os.Getpid())
+			if err := os.WriteFile(tmp, b, 0o600); err != nil {
+				return errors.Join(err, os.Remove(tmp))
+			}
+			return os.Rename(tmp, path)
+		},
+	}
+}
+
+// utf8Locale says whether the locale draws more than ASCII.
+func utf8Locale() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := os.Getenv(name); v != "" {
+			v = strings.ToLower(v)
+			return strings.Contains(v, "utf-8") || strings.Contains(v, "utf8")
+		}
+	}
+	return os.Getenv("TMUX") != "" // tmux draws it whatever the locale
+}
+
+// shells opens shells in containers of this host's engine.
+func shells(ws *config.Workspace) (func(string) (tea.ExecCommand, error), string) {
+	src := docker.New(docker.Config{Host: ws.Docker.Host})
+	return func(id string) (tea.ExecCommand, error) { return &shell{src: src, id: id}, nil }, ""
+}
+
+// shell is a shell in a container, in place of the console for a while.
+type shell struct {
+	src         *docker.Source
+	id          string
+	in          io.Reader
+	out, errOut io.Writer
+}
+
+// SetStdin implements tea.ExecCommand.
+func (s *shell) SetStdin(r io.Reader) { s.in = r }
+
+// SetStdout implements tea.ExecCommand.
+func (s *shell) SetStdout(w io.Writer) { s.out = w }
+
+// SetStderr implements tea.ExecCommand.
+func (s *shell) SetStderr(w io.Writer) { s.errOut = w }
+
+// Run implements tea.ExecCommand.
+func (s *shell) Run() error {
+	fd := int(os.Stdin.Fd())
+	old, err := term.MakeRaw(fd)
+	if err != nil {
+		return fmt.Errorf("shell: the terminal cannot be handed over: %w", err)
+	}
+	defer func() { _ = term.Restore(fd, old) }()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	sizes, stop := windowSizes(fd)
+	defer stop()
+	return s.src.Shell(ctx, s.id, s.in, s.out, sizes)
+}
+
+// copyText puts text into tmux's buffer, else the terminal's clipboard, else a file.
+func copyText(ws *config.Workspace) func(string) (string, error) {
+	return func(text string) (string, error) { return copyOut(ws.Data, text) }
+}

@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend"
+	"github.com/opsdeck/opsdeck/backend/admin"
+	"github.com/opsdeck/opsdeck/backend/config"
+	"github.com/opsdeck/opsdeck/backend/journal"
+	"github.com/opsdeck/opsdeck/backend/remote"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// deck is a running engine with all that hangs on it: it holds the workspace.
+type deck struct {
+	ws      *config.Workspace
+	hub     *backend.Hub
+	wiring  *wiring
+	lock    *remote.Lock
+	journal *journal.Journal
+	log     *slog.Logger
+	logFile *os.File
+
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+	servers []*http.Server
+}
+
+// startDeck takes the workspace and starts everything in it. Where another
+// process holds it, the error is remote.ErrHeld and owner says who.
+func startDeck(ws *config.Workspace) (d *deck, owner remote.Owner, err error) {
+	me := remote.Owner{PID: os.Getpid(), Socket: remote.SocketPath(ws.Data), Started: time.Now(), User: userName(), Version: version()}
+	lock, owner, err := remote.Acquire(ws.Data, me)
+	if err != nil {
+		return nil, owner, err
+	}
+	d = &deck{ws: ws, lock: lock}
+	defer func() {
+		if err != nil {
+			d.Stop()
+			d = nil
+		}
+	}()
+	d.logFile, d.log = openLog(ws.Data)
+	if d.journal, err = journal.Open(filepath.Join(ws.Data, "journal.jsonl")); err != nil {
+		return d, owner, err
+	}
+	if d.wiring, err = wire(ws, d.journal, d.log); err != nil {
+		return d, owner, err
+	}
+	d.hub = d.wiring.hub
+	ctx, cancel := context.WithCancel(context.Background())
+	d.cancel = cancel
+	d.wg.Go(func() { d.hub.Run(ctx) })
+	d.wg.Go(func() { d.wiring.store.Run(ctx, time.Duration(ws.Metrics.Interval)) })
+	d.wg.Go(func() { d.openStore() })
+	d.wg.Go(func() { d.tellFindings(ctx) })
+	if err = d.serveSocket(me.Socket); err != nil {
+		return d, owner, err
+	}
+	d.serveAPI()
+	return d, owner, nil
+}
+
+// openStore opens the time series, which may take a moment after a crash.
+func (d *deck) openStore() {
+	warning, err := d.wiring.store.Open(filepath.Join(d.ws.Data, "metrics"), time.Duration(d.ws.Metrics.Retention))
+	if err != nil {
+		warning = err.Error()
+	}
+	if warning != "" {
+		d.log.Warn("metrics", "warning", warning)
+		d.hub.SetWorkspace(func(w *state.Workspace) { w.Problems = append(w.Problems[:len(w.Problems):len(w.Problems)], warning) })
+	}
+}
+
+// tellFindings adds what only running sources can tell: Docker and Redis.
+func (d *deck) tellFindings(ctx context.Context) {
+	base := d.ws.Found
+	var after uint64
+	for {
+		s, err := d.hub.Wait(ctx, after)
+		if err != nil {
+			return
+		}
+		after = s.Version
+		if s.Containers.Health.Status == state.Connecting || s.Queues.Health.Status == state.Connecting {
+			continue
+		}
+		found := append(base[:len(base):len(base)],
+			state.Finding{What: "docker", Where: s.Containers.Host, Found: s.Containers.Health.Known(), Origin: d.ws.Origin["docker.host"]},
+			state.Finding{What: "redis", Where: s.Queues.Server, Found: s.Queues.Health.Known(), Origin: d.ws.Origin["redis.url"]})
+		d.hub.SetWorkspace(func(w *state.Workspace) { w.Found = found })
+		return
+	}
+}
+
+// serveSocket serves consoles and the API on the workspace's own socket, which
+// its file mode guards.
+func (d *deck) serveSocket(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("create the socket's folder: %w", err)
+	}
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) { // a leftover: the lock is ours
+		return fmt.Errorf("remove the old socket: %w", err)
+	}
+	ln, err := net.Listen("unix", path)
+	if err == nil {
+		err = os.Chmod(path, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("listen for other consoles on %s: %w", path, err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle(remote.Prefix, d.consoles())
+	mux.Handle("/", d.wiring.api)
+	d.serve(ln, mux)
+	return nil
+}
+
+func (d *deck) consoles() http.Handler { return remote.NewHandler(d.hub, version(), d.log) }
+
+// serveAPI serves the admin API on its address; where that cannot be, it runs
+// without and says so.
+func (d *deck) serveAPI() {
+	addr := d.ws.Listen
+	set := func(listen, why string) {
+		d.hub.SetWorkspace(func(w *state.Workspace) { w.Listen, w.ListenErr = listen, why })
+	}
+	if addr == "off" {
+		set("", "the admin API is off (listen: off)")
+		return
+	}
+	if !admin.Loopback(addr) && d.wiring.token == "" {
+		set("", fmt.Sprintf("%s is not a loopback address, and there is no token: put OPSDECK_TOKEN into the environment or .env", addr))
+		return
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		set("", d.taken(addr, err))
+		return
+	}
+	mux := http.NewServeMux()
+	mux.Handle(remote.Prefix, d.consoles())
+	mux.Handle("/", d.wiring.api)
+	d.serve(ln, d.wiring.api.Guard(addr, mux))
+	set(ln.Addr().String(), "")
+}
+
+// taken says what to do about an address that cannot be listened on.
+func (d *deck) taken(addr string, err error) string {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	req, rerr := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/admin/health", nil)
+	if rerr == nil {
+		if resp, herr := http.DefaultClient.Do(req); herr == nil {
+			defer resp.Body.Close()
+			var h struct{ Status, Service string }
+			if json.NewDecoder(resp.Body).Decode(&h) == nil && h.Status != "" {
+				what := "an orchestrator"
+				if h.Service == "opsdeck" {
+					what = "another opsdeck"
+				}
+				return fmt.Sprintf("%s is taken by %s (%s): opsdeck attach http://%s looks at that one, --listen takes another address for this one", addr, what, h.Status, addr)
+			}
+		}
+	}
+	return fmt.Sprintf("the admin API is not served: %v: free %s or take another address with --listen", err, addr)
+}
+
+func (d *deck) serve(ln net.Listener, h http.Handler) {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)}
+	d.servers = append(d.servers, srv)
+	d.wg.Go(func() {
+		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			d.log.Error("serve", "addr", ln.Addr().String(), "err", err)
+		}
+	})
+}
+
+// Stop ends everything, in the reverse order, and gives the workspace back.
+func (d *deck) Stop() {
+	for _, srv := range d.servers {
+		srv.Close()
+	}
+	if d.cancel != nil {
+		d.cancel()
+	}
+	d.wg.Wait()
+	if d.wiring != nil {
+		if err := d.wiring.store.Close(); err != nil {
+			d.log.Error("close metrics", "err", err)
+		}
+	}
+	if d.journal != nil {
+		d.journal.Close()
+	}
+	if d.logFile != nil {
+		d.logFile.Close()
+	}
+	if d.lock != nil {
+		_ = d.lock.Release()
+	}
+}
+
+// largestLog is how large opsdeck's own log may grow before a start sets it aside.
+const largestLog = 8 << 20
+
+// openLog opens opsdeck's own log in the data folder; where it cannot, what goes
+// wrong behind the screen is not kept.
+func openLog(dir string) (*os.File, *slog.Logger) {
+	path := filepath.Join(dir, "opsdeck.log")
+	if st, err := os.Stat(path); err == nil && st.Size() > largestLog {
+		_ = os.Rename(path, path+".1")
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, slog.New(slog.DiscardHandler)
+	}
+	return f, slog.New(slog.NewJSONHandler(f, &slog.HandlerOptions{Level: slog.LevelInfo}))
+}
+
+// userName is who is at the keyboard, also behind sudo.
+func userName() string {
+	if u := os.Getenv("SUDO_USER"); u != "" {
+		return state.Clean(u)
+	}
+	if u, err := user.Current(); err == nil {
+		return state.Clean(u.Username)
+	}
+	return fmt.Sprintf("uid %d", os.Getuid())
+}
+
+// me is who runs this process, and from where.
+func me(via string) state.Actor {
+	a := state.Actor{User: userName(), Via: via}
+	if tty, err := os.Readlink("/proc/self/fd/0"); err == nil && strings.HasPrefix(tty, "/dev/") && tty != "/dev/null" {
+		a.From = strings.TrimPrefix(tty, "/dev/")
+	}
+	if c := strings.Fields(os.Getenv("SSH_CONNECTION")); len(c) > 0 {
+		a.From = strings.TrimSpace(a.From + " from " + state.Clean(c[0]))
+	}
+	if a.From == "" {
+		a.From = fmt.Sprintf("pid %d", os.Getppid())
+	}
+	return a
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/opsdeck/opsdeck/backend/admin"
+	"github.com/opsdeck/opsdeck/backend/config"
+	"github.com/opsdeck/opsdeck/backend/journal"
+	"github.com/opsdeck/opsdeck/backend/remote"
+	"github.com/opsdeck/opsdeck/tui"
+)
+
+// finding is one line of the doctor.
+type finding struct {
+	What   string `json:"what"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+}
+
+func newDoctor(g *globals) *cobra.Command {
+	return &cobra.Command{Use: "doctor", Short: "check the workspace, its file, keys and what this host lacks", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ws, err := g.load()
+			if err != nil {
+				return err
+			}
+			all := examine(cmd.Context(), ws)
+			bad := 0
+			for _, f := range all {
+				if !f.OK {
+					bad++
+				}
+			}
+			if g.json {
+				err = printJSON(cmd.OutOrStdout(), all)
+			} else {
+				for _, f := range all {
+					mark := "ok   "
+					if !f.OK {
+						mark = "LOOK "
+					}
+					fmt.Fprintf(cmd.OutOrStdout(), "%s %-14s %s\n", mark, f.What, f.Detail)
+				}
+			}
+			if err == nil && bad > 0 {
+				return exitError{exitTrouble, nil}
+			}
+			return err
+		}}
+}
+
+// examine looks at everything that a first run trips over.
+func examine(ctx context.Context, ws *config.Workspace) (all []finding) {
+	add := func(what string, ok bool, format string, args ...any) {
+		all = append(all, finding{what, ok, fmt.Sprintf(format, args...)})
+	}
+	add("workspace", true, "%s", ws.Dir)
+	switch {
+	case len(ws.Problems) > 0:
+		for _, p := range ws.Problems {
+			add("workspace file", false, "%s", p)
+		}
+	case ws.ConfigFile == "":
+		add("workspace file", true, "none: defaults are in force; opsdeck init writes one")
+	default:
+		add("workspace file", true, "%s", ws.ConfigFile)
+	}
+	for _, f := range ws.Found {
+		note := f.Note
+		if !f.Found {
+			note = "none there"
+		}
+		add(f.What, true, "%s: %s", f.Where, note)
+	}
+	if err := writable(ws.Data); err != nil {
+		add("data folder", false, "%s cannot be written: %v", ws.Data, err)
+	} else {
+		add("data folder", true, "%s", ws.Data)
+	}
+	if owner, err := remote.ReadOwner(ws.Data); err == nil && owner.PID > 0 {
+		add("engine", true, "process %d of %s runs it, since %s", owner.PID, owner.User, owner.Started.Local().Format(time.DateTime))
+	} else {
+		add("engine", true, "none runs now")
+	}
+	if n, err := journal.Verify(filepath.Join(ws.Data, "journal.jsonl")); err == nil {
+		add("journal", true, "%d entries, the chain is intact", n)
+	} else if !errors.Is(err, os.ErrNotExist) {
+		add("journal", false, "%v", err)
+	}
+	if _, err := ws.Key(); err != nil {
+		add("credentials", false, "the store is locked: %v", err)
+	} else {
+		add("credentials", true, "MODULE_ENCRYPTION_KEY is set")
+	}
+	python := ws.Modules.Python
+	if python == "" {
+		python = "python3"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, python, "--version").CombinedOutput(); err != nil {
+		add("python", false, "%s: %v: modules in Python do not run; install python3 or name one in modules.python", python, err)
+	} else {
+		add("python", true, "%s", firstLine(string(out)))
+	}
+	if ws.Listen != "off" && !admin.Loopback(ws.Listen) && ws.Getenv("OPSDECK_TOKEN") == "" {
+		add("admin API", false, "%s is not a loopback address: put OPSDECK_TOKEN into the environment or .env", ws.Listen)
+	}
+	if clashes := tui.Clashes(ws.Keys); len(clashes) > 0 {
+		for _, c := range clashes {
+			add("keys", false, "%s", c)
+		}
+	} else {
+		add("keys", true, "no clashes with each other, tmux or the terminal")
+	}
+	if !utf8Locale() {
+		add("locale", false, "it is not UTF-8: borders are drawn in ASCII; set LANG=C.UTF-8")
+	}
+	switch t := os.Getenv("TERM"); t {
+	case "", "dumb":
+		add("terminal", false, "TERM is %q: the console cannot be drawn; set it to what your terminal is", t)
+	default:
+		add("terminal", true, "%s, COLORTERM %q", t, os.Getenv("COLORTERM"))
+	}
+	return all
+}
+
+// writable tries to write a file into dir.
+func writable(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".opsdeck-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend"
+	"github.com/opsdeck/opsdeck/backend/config"
+	"github.com/opsdeck/opsdeck/backend/remote"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// seat is a place at the workspace's engine: the one in this process where
+// nobody else holds the workspace, else the one that does. When that one ends,
+// the seat takes the workspace over, so that a colleague who closes a terminal
+// does not end anybody's session.
+type seat struct {
+	ws     *config.Workspace
+	actor  state.Actor
+	cancel context.CancelFunc
+	ctx    context.Context
+	wg     sync.WaitGroup
+
+	mu       sync.Mutex
+	changed  chan struct{} // closed and replaced whenever at changes
+	at       backend.Seam
+	leave    func() // gives up the present place
+	err      error  // why there is no engine and will be none
+	interest state.Interest
+	base     uint64 // added to versions, so that they rise over engines
+	last     uint64 // the highest version given out
+	own      bool
+}
+
+// sit begins to take a place; it does not wait for it.
+func sit(ctx context.Context, ws *config.Workspace, actor state.Actor) *seat {
+	s := &seat{ws: ws, actor: actor, changed: make(chan struct{})}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	s.wg.Go(s.take)
+	return s
+}
+
+// take finds or starts an engine.
+func (s *seat) take() {
+	var err error
+	for try := 0; s.ctx.Err() == nil; try++ {
+		var d *deck
+		var owner remote.Owner
+		d, owner, err = startDeck(s.ws)
+		if err == nil {
+			c := d.hub.Attach(s.actor, true)
+			s.place(c, true, func() { c.Close(); d.Stop() })
+			return
+		}
+		if !errors.Is(err, remote.ErrHeld) {
+			break
+		}
+		var c *remote.Client
+		if owner.Socket != "" {
+			if c, err = remote.Dial(s.ctx, owner.Socket, s.actor); err == nil {
+				s.place(c, false, c.Close)
+				return
+			}
+		}
+		// It is starting, or ending: look again.
+		if try > 100 {
+			err = fmt.Errorf("process %d of %s holds the workspace but does not answer (%w): end it with kill %d", owner.PID, owner.User, err, owner.PID)
+			break
+		}
+		select {
+		case <-s.ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err = err; s.ctx.Err() != nil {
+		s.err = s.ctx.Err()
+	}
+	s.wake()
+}
+
+// place puts the seat at an engine.
+func (s *seat) place(at backend.Seam, own bool, leave func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		leave()
+		return
+	}
+	s.at, s.leave, s.own, s.base = at, leave, own, s.last
+	at.Watch(s.interest)
+	s.wake()
+}
+
+func (s *seat) wake() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// engine waits for a place. base is what to add to its versions.
+func (s *seat) engine(ctx context.Context) (at backend.Seam, base uint64, err error) {
+	for {
+		s.mu.Lock()
+		at, base, err := s.at, s.base, s.err
+		changed := s.changed
+		s.mu.Unlock()
+		if at != nil || err != nil {
+			return at, base, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, 0, ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// Wait implements the seam.
+func (s *seat) Wait(ctx context.Context, after uint64) (*state.Snapshot, error) {
+	for {
+		at, base, err := s.engine(ctx)
+		if err != nil {
+			return nil, err
+		}
+		snap, err := at.Wait(ctx, after-min(after, base))
+		switch {
+		case err == nil:
+			return s.given(snap, base), nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		}
+		s.lost(at)
+	}
+}
+
+// given raises a snapshot's versions above those of the engines before.
+func (s *seat) given(snap *state.Snapshot, base uint64) *state.Snapshot {
+	if base > 0 {
+		raised := *snap
+		raised.Version += base
+		raised.Versions = maps.Clone(snap.Versions)
+		for k := range raised.Versions {
+			raised.Versions[k] += base
+		}
+		snap = &raised
+	}
+	s.mu.Lock()
+	s.last = max(s.last, snap.Version)
+	s.mu.Unlock()
+	return snap
+}
+
+// lost gives up an engine that is gone, and begins to take another.
+func (s *seat) lost(at backend.Seam) {
+	s.mu.Lock()
+	if s.at != at {
+		s.mu.Unlock()
+		return
+	}
+	leave := s.leave
+	s.at, s.leave = nil, nil
+	s.mu.Unlock()
+	leave()
+	s.wg.Go(s.take)
+}
+
+// Submit implements the seam.
+func (s *seat) Submit(ctx context.Context, a state.Action) (state.ActionID, error) {
+	at, _, err := s.engine(ctx)
+	if err != nil {
+		return "", err
+	}
+	a.Actor = s.actor
+	return at.Submit(ctx, a)
+}
+
+// Watch implements the seam.
+func (s *seat) Watch(in state.Interest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.interest = in
+	if s.at != nil {
+		s.at.Watch(in)
+	}
+}
+
+// Stop leaves, and stops the engine where it is this process's own.
+func (s *seat) Stop() {
+	s.cancel()
+	s.wg.Wait()
+	s.mu.Lock()
+	leave := s.leave
+	s.at, s.leave, s.err = nil, nil, context.Canceled
+	s.wake()
+	s.mu.Unlock()
+	if leave != nil {
+		leave()
+	}
+}

@@ -1,0 +1,363 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/opsdeck/opsdeck/backend/journal"
+	"github.com/opsdeck/opsdeck/backend/remote"
+	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/tui"
+)
+
+// release is set by the linker for releases.
+var release = ""
+
+// version is the release, or what the build says of itself.
+func version() string {
+	if release != "" {
+		return release
+	}
+	if bi, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range bi.Settings {
+			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+				return "dev-" + s.Value[:12]
+			}
+		}
+	}
+	return "dev"
+}
+
+func newVersion(g *globals) *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "print the version", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		bi, _ := debug.ReadBuildInfo()
+		goVersion := ""
+		if bi != nil {
+			goVersion = bi.GoVersion
+		}
+		if g.json {
+			return printJSON(cmd.OutOrStdout(), map[string]string{"version": version(), "go": goVersion})
+		}
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "opsdeck %s (%s)\n", version(), goVersion)
+		return err
+	}}
+}
+
+func newServe(g *globals) *cobra.Command {
+	cmd := &cobra.Command{Use: "serve", Short: "run the engine without a terminal; consoles attach to it", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), g, cmd) }}
+	cmd.Flags().StringVar(&g.Listen, "listen", "", "the admin API's `ADDR`, or off (default 127.0.0.1:8003)")
+	return cmd
+}
+
+func serve(ctx context.Context, g *globals, cmd *cobra.Command) error {
+	// SIGHUP reloads the workspace file here; it ends other commands.
+	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	ws, err := g.load()
+	if err != nil {
+		return err
+	}
+	for _, p := range ws.Problems {
+		fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck:", p)
+	}
+	d, owner, err := startDeck(ws)
+	if errors.Is(err, remote.ErrHeld) {
+		return exitError{exitRefused, fmt.Errorf("process %d of %s runs this workspace's engine already, since %s", owner.PID, owner.User, owner.Started.Format(time.DateTime))}
+	}
+	if err != nil {
+		return err
+	}
+	defer d.Stop()
+	w := d.hub.Latest().Workspace
+	where := w.Listen
+	if s, err := d.hub.Wait(ctx, 1); err == nil {
+		where = s.Workspace.Listen
+		if s.Workspace.ListenErr != "" {
+			fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck:", s.Workspace.ListenErr)
+		}
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "opsdeck %s serves %s, process %d, API at %s\n", version(), ws.Dir, os.Getpid(), where)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hup:
+			if _, err := d.hub.Submit(ctx, state.Action{Kind: state.ConfigReload, Actor: state.Actor{User: userName(), From: "SIGHUP", Via: "engine"}}); err != nil {
+				fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck:", err)
+			}
+		}
+	}
+}
+
+func newAttach(g *globals, c *consoleFlags) *cobra.Command {
+	cmd := &cobra.Command{Use: "attach [http://HOST:PORT]", Short: "open a console on an engine that runs already", Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := needTerminal(); err != nil {
+				return err
+			}
+			ws, err := g.load()
+			if err != nil {
+				return err
+			}
+			actor := me("console")
+			var client *remote.Client
+			if len(args) > 0 {
+				client, err = remote.DialHTTP(cmd.Context(), args[0], ws.Getenv("OPSDECK_TOKEN"), actor)
+			} else {
+				owner, oerr := remote.ReadOwner(ws.Data)
+				if oerr != nil || owner.Socket == "" {
+					return exitError{exitRefused, fmt.Errorf("no engine runs in %s: opsdeck starts one with a console, opsdeck serve one without", ws.Dir)}
+				}
+				client, err = remote.Dial(cmd.Context(), owner.Socket, actor)
+			}
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			o := c.options(ws)
+			o.Backend, o.Actor = client, actor
+			o.NoShell = "this console is attached to another engine: open it on that host"
+			return tui.Run(cmd.Context(), o)
+		}}
+	c.register(cmd)
+	return cmd
+}
+
+func newInit(g *globals) *cobra.Command {
+	return &cobra.Command{Use: "init", Short: "write down what is found here as opsdeck.yaml, commented", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ws, err := g.load()
+			if err != nil {
+				return err
+			}
+			path, err := ws.Init()
+			if err != nil {
+				return exitError{exitRefused, err}
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "wrote", path)
+			for _, f := range ws.Found {
+				mark := "found    "
+				if !f.Found {
+					mark = "not found"
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "  %s  %-9s  %s  %s\n", mark, f.What, f.Where, f.Note)
+			}
+			return nil
+		}}
+}
+
+func newJournal(g *globals) *cobra.Command {
+	path := func() (string, error) {
+		ws, err := g.load()
+		if err != nil {
+			return "", err
+		}
+		return filepath.Join(ws.Data, "journal.jsonl"), nil
+	}
+	list := &cobra.Command{Use: "list", Short: "print the journal, oldest first", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		p, err := path()
+		if err != nil {
+			return err
+		}
+		var rows [][]string
+		err = journal.Read(p, func(e state.Entry) bool {
+			if g.json {
+				return printJSON(cmd.OutOrStdout(), e) == nil
+			}
+			rows = append(rows, []string{fmt.Sprint(e.Seq), e.At.Local().Format(time.DateTime), string(e.Phase), string(e.Kind), e.Target,
+				e.Actor.User, e.Actor.Via, e.Actor.From, e.Outcome, firstLine(e.Detail)})
+			return true
+		})
+		if errors.Is(err, os.ErrNotExist) {
+			return exitError{exitFailed, fmt.Errorf("there is no journal yet: nothing has been done in this workspace")}
+		}
+		if g.json {
+			return err
+		}
+		return errors.Join(table(cmd.OutOrStdout(), "ENTRY TIME PHASE ACTION TARGET USER VIA FROM OUTCOME DETAIL", rows), err)
+	}}
+	verify := &cobra.Command{Use: "verify", Short: "check that no entry was changed, removed or put in", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		p, err := path()
+		if err != nil {
+			return err
+		}
+		n, err := journal.Verify(p)
+		if errors.Is(err, os.ErrNotExist) {
+			return exitError{exitFailed, fmt.Errorf("there is no journal yet: nothing has been done in this workspace")}
+		}
+		if g.json {
+			out := map[string]any{"entries": n, "intact": err == nil}
+			if err != nil {
+				out["error"] = err.Error()
+			}
+			if jerr := printJSON(cmd.OutOrStdout(), out); jerr != nil {
+				return jerr
+			}
+			if err != nil {
+				return exitError{exitFailed, nil}
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%d entries, the chain is intact\n", n)
+		return nil
+	}}
+	return group("journal", "read and verify what was done", list, verify)
+}
+
+// trouble lists what is wrong in a snapshot, worst first.
+func trouble(s *state.Snapshot) (out []string) {
+	for _, a := range s.Alerts.List {
+		if a.State == state.AlertFiring {
+			out = append(out, fmt.Sprintf("alert %s is firing: %s", a.Rule, firstLine(a.Annotations["summary"], a.Query)))
+		}
+	}
+	for _, m := range s.Modules.List {
+		if m.Status == state.ModuleFailed {
+			out = append(out, fmt.Sprintf("module %s is failed: %s", m.ID, firstLine(m.Reason, m.LastError)))
+		}
+	}
+	for _, c := range s.Containers.List {
+		if c.HealthWord == "unhealthy" || c.State == "restarting" || c.State == "dead" {
+			out = append(out, fmt.Sprintf("container %s is %s %s", c.Title, c.State, c.HealthWord))
+		}
+	}
+	for _, sv := range s.Services.List {
+		if sv.Word == "down" || sv.Word == "unhealthy" {
+			out = append(out, fmt.Sprintf("service %s is %s: %s", sv.Title, sv.Word, firstLine(sv.Err)))
+		}
+	}
+	for _, name := range state.SectionNames {
+		if h := state.HealthOf(s.Section(name)); h.Status == state.Stale || h.Status == state.Down {
+			out = append(out, fmt.Sprintf("%s cannot be seen: %s", name, firstLine(h.Err)))
+		}
+	}
+	for _, p := range append(append([]string{}, s.Workspace.Problems...), s.Alerts.Problems...) {
+		out = append(out, p)
+	}
+	if s.Journal.Broken != "" {
+		out = append(out, "journal: "+s.Journal.Broken)
+	}
+	return out
+}
+
+// settled reports whether every source has answered one way or the other.
+func settled(s *state.Snapshot) bool {
+	for _, name := range state.SectionNames {
+		if h := state.HealthOf(s.Section(name)); h.Status == state.Connecting {
+			return false
+		}
+	}
+	return sampled(s)
+}
+
+// settle is the first snapshot in which every source has answered, or the newest
+// after limit.
+func settle(ctx context.Context, s *seat, limit time.Duration) (*state.Snapshot, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	var snap *state.Snapshot
+	var after uint64
+	for {
+		next, err := s.Wait(ctx, after)
+		if err != nil {
+			if snap != nil && errors.Is(err, context.DeadlineExceeded) {
+				return snap, nil
+			}
+			return nil, err
+		}
+		snap, after = next, next.Version
+		if settled(snap) {
+			return snap, nil
+		}
+	}
+}
+
+func newStatus(g *globals) *cobra.Command {
+	return &cobra.Command{Use: "status", Short: "say what is wrong, in a few lines; exit code 4 when something is", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := g.sitDown(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.Stop()
+			snap, err := settle(cmd.Context(), s.seat, sectionPatience)
+			if err != nil {
+				return err
+			}
+			bad := trouble(snap)
+			if g.json {
+				sections := map[state.SectionName]state.Health{}
+				for _, name := range state.SectionNames {
+					sections[name] = state.HealthOf(snap.Section(name))
+				}
+				if bad == nil {
+					bad = []string{}
+				}
+				err = printJSON(cmd.OutOrStdout(), map[string]any{"workspace": snap.Workspace.Title, "host": snap.Workspace.Hostname, "trouble": bad, "sections": sections})
+			} else {
+				err = printStatus(cmd, snap, bad)
+			}
+			if err == nil && len(bad) > 0 {
+				return exitError{exitTrouble, nil}
+			}
+			return err
+		}}
+}
+
+func printStatus(cmd *cobra.Command, s *state.Snapshot, bad []string) error {
+	w := cmd.OutOrStdout()
+	enabled, running := 0, 0
+	for _, m := range s.Modules.List {
+		if m.Status == state.ModuleInstalled {
+			enabled++
+		}
+	}
+	for _, c := range s.Containers.List {
+		if c.State == "running" {
+			running++
+		}
+	}
+	fmt.Fprintf(w, "%s on %s\n", s.Workspace.Title, s.Workspace.Hostname)
+	for _, row := range []struct {
+		name state.SectionName
+		text string
+	}{
+		{state.SectionModules, fmt.Sprintf("%d of %d enabled", enabled, len(s.Modules.List))},
+		{state.SectionContainers, fmt.Sprintf("%d of %d running", running, len(s.Containers.List))},
+		{state.SectionQueues, fmt.Sprintf("%d watched", len(s.Queues.List))},
+		{state.SectionLogs, fmt.Sprintf("%d followed", len(s.Logs.Sources))},
+		{state.SectionServices, fmt.Sprintf("%d probed", len(s.Services.List))},
+		{state.SectionAlerts, fmt.Sprintf("%d rule groups", len(s.Alerts.Groups))},
+		{state.SectionHost, fmt.Sprintf("cpu %.0f%% of %d cores, load %.2f", s.Host.CPUPercent, s.Host.Cores, s.Host.Load1)},
+	} {
+		h := state.HealthOf(s.Section(row.name))
+		if h.Status != state.OK {
+			row.text = string(h.Status) + ": " + firstLine(h.Err)
+		}
+		fmt.Fprintf(w, "  %-11s %s\n", row.name, row.text)
+	}
+	if len(bad) == 0 {
+		_, err := fmt.Fprintln(w, "nothing is wrong")
+		return err
+	}
+	fmt.Fprintf(w, "%d things are wrong:\n", len(bad))
+	_, err := fmt.Fprintln(w, "  "+strings.Join(bad, "\n  "))
+	return err
+}

@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/opsdeck/opsdeck/backend"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// sectionPatience is how long a command waits for a source's first answer.
+const sectionPatience = 10 * time.Second
+
+// session is a command's place at the engine.
+type session struct {
+	*seat
+	cmd *cobra.Command
+	g   *globals
+}
+
+// sitDown takes a place for a command.
+func (g *globals) sitDown(cmd *cobra.Command) (*session, error) {
+	ws, err := g.load()
+	if err != nil {
+		return nil, err
+	}
+	if len(ws.Problems) > 0 {
+		fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck: the workspace file is not in force:\n"+strings.Join(ws.Problems, "\n"))
+	}
+	ws.Listen = "off" // a command that finds no engine is not one that others look for
+	return &session{seat: sit(cmd.Context(), ws, me("cli")), cmd: cmd, g: g}, nil
+}
+
+// section waits until a section is known, or its source says why it is not.
+func (s *session) section(name state.SectionName) (*state.Snapshot, error) {
+	ctx, cancel := context.WithTimeout(s.cmd.Context(), sectionPatience)
+	defer cancel()
+	var after uint64
+	for {
+		snap, err := s.Wait(ctx, after)
+		if err != nil {
+			if errors.Is(err, context.DeadlineExceeded) {
+				err = fmt.Errorf("%s: the source does not answer within %s", name, sectionPatience)
+			}
+			return nil, err
+		}
+		after = snap.Version
+		h := state.HealthOf(snap.Section(name))
+		switch h.Status {
+		case state.OK:
+			if name != state.SectionContainers || sampled(snap) {
+				return snap, nil
+			}
+		case state.Stale:
+			return snap, nil
+		case state.Down, state.Absent:
+			return nil, fmt.Errorf("%s: %s", name, h.Err)
+		}
+	}
+}
+
+// sampled reports whether the running containers' figures have been read.
+func sampled(s *state.Snapshot) bool {
+	return !slices.ContainsFunc(s.Containers.List, func(c state.Container) bool {
+		return c.State == "running" && c.Sampled.IsZero()
+	})
+}
+
+// printJSON writes v indented.
+func printJSON(w io.Writer, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s\n", b)
+	return err
+}
+
+// table writes rows under titles, aligned.
+func table(w io.Writer, titles string, rows [][]string) error {
+	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(tw, strings.ReplaceAll(titles, " ", "\t"))
+	for _, r := range rows {
+		for i, cell := range r {
+			if cell == "" {
+				r[i] = "-"
+			}
+			r[i] = strings.NewReplacer("\t", " ", "\n", " ").Replace(r[i])
+		}
+		fmt.Fprintln(tw, strings.Join(r, "\t"))
+	}
+	return tw.Flush()
+}
+
+// listCmd is a command that prints one section.
+func listCmd(g *globals, use, short string, name state.SectionName, list func(*state.Snapshot) any, titles string, rows func(*state.Snapshot) [][]string) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		s, err := g.sitDown(cmd)
+		if err != nil {
+			return err
+		}
+		defer s.Stop()
+		snap, err := s.section(name)
+		if err != nil {
+			return err
+		}
+		if g.json {
+			return printJSON(cmd.OutOrStdout(), list(snap))
+		}
+		return table(cmd.OutOrStdout(), titles, rows(snap))
+	}}
+}
+
+// verb describes a command that submits an action.
+type verb struct {
+	use, short string
+	kind       state.Kind
+	// prepare adds to the action from arguments and flags; nil for nothing.
+	prepare func(cmd *cobra.Command, s *session, a *state.Action, args []string) error
+	flags   func(cmd *cobra.Command)
+	args    cobra.PositionalArgs
+}
+
+// actionCmd makes the command of a verb. Its first argument, where the action is
+// not a global one, is the target.
+func actionCmd(g *globals, v verb) *cobra.Command {
+	spec := state.SpecOf(v.kind)
+	yes, noWait := false, false
+	cmd := &cobra.Command{Use: v.use, Short: v.short, Args: v.args}
+	if v.args == nil {
+		cmd.Args = cobra.ExactArgs(1)
+		if spec.Global != "" {
+			cmd.Args = cobra.NoArgs
+		}
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if spec.Risk == state.Typed && !yes {
+			return usage("%s cannot be taken back: add --yes to mean it", spec.Title())
+		}
+		s, err := g.sitDown(cmd)
+		if err != nil {
+			return err
+		}
+		defer s.Stop()
+		a := state.Action{Kind: v.kind, Target: spec.Global}
+		if spec.Global == "" && len(args) > 0 {
+			a.Target = args[0]
+		}
+		a.Confirmed = a.Target
+		if v.prepare != nil {
+			if err := v.prepare(cmd, s, &a, args); err != nil {
+				return err
+			}
+		}
+		return s.perform(a, !noWait)
+	}
+	if spec.Risk == state.Typed {
+		cmd.Flags().BoolVar(&yes, "yes", false, "do it without asking")
+	}
+	if spec.Measured {
+		cmd.Flags().BoolVar(&noWait, "no-wait", false, "do not wait for the verdict")
+	}
+	if v.flags != nil {
+		v.flags(cmd)
+	}
+	return cmd
+}
+
+// perform submits an action, shows its progress, and tells what came of it.
+func (s *session) perform(a state.Action, settled bool) error {
+	spec := state.SpecOf(a.Kind)
+	switch spec.Section {
+	case state.SectionActions, state.SectionWorkspace:
+	default:
+		if _, err := s.section(spec.Section); err != nil {
+			return err
+		}
+	}
+	errOut := s.cmd.ErrOrStderr()
+	shown, last := s.g.json || !isTerminal(errOut), ""
+	p, err := backend.Do(s.cmd.Context(), s, a, settled, func(p state.Progress) {
+		if step := p.Step; !shown && step != "" && step != last && !p.Over() {
+			fmt.Fprintf(errOut, "%s ...\n", step)
+			last = step
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if s.g.json {
+		if err := printJSON(s.cmd.OutOrStdout(), p); err != nil {
+			return err
+		}
+		if p.Status != "done" {
+			return exitError{exitFailed, nil}
+		}
+		return nil
+	}
+	if p.Status != "done" {
+		return fmt.Errorf("%s %s: %s", spec.Verb, p.Action.Target, p.Err)
+	}
+	text := p.Result
+	if text == "" {
+		text = spec.Past + " " + p.Action.Target
+	}
+	fmt.Fprintln(s.cmd.OutOrStdout(), text)
+	if p.Verdict != nil {
+		fmt.Fprintln(s.cmd.OutOrStdout(), p.Verdict.Summary())
+	}
+	if p.Undo != nil {
+		fmt.Fprintf(errOut, "opsdeck undo %s takes it back\n", p.ID)
+	}
+	return nil
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// group makes a command that holds others.
+func group(use, short string, sub ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short}
+	c.AddCommand(sub...)
+	for _, s := range sub {
+		requireKnown(s)
+	}
+	return c
+}
+
+func newUndo(g *globals) *cobra.Command {
+	return actionCmd(g, verb{use: "undo [ACTION]", short: "take an action back; by default the newest that can be", kind: state.ActionUndo, args: cobra.MaximumNArgs(1),
+		prepare: func(_ *cobra.Command, s *session, a *state.Action, args []string) error {
+			if len(args) > 0 {
+				return nil
+			}
+			snap, err := s.Wait(s.cmd.Context(), 0)
+			if err != nil {
+				return err
+			}
+			for _, p := range snap.Actions.List {
+				if p.Undo != nil && !p.Undone {
+					a.Target = string(p.ID)
+					return nil
+				}
+			}
+			return exitError{exitRefused, errors.New("undo: there is nothing that can be undone since the engine started")}
+		}})
+}

@@ -1,0 +1,313 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+func ago(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return humanize.Time(t)
+}
+
+func bytes(v float64) string {
+	if v < 0 {
+		return ""
+	}
+	return humanize.IBytes(uint64(v))
+}
+
+func number(v float64, unit string) string {
+	if v < 0 {
+		return ""
+	}
+	return strconv.FormatFloat(v, 'f', -1, 64) + unit
+}
+
+func newModules(g *globals) *cobra.Command {
+	list := listCmd(g, "list", "list all modules", state.SectionModules, func(s *state.Snapshot) any { return s.Modules.List },
+		"MODULE STATUS HEALTH VERSION FETCHED OK FAILED CREDENTIALS REASON", func(s *state.Snapshot) (rows [][]string) {
+			for _, m := range s.Modules.List {
+				rows = append(rows, []string{m.ID, m.Status.Word(), m.HealthWord, m.Version, ago(m.LastFetch), fmt.Sprint(m.Successes), fmt.Sprint(m.Failures),
+					string(m.Credentials), firstLine(m.Reason, m.LastError)})
+			}
+			return rows
+		})
+	show := &cobra.Command{Use: "show MODULE", Short: "show one module with its last error, traceback and result", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := g.sitDown(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.Stop()
+			snap, err := s.section(state.SectionModules)
+			if err != nil {
+				return err
+			}
+			m := snap.Modules.Module(args[0])
+			if m == nil {
+				return exitError{exitRefused, fmt.Errorf("there is no module %q: opsdeck modules list has them all", args[0])}
+			}
+			return printJSON(cmd.OutOrStdout(), m)
+		}}
+	return group("modules", "list, enable, disable, reload, restart modules", list, show,
+		actionCmd(g, verb{use: "enable MODULE", short: "enable a module", kind: state.ModuleEnable}),
+		actionCmd(g, verb{use: "disable MODULE", short: "disable a module", kind: state.ModuleDisable}),
+		actionCmd(g, verb{use: "reload MODULE", short: "read a module's files again and fetch", kind: state.ModuleReload}),
+		actionCmd(g, verb{use: "restart MODULE", short: "restart a module's runner", kind: state.ModuleRestart}),
+		actionCmd(g, verb{use: "fetch MODULE", short: "fetch now", kind: state.ModuleFetch}),
+		actionCmd(g, verb{use: "uninstall MODULE", short: "take a module out of the registry; its files stay", kind: state.ModuleUninstall}),
+	)
+}
+
+func firstLine(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			line, _, _ := strings.Cut(t, "\n")
+			return line
+		}
+	}
+	return ""
+}
+
+func newCredentials(g *globals) *cobra.Command {
+	from := ""
+	flags := func(cmd *cobra.Command) {
+		cmd.Flags().StringVar(&from, "from", "", "read a JSON object of values from `FILE`; - is standard input (default: ask on the terminal)")
+	}
+	prepare := func(cmd *cobra.Command, s *session, a *state.Action, _ []string) error {
+		snap, err := s.section(state.SectionModules)
+		if err != nil {
+			return err
+		}
+		if why := state.Why(snap, a.Kind, a.Target); why != "" {
+			return exitError{exitRefused, fmt.Errorf("%s: %s", a.Target, why)}
+		}
+		a.Secrets, err = readSecrets(cmd, from, state.SpecOf(a.Kind).Fields(snap, a.Target))
+		return err
+	}
+	return group("credentials", "list, rotate, set and delete credentials; values are never shown",
+		listCmd(g, "list", "list which modules have credentials", state.SectionModules, func(s *state.Snapshot) any {
+			type row struct {
+				Module  string                `json:"module"`
+				State   state.CredentialState `json:"state"`
+				Fields  []string              `json:"fields"`
+				Updated time.Time             `json:"updated,omitzero"`
+			}
+			rows := []row{}
+			for _, m := range s.Modules.List {
+				rows = append(rows, row{m.ID, m.Credentials, m.CredentialFields, m.CredentialsUpdated})
+			}
+			return rows
+		}, "MODULE CREDENTIALS FIELDS UPDATED", func(s *state.Snapshot) (rows [][]string) {
+			for _, m := range s.Modules.List {
+				rows = append(rows, []string{m.ID, string(m.Credentials), strings.Join(m.CredentialFields, ","), ago(m.CredentialsUpdated)})
+			}
+			return rows
+		}),
+		actionCmd(g, verb{use: "rotate MODULE", short: "set new credentials, check them by a real fetch, put the old ones back if it fails", kind: state.CredentialRotate, prepare: prepare, flags: flags}),
+		actionCmd(g, verb{use: "set MODULE", short: "set credentials without a check", kind: state.CredentialSet, prepare: prepare, flags: flags}),
+		actionCmd(g, verb{use: "delete MODULE", short: "delete credentials", kind: state.CredentialDelete}),
+	)
+}
+
+// readSecrets reads values from a file, standard input or the terminal: never
+// from arguments, which every user of the host can read.
+func readSecrets(cmd *cobra.Command, from string, fields []state.Field) (map[string]state.Secret, error) {
+	out := map[string]state.Secret{}
+	if from == "" {
+		if !term.IsTerminal(int(os.Stdin.Fd())) {
+			return nil, usage("the values are needed: --from FILE, or --from - for standard input, as a JSON object")
+		}
+		for _, f := range fields {
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s: ", f.Label)
+			b, err := term.ReadPassword(int(os.Stdin.Fd()))
+			fmt.Fprintln(cmd.ErrOrStderr())
+			if err != nil {
+				return nil, fmt.Errorf("read %s: %w", f.Label, err)
+			}
+			if len(b) == 0 {
+				return nil, exitError{exitRefused, fmt.Errorf("%s is empty: nothing was changed", f.Label)}
+			}
+			out[f.Key] = state.Secret(b)
+		}
+		return out, nil
+	}
+	var r io.Reader = cmd.InOrStdin()
+	if from != "-" {
+		f, err := os.Open(from)
+		if err != nil {
+			return nil, exitError{exitUsage, fmt.Errorf("read the credentials: %w", err)}
+		}
+		defer f.Close()
+		r = f
+	}
+	var values map[string]any
+	if err := json.NewDecoder(io.LimitReader(r, 1<<20)).Decode(&values); err != nil {
+		return nil, usage("the credentials are not a JSON object such as {\"api_key\": \"...\"}") // err might quote one
+	}
+	if len(values) == 0 {
+		return nil, usage("the credentials hold no values")
+	}
+	b, err := json.Marshal(values)
+	if err != nil {
+		return nil, err
+	}
+	out["@json"] = state.Secret(b) // the whole object, in place of what is stored
+	return out, nil
+}
+
+func newContainers(g *globals) *cobra.Command {
+	return group("containers", "list, restart, stop and start containers",
+		listCmd(g, "list", "list all containers with their figures", state.SectionContainers, func(s *state.Snapshot) any { return s.Containers.List },
+			"CONTAINER STATE HEALTH CPU MEMORY LIMIT PIDS RESTARTS STARTED IMAGE", func(s *state.Snapshot) (rows [][]string) {
+				for _, c := range s.Containers.List {
+					row := []string{c.Title, c.State, c.HealthWord, "", "", "", "", fmt.Sprint(c.Restarts), ago(c.Started), c.Image}
+					if c.State == "running" {
+						row[3], row[4], row[5], row[6] = fmt.Sprintf("%.2f%%", c.CPUPercent), bytes(c.MemBytes), bytes(c.MemLimit), number(c.PIDs, "")
+					}
+					rows = append(rows, row)
+				}
+				return rows
+			}),
+		actionCmd(g, verb{use: "restart CONTAINER", short: "restart a container and say whether it is better", kind: state.ContainerRestart}),
+		actionCmd(g, verb{use: "stop CONTAINER", short: "stop a container", kind: state.ContainerStop}),
+		actionCmd(g, verb{use: "start CONTAINER", short: "start a container", kind: state.ContainerStart}),
+	)
+}
+
+func newQueues(g *globals) *cobra.Command {
+	return group("queues", "list queues and requeue failed items",
+		listCmd(g, "list", "list all queues with their depth", state.SectionQueues, func(s *state.Snapshot) any { return s.Queues.List },
+			"QUEUE KIND DEPTH TREND OLDEST DRAIN", func(s *state.Snapshot) (rows [][]string) {
+				for _, q := range s.Queues.List {
+					row := []string{q.Key, q.Kind, number(q.Depth, ""), fmt.Sprintf("%+.1f/s", q.Trend), "", ""}
+					if q.Oldest >= 0 {
+						row[4] = q.Oldest.Round(time.Second).String()
+					}
+					if q.Drain >= 0 {
+						row[5] = q.Drain.Round(time.Second).String()
+					}
+					rows = append(rows, row)
+				}
+				return rows
+			}),
+		actionCmd(g, verb{use: "requeue QUEUE", short: "move the items of a :failed queue back", kind: state.QueueRequeue}),
+	)
+}
+
+func newAlerts(g *globals) *cobra.Command {
+	duration, comment := "", ""
+	return group("alerts", "list, acknowledge and silence alerts",
+		listCmd(g, "list", "list all alerts and rules", state.SectionAlerts, func(s *state.Snapshot) any { return s.Alerts.List },
+			"ALERT STATE SEVERITY VALUE SINCE ACKNOWLEDGED SILENCED SUMMARY", func(s *state.Snapshot) (rows [][]string) {
+				for _, a := range s.Alerts.List {
+					id := a.ID
+					if a.State == state.AlertInactive {
+						id = a.Rule
+					}
+					silenced := ""
+					if a.SilenceID != "" {
+						silenced = "until " + a.SilencedUntil.Local().Format("15:04")
+					}
+					value := ""
+					if a.State != state.AlertInactive {
+						value = strconv.FormatFloat(a.Value, 'g', 5, 64)
+					}
+					rows = append(rows, []string{id, string(a.State), a.Severity, value, ago(a.Since), a.AckedBy, silenced,
+						firstLine(a.Err, a.Annotations["summary"])})
+				}
+				return rows
+			}),
+		actionCmd(g, verb{use: "ack ALERT", short: "acknowledge an alert", kind: state.AlertAck}),
+		actionCmd(g, verb{use: "unack ALERT", short: "take an acknowledgement back", kind: state.AlertUnack}),
+		actionCmd(g, verb{use: "silence ALERT", short: "silence an alert for a time", kind: state.AlertSilence,
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().StringVar(&duration, "for", "1h", "how long: 30m, 2h, 1d")
+				cmd.Flags().StringVar(&comment, "comment", "", "what the next person should know")
+			},
+			prepare: func(_ *cobra.Command, _ *session, a *state.Action, _ []string) error {
+				if _, err := state.ParseDuration(duration); err != nil {
+					return exitError{exitUsage, err}
+				}
+				a.Args = map[string]string{"duration": duration, "comment": comment}
+				return nil
+			}}),
+		actionCmd(g, verb{use: "unsilence ALERT", short: "end an alert's silence", kind: state.AlertUnsilence}),
+	)
+}
+
+func newRouting(g *globals) *cobra.Command {
+	return group("routing", "show and reload the routing configuration",
+		&cobra.Command{Use: "show", Short: "show the configuration in force", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := g.sitDown(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.Stop()
+			snap, err := s.section(state.SectionRouting)
+			if err != nil {
+				return err
+			}
+			if snap.Routing.Problem != "" {
+				fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck:", snap.Routing.Problem)
+			}
+			if snap.Routing.JSON == "" {
+				return errors.New("there is no routing configuration: create config/routing_config.json")
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), snap.Routing.JSON)
+			return err
+		}},
+		actionCmd(g, verb{use: "reload", short: "read the routing configuration again", kind: state.RoutingReload}))
+}
+
+func newRules(g *globals) *cobra.Command {
+	return group("rules", "list and reload rule files",
+		listCmd(g, "list", "list rule groups", state.SectionAlerts, func(s *state.Snapshot) any {
+			return map[string]any{"groups": s.Alerts.Groups, "problems": s.Alerts.Problems}
+		}, "GROUP FILE RULES INTERVAL EVALUATED ERROR", func(s *state.Snapshot) (rows [][]string) {
+			for _, r := range s.Alerts.Groups {
+				rows = append(rows, []string{r.Title, r.File, fmt.Sprint(r.Rules), r.Interval.String(), ago(r.LastEval), r.Err})
+			}
+			for _, p := range s.Alerts.Problems {
+				rows = append(rows, []string{"(not loaded)", "", "", "", "", p})
+			}
+			return rows
+		}),
+		actionCmd(g, verb{use: "reload", short: "read the rule files again", kind: state.RulesReload}))
+}
+
+func newConfig(g *globals) *cobra.Command {
+	return group("config", "show and reload the workspace's settings",
+		&cobra.Command{Use: "show", Short: "show every setting's origin", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+			ws, err := g.load()
+			if err != nil {
+				return err
+			}
+			if g.json {
+				return printJSON(cmd.OutOrStdout(), map[string]any{"dir": ws.Dir, "file": ws.ConfigFile, "origin": ws.Origin, "found": ws.Found, "problems": ws.Problems})
+			}
+			var rows [][]string
+			for k, v := range ws.Origin {
+				rows = append(rows, []string{k, v})
+			}
+			slices.SortFunc(rows, slices.Compare[[]string])
+			return table(cmd.OutOrStdout(), "SETTING FROM", rows)
+		}},
+		actionCmd(g, verb{use: "reload", short: "put the workspace file's changes into force", kind: state.ConfigReload}))
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/opsdeck/opsdeck/backend"
+	"github.com/opsdeck/opsdeck/backend/admin"
+	"github.com/opsdeck/opsdeck/backend/alerting"
+	"github.com/opsdeck/opsdeck/backend/config"
+	"github.com/opsdeck/opsdeck/backend/engine"
+	"github.com/opsdeck/opsdeck/backend/journal"
+	"github.com/opsdeck/opsdeck/backend/metrics"
+	"github.com/opsdeck/opsdeck/backend/secrets"
+	"github.com/opsdeck/opsdeck/backend/source/docker"
+	"github.com/opsdeck/opsdeck/backend/source/health"
+	"github.com/opsdeck/opsdeck/backend/source/host"
+	"github.com/opsdeck/opsdeck/backend/source/logs"
+	"github.com/opsdeck/opsdeck/backend/source/queue"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// wiring is every dependency of a running engine, on one page.
+type wiring struct {
+	hub    *backend.Hub
+	engine *engine.Engine
+	docker *docker.Source
+	store  *metrics.Store
+	api    *admin.Server
+	mask   *secrets.Mask
+	token  string
+	log    *slog.Logger
+
+	mu sync.Mutex
+	ws *config.Workspace // in force
+}
+
+// wire puts everything together; nothing runs yet.
+func wire(ws *config.Workspace, j *journal.Journal, log *slog.Logger) (*wiring, error) {
+	w := &wiring{ws: ws, log: log, mask: &secrets.Mask{}, token: ws.Getenv("OPSDECK_TOKEN")}
+	if w.token != "" {
+		w.mask.Add(w.token)
+	}
+	if key, err := ws.Key(); err == nil {
+		w.mask.Add(key)
+	}
+	var err error
+	if w.engine, err = engine.New(engine.Config{
+		Workspace: ws.Dir, ModulesDir: ws.Modules.Dir, DataDir: ws.Data, SharedDir: ws.Modules.Shared, RoutingFile: ws.Routing,
+		Python: ws.Modules.Python, Interval: time.Duration(ws.Modules.Interval), Timeout: time.Duration(ws.Modules.Timeout),
+		Key: ws.Key, Mask: w.mask, Log: log,
+	}); err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	w.store = metrics.NewStore(registry, log)
+	w.docker = w.newDocker(ws)
+
+	w.hub = backend.New(backend.Options{
+		Journal: j, Log: log, Mask: w.mask.Mask, Settle: time.Duration(ws.Settle), Workspace: describe(ws),
+	}, w.engine, w.docker, w.newLogs(ws), w.newQueue(ws), host.New(), w.newHealth(ws), w.newAlerting(ws))
+	w.hub.AddExecutor(reloader{w})
+
+	registry.MustRegister(metrics.NewCollector(w.hub.Latest), w.engine.Collector())
+	w.api = admin.New(admin.Config{Hub: w.hub, Engine: w.engine, Metrics: registry, Token: w.token, Mask: w.mask.Mask, Log: log})
+	return w, nil
+}
+
+// describe is the workspace section as it begins.
+func describe(ws *config.Workspace) state.Workspace {
+	hostname, _ := os.Hostname()
+	return state.Workspace{
+		Title: state.Clean(ws.Name), Dir: ws.Dir, ConfigFile: ws.ConfigFile, Hostname: hostname, Started: time.Now(), PID: os.Getpid(),
+		Version: version(), Found: ws.Found, Problems: ws.Problems,
+	}
+}
+
+func (w *wiring) newDocker(ws *config.Workspace) *docker.Source {
+	return docker.New(docker.Config{Host: ws.Docker.Host, Mask: w.mask.Mask})
+}
+
+func (w *wiring) newLogs(ws *config.Workspace) *logs.Source {
+	cfg := logs.Config{Root: ws.Dir, Containers: w.docker, Mask: w.mask.Mask}
+	for _, l := range ws.Logs {
+		cfg.Files = append(cfg.Files, l.Path)
+		cfg.Rotations = append(cfg.Rotations, logs.RotationRule{Files: []string{l.Path}, Rotation: rotation(l.Rotate)})
+	}
+	return logs.New(cfg)
+}
+
+// rotation is the workspace file's rotation in the terms of its source.
+func rotation(r config.Rotation) logs.Rotation {
+	return logs.Rotation{Keep: r.Keep, Plain: r.Compress != nil && !*r.Compress, Mode: r.Mode, Signal: r.Signal, PidFile: r.PidFile, Reopen: r.Reopen}
+}
+
+func (w *wiring) newQueue(ws *config.Workspace) *queue.Source {
+	cfg := queue.Config{URL: ws.Redis.URL, Keys: ws.Redis.Keys, Mask: w.mask.Mask}
+	if ws.Origin["redis.url"] == "default" {
+		cfg.URL = "" // one that nobody asked for may be missing
+	}
+	return queue.New(cfg)
+}
+
+func (w *wiring) newHealth(ws *config.Workspace) *health.Source {
+	cfg := health.Config{Mask: w.mask.Mask}
+	for _, s := range ws.Service {
+		cfg.Services = append(cfg.Services, health.Service{Title: s.Name, URL: s.URL})
+	}
+	return health.New(cfg)
+}
+
+func (w *wiring) newAlerting(ws *config.Workspace) *alerting.Source {
+	return alerting.New(alerting.Config{
+		Store: w.store, Files: ws.Rules, Root: ws.Dir, Interval: time.Duration(ws.Metrics.Evaluate),
+		MarksFile: filepath.Join(ws.Data, "alerts.json"), Mask: w.mask.Mask, Log: w.log,
+	})
+}
+
+// reloader carries out the reload of the workspace file.
+type reloader struct{ *wiring }
+
+// Kinds implements state.Executor.
+func (reloader) Kinds() []state.Kind { return []state.Kind{state.ConfigReload} }
+
+// Execute implements state.Executor: it replaces the sources whose settings
+// changed. A file with errors changes nothing.
+func (r reloader) Execute(_ context.Context, _ state.Action, progress func(string, float64)) (state.Outcome, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	progress("reading the workspace file", -1)
+	next, err := config.Load(config.Flags{Workspace: r.ws.Dir, Config: r.ws.ConfigFile})
+	if err != nil {
+		return state.Outcome{}, fmt.Errorf("reload the workspace file: %w; nothing was changed", err)
+	}
+	if len(next.Problems) > 0 {
+		r.hub.SetWorkspace(func(w *state.Workspace) { w.Problems = next.Problems })
+		return state.Outcome{}, fmt.Errorf("reload the workspace file: nothing was changed:\n%s", strings.Join(next.Problems, "\n"))
+	}
+	was := r.ws
+	var done []string
+	replace := func(what string, changed bool, src func() state.Source) {
+		if changed && err == nil {
+			err = r.hub.Replace(src())
+			done = append(done, what)
+		}
+	}
+	dockerChanged := next.Docker != was.Docker
+	replace("docker", dockerChanged, func() state.Source { r.docker = r.newDocker(next); return r.docker })
+	replace("logs", dockerChanged || !reflect.DeepEqual(next.Logs, was.Logs), func() state.Source { return r.newLogs(next) })
+	replace("redis", !reflect.DeepEqual(next.Redis, was.Redis), func() state.Source { return r.newQueue(next) })
+	replace("services", !reflect.DeepEqual(next.Service, was.Service), func() state.Source { return r.newHealth(next) })
+	replace("rules", !reflect.DeepEqual(next.Rules, was.Rules) || next.Metrics.Evaluate != was.Metrics.Evaluate,
+		func() state.Source { return r.newAlerting(next) })
+	if err != nil {
+		return state.Outcome{}, err
+	}
+	var restart []string
+	for _, s := range []struct {
+		what    string
+		changed bool
+	}{
+		{"data", next.Data != was.Data}, {"listen", next.Listen != was.Listen && was.Origin["listen"] != "flag"},
+		{"modules", next.Modules != was.Modules}, {"routing", next.Routing != was.Routing}, {"settle", next.Settle != was.Settle},
+		{"metrics", next.Metrics.Interval != was.Metrics.Interval || next.Metrics.Retention != was.Metrics.Retention},
+		{"keys", !reflect.DeepEqual(next.Keys, was.Keys)}, {"theme", next.Theme != was.Theme},
+	} {
+		if s.changed {
+			restart = append(restart, s.what)
+		}
+	}
+	r.ws = next
+	r.hub.SetWorkspace(func(w *state.Workspace) {
+		w.Title, w.Problems = state.Clean(next.Name), nil
+	})
+	result := "nothing had changed"
+	if len(done) > 0 {
+		result = "in force: " + strings.Join(done, ", ")
+	}
+	if len(restart) > 0 {
+		result = cmp.Or(strings.TrimPrefix(result, "nothing had changed"), "read") + "; in force at the next start: " + strings.Join(restart, ", ")
+	}
+	return state.Outcome{Result: result}, nil
+}
