@@ -4,13 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"sort"
-	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/opsdeck/opsdeck/backend/state"
-	"github.com/opsdeck/opsdeck/theme"
 )
 
 // Logs is the pane of log lines: the sources beside one stream, merged by time.
@@ -619,140 +617,6 @@ func (p *Logs) updateOpen(c Command) (bool, tea.Cmd) {
 	}
 	return true, nil
 }
-
-// Target implements Pane.
-func (p *Logs) Target() Target {
-	var t Target
-	if p.snap == nil {
-		return t
-	}
-	name := func(s *state.LogSource) string {
-		if s.Path != "" {
-			return s.Path
-		}
-		return s.Title
-	}
-	for i := range p.snap.Logs.Sources {
-		s := &p.snap.Logs.Sources[i]
-		if p.marks[s.ID] {
-			t.IDs = append(t.IDs, name(s))
-			t.Marked = true
-		}
-		if s.Kind == "container" && (p.marks[s.ID] || p.solo == s.ID || p.inSources && p.srcSel == s.ID) {
-			t.Logs = append(t.Logs, s.ID)
-		}
-	}
-	if t.Marked {
-		return t
-	}
-	id := p.srcSel
-	if !p.inSources && !p.following {
-		if k, r := p.cur.cur(); r != nil {
-			id = p.cur.s[k].id
-		}
-	} else if !p.inSources && p.solo != "" {
-		id = p.solo
-	}
-	if s := p.snap.Logs.Source(id); s != nil {
-		t.IDs = []string{name(s)}
-	}
-	return t
-}
-
-// Summary implements Pane.
-func (p *Logs) Summary() []Span {
-	t, f := p.env.Theme, figuresOf(p.env.Theme)
-	if p.snap == nil {
-		return []Span{healthWord(p.env, state.Health{Status: state.Connecting})}
-	}
-	var out []Span
-	if w := healthWord(p.env, p.snap.Logs.Health); w.Text != "" {
-		out = append(out, w)
-	}
-	if !p.snap.Logs.Health.Known() {
-		return out
-	}
-	rate, lost, bad := 0.0, int64(0), 0
-	for i := range p.snap.Logs.Sources {
-		s := &p.snap.Logs.Sources[i]
-		rate += max(0, s.Rate)
-		lost += s.LostBytes
-		if s.Err != "" {
-			bad++
-		}
-	}
-	switch {
-	case !p.instant.IsZero():
-		out = append(out, Span{t.Warn, "up to " + p.instant.In(p.env.Local).Format(time.TimeOnly)})
-	case p.following:
-		out = append(out, Span{t.Dim, "following"})
-	default:
-		s := "paused"
-		if n := p.fresh(); n > 0 {
-			s += fmt.Sprintf(", %s new below", f.count(float64(n)))
-		}
-		out = append(out, Span{t.Warn, s})
-	}
-	switch {
-	case p.solo != "":
-		if s := p.snap.Logs.Source(p.solo); s != nil {
-			out = append(out, Span{t.Accent, "only " + s.Title})
-		}
-	case len(p.marks) > 0:
-		out = append(out, Span{t.Accent, fmt.Sprintf("%d of %d sources", len(p.marks), len(p.snap.Logs.Sources))})
-	default:
-		out = append(out, Span{t.Dim, plural(len(p.snap.Logs.Sources), "source")})
-	}
-	out = append(out, Span{t.Dim, f.perSecond(rate) + " lines"})
-	if bad > 0 {
-		out = append(out, Span{t.Bad, fmt.Sprintf("%s %d unreadable", t.Wrong, bad)})
-	}
-	if lost > 0 {
-		out = append(out, Span{t.Warn, t.Caution + " " + f.bytes(float64(lost)) + " lost"})
-	}
-	switch p.sieve.min {
-	case state.LevelWarn:
-		out = append(out, Span{t.Accent, "warnings and errors"})
-	case state.LevelError:
-		out = append(out, Span{t.Accent, "errors only"})
-	}
-	if p.drop != "" {
-		what := "keep " + p.drop
-		if p.sieve.want.drop {
-			what = "drop " + p.sieve.want.text
-		}
-		out = append(out, Span{t.Accent, what})
-	}
-	if p.search.text != "" {
-		n := "counting"
-		if p.hits >= 0 {
-			n = f.count(float64(p.hits))
-		}
-		out = append(out, Span{t.Accent, "/" + p.search.text + ": " + n})
-	}
-	return out
-}
-
-// levelMark is a level's letter and its ink.
-func levelMark(t *theme.Theme, l state.Level) (string, theme.Ink) {
-	switch l {
-	case state.LevelFatal:
-		return "F", t.Badge
-	case state.LevelError:
-		return "E", t.Bad
-	case state.LevelWarn:
-		return "W", t.Warn
-	case state.LevelInfo:
-		return "I", t.Info
-	case state.LevelDebug:
-		return "D", t.Dim
-	case state.LevelTrace:
-		return "T", t.Dim
-	}
-	return " ", t.Dim
-}
-
-func levelWord(l state.Level) string { return strings.ToUpper(l.String()) }
 
 // Redraw forgets what was drawn, after the theme has changed.
 func (p *Logs) Redraw() { p.dirty = true }
