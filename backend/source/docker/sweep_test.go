@@ -43,7 +43,7 @@ func BenchmarkSweep(b *testing.B) {
 	if err != nil {
 		b.Skip(err)
 	}
-	rr := &run{local: true, mounts: mounts, buf: make([]byte, 64<<10), hostMem: hostMemory(), s: src, byID: map[string]*track{}, put: func(state.Section) {}}
+	rr := &run{local: true, mounts: mounts, buf: make([]byte, 64<<10), hostMem: hostMemory(), s: src, byID: map[string]*track{}, dirty: map[string]bool{}, put: func(state.Section) {}}
 	cli, err := src.engine()
 	if err != nil {
 		b.Fatal(err)

@@ -155,8 +155,10 @@ func flood(t *testing.T, w *flooder) int {
 		}
 	}
 	done := make(chan error, 1)
-	go func() { done <- w.run() }()
 	buf := make([]byte, blockSize)
+	// What was rotated away before the first look is history.
+	f.look(time.Now(), buf, live, live)
+	go func() { done <- w.run() }()
 	began := time.Now()
 	for writing := true; writing; {
 		select {
