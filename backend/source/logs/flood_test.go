@@ -8,7 +8,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -47,6 +49,9 @@ type flooder struct {
 	renames   bool // and no truncations
 	rate      int  // lines a second, 0 for as fast as it goes
 	rotations []string
+	// looks counts the follower's looks; where set, each disturbance waits for two
+	// more: of a file made and emptied between two looks nobody can know.
+	looks *atomic.Int64
 	// cuts are the numbers of the last lines before each truncation.
 	cuts []int
 }
@@ -80,6 +85,11 @@ func (w *flooder) run() error {
 		}
 		if w.each == 0 || (n-1)%w.each != 0 || n > w.lines {
 			continue
+		}
+		if w.looks != nil {
+			for from := w.looks.Load(); w.looks.Load() < from+2; {
+				runtime.Gosched()
+			}
 		}
 		if disturbances++; disturbances%2 == 1 || w.renames {
 			to := fmt.Sprintf("%s.%d", w.path, disturbances)
@@ -116,7 +126,7 @@ func (w *flooder) run() error {
 // goes and disturbs the file 20 times. Only lines just before a truncation may be
 // missing; none may come twice.
 func TestFloodLosesNothingOverRenamesAndSaysWhatTruncationTook(t *testing.T) {
-	w := &flooder{path: filepath.Join(t.TempDir(), "flood.log"), lines: 2_100_000, perBlock: 1000, each: 100_000}
+	w := &flooder{path: filepath.Join(t.TempDir(), "flood.log"), lines: 2_100_000, perBlock: 1000, each: 100_000, looks: new(atomic.Int64)}
 	if testing.Short() {
 		w.lines, w.each = 210_000, 10_000
 	}
@@ -170,6 +180,9 @@ func flood(t *testing.T, w *flooder) int {
 		default:
 		}
 		f.look(time.Now(), buf, live, live)
+		if w.looks != nil {
+			w.looks.Add(1)
+		}
 	}
 	for {
 		if got, more := f.look(time.Now(), buf, live, live); !got && !more {
