@@ -1,0 +1,67 @@
+# opsdeck. "make help" lists what can be done.
+SHELL := /bin/bash
+GO ?= go
+BIN := bin/opsdeck
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.release=$(VERSION)
+export CGO_ENABLED = 0
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/opsdeck, static
+	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/opsdeck
+
+.PHONY: run
+run: build ## open the console on the current folder
+	$(BIN)
+
+.PHONY: demo
+demo: build ## open the console on a workspace made for trying it out
+	$(BIN) demo
+
+.PHONY: test
+test: ## run all tests; those whose server is missing are skipped with a line that says so
+	$(GO) test ./...
+
+.PHONY: race
+race: ## run all tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -short ./...
+
+.PHONY: golden
+golden: ## draw the golden frames anew; review them like code
+	$(GO) test ./views ./tui -update
+
+.PHONY: fuzz
+FUZZTIME ?= 20s
+fuzz: ## fuzz every fuzz target for FUZZTIME (20s) each
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+.PHONY: bench
+bench: ## run all benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck
+	@fmt=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$fmt" ] || { echo "not formatted: $$fmt"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+.PHONY: cross
+cross: ## build for every platform
+	@set -e; for p in $(PLATFORMS); do echo $$p; GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null ./cmd/opsdeck; done
+
+.PHONY: measure
+measure: build ## measure the console in a real terminal: first frame, CPU, bytes, memory, lag
+	testdata/measure/measure $(BIN)
+
+.PHONY: check
+check: lint test ## lint and test
