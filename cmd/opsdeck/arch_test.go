@@ -1,0 +1,259 @@
+package main
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	modulePath = "github.com/opsdeck/opsdeck"
+	// root is the repository's, from here.
+	root = "../.."
+)
+
+// imported is one import in one file.
+type imported struct {
+	// pkg is the importing package's folder, "backend/state"; path what it imports,
+	// relative to the module where it is of it.
+	pkg, path string
+	file      string
+	own, test bool
+}
+
+// library reports whether it is neither of this module nor of the standard library.
+func (i imported) library() bool {
+	first, _, _ := strings.Cut(i.path, "/")
+	return !i.own && strings.Contains(first, ".")
+}
+
+func in(p string, folders ...string) bool {
+	return slices.ContainsFunc(folders, func(f string) bool { return p == f || strings.HasPrefix(p, f+"/") })
+}
+
+// charm are the libraries that draw.
+var charm = []string{"charm.land", "github.com/charmbracelet"}
+
+// bans are the rules of who may import whom. Each says why.
+var bans = []struct {
+	name   string
+	banned func(imported) bool
+	why    string
+}{
+	{"state stands on the standard library", func(i imported) bool {
+		return i.pkg == "backend/state" && (i.own || i.library())
+	}, "backend/state is the vocabulary that everything else shares: what it imports, every pane, source and test imports too"},
+
+	{"a source knows state and its own client, nothing else of ours", func(i imported) bool {
+		return in(i.pkg, "backend/source") && i.own && !i.test && i.path != "backend/state"
+	}, "a source that leans on another source, the hub or the engine cannot be tested, replaced or switched off alone: pass it an interface in cmd/opsdeck/wire.go"},
+
+	{"the backend does not draw", func(i imported) bool {
+		return in(i.pkg, "backend") && (in(i.path, charm...) || i.own && in(i.path, "tui", "views", "theme", "cmd"))
+	}, "the engine runs without a terminal under systemd, and serves consoles of other versions: what it says goes into a section, how that looks is views' business"},
+
+	{"a pane reads state and nothing else", func(i imported) bool {
+		return i.pkg == "views" && !i.test && i.own && i.path != "theme" && i.path != "backend/state"
+	}, "a pane is a pure function of the snapshot: whatever else it could reach would make a frame wait"},
+
+	{"a pane does no input or output", func(i imported) bool {
+		return i.pkg == "views" && !i.test && in(i.path, "os", "net", "database/sql", "io/fs", "syscall", "os/exec")
+	}, "no I/O in Update or View: one slow disk or server would freeze every pane"},
+
+	{"a pane uses no client library", func(i imported) bool {
+		display := append([]string{"github.com/rivo/uniseg", "github.com/mattn/go-runewidth", "github.com/dustin/go-humanize", "github.com/sahilm/fuzzy", "github.com/NimbleMarkets/ntcharts"}, charm...)
+		return i.pkg == "views" && !i.test && i.library() && !in(i.path, display...)
+	}, "state.Container is ours, Docker's types stay in its package: a pane that knows a client's types breaks with it. A library that only draws is added to the list in this test"},
+
+	{"theme knows colours only", func(i imported) bool {
+		return i.pkg == "theme" && !i.test && (i.own || i.library() && !in(i.path, "charm.land/lipgloss"))
+	}, "a theme turns palettes into styles; it has nothing to look up"},
+
+	{"the console reaches the backend through its seam", func(i imported) bool {
+		return i.pkg == "tui" && !i.test && i.own && i.path != "views" && i.path != "theme" && i.path != "backend/state"
+	}, "Wait, Submit and Watch are the whole seam: a console that reaches round them works neither attached nor remote"},
+
+	{"commands are imported by nobody", func(i imported) bool {
+		return i.own && in(i.path, "cmd")
+	}, "cmd wires things together; what others need of it belongs into a package"},
+
+	{"invented data stays in tests", func(i imported) bool {
+		return i.own && i.path == "backend/fake" && !i.test && i.pkg != "backend/fake"
+	}, "backend/fake is for tests and pictures: nothing on a user's screen is invented"},
+
+	{"test helpers stay in tests", func(i imported) bool {
+		return i.own && i.path == "backend/source/sourcetest" && !i.test && i.pkg != "backend/source/sourcetest"
+	}, "backend/source/sourcetest imports testing, which registers flags in every program that links it"},
+
+	{"the hub knows no connector", func(i imported) bool {
+		return i.pkg == "backend" && !i.test && i.own && i.path != "backend/state" && i.path != "backend/journal"
+	}, "a new source is its section, its folder and one line in wire.go: the hub must not change for it"},
+
+	{"no service locator", func(i imported) bool {
+		return in(i.path, "plugin", "expvar", "net/http/pprof")
+	}, "these work by registration at import: dependencies are constructor arguments, all in wire.go"},
+}
+
+// imports are all imports of the repository.
+func imports(t *testing.T) (all []imported) {
+	t.Helper()
+	eachFile(t, func(name string) {
+		if !strings.HasSuffix(name, ".go") {
+			return
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range f.Imports {
+			i := imported{pkg: path.Dir(name), file: name, path: strings.Trim(spec.Path.Value, `"`), test: strings.HasSuffix(name, "_test.go")}
+			if rel, ok := strings.CutPrefix(i.path, modulePath); ok && (rel == "" || rel[0] == '/') {
+				i.own, i.path = true, strings.TrimPrefix(rel, "/")
+			}
+			all = append(all, i)
+		}
+	})
+	return all
+}
+
+// eachFile calls f with every file of the repository that is not built or hidden,
+// by its path from the root.
+func eachFile(t *testing.T, f func(name string)) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(p string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(root, p)
+		if err != nil {
+			return err
+		}
+		name = filepath.ToSlash(name)
+		switch {
+		case name == ".":
+		case strings.HasPrefix(e.Name(), "."), name == "bin", e.IsDir() && e.Name() == "testdata":
+			if e.IsDir() {
+				return fs.SkipDir
+			}
+		case !e.IsDir():
+			f(name)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestImportsFollowTheHouseRules(t *testing.T) {
+	all := imports(t)
+	if len(all) < 100 {
+		t.Fatalf("only %d imports were read: is %s the repository's root?", len(all), root)
+	}
+	for _, ban := range bans {
+		t.Run(strings.ReplaceAll(ban.name, " ", "-"), func(t *testing.T) {
+			for _, i := range all {
+				if ban.banned(i) {
+					t.Errorf("%s imports %s.\nWhy not: %s.", i.file, i.path, ban.why)
+				}
+			}
+		})
+	}
+}
+
+// TestBansCatchWhatTheyForbid holds the rules themselves: each must object to a
+// made-up offender.
+func TestBansCatchWhatTheyForbid(t *testing.T) {
+	own := func(pkg, to string) imported { return imported{pkg: pkg, path: to, own: true} }
+	other := func(pkg, to string) imported { return imported{pkg: pkg, path: to} }
+	offenders := map[string]imported{
+		"state stands on the standard library":                          other("backend/state", "github.com/prometheus/common/model"),
+		"a source knows state and its own client, nothing else of ours": own("backend/source/docker", "backend/source/logs"),
+		"the backend does not draw":                                     other("backend/source/docker", "charm.land/bubbletea/v2"),
+		"a pane reads state and nothing else":                           own("views", "backend/engine"),
+		"a pane does no input or output":                                other("views", "net/http"),
+		"a pane uses no client library":                                 other("views", "github.com/redis/go-redis/v9"),
+		"theme knows colours only":                                      own("theme", "backend/state"),
+		"the console reaches the backend through its seam":              own("tui", "backend/remote"),
+		"commands are imported by nobody":                               own("tui", "cmd/opsdeck"),
+		"invented data stays in tests":                                  own("cmd/opsdeck", "backend/fake"),
+		"test helpers stay in tests":                                    own("backend/source/docker", "backend/source/sourcetest"),
+		"the hub knows no connector":                                    own("backend", "backend/source/docker"),
+		"no service locator":                                            other("cmd/opsdeck", "net/http/pprof"),
+	}
+	for _, ban := range bans {
+		i, ok := offenders[ban.name]
+		if !ok {
+			t.Errorf("%q has no offender here", ban.name)
+		} else if !ban.banned(i) {
+			t.Errorf("%q does not object to %s importing %s", ban.name, i.pkg, i.path)
+		}
+	}
+}
+
+func TestTopLevelFoldersAreThoseOfTheDesign(t *testing.T) {
+	allowed := []string{"cmd", "backend", "views", "tui", "theme", "testdata"}
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !e.IsDir() || strings.HasPrefix(e.Name(), ".") || e.Name() == "bin" { // bin is built, never committed
+			continue
+		}
+		if !slices.Contains(allowed, e.Name()) {
+			t.Errorf("top-level folder %s: a newcomer finds the way by these alone: %s", e.Name(), strings.Join(allowed, ", "))
+		}
+	}
+}
+
+func TestPackagesAreNamedForWhatTheyOwnAndSayIt(t *testing.T) {
+	nameless := []string{"util", "utils", "common", "helper", "helpers", "types", "misc", "base", "shared", "lib", "pkg", "internal"}
+	packages := map[string][]string{}
+	eachFile(t, func(name string) {
+		if strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go") {
+			packages[path.Dir(name)] = append(packages[path.Dir(name)], path.Base(name))
+		}
+	})
+	for pkg, files := range packages {
+		for _, part := range strings.Split(pkg, "/") {
+			if slices.Contains(nameless, part) {
+				t.Errorf("package %s: %q names no noun, so everything ends up in it: name it for what it owns", pkg, part)
+			}
+		}
+		doc := "doc.go"
+		if in(pkg, "cmd") && !slices.Contains(files, doc) {
+			doc = "main.go"
+		}
+		if !slices.Contains(files, doc) {
+			t.Errorf("package %s has no %s that says what it owns, what it refuses and how to add to it", pkg, doc)
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, pkg, doc), nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("Package %s ", path.Base(pkg)); doc == "doc.go" && !strings.HasPrefix(f.Doc.Text(), want) {
+			t.Errorf("%s/%s does not begin with %q", pkg, doc, want)
+		}
+	}
+}
+
+func TestModuleBuildsWithoutReplacements(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, line := range strings.Split(string(b), "\n") {
+		if word, _, _ := strings.Cut(strings.TrimSpace(line), " "); word == "replace" || word == "exclude" {
+			t.Errorf("go.mod:%d: %s: `go install %s/cmd/opsdeck@latest` refuses a module with it", n+1, strings.TrimSpace(line), modulePath)
+		}
+	}
+}
