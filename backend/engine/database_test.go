@@ -219,7 +219,7 @@ func TestBadManifests(t *testing.T) {
 		t.Error("a refused reload restarted the runner")
 	}
 	r.write("modules/t/x/manifest.json", strings.Replace(good, `"1"`, `"1.1"`, 1))
-	m = r.module("t/x", "asks for a reload", func(m *state.Module) bool { return strings.Contains(m.Reason, "reload it") })
+	r.module("t/x", "asks for a reload", func(m *state.Module) bool { return strings.Contains(m.Reason, "reload it") })
 	if _, err := r.do(state.ModuleReload, "t/x", nil, nil); err != nil {
 		t.Fatal(err)
 	}

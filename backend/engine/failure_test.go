@@ -129,7 +129,7 @@ func TestKilledRunnerIsStartedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	pid := m.PID
-	m = r.module("t/x", "says that it was killed", func(m *state.Module) bool { return strings.Contains(m.LastError, "killed by signal 9") })
+	r.module("t/x", "says that it was killed", func(m *state.Module) bool { return strings.Contains(m.LastError, "killed by signal 9") })
 	m = r.module("t/x", "runs again", func(m *state.Module) bool { return m.PID != 0 && m.PID != pid && m.HealthWord == "healthy" })
 	if m.Restarts != 1 || m.Failures != 0 {
 		t.Errorf("got %d restarts, %d failures; want 1, 0", m.Restarts, m.Failures)

@@ -248,9 +248,8 @@ func trouble(s *state.Snapshot) (out []string) {
 			out = append(out, fmt.Sprintf("%s cannot be seen: %s", name, firstLine(h.Err)))
 		}
 	}
-	for _, p := range append(append([]string{}, s.Workspace.Problems...), s.Alerts.Problems...) {
-		out = append(out, p)
-	}
+	out = append(out, s.Workspace.Problems...)
+	out = append(out, s.Alerts.Problems...)
 	if s.Journal.Broken != "" {
 		out = append(out, "journal: "+s.Journal.Broken)
 	}
