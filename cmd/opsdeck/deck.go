@@ -54,6 +54,7 @@ func startDeck(ws *config.Workspace) (d *deck, owner remote.Owner, err error) {
 		}
 	}()
 	d.logFile, d.log = openLog(ws.Data)
+	libraryLog(d.log)
 	if d.journal, err = journal.Open(filepath.Join(ws.Data, "journal.jsonl")); err != nil {
 		return d, owner, err
 	}
