@@ -41,6 +41,12 @@ func (s *Server) module(w http.ResponseWriter, r *http.Request) {
 	s.reply(w, http.StatusOK, m)
 }
 
+// settledIn are the statuses in which there is nothing left to do for an action:
+// asking for it again is no error, as in the real service.
+var settledIn = map[state.Kind]state.ModuleStatus{
+	state.ModuleEnable: state.ModuleInstalled, state.ModuleDisable: state.ModuleDisabled, state.ModuleUninstall: state.ModuleUninstalled,
+}
+
 // moduleAction submits kind on the module of the path.
 func (s *Server) moduleAction(kind state.Kind, past string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -49,8 +55,7 @@ func (s *Server) moduleAction(kind state.Kind, past string) http.HandlerFunc {
 			return
 		}
 		m := s.cfg.Hub.Latest().Modules.Module(id)
-		already := m != nil && (kind == state.ModuleEnable && m.Status == state.ModuleInstalled || kind == state.ModuleDisable && m.Status == state.ModuleDisabled)
-		if !already {
+		if m == nil || settledIn[kind] == "" || m.Status != settledIn[kind] {
 			if _, ok := s.do(w, r, state.Action{Kind: kind, Target: id}); !ok {
 				return
 			}
@@ -123,17 +128,12 @@ func (s *Server) storable(w http.ResponseWriter, values map[string]any) bool {
 	return true
 }
 
-// secretValues wraps credential values; what is not a string keeps its JSON form.
+// secretValues wraps credential values as the whole object that is to be stored.
 func secretValues(values map[string]any) map[string]state.Secret {
-	out := make(map[string]state.Secret, len(values))
-	for k, v := range values {
-		if text, ok := v.(string); ok {
-			out[k] = state.Secret(text)
-		} else {
-			out[k] = state.Secret(jsonText(v))
-		}
+	if len(values) == 0 {
+		return nil
 	}
-	return out
+	return map[string]state.Secret{"@json": state.Secret(jsonText(values))}
 }
 
 func (s *Server) credentials(w http.ResponseWriter, r *http.Request) {

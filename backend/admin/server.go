@@ -91,8 +91,8 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// Handler is the API behind its guarded door, for listening at addr.
-func (s *Server) Handler(addr string) http.Handler {
+// Guard puts the door before h, for listening at addr.
+func (s *Server) Guard(addr string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if why := s.refuse(addr, r); why != "" {
 			s.fail(w, http.StatusForbidden, why)
@@ -106,7 +106,7 @@ func (s *Server) Handler(addr string) http.Handler {
 				return
 			}
 		}
-		s.ServeHTTP(w, r)
+		h.ServeHTTP(w, r)
 	})
 }
 
