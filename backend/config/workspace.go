@@ -27,6 +27,9 @@ type Workspace struct {
 	Origin map[string]string
 	// Problems are the workspace file's errors; the settings are then the defaults.
 	Problems []string
+	// Orchestrator is the URL of a NEXUS orchestrator that takes the engine's place;
+	// "" for the engine.
+	Orchestrator string
 
 	env map[string]string
 }
@@ -250,6 +253,17 @@ func StateDir() string {
 		return filepath.Join(home, ".local", "state", "opsdeck")
 	}
 	return filepath.Join(os.TempDir(), fmt.Sprintf("opsdeck-%d", os.Getuid()))
+}
+
+// At is the workspace with the orchestrator at url in place of its own engine,
+// and data of its own.
+func (w *Workspace) At(url string) *Workspace {
+	at := *w
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(w.Dir + " " + url))
+	at.Orchestrator, at.Listen, at.Name = url, "off", url
+	at.Data = filepath.Join(StateDir(), fmt.Sprintf("attached-%08x", h.Sum32()))
+	return &at
 }
 
 // Rel is path relative to the workspace where it lies in it.

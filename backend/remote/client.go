@@ -38,6 +38,9 @@ type Client struct {
 	wg     sync.WaitGroup
 }
 
+// ErrNotOpsdeck means that what answers at an address speaks no wire of ours.
+var ErrNotOpsdeck = errors.New("what answers is not opsdeck")
+
 // Dial attaches to the engine that listens at the unix socket.
 func Dial(ctx context.Context, socket string, actor state.Actor) (*Client, error) {
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -75,10 +78,12 @@ func attach(ctx context.Context, hc *http.Client, base, where string, actor stat
 		err = json.Unmarshal(line, &hi)
 	}
 	switch {
-	case resp.StatusCode != http.StatusOK:
+	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
 		err = fmt.Errorf("attach to %s: it answers %s: %s", where, resp.Status, strings.TrimSpace(string(line)))
+	case resp.StatusCode != http.StatusOK:
+		err = fmt.Errorf("attach to %s: %w: it answers %s", where, ErrNotOpsdeck, resp.Status)
 	case err != nil:
-		err = fmt.Errorf("attach to %s: what answers is not opsdeck: %w", where, err)
+		err = fmt.Errorf("attach to %s: %w: %w", where, ErrNotOpsdeck, err)
 	case hi.Protocol != Protocol:
 		err = fmt.Errorf("attach to %s: its opsdeck is version %s, whose protocol is %d; this one speaks %d: use the same version", where, hi.Version, hi.Protocol, Protocol)
 	}
@@ -224,4 +229,31 @@ func (c *Client) Close() {
 	c.body.Close()
 	c.wg.Wait()
 	c.http.CloseIdleConnections()
+}
+
+// DialHTTP attaches to the engine whose API is at an http or https URL, with its
+// token, "" for none.
+func DialHTTP(ctx context.Context, at, token string, actor state.Actor) (*Client, error) {
+	u, err := url.Parse(at)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("attach to %q: a URL such as http://127.0.0.1:8003 was expected", at)
+	}
+	var tr http.RoundTripper = http.DefaultTransport.(*http.Transport).Clone()
+	if token != "" {
+		tr = bearer{tr, token}
+	}
+	return attach(ctx, &http.Client{Transport: tr}, u.Scheme+"://"+u.Host, at, actor)
+}
+
+// bearer adds a token to every request.
+type bearer struct {
+	http.RoundTripper
+	token string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+b.token)
+	return b.RoundTripper.RoundTrip(r)
 }

@@ -128,6 +128,7 @@ type Spec struct {
 	// Hidden actions are submitted by others (undo), never offered.
 	Hidden bool
 	// Disabled says why the action cannot be done on the target now; "" when it can.
+	// Callers ask [Why], which asks this.
 	Disabled func(*Snapshot, string) string
 	// Impact lists what will be touched, for the confirmation; nil for nothing to say.
 	Impact func(*Snapshot, string) []string
@@ -391,6 +392,9 @@ func Why(s *Snapshot, k Kind, target string) string {
 	spec := SpecOf(k)
 	if spec == nil {
 		return fmt.Sprintf("there is no action %q", string(k))
+	}
+	if why := s.Modules.Cannot[k]; why != "" {
+		return why
 	}
 	if spec.Disabled == nil {
 		return ""

@@ -37,6 +37,8 @@ type Modules struct {
 	// Python says which interpreter runs adapters; PythonErr why there is none.
 	Python    string `json:"python,omitempty"`
 	PythonErr string `json:"python_err,omitempty"`
+	// Cannot says, by kind, why actions cannot be done on any of these modules.
+	Cannot map[Kind]string `json:"cannot,omitempty"`
 }
 
 // Module is one module.

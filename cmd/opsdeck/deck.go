@@ -126,7 +126,9 @@ func (d *deck) serveSocket(path string) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle(remote.Prefix, d.consoles())
-	mux.Handle("/", d.wiring.api)
+	if d.wiring.api != nil {
+		mux.Handle("/", d.wiring.api)
+	}
 	d.serve(ln, mux)
 	return nil
 }
@@ -140,7 +142,7 @@ func (d *deck) serveAPI() {
 	set := func(listen, why string) {
 		d.hub.SetWorkspace(func(w *state.Workspace) { w.Listen, w.ListenErr = listen, why })
 	}
-	if addr == "off" {
+	if addr == "off" || d.wiring.api == nil {
 		set("", "the admin API is off (listen: off)")
 		return
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/opsdeck/opsdeck/backend/config"
 	"github.com/opsdeck/opsdeck/backend/journal"
 	"github.com/opsdeck/opsdeck/backend/remote"
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -117,6 +118,9 @@ func newAttach(g *globals, c *consoleFlags) *cobra.Command {
 			var client *remote.Client
 			if len(args) > 0 {
 				client, err = remote.DialHTTP(cmd.Context(), args[0], ws.Getenv("OPSDECK_TOKEN"), actor)
+				if errors.Is(err, remote.ErrNotOpsdeck) {
+					return attachOrchestrator(cmd, ws.At(args[0]), c)
+				}
 			} else {
 				owner, oerr := remote.ReadOwner(ws.Data)
 				if oerr != nil || owner.Socket == "" {
@@ -135,6 +139,14 @@ func newAttach(g *globals, c *consoleFlags) *cobra.Command {
 		}}
 	c.register(cmd)
 	return cmd
+}
+
+// attachOrchestrator opens the console on a NEXUS orchestrator that runs already;
+// this process does what that one does not.
+func attachOrchestrator(cmd *cobra.Command, ws *config.Workspace, c *consoleFlags) error {
+	s := sit(cmd.Context(), ws, me("console"))
+	defer s.Stop()
+	return openConsole(cmd.Context(), ws, s, c, cmd.ErrOrStderr())
 }
 
 func newInit(g *globals) *cobra.Command {

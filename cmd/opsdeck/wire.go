@@ -21,6 +21,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/engine"
 	"github.com/opsdeck/opsdeck/backend/journal"
 	"github.com/opsdeck/opsdeck/backend/metrics"
+	"github.com/opsdeck/opsdeck/backend/remote"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/source/docker"
 	"github.com/opsdeck/opsdeck/backend/source/health"
@@ -33,10 +34,10 @@ import (
 // wiring is every dependency of a running engine, on one page.
 type wiring struct {
 	hub    *backend.Hub
-	engine *engine.Engine
+	engine *engine.Engine // nil where an orchestrator elsewhere takes its place
 	docker *docker.Source
 	store  *metrics.Store
-	api    *admin.Server
+	api    *admin.Server // nil without an engine
 	mask   *secrets.Mask
 	token  string
 	log    *slog.Logger
@@ -54,12 +55,8 @@ func wire(ws *config.Workspace, j *journal.Journal, log *slog.Logger) (*wiring, 
 	if key, err := ws.Key(); err == nil {
 		w.mask.Add(key)
 	}
-	var err error
-	if w.engine, err = engine.New(engine.Config{
-		Workspace: ws.Dir, ModulesDir: ws.Modules.Dir, DataDir: ws.Data, SharedDir: ws.Modules.Shared, RoutingFile: ws.Routing,
-		Python: ws.Modules.Python, Interval: time.Duration(ws.Modules.Interval), Timeout: time.Duration(ws.Modules.Timeout),
-		Key: ws.Key, Mask: w.mask, Log: log,
-	}); err != nil {
+	orchestrator, err := w.newOrchestrator(ws)
+	if err != nil {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
@@ -68,10 +65,14 @@ func wire(ws *config.Workspace, j *journal.Journal, log *slog.Logger) (*wiring, 
 
 	w.hub = backend.New(backend.Options{
 		Journal: j, Log: log, Mask: w.mask.Mask, Settle: time.Duration(ws.Settle), Workspace: describe(ws),
-	}, w.engine, w.docker, w.newLogs(ws), w.newQueue(ws), host.New(), w.newHealth(ws), w.newAlerting(ws))
+	}, orchestrator, w.docker, w.newLogs(ws), w.newQueue(ws), host.New(), w.newHealth(ws), w.newAlerting(ws))
 	w.hub.AddExecutor(reloader{w})
 
-	registry.MustRegister(metrics.NewCollector(w.hub.Latest), w.engine.Collector())
+	registry.MustRegister(metrics.NewCollector(w.hub.Latest))
+	if w.engine == nil {
+		return w, nil
+	}
+	registry.MustRegister(w.engine.Collector())
 	w.api = admin.New(admin.Config{Hub: w.hub, Engine: w.engine, Metrics: registry, Token: w.token, Mask: w.mask.Mask, Log: log})
 	return w, nil
 }
@@ -83,6 +84,19 @@ func describe(ws *config.Workspace) state.Workspace {
 		Title: state.Clean(ws.Name), Dir: ws.Dir, ConfigFile: ws.ConfigFile, Hostname: hostname, Started: time.Now(), PID: os.Getpid(),
 		Version: version(), Found: ws.Found, Problems: ws.Problems,
 	}
+}
+
+// newOrchestrator is the engine, or the orchestrator that takes its place.
+func (w *wiring) newOrchestrator(ws *config.Workspace) (_ state.Source, err error) {
+	if ws.Orchestrator != "" {
+		return remote.NewOrchestrator(ws.Orchestrator, w.token, w.mask.Mask)
+	}
+	w.engine, err = engine.New(engine.Config{
+		Workspace: ws.Dir, ModulesDir: ws.Modules.Dir, DataDir: ws.Data, SharedDir: ws.Modules.Shared, RoutingFile: ws.Routing,
+		Python: ws.Modules.Python, Interval: time.Duration(ws.Modules.Interval), Timeout: time.Duration(ws.Modules.Timeout),
+		Key: ws.Key, Mask: w.mask, Log: w.log,
+	})
+	return w.engine, err
 }
 
 func (w *wiring) newDocker(ws *config.Workspace) *docker.Source {

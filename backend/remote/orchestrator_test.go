@@ -1,0 +1,159 @@
+package remote
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// recorded answers exactly as the real admin API did: what was recorded last for
+// a method and path.
+type recorded struct {
+	t     *testing.T
+	mu    sync.Mutex
+	calls []string
+	pairs map[string]pair
+}
+
+type pair struct {
+	Request struct {
+		Method, Path string
+	}
+	Response struct {
+		Status int
+		Body   json.RawMessage
+	}
+}
+
+func newRecorded(t *testing.T) *recorded {
+	files, err := filepath.Glob("../../testdata/contract/nexus/admin-api/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatal("the recorded calls are missing", err)
+	}
+	r := &recorded{t: t, pairs: map[string]pair{}}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p pair
+		if err := json.Unmarshal(b, &p); err != nil {
+			t.Fatal(f, err)
+		}
+		key := p.Request.Method + " " + p.Request.Path
+		if _, ok := r.pairs[key]; !ok {
+			r.pairs[key] = p
+		}
+	}
+	return r
+}
+
+func (r *recorded) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	key := req.Method + " " + req.URL.Path
+	r.mu.Lock()
+	r.calls = append(r.calls, key)
+	r.mu.Unlock()
+	p, ok := r.pairs[key]
+	if !ok {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write([]byte(`{"detail":"Not Found"}`))
+		return
+	}
+	w.WriteHeader(p.Response.Status)
+	_, _ = w.Write(p.Response.Body)
+}
+
+func (r *recorded) called(key string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.calls {
+		if c == key {
+			return true
+		}
+	}
+	return false
+}
+
+func TestOrchestratorShowsWhatTheRecordedServiceSends(t *testing.T) {
+	rec := newRecorded(t)
+	srv := httptest.NewServer(rec)
+	defer srv.Close()
+	o, err := NewOrchestrator(srv.URL, "", func(s string) string { return s })
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	puts := make(chan state.Section, 16)
+	done := make(chan error, 1)
+	go func() {
+		done <- o.Run(ctx, func(s state.Section) {
+			select {
+			case puts <- s:
+			default:
+			}
+		})
+	}()
+	m := (<-puts).(state.Modules)
+	if len(m.List) != 3 {
+		t.Fatalf("%d modules, want the 3 recorded ones", len(m.List))
+	}
+	hello := m.Module("test/hello")
+	if hello == nil || hello.Status != state.ModuleInstalled || hello.Runner != "running" || hello.Version != "1.0.0" || hello.HealthWord != "healthy" {
+		t.Errorf("test/hello = %+v", hello)
+	}
+	if m.Cannot[state.CredentialRotate] == "" {
+		t.Error("what the service cannot do is not disabled with a reason")
+	}
+	if r := (<-puts).(state.Routing); r.Categories != 13 || r.Tiers != 2 || r.Problem != "" {
+		t.Errorf("routing = %+v", r)
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func TestOrchestratorActsThroughEitherDialectAndSaysWhatWasAnswered(t *testing.T) {
+	rec := newRecorded(t)
+	srv := httptest.NewServer(rec)
+	defer srv.Close()
+	o, err := NewOrchestrator(srv.URL, "", func(s string) string { return s })
+	if err != nil {
+		t.Fatal(err)
+	}
+	do := func(k state.Kind, target string) (state.Outcome, error) {
+		return o.Execute(t.Context(), state.Action{Kind: k, Target: target, Secrets: map[string]state.Secret{"api_key": "x"}}, func(string, float64) {})
+	}
+	out, err := do(state.ModuleDisable, "test/hello")
+	if err != nil || out.Result != "Module test/hello disabled" || out.Undo == nil || out.Undo.Kind != state.ModuleEnable {
+		t.Errorf("disable: %+v, %v", out, err)
+	}
+	if _, err := do(state.ModuleReload, "x/y"); err == nil || !strings.Contains(err.Error(), "500: Module not found: x/y") {
+		t.Errorf("reload of what is not there: %v", err)
+	}
+	if _, err := do(state.CredentialSet, "showroom/metrics_demo"); err == nil || !strings.Contains(err.Error(), "answers 500: HTTPConnectionPool") {
+		t.Errorf("storing credentials while the dashboard is down: %v", err)
+	}
+	if _, err := do(state.CredentialSet, "weather/openweather"); err == nil || !rec.called("POST /admin/credentials") {
+		t.Errorf("the documented call was not tried where the recorded one is missing: %v", err)
+	}
+	if out, err := do(state.ModuleUninstall, "gaming/testgame"); err != nil || !strings.Contains(out.Result, "uninstalled") {
+		t.Errorf("uninstall: %+v, %v", out, err)
+	}
+	if _, err := DialHTTP(t.Context(), srv.URL, "", state.Actor{User: "ada"}); !errors.Is(err, ErrNotOpsdeck) {
+		t.Errorf("attaching as to opsdeck: %v, want ErrNotOpsdeck", err)
+	}
+	srv.Close()
+	if err := o.Run(t.Context(), func(state.Section) {}); err == nil || !strings.Contains(err.Error(), "is it running?") {
+		t.Errorf("a service that is gone: %v", err)
+	}
+}
