@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
@@ -210,7 +211,7 @@ func explode(f *dto.MetricFamily, m *dto.Metric, add func(name, extra, extraValu
 
 func (s *Store) append(app storage.Appender, ts int64, name, extra, extraValue string, pairs []*dto.LabelPair, v float64) error {
 	ls := make([]labels.Label, 0, len(pairs)+2)
-	ls = append(ls, labels.Label{Name: labels.MetricName, Value: name})
+	ls = append(ls, labels.Label{Name: model.MetricNameLabel, Value: name})
 	if extra != "" {
 		ls = append(ls, labels.Label{Name: extra, Value: extraValue})
 	}

@@ -290,6 +290,35 @@ func TestLogAndShell(t *testing.T) {
 	}
 }
 
+func TestLogAndShellOfASourceThatDoesNotRun(t *testing.T) {
+	engineHere(t)
+	src := New(Config{})
+	name := start(t, "notrun", "--", "sh", "-c", "echo one; sleep 1000")
+	ctx, cancel := context.WithTimeout(t.Context(), sourcetest.Patience)
+	defer cancel()
+	rc, _, err := src.OpenLog(ctx, name, time.Time{}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var head [8]byte
+	if _, err := io.ReadFull(rc, head[:]); err != nil {
+		t.Errorf("read the log: %v", err)
+	}
+	for range 2 { // closing it again is harmless
+		_ = rc.Close()
+	}
+	var out strings.Builder
+	keys, typed := io.Pipe()
+	defer func() { _ = typed.Close() }()
+	go func() { _, _ = io.WriteString(typed, "echo $((6*7)); exit\n") }()
+	if err := src.Shell(ctx, name, keys, &out, nil); err != nil || !strings.Contains(out.String(), "42") {
+		t.Errorf("shell: %v, %q", err, out.String())
+	}
+	if _, _, err := New(Config{Host: "unix:///nowhere.sock"}).OpenLog(ctx, name, time.Time{}, 10); err == nil {
+		t.Error("a log of an engine that is not there was opened")
+	}
+}
+
 func TestAbsentEngine(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "")
 	t.Setenv("DOCKER_CONFIG", t.TempDir())

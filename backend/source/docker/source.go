@@ -97,6 +97,23 @@ func (s *Source) engine() (*client.Client, error) {
 	return s.cli, nil
 }
 
+// connect is the client of the present run, or one of its own, and what gives it
+// back.
+func (s *Source) connect() (*client.Client, func(), error) {
+	if cli, err := s.engine(); err == nil {
+		return cli, func() {}, nil
+	}
+	e, err := resolve(s.cfg.Host)
+	if err != nil {
+		return nil, nil, err
+	}
+	cli, err := e.dial()
+	if err != nil {
+		return nil, nil, err
+	}
+	return cli, func() { _ = cli.Close() }, nil
+}
+
 func (s *Source) setEngine(c *client.Client) {
 	s.mu.Lock()
 	s.cli = c

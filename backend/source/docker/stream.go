@@ -19,12 +19,17 @@ import (
 // Every line begins with its RFC 3339 time and a space. Without a TTY the stream
 // is in frames: a byte for the stream (1 stdout, 2 stderr), three zeros, four
 // bytes of big-endian length, and as many bytes. It ends when the container does,
-// when ctx ends, or when it is closed.
-func (s *Source) OpenLog(ctx context.Context, id string, since time.Time, tail int) (io.ReadCloser, bool, error) {
-	cli, err := s.engine()
+// when ctx ends, or when it is closed, which it must be. The source need not run.
+func (s *Source) OpenLog(ctx context.Context, id string, since time.Time, tail int) (rc io.ReadCloser, tty bool, err error) {
+	cli, leave, err := s.connect()
 	if err != nil {
 		return nil, false, err
 	}
+	defer func() {
+		if err != nil {
+			leave()
+		}
+	}()
 	in, err := cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
 		return nil, false, fmt.Errorf("docker: read the log of %s: %s", id[:min(12, len(id))], state.Clean(err.Error()))
@@ -36,7 +41,7 @@ func (s *Source) OpenLog(ctx context.Context, id string, since time.Time, tail i
 	if !since.IsZero() {
 		opts.Since = fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond())
 	}
-	rc, err := cli.ContainerLogs(ctx, id, opts)
+	body, err := cli.ContainerLogs(ctx, id, opts)
 	if err != nil {
 		hint := ""
 		if c := in.Container.HostConfig; c != nil && c.LogConfig.Type != "" {
@@ -44,7 +49,21 @@ func (s *Source) OpenLog(ctx context.Context, id string, since time.Time, tail i
 		}
 		return nil, false, fmt.Errorf("docker: read the log of %q: %s%s", state.Clean(in.Container.Name), state.Clean(err.Error()), hint)
 	}
-	return rc, in.Container.Config != nil && in.Container.Config.Tty, nil
+	return &logStream{ReadCloser: body, leave: leave}, in.Container.Config != nil && in.Container.Config.Tty, nil
+}
+
+// logStream gives its connection back when it is closed.
+type logStream struct {
+	io.ReadCloser
+	leave func()
+	once  sync.Once
+}
+
+// Close implements io.Closer.
+func (s *logStream) Close() error {
+	err := s.ReadCloser.Close()
+	s.once.Do(s.leave)
+	return err
 }
 
 // errNoShell says that an image has no shell.
@@ -53,11 +72,13 @@ var errNoShell = errors.New("it has neither sh nor bash: look into it with docke
 // Shell runs a shell in the container on a terminal of its own: bash where there
 // is one, else sh. It ends when the shell does, when stdin ends and the shell
 // with it, or when ctx ends. resize has columns and rows, and may be nil.
+// The source need not run.
 func (s *Source) Shell(ctx context.Context, id string, stdin io.Reader, stdout io.Writer, resize <-chan [2]uint16) error {
-	cli, err := s.engine()
+	cli, leave, err := s.connect()
 	if err != nil {
 		return err
 	}
+	defer leave()
 	opts := client.ExecCreateOptions{
 		TTY: true, AttachStdin: true, AttachStdout: true, AttachStderr: true, Env: []string{"TERM=xterm-256color"},
 		Cmd: []string{"sh", "-c", "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi"},

@@ -62,6 +62,15 @@ type Source struct {
 	rdb *redis.Client // of the present run, or nil
 }
 
+// quiet keeps the library from writing to standard error, which is the user's
+// screen: what it would say comes back as an error as well.
+var quiet = sync.OnceFunc(func() { redis.SetLogger(discard{}) })
+
+type discard struct{}
+
+// Printf implements the library's logger.
+func (discard) Printf(context.Context, string, ...any) {}
+
 // New makes a source. It does not connect.
 func New(cfg Config) *Source {
 	if cfg.Interval <= 0 {
@@ -70,6 +79,7 @@ func New(cfg Config) *Source {
 	if cfg.Mask == nil {
 		cfg.Mask = func(s string) string { return s }
 	}
+	quiet()
 	return &Source{cfg: cfg, poke: make(chan struct{}, 1)}
 }
 
@@ -200,7 +210,7 @@ func (s *Source) explain(shown string, err error) error {
 	case s.cfg.URL == "" && !s.seen.Load() && (errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &op) && op.Op == "dial"):
 		return state.NotHere(fmt.Errorf("redis: %s: nothing answers there: start Redis, or set redis.url in opsdeck.yaml", shown))
 	case strings.HasPrefix(msg, "NOAUTH"), strings.HasPrefix(msg, "WRONGPASS"), strings.Contains(msg, "invalid password"), strings.Contains(msg, "AUTH failed"):
-		return fmt.Errorf("redis: %s: it refuses the password, or wants one: set redis.url in opsdeck.yaml to redis://user:password@...", shown)
+		return fmt.Errorf("redis: %s: it refuses the password, or wants one: set redis.url in opsdeck.yaml to redis://user:password@host:6379/0", shown)
 	case strings.HasPrefix(msg, "NOPERM"):
 		return fmt.Errorf("redis: %s: %s: give this user +info +scan +type +llen +xlen +xinfo +zcard and read access (ACL SETUSER)", shown, msg)
 	case strings.HasPrefix(msg, "LOADING"):
