@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"charm.land/bubbles/v2/key"
 
@@ -225,6 +228,11 @@ func Clashes(own map[string]string) []string {
 			out = append(out, fmt.Sprintf("keys: there is no command %q: opsdeck's README lists them", name))
 		}
 	}
+	for name, k := range own {
+		if !keyName(k) {
+			out = append(out, fmt.Sprintf("keys: %s is bound to %q, which is no key: a character, or a name such as enter, f5 or ctrl+r, was expected", name, k))
+		}
+	}
 	for i, x := range m.binds {
 		for _, k := range x.key.Keys() {
 			if whose := never[strings.ToLower(k)]; whose != "" {
@@ -243,6 +251,23 @@ func Clashes(own map[string]string) []string {
 	}
 	sort.Strings(out)
 	return out
+}
+
+// keyName reports whether k names a key as terminals report it: one character, or
+// a named key, with modifiers before it.
+func keyName(k string) bool {
+	for _, mod := range []string{"ctrl+", "alt+", "shift+", "meta+"} {
+		k = strings.TrimPrefix(k, mod)
+	}
+	switch k {
+	case "enter", "esc", "tab", "space", "backspace", "delete", "insert", "home", "end", "pgup", "pgdown", "up", "down", "left", "right":
+		return true
+	}
+	if n, err := strconv.Atoi(strings.TrimPrefix(k, "f")); err == nil && strings.HasPrefix(k, "f") && n >= 1 && n <= 20 {
+		return true
+	}
+	r, n := utf8.DecodeRuneInString(k)
+	return n > 0 && n == len(k) && r != utf8.RuneError && unicode.IsPrint(r)
 }
 
 // CheatSheet is the table of keys as Markdown.

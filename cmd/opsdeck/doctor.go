@@ -114,12 +114,12 @@ func examine(ctx context.Context, ws *config.Workspace) (all []finding) {
 	if ws.Listen != "off" && !admin.Loopback(ws.Listen) && ws.Getenv("OPSDECK_TOKEN") == "" {
 		add("admin API", false, "%s is not a loopback address: put OPSDECK_TOKEN into the environment or .env", ws.Listen)
 	}
-	if clashes := tui.Clashes(ws.Keys); len(clashes) > 0 {
+	if clashes := tui.Clashes(ws.Keys); len(clashes) == 0 {
+		add("keys", true, "no clashes with each other, tmux or the terminal")
+	} else if len(keyProblems(ws)) == 0 { // those of one key alone are among the file's
 		for _, c := range clashes {
 			add("keys", false, "%s", c)
 		}
-	} else {
-		add("keys", true, "no clashes with each other, tmux or the terminal")
 	}
 	if !utf8Locale() {
 		add("locale", false, "it is not UTF-8: borders are drawn in ASCII; set LANG=C.UTF-8")

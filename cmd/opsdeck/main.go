@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -15,6 +17,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend"
 	"github.com/opsdeck/opsdeck/backend/config"
+	"github.com/opsdeck/opsdeck/tui"
 )
 
 // Exit codes.
@@ -145,5 +148,21 @@ func (g *globals) load() (*config.Workspace, error) {
 	if err != nil {
 		return nil, exitError{exitUsage, err}
 	}
+	w.Problems = append(w.Problems, keyProblems(w)...)
 	return w, nil
+}
+
+// keyProblems are the faults of the keys that the workspace file rebinds: file,
+// line, what is wrong. The other keys are in force all the same.
+func keyProblems(w *config.Workspace) (out []string) {
+	base := tui.Clashes(nil)
+	for name, key := range w.Keys {
+		for _, c := range tui.Clashes(map[string]string{name: key}) {
+			if !slices.Contains(base, c) {
+				out = append(out, fmt.Sprintf("%s:%d: %s", filepath.Base(w.ConfigFile), w.Line("keys."+name), c))
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
 }
