@@ -72,6 +72,9 @@ func (m *Model) header() string {
 		left = []views.Span{left[0], {Ink: t.Banner, Text: fmt.Sprintf(" PAST %s, %s ago ", m.now().In(m.o.Local).Format(time.TimeOnly), m.o.Clock().Sub(m.now()).Truncate(time.Second))},
 			{Ink: t.Dim, Text: fmt.Sprintf("  %s older  %s newer  esc now", m.keys.of(cmdOlder), m.keys.of(cmdNewer))}}
 	}
+	if s != nil && len(s.Workspace.Problems) > 0 {
+		put(t.Warn, fmt.Sprintf("  %s %s", t.Caution, s.Workspace.Problems[0]))
+	}
 	if m.lost != "" {
 		put(t.Bad, "  "+t.Wrong+" the engine does not answer: "+m.lost)
 	}
@@ -170,6 +173,9 @@ func (m *Model) found() []views.Span {
 	}
 	if len(no) > 0 {
 		out = append(out, views.Span{Ink: t.Warn, Text: " " + t.Dot + " not found: " + strings.Join(no, ", ")})
+	}
+	if why := m.shown.Workspace.ListenErr; why != "" {
+		out = append(out, views.Span{Ink: t.Warn, Text: " " + t.Dot + " " + why})
 	}
 	return append(out, views.Span{Ink: t.Dim, Text: "  " + m.keys.of(cmdHelp) + " help"})
 }

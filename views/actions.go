@@ -162,14 +162,8 @@ func NewActions(env *Env) Pane {
 			}
 			return s.Journal.Health
 		},
-		Deps: []state.SectionName{state.SectionActions, state.SectionJournal},
-		Head: func(e *Env, s *state.Snapshot, w, h int) []string {
-			if s.Journal.Broken == "" {
-				return nil
-			}
-			t := e.Theme
-			return []string{NewLine(t, w, false).Put(t.Bad, t.Wrong+" the journal's chain is broken: "+s.Journal.Broken).String()}
-		},
+		Deps: []state.SectionName{state.SectionActions, state.SectionJournal, state.SectionWorkspace},
+		Head: deedsHead,
 		Empty: func(*state.Snapshot) string {
 			return "nothing has been done yet. x in a list shows what can be done to a row, : every action"
 		},
@@ -191,6 +185,27 @@ func NewActions(env *Env) Pane {
 		},
 		Tabs: []Tab[deed]{{"Overview", deedOverview}, {"Journal", deedJournal}},
 	})
+}
+
+// deedsHead says what is wrong with the workspace itself: its journal, its file,
+// its API. It leaves half of the pane to the rows.
+func deedsHead(e *Env, s *state.Snapshot, w, h int) (out []string) {
+	t := e.Theme
+	say := func(ink theme.Ink, text string) {
+		for _, l := range wrap(t, text, max(1, w-2), 4) {
+			out = append(out, NewLine(t, w, false).Put(ink, l).String())
+		}
+	}
+	if s.Journal.Broken != "" {
+		say(t.Bad, t.Wrong+" the journal's chain is broken: "+s.Journal.Broken)
+	}
+	for _, p := range s.Workspace.Problems {
+		say(t.Warn, t.Caution+" "+p)
+	}
+	if why := s.Workspace.ListenErr; why != "" {
+		say(t.Dim, t.Dot+" "+why)
+	}
+	return out[:min(len(out), h/2)]
 }
 
 func deedOverview(d *Doc, s *state.Snapshot, x *deed) {
