@@ -24,6 +24,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/config"
 	"github.com/opsdeck/opsdeck/backend/secrets"
+	"github.com/opsdeck/opsdeck/backend/state"
 )
 
 //go:embed all:demo
@@ -61,6 +62,10 @@ func newDemo(g *globals, c *consoleFlags) *cobra.Command {
 			}
 			s := sit(cmd.Context(), ws, me("console"))
 			defer s.Stop()
+			ctx, cancel := context.WithCancel(cmd.Context())
+			var wg sync.WaitGroup
+			defer func() { cancel(); wg.Wait() }()
+			wg.Go(func() { enableOnce(ctx, s, "host/disk") })
 			return openConsole(cmd.Context(), ws, s, c, cmd.ErrOrStderr())
 		}}
 	cmd.Flags().StringVar(&dir, "dir", "", "make the workspace in `DIR` and leave it there")
@@ -68,6 +73,26 @@ func newDemo(g *globals, c *consoleFlags) *cobra.Command {
 	cmd.Flags().StringVar(&g.Listen, "listen", "", "the admin API's `ADDR`, or off (default 127.0.0.1:8003)")
 	c.register(cmd)
 	return cmd
+}
+
+// enableOnce enables a module that was found and never decided on: its manifest is
+// of the shape that cannot say so itself.
+func enableOnce(ctx context.Context, s *seat, id string) {
+	for after := uint64(0); ; {
+		snap, err := s.Wait(ctx, after)
+		if err != nil {
+			return
+		}
+		after = snap.Version
+		switch m := snap.Modules.Module(id); {
+		case m == nil:
+		case m.Status == state.ModuleValidated:
+			_, _ = s.Submit(ctx, state.Action{Kind: state.ModuleEnable, Target: id}) // what came of it is on the screen
+			return
+		case m.Status != state.ModulePending && m.Status != state.ModuleValidating:
+			return
+		}
+	}
 }
 
 // depot is the demo's service: it lists the files of the workspace over HTTP to

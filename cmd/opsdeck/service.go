@@ -275,6 +275,11 @@ func settled(s *state.Snapshot) bool {
 			return false
 		}
 	}
+	for _, m := range s.Modules.List {
+		if m.Status == state.ModuleInstalled && m.LastFetch.IsZero() {
+			return false
+		}
+	}
 	return sampled(s)
 }
 
@@ -359,6 +364,9 @@ func printStatus(cmd *cobra.Command, s *state.Snapshot, bad []string) error {
 		{state.SectionHost, fmt.Sprintf("cpu %.0f%% of %d cores, load %.2f", s.Host.CPUPercent, s.Host.Cores, s.Host.Load1)},
 	} {
 		h := state.HealthOf(s.Section(row.name))
+		if row.name == state.SectionAlerts && s.Alerts.Evaluated.IsZero() {
+			row.text += ", not evaluated yet: the engine has just started"
+		}
 		if h.Status != state.OK {
 			row.text = string(h.Status) + ": " + firstLine(h.Err)
 		}
