@@ -115,18 +115,18 @@ func newAttach(g *globals, c *consoleFlags) *cobra.Command {
 				return err
 			}
 			actor := me("console")
-			var client *remote.Client
-			if len(args) > 0 {
-				client, err = remote.DialHTTP(cmd.Context(), args[0], ws.Getenv("OPSDECK_TOKEN"), actor)
-				if errors.Is(err, remote.ErrNotOpsdeck) {
-					return attachOrchestrator(cmd, ws.At(args[0]), c)
-				}
-			} else {
-				owner, oerr := remote.ReadOwner(ws.Data)
-				if oerr != nil || owner.Socket == "" {
+			if len(args) == 0 {
+				if owner, err := remote.ReadOwner(ws.Data); err != nil || owner.Socket == "" {
 					return exitError{exitRefused, fmt.Errorf("no engine runs in %s: opsdeck starts one with a console, opsdeck serve one without", ws.Dir)}
 				}
-				client, err = remote.Dial(cmd.Context(), owner.Socket, actor)
+				// Its owner may leave before this console does: a seat takes over then.
+				s := sit(cmd.Context(), ws, actor)
+				defer s.Stop()
+				return openConsole(cmd.Context(), ws, s, c, cmd.ErrOrStderr())
+			}
+			client, err := remote.DialHTTP(cmd.Context(), args[0], ws.Getenv("OPSDECK_TOKEN"), actor)
+			if errors.Is(err, remote.ErrNotOpsdeck) {
+				return attachOrchestrator(cmd, ws.At(args[0]), c)
 			}
 			if err != nil {
 				return err
