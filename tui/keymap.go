@@ -103,6 +103,7 @@ func table() []bind {
 		in(inStreams, b("Look", views.LevelNext, "all levels, warnings and worse, errors only", "l")),
 		in(inStreams, b("Look", views.Times, "timestamps", "t")),
 		in(inStreams, b("Look", views.Wrap, "wrap lines", "w")),
+		in(inStreams, b("Look", views.Raw, "JSON records as written, or message first", "r")),
 		in(inStreams, b("Look", views.Bookmark, "bookmark", "m")),
 		in(inStreams, b("Look", views.BookNext, "next bookmark", "'")),
 		b("Look", views.Follow, "follow; back to now; rows in order", "F"),

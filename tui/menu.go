@@ -190,6 +190,7 @@ func (m *Model) newPalette() overlay {
 	command("forward in time", cmdNewer)
 	command("timestamps", views.Times)
 	command("wrap", views.Wrap)
+	command("raw records", views.Raw)
 	command("sort", views.SortNext)
 	for _, n := range theme.Names {
 		add("theme "+n, "", func(m *Model) tea.Cmd {

@@ -41,9 +41,9 @@ type Logs struct {
 	hits    int // -1 while counting
 	hitsGen int
 
-	noTimes, wrap bool
-	skip          int // cells left out at the left
-	books         map[bookmark]bool
+	noTimes, wrap, raw bool
+	skip               int // cells left out at the left
+	books              map[bookmark]bool
 
 	open   bool
 	docTop int
@@ -407,6 +407,11 @@ func (p *Logs) updateStream(c Command) tea.Cmd {
 		}
 	case Times:
 		p.noTimes = !p.noTimes
+	case Raw:
+		if p.raw = !p.raw; p.raw {
+			return send(Note{"JSON records are shown as they were written"})
+		}
+		return send(Note{"JSON records are shown message first"})
 	case Wrap:
 		p.wrap, p.skip = !p.wrap, 0
 	case LevelNext:

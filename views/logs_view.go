@@ -267,7 +267,7 @@ func (p *Logs) lines(k int, r *state.LogRecord, w, limit int, here bool) []strin
 			room -= nw + 1
 		}
 		var out []string
-		for i, s := range wrap(t, r.Text, max(4, room), max(1, min(limit, 200))) {
+		for i, s := range wrap(t, p.text(r), max(4, room), max(1, min(limit, 200))) {
 			l := NewLine(t, w, here)
 			head(l, i == 0)
 			p.put(l, ink, s, 0, here)
@@ -277,7 +277,7 @@ func (p *Logs) lines(k int, r *state.LogRecord, w, limit int, here bool) []strin
 	}
 	l := NewLine(t, w, here)
 	head(l, true)
-	text, rest, more := strings.Cut(r.Text, "\n")
+	text, rest, more := strings.Cut(p.text(r), "\n")
 	tail := ""
 	if more {
 		tail = fmt.Sprintf(" %s%d", t.Return, strings.Count(rest, "\n")+1)
@@ -291,6 +291,19 @@ func (p *Logs) lines(k int, r *state.LogRecord, w, limit int, here bool) []strin
 		p.put(l, ink, text, p.skip, here)
 	}
 	return []string{l.String()}
+}
+
+// text is a record as it is shown: JSON as people read it, unless raw records are
+// asked for or what is searched stands only in the raw one.
+func (p *Logs) text(r *state.LogRecord) string {
+	if p.raw {
+		return r.Text
+	}
+	s, ok := readable(r.Text)
+	if ok && p.search.text != "" && p.search.in(r.Text) && !p.search.in(s) {
+		return r.Text
+	}
+	return s
 }
 
 // put adds text with its hits marked.

@@ -147,6 +147,7 @@ const (
 	ErrPrev   Command = "error-prev"
 	Times     Command = "timestamps"
 	Wrap      Command = "wrap"
+	Raw       Command = "raw"
 	Bookmark  Command = "bookmark"
 	BookNext  Command = "bookmark-next"
 	LevelNext Command = "level"
