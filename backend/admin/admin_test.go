@@ -204,12 +204,20 @@ func newRig(t *testing.T, o options, files ...map[string]string) *rig {
 		}
 		j.Close()
 	})
+	modules := 0
+	for _, set := range files {
+		for name := range set {
+			if strings.HasSuffix(name, "/manifest.json") {
+				modules++
+			}
+		}
+	}
 	r.until("the engine has looked at its modules", func(s *state.Snapshot) bool {
-		if s.Modules.Health.Status != state.OK {
+		if s.Modules.Health.Status != state.OK || len(s.Modules.List) < modules {
 			return false
 		}
 		for _, m := range s.Modules.List {
-			if m.Status == state.ModuleInstalled && m.LastFetch.IsZero() {
+			if m.Status == state.ModulePending || m.Status == state.ModuleInstalled && m.LastFetch.IsZero() {
 				return false
 			}
 		}

@@ -51,11 +51,16 @@ var settledIn = map[state.Kind]state.ModuleStatus{
 func (s *Server) moduleAction(kind state.Kind, past string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id := moduleID(r)
-		if !s.known(w, id) {
+		m, ok := s.known(w, id)
+		if !ok {
 			return
 		}
-		m := s.cfg.Hub.Latest().Modules.Module(id)
-		if m == nil || settledIn[kind] == "" || m.Status != settledIn[kind] {
+		// What was decided, not how it does: a module that fails is enabled all the same.
+		now := m["persistent_status"]
+		if now == nil {
+			now = m["status"]
+		}
+		if want := settledIn[kind]; want == "" || now != string(want) {
 			if _, ok := s.do(w, r, state.Action{Kind: kind, Target: id}); !ok {
 				return
 			}
@@ -64,13 +69,13 @@ func (s *Server) moduleAction(kind state.Kind, past string) http.HandlerFunc {
 	}
 }
 
-// known answers 404 where there is no such module.
-func (s *Server) known(w http.ResponseWriter, id string) bool {
-	if _, err := s.cfg.Engine.ModuleJSON(id, false); err != nil {
+// known is the module of that ID; it answers 404 where there is none.
+func (s *Server) known(w http.ResponseWriter, id string) (map[string]any, bool) {
+	m, err := s.cfg.Engine.ModuleJSON(id, false)
+	if err != nil {
 		s.fail(w, http.StatusNotFound, "Module not found: "+id)
-		return false
 	}
-	return true
+	return m, err == nil
 }
 
 func (s *Server) storeModuleCredentials(w http.ResponseWriter, r *http.Request) {
@@ -81,7 +86,7 @@ func (s *Server) storeModuleCredentials(w http.ResponseWriter, r *http.Request) 
 		return
 	}
 	id := moduleID(r)
-	if !s.known(w, id) || !s.storable(w, req.Credentials) {
+	if _, ok := s.known(w, id); !ok || !s.storable(w, req.Credentials) {
 		return
 	}
 	if _, ok := s.do(w, r, state.Action{Kind: state.CredentialSet, Target: id, Secrets: secretValues(req.Credentials)}); !ok {
@@ -155,8 +160,8 @@ func (s *Server) credentials(w http.ResponseWriter, r *http.Request) {
 	if !info.Updated.IsZero() {
 		out["updated_at"] = info.Updated
 	}
-	if errors.Is(err, secrets.ErrLocked) {
-		out["locked"] = err.Error()
+	if why := s.cfg.Hub.Latest().Modules.Locked; why != "" {
+		out["locked"] = why
 	}
 	s.reply(w, http.StatusOK, out)
 }

@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 
 	"github.com/opsdeck/opsdeck/backend/engine"
@@ -86,7 +87,17 @@ func (s *Server) patchCategory(w http.ResponseWriter, r *http.Request) {
 	if !s.body(w, r, &patch) {
 		return
 	}
-	if !s.valid(w, []byte(jsonText(map[string]any{"categories": map[string]any{name: patch}}))) {
+	if patch == nil {
+		s.unprocessable(w, wrongType([]any{"body"}, "map"))
+		return
+	}
+	// What is not in the patch stays, so it is the merged category that must hold.
+	merged := map[string]any{}
+	if now, ok := s.cfg.Engine.RoutingCategory(name); ok {
+		maps.Copy(merged, now)
+	}
+	maps.Copy(merged, patch)
+	if !s.valid(w, []byte(jsonText(map[string]any{"categories": map[string]any{name: merged}}))) {
 		return
 	}
 	if _, ok := s.do(w, r, state.Action{Kind: state.RoutingSet, Args: map[string]string{"category": name, "patch": jsonText(patch)}}); !ok {

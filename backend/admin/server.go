@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -130,7 +131,7 @@ func (s *Server) unrouted(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if allow := w.Header().Values("Allow"); len(allow) > 0 {
-		s.fail(w, http.StatusMethodNotAllowed, fmt.Sprintf("%s is not allowed here; %s is", r.Method, strings.Join(allow, ", ")))
+		s.fail(w, http.StatusMethodNotAllowed, fmt.Sprintf("%s is not allowed here: use %s", r.Method, strings.Join(allow, " or ")))
 		return
 	}
 	s.fail(w, http.StatusNotFound, "there is nothing at "+state.Clean(r.URL.Path))
@@ -224,10 +225,18 @@ func (s *Server) unprocessable(w http.ResponseWriter, faults ...invalid) {
 	})
 }
 
+// errMore: a body goes on after its value.
+var errMore = errors.New("there is more after the value")
+
 // body reads a request's JSON body into v, or answers why it cannot be read.
 func (s *Server) body(w http.ResponseWriter, r *http.Request, v any) bool {
 	dec := json.NewDecoder(r.Body)
 	err := dec.Decode(v)
+	if err == nil {
+		if _, more := dec.Token(); more != io.EOF {
+			err = errMore
+		}
+	}
 	var tooBig *http.MaxBytesError
 	var typeErr *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
@@ -246,6 +255,8 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, v any) bool {
 		s.unprocessable(w, wrongType(loc, typeErr.Type.Kind().String()))
 	case errors.As(err, &syntax):
 		s.unprocessable(w, invalid{[]any{"body", syntax.Offset}, "not JSON: an error at byte " + fmt.Sprint(syntax.Offset), "value_error.jsondecode"})
+	case err == errMore:
+		s.unprocessable(w, invalid{[]any{"body"}, "there is more after the end of the JSON value", "value_error.jsondecode"})
 	default:
 		s.unprocessable(w, invalid{[]any{"body"}, "not a JSON object: the text ends before the value does", "value_error.jsondecode"})
 	}
