@@ -5,11 +5,14 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
 
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -23,9 +26,17 @@ func Run(ctx context.Context, o Options) error {
 	defer cancel()
 	m := New(o)
 	m.ctx = ctx
-	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithoutSignalHandler())
+	profile, more := colours(os.Environ())
+	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithColorProfile(profile))
 	var wg sync.WaitGroup
 	wg.Add(1)
+	if more {
+		go func() { // tmux may take its time, or hang: nobody waits for it
+			if colorprofile.Detect(os.Stdout, os.Environ()) == colorprofile.TrueColor {
+				p.Send(tea.CapabilityMsg{Content: "RGB"})
+			}
+		}()
+	}
 	sig := make(chan os.Signal, 4)
 	signal.Notify(sig, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGTSTP)
 	pause := make(chan struct{}, 1)
@@ -66,6 +77,18 @@ func Run(ctx context.Context, o Options) error {
 		}
 	}
 	return err
+}
+
+// colours are those that the terminal surely has, from what can be told at once;
+// more says that tmux may know of more.
+func colours(environ []string) (profile colorprofile.Profile, more bool) {
+	environ = slices.DeleteFunc(environ, func(v string) bool {
+		tmux := strings.HasPrefix(v, "TMUX=")
+		more = more || tmux
+		return tmux
+	})
+	profile = colorprofile.Detect(os.Stdout, environ)
+	return profile, more && profile == colorprofile.ANSI256
 }
 
 // suspend gives the terminal back, stops the process group, and takes the

@@ -17,6 +17,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend"
 	"github.com/opsdeck/opsdeck/backend/config"
+	"github.com/opsdeck/opsdeck/theme/detect"
 	"github.com/opsdeck/opsdeck/tui"
 )
 
@@ -38,7 +39,10 @@ type exitError struct {
 func (e exitError) Error() string { return e.err.Error() }
 func (e exitError) Unwrap() error { return e.err }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	detect.Restore()
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
 
 // run is main without the process around it.
 func run(args []string, in io.Reader, out, errOut io.Writer) int {
