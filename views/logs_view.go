@@ -300,6 +300,9 @@ func (p *Logs) text(r *state.LogRecord) string {
 		return r.Text
 	}
 	s, ok := readable(r.Text)
+	if !ok && !p.noTimes && !r.Guessed {
+		s, ok = unstamped(r.Text)
+	}
 	if ok && p.search.text != "" && p.search.in(r.Text) && !p.search.in(s) {
 		return r.Text
 	}

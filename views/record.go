@@ -87,6 +87,45 @@ func readable(text string) (s string, ok bool) {
 	return b.String(), true
 }
 
+// unstamped is a line without the ISO time that it begins with, which the row
+// shows already: "2026-11-22 05:22:04,201 - ", "[2026-11-22T05:22:04Z] ". ok is
+// false where it does not begin with one.
+func unstamped(s string) (rest string, ok bool) {
+	const date, clock = "0000-00-00", "00:00:00"
+	at := strings.TrimPrefix(s, "[")
+	if len(at) < len(date)+1+len(clock) || !shaped(at, date) || at[len(date)] != ' ' && at[len(date)] != 'T' || !shaped(at[len(date)+1:], clock) {
+		return s, false
+	}
+	at = at[len(date)+1+len(clock):]
+	if at != "" && (at[0] == '.' || at[0] == ',') {
+		at = strings.TrimLeft(at[1:], "0123456789")
+	}
+	zone := strings.TrimPrefix(at, " ")
+	switch {
+	case strings.HasPrefix(at, "Z"):
+		at = at[1:]
+	case zone != "" && (zone[0] == '+' || zone[0] == '-') && (shaped(zone[1:], "00:00") || shaped(zone[1:], "0000")):
+		at = strings.TrimLeft(zone[1:], "0123456789:")
+	}
+	at = strings.TrimPrefix(at, "]")
+	at = strings.TrimLeft(at, " ")
+	return strings.TrimPrefix(at, "- "), true
+}
+
+// shaped reports whether s begins with digits where form has zeros, and with its
+// other characters where it has those.
+func shaped(s, form string) bool {
+	if len(s) < len(form) {
+		return false
+	}
+	for i := range len(form) {
+		if digit := s[i] >= '0' && s[i] <= '9'; form[i] == '0' && !digit || form[i] != '0' && s[i] != form[i] {
+			return false
+		}
+	}
+	return true
+}
+
 // bare is a JSON value without its quotes; of an object, its members as
 // name=value.
 func bare(v json.RawMessage) string {

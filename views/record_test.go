@@ -25,6 +25,23 @@ func TestReadableRecords(t *testing.T) {
 	}
 }
 
+func TestUnstampedLines(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{"2026-11-22 05:22:04,201 - api - INFO - up", "api - INFO - up"},
+		{"2026-11-22T05:22:04.201Z INFO up", "INFO up"},
+		{"[2026-11-22 05:22:04 +0000] [7] [INFO] up", "[7] [INFO] up"},
+		{"2026-11-22T05:22:04+01:00 up", "up"},
+		{"2026-11-22 is a day", "2026-11-22 is a day"},
+		{"up since 2026-11-22 05:22:04", "up since 2026-11-22 05:22:04"},
+		{"2026-11-22 05:22:04", ""},
+		{"", ""},
+	} {
+		if got, _ := unstamped(tt.in); got != tt.want {
+			t.Errorf("unstamped(%q) = %q, want %q", tt.in, got, tt.want)
+		}
+	}
+}
+
 func BenchmarkReadable(b *testing.B) {
 	const line = `{"timestamp":"2026-11-22T05:22:04.201Z","level":"error","message":"Failed to get task","service":"nervix-api","error":"TypeError: fetch failed","task_id":"stats"}`
 	b.ReportAllocs()
