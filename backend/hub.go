@@ -364,7 +364,9 @@ func (h *Hub) Attach(actor state.Actor, control bool) *Console {
 func (h *Hub) presence() {
 	list := make([]state.Console, 0, len(h.consoles))
 	for c := range h.consoles {
-		list = append(list, c.info)
+		if c.info.Actor.Via != "cli" { // a command comes and goes; nobody looks through it
+			list = append(list, c.info)
+		}
 	}
 	slices.SortFunc(list, func(a, b state.Console) int { return a.Since.Compare(b.Since) })
 	h.workspace.Consoles = list
