@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
@@ -21,7 +22,7 @@ func NewQueues(env *Env) Pane {
 		Info: Info{
 			Name: "queues", Title: "Queues", Section: state.SectionQueues,
 			Acts:  []state.SectionName{state.SectionQueues},
-			About: "Redis lists, streams, sorted sets and counted key patterns. In and out are items a second; where only the net change can be seen, a rise counts as in and a fall as out. Drain is the time to empty at the trend of the last minute.",
+			About: "Redis lists, streams, sorted sets and counted key patterns, and the stages of the engine's own pipeline. In and out are items a second; where only the net change can be seen, a rise counts as in and a fall as out. Drain is the time to empty at the trend of the last minute.",
 		},
 		Cols: []Column[state.Queue]{
 			{Title: "Queue", W: 12, Flex: 3, Cell: func(e *Env, q *state.Queue) (string, theme.Ink) { return q.Key, e.Theme.Text },
@@ -40,19 +41,60 @@ func NewQueues(env *Env) Pane {
 			{Title: "Kind", W: 6, Rank: 5, Cell: func(e *Env, q *state.Queue) (string, theme.Ink) { return q.Kind, e.Theme.Dim },
 				Cmp: func(a, b *state.Queue) int { return strings.Compare(a.Kind, b.Kind) }},
 		},
-		Rows:   func(s *state.Snapshot) []state.Queue { return s.Queues.List },
+		Rows:   queueRows,
 		ID:     func(q *state.Queue) string { return q.Key },
 		Target: func(q *state.Queue) string { return q.Key },
 		Text:   func(q *state.Queue) string { return q.Key + " " + q.Kind + " " + q.Err },
-		Health: func(s *state.Snapshot) state.Health { return s.Queues.Health },
-		Deps:   []state.SectionName{state.SectionQueues},
+		Health: func(s *state.Snapshot) state.Health {
+			if !s.Queues.Health.Known() && len(s.Pipeline.Stages) > 0 {
+				return s.Pipeline.Health // the engine's stages are there without Redis
+			}
+			return s.Queues.Health
+		},
+		Deps: []state.SectionName{state.SectionQueues, state.SectionPipeline},
+		Head: func(e *Env, s *state.Snapshot, w, h int) []string {
+			if s.Queues.Health.Known() || len(s.Pipeline.Stages) == 0 {
+				return nil
+			}
+			n := notice(e, s.Queues.Health, "Redis", w)
+			return n[:min(len(n), max(0, h-len(s.Pipeline.Stages)-1))]
+		},
 		Empty: func(s *state.Snapshot) string {
 			return s.Queues.Server + " answers, and holds no queue that is watched: name some under queues in opsdeck.yaml"
 		},
 		Summary: queuesSummary,
 		Tabs:    []Tab[state.Queue]{{"Overview", queueOverview}, {"First items", queuePeek}, {"Groups", queueGroups}},
-		Look:    func(q *state.Queue, t *Target) { t.Queue = q.Key },
+		Look: func(q *state.Queue, t *Target) {
+			if q.Kind != stageKind {
+				t.Queue = q.Key
+			}
+		},
 	})
+}
+
+// stageKind is the kind of a row that is a stage of the pipeline.
+const stageKind = "stage"
+
+// queueRows are the Redis queues and, after them, the pipeline's stages.
+func queueRows(s *state.Snapshot) []state.Queue {
+	out := make([]state.Queue, 0, len(s.Queues.List)+len(s.Pipeline.Stages))
+	out = append(out, s.Queues.List...)
+	for _, st := range s.Pipeline.Stages {
+		q := state.Queue{Key: "pipeline " + st.Title, Kind: stageKind, Depth: float64(st.Depth), Out: st.Rate, Depths: st.Depths,
+			Oldest: st.Oldest, Drain: -1, Sampled: s.Pipeline.Health.LastOK, Err: ""}
+		if st.Depth == 0 {
+			q.Oldest = -1
+		}
+		if d := st.Depths[max(0, len(st.Depths)-60):]; len(d) > 1 { // one a second
+			q.Trend = (d[len(d)-1] - d[0]) / float64(len(d)-1)
+		}
+		q.In = max(0, q.Out+q.Trend)
+		if q.Trend < 0 {
+			q.Drain = time.Duration(q.Depth / -q.Trend * float64(time.Second))
+		}
+		out = append(out, q)
+	}
+	return out
 }
 
 func queueDepth(e *Env, q *state.Queue) (string, theme.Ink) {
@@ -117,7 +159,7 @@ func queuesSummary(e *Env, s *state.Snapshot) []Span {
 func queueOverview(d *Doc, s *state.Snapshot, q *state.Queue) {
 	e := d.env
 	t, f := e.Theme, figuresOf(e.Theme)
-	d.KV("kind", t.Text, map[string]string{"list": "list", "stream": "stream", "zset": "sorted set", "keys": "keys that match a pattern, counted"}[q.Kind])
+	d.KV("kind", t.Text, map[string]string{"list": "list", "stream": "stream", "zset": "sorted set", "keys": "keys that match a pattern, counted", stageKind: "stage of the engine's pipeline"}[q.Kind])
 	d.KV("error", t.Bad, q.Err)
 	d.KV("depth", t.Text, f.count(q.Depth)+" items")
 	trend, ink := queueTrend(e, q)
@@ -136,6 +178,9 @@ func queueOverview(d *Doc, s *state.Snapshot, q *state.Queue) {
 	}
 	d.KV("depth, 1 min", t.Info, spark(t, settled(q.Depths, q.Sampled), max(8, min(60, d.w-16)), 0))
 	d.KV("read", t.Dim, e.when(q.Sampled))
+	if q.Kind == stageKind {
+		return
+	}
 	d.Gap()
 	d.KV("server", t.Dim, s.Queues.Server+" "+s.Queues.Version)
 	d.KV("scan", t.Dim, s.Queues.Scan)
@@ -144,9 +189,12 @@ func queueOverview(d *Doc, s *state.Snapshot, q *state.Queue) {
 func queuePeek(d *Doc, _ *state.Snapshot, q *state.Queue) {
 	t := d.env.Theme
 	if len(q.Peek) == 0 {
-		if q.Depth == 0 {
+		switch {
+		case q.Depth == 0:
 			d.Text(t.Dim, "it is empty")
-		} else {
+		case q.Kind == stageKind:
+			d.Text(t.Dim, "what waits in a stage is not shown: its results are at /context")
+		default:
 			d.Text(t.Dim, t.Wait+" reading the first items"+t.Ellipsis)
 		}
 		return
