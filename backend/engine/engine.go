@@ -187,7 +187,7 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 	})
 	_, _ = e.routing.reload(true, started)
 	e.refreshCredentials()
-	e.publish(put, true, true, true)
+	e.publish(put, true, true, true, true)
 	wg.Go(func() {
 		e.scan(life)
 		e.every(life, e.cfg.Scan, func() { e.scan(life) })
@@ -217,11 +217,16 @@ func (e *Engine) every(ctx context.Context, d time.Duration, f func()) {
 	}
 }
 
+// warmUp is how long after the start the pipeline is put with every change of a
+// module, so that what came of the first fetches shows with them.
+const warmUp = 5 * time.Second
+
 // publishLoop puts sections when they changed, and the pipeline once a second.
 func (e *Engine) publishLoop(ctx context.Context, put func(state.Section)) {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	var last time.Time
+	began := time.Now()
 	for {
 		tick := false
 		select {
@@ -245,11 +250,12 @@ func (e *Engine) publishLoop(ctx context.Context, put func(state.Section)) {
 		changed, rerouted := e.changed, e.rerouted
 		e.changed, e.rerouted = false, false
 		e.mu.Unlock()
-		e.publish(put, changed, tick, rerouted)
+		e.publish(put, changed, tick, tick || changed && last.Sub(began) < warmUp, rerouted)
 	}
 }
 
-func (e *Engine) publish(put func(state.Section), modules, pipeline, routing bool) {
+// publish puts sections; tick says that a second of the pipeline's history ends.
+func (e *Engine) publish(put func(state.Section), modules, tick, pipeline, routing bool) {
 	now := time.Now()
 	if modules {
 		put(e.modulesSection())
@@ -260,7 +266,7 @@ func (e *Engine) publish(put func(state.Section), modules, pipeline, routing boo
 		e.mu.Unlock()
 		var out state.Pipeline
 		for _, s := range p.stages {
-			out.Stages = append(out.Stages, s.sample(now, p.started, e.cfg.Mask.Mask, true))
+			out.Stages = append(out.Stages, s.sample(now, p.started, e.cfg.Mask.Mask, tick))
 		}
 		put(out)
 	}
