@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
 	"github.com/opsdeck/opsdeck/views"
@@ -76,7 +78,8 @@ func (m *Model) header() string {
 		put(t.Warn, fmt.Sprintf("  %s %s", t.Caution, s.Workspace.Problems[0]))
 	}
 	if m.lost != "" {
-		put(t.Bad, "  "+t.Wrong+" the engine does not answer: "+m.lost)
+		left = left[:1]
+		put(t.Bad, " "+t.Wrong+" the engine does not answer: "+m.lost)
 	}
 	if s != nil && s.Alerts.Health.Known() {
 		c, w, o := views.Firing(s)
@@ -98,8 +101,9 @@ func (m *Model) header() string {
 }
 
 // footer is the prompt, or what happens, or what one can do; and at its right
-// end how old the data is and what this costs.
-func (m *Model) footer() string {
+// end how old the data is and what this costs. It is one line, or more while it
+// says something longer that is new.
+func (m *Model) footer() []string {
 	t := m.env.Theme
 	var right []views.Span
 	if s := m.shown; s != nil {
@@ -110,31 +114,101 @@ func (m *Model) footer() string {
 				ink = t.Warn
 			}
 			right = append(right, views.Span{Ink: ink, Text: "data " + age(m.now(), h.LastOK) + "  "})
+			if h.Status == state.OK && m.pane().Info().Section == state.SectionActions {
+				right = nil // it is told of each action: nothing new is not old
+			}
 		}
 		if s.Workspace.RSSBytes > 0 {
+			mem := "mem "
+			if m.w < 100 {
+				mem = ""
+			}
 			right = append(right, views.Span{Ink: t.Dim, Text: fmt.Sprintf("cpu %.1f%%/core  ", max(0, s.Workspace.CPUPercent))},
-				views.Span{Ink: t.Dim, Text: fmt.Sprintf("mem %d MiB ", s.Workspace.RSSBytes>>20)})
+				views.Span{Ink: t.Dim, Text: fmt.Sprintf("%s%d MiB ", mem, s.Workspace.RSSBytes>>20)})
 		}
 	}
-	switch {
-	case m.prompt != nil:
-		return m.ends(m.prompt.spans(m), right)
-	case m.note != "":
-		return m.ends([]views.Span{{Ink: t.Accent, Text: " " + m.note}}, nil)
-	}
-	if d := m.doing(); d != nil {
-		return m.ends(d, nil)
-	}
-	if !m.touched && m.shown != nil {
-		if f := m.found(); f != nil {
-			return m.ends(f, right)
-		}
-	}
+	one := func(left []views.Span) []string { return []string{m.ends(left, right)} }
 	used := 2
 	for _, s := range right {
 		used += views.Width(t, s.Text)
 	}
-	return m.ends(m.hints(m.w-used), right)
+	switch {
+	case m.prompt != nil:
+		return one(m.prompt.spans(m))
+	case m.note != "":
+		return m.flow([]views.Span{{Ink: t.Accent, Text: m.note}})
+	case len(m.stack) > 0:
+		return one(pairHints(t, m.stack[len(m.stack)-1].hints(), m.w-used))
+	}
+	if d := m.doing(); d != nil {
+		return m.flow(d)
+	}
+	if !m.touched && m.shown != nil {
+		if f := m.found(); f != nil {
+			return one(f)
+		}
+	}
+	return one(m.hints(m.w - used))
+}
+
+// mostFooter is how many lines a message may take.
+const mostFooter = 6
+
+// flow breaks a message into lines, between words: all of it while it is new,
+// else its first line.
+func (m *Model) flow(spans []views.Span) []string {
+	t := m.env.Theme
+	most := 1
+	if !m.unfolded.IsZero() {
+		most = max(1, min(mostFooter, m.h/3))
+	}
+	var out []string
+	l := views.NewLine(t, m.w, false).Gap(1)
+	empty := true
+	for _, s := range spans {
+		for i, word := range strings.Split(strings.ReplaceAll(s.Text, "\n", " "), " ") {
+			gap := 1
+			if i == 0 || empty {
+				gap = 0
+			}
+			for l.Left() <= views.Width(t, word)+gap && len(out) < most-1 {
+				if !empty {
+					out = append(out, l.String())
+					l, empty, gap = views.NewLine(t, m.w, false).Gap(1), true, 0
+					continue
+				}
+				head := ansi.Truncate(word, l.Left()-1, "") // longer than a line
+				if head == "" {
+					break
+				}
+				out = append(out, l.Put(s.Ink, head).String())
+				l = views.NewLine(t, m.w, false).Gap(1)
+				word = word[len(head):]
+			}
+			if word != "" {
+				l.Gap(gap).Put(s.Ink, word)
+				empty = false
+			} else if !empty {
+				l.Gap(gap)
+			}
+		}
+	}
+	return append(out, l.String())
+}
+
+// hint is a key and what it does.
+type hint struct{ key, does string }
+
+// pairHints are as many of the hints as fit into w cells.
+func pairHints(t *theme.Theme, hs []hint, w int) []views.Span {
+	out := []views.Span{{Ink: t.Dim, Text: " "}}
+	for _, h := range hs {
+		if w -= views.Width(t, h.key) + views.Width(t, h.does) + 3; w < 0 {
+			break
+		}
+		out = append(out, views.Span{Ink: t.Key, Text: h.key}, views.Span{Ink: t.Dim, Text: " " + h.does + "  "})
+	}
+	return out
 }
 
 func age(now, at time.Time) string {

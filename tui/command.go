@@ -24,11 +24,10 @@ func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 		return tea.Sequence(esc, func() tea.Msg { return k })
 	}
 	if n := len(m.stack); n > 0 {
-		if k.String() == "ctrl+c" {
-			m.stack = m.stack[:n-1]
-			return nil
-		}
 		top := m.stack[n-1]
+		if _, quit := top.(*quitBox); k.String() == "ctrl+c" && !quit {
+			k = tea.KeyPressMsg{Code: tea.KeyEscape}
+		}
 		done, cmd := top.key(m, k)
 		if done {
 			m.drop(top)
@@ -211,7 +210,9 @@ func (m *Model) letter(letter string) tea.Cmd {
 		if s.Key != letter || s.Hidden || !hasSection(info, s.Section) {
 			continue
 		}
-		found = s
+		if found == nil {
+			found = s
+		}
 		if s.Global != "" {
 			return m.begin(s, []string{s.Global})
 		}
@@ -232,10 +233,12 @@ func (m *Model) letter(letter string) tea.Cmd {
 	switch {
 	case found == nil:
 		m.say(fmt.Sprintf("%s does nothing in %s%s", key, info.Name, m.whereIs(letter)))
+	case len(target.IDs) == 0 && info.Stream:
+		m.say(fmt.Sprintf("%s what? %s goes to the sources: choose one there", found.Verb, m.keys.of(views.TabPrev)))
 	case len(target.IDs) == 0:
 		m.say("no row to " + found.Verb)
 	default:
-		m.say(fmt.Sprintf("cannot %s %s: %s", found.Verb, target.IDs[0], reason))
+		m.say(fmt.Sprintf("cannot %s %s: %s", found.Verb, m.called(found, target.IDs[0]), reason))
 	}
 	return nil
 }
@@ -300,6 +303,8 @@ func (m *Model) shell() tea.Cmd {
 			why = "this console has no way into containers"
 		}
 		m.say("no shell: " + why)
+	case m.noShell(t.Container) != "":
+		m.say("no shell: " + m.noShell(t.Container))
 	default:
 		c, err := m.o.Shell(t.Container)
 		if err != nil {
@@ -309,6 +314,20 @@ func (m *Model) shell() tea.Cmd {
 		return tea.Exec(c, func(err error) tea.Msg { return shellMsg{err} })
 	}
 	return nil
+}
+
+// noShell is why there can be no shell in that container, "" if there can.
+func (m *Model) noShell(id string) string {
+	if m.live == nil {
+		return "nothing is known yet"
+	}
+	if !m.past.live() {
+		return "this is the past"
+	}
+	if c := m.live.Containers.Container(id); c != nil && c.State != "running" {
+		return "it is not running: it is " + c.State
+	}
+	return ""
 }
 
 func (m *Model) grow(more bool) {

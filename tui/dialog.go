@@ -6,8 +6,10 @@ import (
 
 	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/theme"
 	"github.com/opsdeck/opsdeck/views"
 )
 
@@ -52,13 +54,16 @@ func (m *Model) begin(spec *state.Spec, targets []string) tea.Cmd {
 		return nil
 	}
 	if spec.Risk == state.Safe && len(fields) == 0 {
+		if m.askedJustNow(spec.Kind, can) {
+			m.say(spec.Title() + ": asked already")
+			return nil
+		}
 		return m.submit(spec, can, nil, nil, "")
 	}
 	d := &actBox{spec: spec, targets: can, skipped: cannot, fields: fields}
 	for _, f := range fields {
 		in := newInput(m.env.Theme)
 		in.SetValue(f.Default)
-		in.Placeholder = f.Hint
 		if f.Secret {
 			in.EchoMode = textinput.EchoPassword
 			in.EchoCharacter = m.env.Theme.Secret
@@ -91,6 +96,16 @@ func (m *Model) begin(spec *state.Spec, targets []string) tea.Cmd {
 	}
 	m.push(d)
 	return nil
+}
+
+// named is what people call a row of a pane.
+func (m *Model) named(info views.Info, id string) string {
+	for i := range state.Specs {
+		if s := &state.Specs[i]; s.Section == info.Section && s.Global == "" && m.shown != nil {
+			return m.called(s, id)
+		}
+	}
+	return id
 }
 
 // called is a target's name for people.
@@ -133,6 +148,13 @@ type actBox struct {
 	// at is the input that has the focus; len(inputs) is Cancel, one more is the deed.
 	at    int
 	wrong string
+}
+
+func (d *actBox) hints() []hint {
+	if d.at < len(d.inputs) {
+		return []hint{{"esc", "cancels"}, {"tab", "next field"}, {"enter", "goes on"}}
+	}
+	return []hint{{"esc", "cancels"}, {"tab", "the other button"}, {"enter", "takes the marked one"}}
 }
 
 func (d *actBox) width() int { return 76 }
@@ -243,11 +265,20 @@ func (d *actBox) draw(m *Model, w, h int) []string {
 		ink(l)
 		lines = append(lines, l.String())
 	}
-	for i := range d.impact {
-		text(func(l *views.Line) { l.Put(t.Faint, t.Dot+" ").Put(t.Text, d.impact[i]) })
+	// wrapped puts text that may be longer than a line behind its mark.
+	wrapped := func(mark string, markInk, ink theme.Ink, s string) {
+		for i, part := range strings.Split(ansi.Wrap(s, max(4, iw-2), ""), "\n") {
+			if i > 0 {
+				mark = " "
+			}
+			text(func(l *views.Line) { l.Put(markInk, mark+" ").Put(ink, part) })
+		}
 	}
-	for i := range d.skipped {
-		text(func(l *views.Line) { l.Put(t.Warn, t.Caution+" left out: "+d.skipped[i]) })
+	for _, s := range d.impact {
+		wrapped(t.Dot, t.Faint, t.Text, s)
+	}
+	for _, s := range d.skipped {
+		wrapped(t.Caution, t.Warn, t.Warn, "left out: "+s)
 	}
 	if keep := max(0, h-6-2*len(d.inputs)); len(lines) > keep {
 		lines = lines[:keep]
@@ -273,7 +304,7 @@ func (d *actBox) draw(m *Model, w, h int) []string {
 		}
 	}
 	if d.wrong != "" {
-		text(func(l *views.Line) { l.Put(t.Bad, t.Wrong+" "+d.wrong) })
+		wrapped(t.Wrong, t.Bad, t.Bad, d.wrong)
 	}
 	yes := strings.ToUpper(d.spec.Verb[:1]) + d.spec.Verb[1:]
 	lines = append(lines, buttons(t, iw, "Cancel", yes, d.at > len(d.inputs), d.at >= len(d.inputs)))

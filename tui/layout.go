@@ -320,7 +320,9 @@ func (m *Model) draw() string {
 		}
 	}
 	if bottom > 0 {
-		lines[m.h-1] = m.footer()
+		foot := m.footer()
+		foot = foot[:min(len(foot), m.h-top)]
+		copy(lines[m.h-len(foot):], foot)
 	}
 	for _, o := range m.stack {
 		lines = m.lay(lines, o.draw(m, max(4, min(m.w-4, o.width())), max(3, m.h-4)))

@@ -17,6 +17,7 @@ import (
 // choice is one line of a menu or of the palette.
 type choice struct {
 	label, key, why string
+	all             bool // it is about the pane's whole, not about the row
 	run             func(*Model) tea.Cmd
 }
 
@@ -31,7 +32,7 @@ func (m *Model) newMenu() overlay {
 	b := &menuBox{title: "Actions"}
 	info, target := m.pane().Info(), m.pane().Target()
 	if len(target.IDs) == 1 {
-		b.title = "Actions on " + target.IDs[0]
+		b.title = "Actions on " + m.named(info, target.IDs[0])
 	} else if len(target.IDs) > 1 {
 		b.title = fmt.Sprintf("Actions on %d marked", len(target.IDs))
 	}
@@ -48,7 +49,7 @@ func (m *Model) newMenu() overlay {
 		if s.Kind == state.ActionUndo {
 			label = "undo it"
 		}
-		c := choice{label: label, key: m.keys.ofAct(s.Key), why: "no row is chosen"}
+		c := choice{label: label, key: m.keys.ofAct(s.Key), why: "no row is chosen", all: s.Global != ""}
 		if s.Key == "" {
 			c.key = ""
 		}
@@ -70,21 +71,31 @@ func (m *Model) newMenu() overlay {
 			if c.why = m.o.NoShell; c.why == "" {
 				c.why = "this console has no way into containers"
 			}
+		} else {
+			c.why = m.noShell(target.Container)
 		}
 		b.choices = append(b.choices, c)
 	}
-	slices.SortStableFunc(b.choices, func(x, y choice) int { return order(x.why) - order(y.why) })
+	slices.SortStableFunc(b.choices, func(x, y choice) int { return order(&x) - order(&y) })
 	if len(b.choices) == 0 {
 		b.choices = []choice{{label: "this pane only looks", why: "there is nothing to do to its rows"}}
 	}
 	return b
 }
 
-func order(why string) int {
-	if why == "" {
-		return 0
+// order puts what can be done first, and there the row's own.
+func order(c *choice) int {
+	switch {
+	case c.why != "":
+		return 2
+	case c.all:
+		return 1
 	}
-	return 1
+	return 0
+}
+
+func (b *menuBox) hints() []hint {
+	return []hint{{"esc", "back"}, {"j k", "choose"}, {"enter", "does the marked one"}, {"a letter", "does that one"}}
 }
 
 func (b *menuBox) width() int                 { return 84 }
@@ -280,7 +291,7 @@ func (p *paletteBox) search() {
 			p.found = append(p.found, p.all[f.Index])
 		}
 	}
-	slices.SortStableFunc(p.found, func(x, y choice) int { return order(x.why) - order(y.why) })
+	slices.SortStableFunc(p.found, func(x, y choice) int { return order(&x) - order(&y) })
 }
 
 // String and Len implement fuzzy.Source.
@@ -288,6 +299,10 @@ func (p *paletteBox) String(i int) string { return p.all[i].label }
 
 // Len implements fuzzy.Source.
 func (p *paletteBox) Len() int { return len(p.all) }
+
+func (p *paletteBox) hints() []hint {
+	return []hint{{"esc", "back"}, {"up down", "choose"}, {"tab", "completes"}, {"enter", "does the marked one"}}
+}
 
 func (p *paletteBox) width() int { return 90 }
 

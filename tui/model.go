@@ -37,22 +37,31 @@ type Model struct {
 	shown   *state.Snapshot // what the panes show
 	applied time.Time
 	logs    int // the pane of log lines
-	// lineFrames are the frames that new lines may still cost.
-	lineFrames int
-	due        bool // a flush is on its way
-	keyed      time.Time
-	lost       string // why the backend does not answer
-	past       past
+	// lines is what the pane of log lines shows, drawn at lined; it may be newer
+	// than what the others do.
+	lines   *state.Snapshot
+	lined   time.Time
+	lineDue bool // new lines are on their way to the screen
+	due     bool // a flush is on its way
+	keyed   time.Time
+	lost    string // why the backend does not answer
+	past    past
 
 	stack   []overlay
 	prompt  *prompt
 	note    string
 	noteEnd time.Time
-	touched bool // a key has been pressed
-	mine    []deed
-	history []string
-	told    state.Interest
-	restore map[string]string // selections to find again, by pane
+	// unfolded is when the footer last had something new to say: until a key folds
+	// it, it takes as many lines as it needs.
+	unfolded time.Time
+	touched  bool // a key has been pressed
+	mine     []deed
+	// lastAsked is the last action that was asked for without a dialog.
+	lastAsked   string
+	lastAskedAt time.Time
+	history     []string
+	told        state.Interest
+	restore     map[string]string // selections to find again, by pane
 
 	dirty   bool
 	content string
@@ -64,6 +73,7 @@ type (
 	lostMsg     struct{ err error }
 	retryMsg    struct{}
 	flushMsg    struct{}
+	linesMsg    struct{}
 	tickMsg     time.Time
 	submitMsg   struct {
 		a   state.Action
@@ -230,8 +240,9 @@ func (j *jobs) close() {
 
 // apply shows a snapshot in every pane.
 func (m *Model) apply(s *state.Snapshot) {
-	m.shown, m.dirty = s, true
+	m.shown, m.lines, m.dirty = s, s, true
 	m.applied = m.o.Clock()
+	m.lined = m.applied
 	for _, p := range m.panes {
 		p.Apply(s)
 		name := p.Info().Name
@@ -257,7 +268,17 @@ func (m *Model) View() tea.View {
 	return v
 }
 
-// say shows a note for some seconds.
+// say shows a note for some seconds, a long one for longer.
 func (m *Model) say(s string) {
-	m.note, m.noteEnd, m.dirty = s, m.o.Clock().Add(5*time.Second), true
+	now := m.o.Clock()
+	m.note, m.noteEnd, m.dirty = s, now.Add(5*time.Second+time.Duration(min(len(s), 600))*40*time.Millisecond), true
+	m.unfolded = now
+}
+
+// fold brings the footer back to one line once a key is pressed after it could be
+// seen.
+func (m *Model) fold() {
+	if m.o.Clock().Sub(m.unfolded) > time.Second {
+		m.unfolded = time.Time{}
+	}
 }

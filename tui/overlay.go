@@ -19,6 +19,8 @@ type overlay interface {
 	// key takes a key; done closes the overlay.
 	key(m *Model, k tea.KeyPressMsg) (done bool, cmd tea.Cmd)
 	paste(m *Model, p tea.PasteMsg)
+	// hints are the keys that work in it, for the footer.
+	hints() []hint
 	// width is how wide it would like to be, its border included.
 	width() int
 	// draw is its lines, each of w cells, at most h of them.
@@ -161,6 +163,10 @@ type quitBox struct {
 	lines []string
 }
 
+func (q *quitBox) hints() []hint {
+	return []hint{{"esc", "stays"}, {"y", "quits"}, {"tab", "the other button"}, {"enter", "takes the marked one"}}
+}
+
 func (m *Model) newQuit() overlay {
 	q := &quitBox{}
 	if m.shown != nil {
@@ -171,7 +177,11 @@ func (m *Model) newQuit() overlay {
 		}
 		for _, c := range m.shown.Workspace.Consoles {
 			if c.Control && c.Actor == m.o.Actor {
-				q.lines = append(q.lines, "this console runs the engine: modules stop with it")
+				if len(m.shown.Workspace.Consoles) > 1 {
+					q.lines = append(q.lines, "another console takes the engine over")
+				} else {
+					q.lines = append(q.lines, "this console runs the engine: modules stop with it")
+				}
 			}
 		}
 	}
@@ -184,7 +194,7 @@ func (q *quitBox) key(_ *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 	switch k.String() {
 	case "left", "right", "tab", "shift+tab", "h", "l", "j", "k", "up", "down":
 		q.sure = !q.sure
-	case "y", "Y":
+	case "y", "Y", "ctrl+c":
 		return true, tea.Quit
 	case "enter":
 		if q.sure {
@@ -229,6 +239,9 @@ func buttons(t *theme.Theme, w int, no, yes string, sure, focused bool) string {
 // helpBox is the help of a pane.
 type helpBox struct{ pane, top int }
 
+func (b *helpBox) hints() []hint {
+	return []hint{{"esc", "back"}, {"j k", "scroll"}, {"space", "a page"}}
+}
 func (b *helpBox) width() int                 { return 92 }
 func (b *helpBox) paste(*Model, tea.PasteMsg) {}
 func (b *helpBox) key(_ *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {

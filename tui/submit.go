@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -20,8 +21,33 @@ const submitWithin = 15 * time.Second
 type deed struct {
 	id state.ActionID
 	a  state.Action
-	// over and judged are when its end and its verdict were first seen.
-	over, judged time.Time
+	// asked is when it was; over and judged when its end and its verdict were first
+	// seen.
+	asked, over, judged time.Time
+}
+
+// newest is when there was last something new to say of it.
+func (d *deed) newest() time.Time {
+	switch {
+	case !d.judged.IsZero():
+		return d.judged
+	case !d.over.IsZero():
+		return d.over
+	}
+	return d.asked
+}
+
+// sameKey is how soon a second request for the same counts as the same key
+// pressed twice.
+const sameKey = time.Second
+
+// askedJustNow reports whether the same was asked of the same targets a moment
+// ago, and remembers what is asked.
+func (m *Model) askedJustNow(kind state.Kind, targets []string) bool {
+	what, now := string(kind)+" "+strings.Join(targets, " "), m.o.Clock()
+	again := what == m.lastAsked && now.Sub(m.lastAskedAt) < sameKey
+	m.lastAsked, m.lastAskedAt = what, now
+	return again
 }
 
 // submit hands an action on each target to the backend.
@@ -54,78 +80,93 @@ func (m *Model) submitted(msg submitMsg) {
 	m.dirty = true
 	if msg.err != nil {
 		m.say(title(&msg.a) + ": " + msg.err.Error())
-		m.noteEnd = m.o.Clock().Add(12 * time.Second)
+		m.noteEnd = m.noteEnd.Add(10 * time.Second)
 		return
 	}
 	m.note = ""
 	msg.a.Secrets = nil
-	m.mine = append(m.mine, deed{id: msg.id, a: msg.a})
+	m.mine = append(m.mine, deed{id: msg.id, a: msg.a, asked: m.o.Clock()})
 	if len(m.mine) > 20 {
 		m.mine = m.mine[1:]
 	}
 }
 
-// doing is what the footer says of this console's newest actions, nil for nothing.
+// doing is what the footer says of this console's actions: the one that has
+// something new to say last, and how many more there are; nil for nothing.
 func (m *Model) doing() []views.Span {
 	if m.shown == nil {
 		return nil
 	}
 	t := m.env.Theme
 	now := m.o.Clock()
-	others := 0
-	var out []views.Span
-	for i := len(m.mine) - 1; i >= 0; i-- {
+	others, failed := 0, 0
+	var best *deed
+	var p *state.Progress
+	for i := range m.mine {
 		d := &m.mine[i]
-		p := m.shown.Actions.Progress(d.id)
-		if p == nil {
+		q := m.shown.Actions.Progress(d.id)
+		if q == nil {
 			continue
 		}
-		if p.Over() && d.over.IsZero() {
-			d.over = now
+		if q.Over() && d.over.IsZero() {
+			d.over, m.unfolded = now, now
 		}
-		if p.Verdict != nil && d.judged.IsZero() {
-			d.judged = now
+		if q.Verdict != nil && d.judged.IsZero() {
+			d.judged, m.unfolded = now, now
 		}
-		fresh := !p.Over() || now.Sub(d.over) < 8*time.Second ||
-			(p.Verdict == nil && now.Before(p.Settling)) || (p.Verdict != nil && now.Sub(d.judged) < 15*time.Second)
-		if !fresh {
+		if q.Over() && now.Sub(d.over) >= 8*time.Second &&
+			(q.Verdict != nil || !now.Before(q.Settling)) && (q.Verdict == nil || now.Sub(d.judged) >= 15*time.Second) {
 			continue
 		}
-		if out != nil {
-			others++
-			continue
+		others++
+		if q.Over() && q.Status != "done" {
+			failed++
 		}
-		name := title(&state.Action{Kind: p.Action.Kind, Target: m.called(state.SpecOf(p.Action.Kind), p.Action.Target)})
-		said := views.Said(p)
-		switch {
-		case !p.Over():
-			out = []views.Span{{Ink: t.Accent, Text: " " + t.Wait + " " + name}, {Ink: t.Text, Text: "  " + p.Status}}
-		case p.Err != "" || p.Status != "done":
-			out = []views.Span{{Ink: t.Bad, Text: " " + t.Wrong + " " + name + " " + p.Status}}
-		case p.Verdict != nil:
-			said = p.Verdict.Summary()
-			ink := t.Good
-			if p.Verdict.Word == "worse" {
-				ink = t.Bad
-			} else if p.Verdict.Word != "better" {
-				ink = t.Text
-			}
-			out = []views.Span{{Ink: ink, Text: " " + t.OK + " " + name}}
-		default:
-			out = []views.Span{{Ink: t.Good, Text: " " + t.OK + " " + name}}
-		}
-		if p.Over() && p.Undo != nil && !p.Undone {
-			out = append(out, views.Span{Ink: t.Key, Text: "  " + m.keys.of(cmdUndo)}, views.Span{Ink: t.Dim, Text: " undoes it"})
-		}
-		if said != "" {
-			out = append(out, views.Span{Ink: t.Text, Text: "  " + said})
-		}
-		if p.Over() && p.Verdict == nil && now.Before(p.Settling) {
-			out = append(out, views.Span{Ink: t.Dim, Text: "  watching whether it helps"})
+		if best == nil || !d.newest().Before(best.newest()) {
+			best, p = d, q
 		}
 	}
+	if best == nil {
+		return nil
+	}
+	if others--; p.Over() && p.Status != "done" {
+		failed--
+	}
+	name := title(&state.Action{Kind: p.Action.Kind, Target: m.called(state.SpecOf(p.Action.Kind), p.Action.Target)})
+	said := views.Said(p)
+	var out []views.Span
+	switch {
+	case !p.Over():
+		out = []views.Span{{Ink: t.Accent, Text: t.Wait + " " + name}, {Ink: t.Text, Text: "  " + p.Status}}
+	case p.Err != "" || p.Status != "done":
+		out = []views.Span{{Ink: t.Bad, Text: t.Wrong + " " + name + " " + p.Status}}
+	case p.Verdict != nil:
+		said = p.Verdict.Summary()
+		ink := t.Good
+		if p.Verdict.Word == "worse" {
+			ink = t.Bad
+		} else if p.Verdict.Word != "better" {
+			ink = t.Text
+		}
+		out = []views.Span{{Ink: ink, Text: t.OK + " " + name}}
+	default:
+		out = []views.Span{{Ink: t.Good, Text: t.OK + " " + name}}
+	}
+	if p.Over() && p.Undo != nil && !p.Undone {
+		out = append(out, views.Span{Ink: t.Key, Text: "  " + m.keys.of(cmdUndo)}, views.Span{Ink: t.Dim, Text: " undoes it"})
+	}
 	if others > 0 {
-		out = append(out, views.Span{Ink: t.Dim, Text: fmt.Sprintf("  and %d more in 7", others)})
+		more := fmt.Sprintf("  %d more in pane %d", others, m.paneNamed("actions")+1)
+		if failed > 0 {
+			more = fmt.Sprintf("  %d more in pane %d, %d failed", others, m.paneNamed("actions")+1, failed)
+		}
+		out = append(out, views.Span{Ink: t.Dim, Text: more})
+	}
+	if said != "" {
+		out = append(out, views.Span{Ink: t.Text, Text: "  " + said})
+	}
+	if p.Over() && p.Verdict == nil && now.Before(p.Settling) {
+		out = append(out, views.Span{Ink: t.Dim, Text: "  watching whether it helps"})
 	}
 	return out
 }

@@ -12,8 +12,13 @@ import (
 	"github.com/opsdeck/opsdeck/views"
 )
 
-// Frames are at least this far apart while nobody touches anything.
-const idleFrame = 200 * time.Millisecond
+// Frames are at least this far apart while nobody touches anything. Those for new
+// lines alone come faster and draw the one pane only: with the tenth of a second
+// that the backend gathers for, a line is on the screen well within a quarter.
+const (
+	idleFrame = 200 * time.Millisecond
+	lineFrame = 100 * time.Millisecond
+)
 
 // Update implements tea.Model.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
@@ -35,10 +40,14 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case flushMsg:
 		m.due = false
 		m.showLive()
+	case linesMsg:
+		m.lineDue = false
+		m.showLines()
 	case tickMsg:
 		m.second()
 		cmd = tick()
 	case tea.KeyPressMsg:
+		m.fold()
 		m.keyed, m.touched, m.dirty = m.o.Clock(), true, true
 		cmd = m.key(msg)
 	case tea.PasteMsg:
@@ -108,26 +117,39 @@ func (m *Model) take(s *state.Snapshot) tea.Cmd {
 		m.showLive()
 		return nil
 	}
-	if m.due {
-		return nil // the flush shows it
-	}
-	if !m.urgent(m.shown, s) {
-		if !m.newLines(m.shown, s) || !m.spend() {
-			return nil // the next tick shows it
+	var lines tea.Cmd
+	if !m.lineDue && m.newLines(m.lines, s) {
+		if wait := min(lineFrame, lineFrame-now.Sub(m.lined)); wait > 0 {
+			m.lineDue = true
+			lines = tea.Tick(wait, func(time.Time) tea.Msg { return linesMsg{} })
+		} else {
+			m.showLines()
 		}
 	}
-	if wait := idleFrame - now.Sub(m.applied); wait > 0 {
+	if m.due || !m.urgent(m.shown, s) {
+		return lines // the flush or the next tick shows the rest
+	}
+	if wait := min(idleFrame, idleFrame-now.Sub(m.applied)); wait > 0 {
 		m.due = true
-		return tea.Tick(wait, func(time.Time) tea.Msg { return flushMsg{} })
+		return tea.Batch(lines, tea.Tick(wait, func(time.Time) tea.Msg { return flushMsg{} }))
 	}
 	m.showLive()
-	return nil
+	return lines
 }
 
 func (m *Model) showLive() {
 	if m.live != nil && m.past.live() && m.live != m.shown {
 		m.apply(m.live)
 	}
+}
+
+// showLines shows the newest lines, and leaves every other pane as it is.
+func (m *Model) showLines() {
+	if m.live == nil || m.live == m.lines || !m.past.live() {
+		return
+	}
+	m.lines, m.lined, m.dirty = m.live, m.o.Clock(), true
+	m.panes[m.logs].Apply(m.live)
 }
 
 // urgent reports whether b says something that should not wait for the tick.
@@ -181,6 +203,9 @@ func (m *Model) newLines(a, b *state.Snapshot) bool {
 	if a.Versions[state.SectionLogs] == b.Versions[state.SectionLogs] || !m.visible(m.logs) {
 		return false
 	}
+	if f, ok := m.panes[m.logs].(views.Follower); ok && !f.Following() {
+		return false // they wait below; the tick counts them
+	}
 	if len(a.Logs.Sources) != len(b.Logs.Sources) {
 		return true
 	}
@@ -192,28 +217,9 @@ func (m *Model) newLines(a, b *state.Snapshot) bool {
 	return false
 }
 
-// mostLineFrames is how many frames in a row may be drawn for new lines alone
-// while the stream is not what the user looks at.
-const mostLineFrames = 5
-
-// spend takes one of the frames that new lines may cost: a line after a quiet
-// spell is shown at once, a steady flow in a pane at the side once or twice a
-// second.
-func (m *Model) spend() bool {
-	if m.focus == m.logs {
-		return true
-	}
-	if m.lineFrames == 0 {
-		return false
-	}
-	m.lineFrames--
-	return true
-}
-
 // second does what happens once a second.
 func (m *Model) second() {
 	m.dirty = true
-	m.lineFrames = min(mostLineFrames, m.lineFrames+1)
 	if m.live != nil {
 		m.past.keep(m.live)
 	}
