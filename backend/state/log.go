@@ -73,8 +73,8 @@ type LogSource struct {
 	Errors uint64    `json:"errors"`
 	Rate   float64   `json:"rate"`
 	LastAt time.Time `json:"last_at,omitzero"`
-	// Rotations and Truncations were survived; LostBytes were overwritten before
-	// they could be read.
+	// Rotations and Truncations were survived, as far as they were noticed; at least
+	// LostBytes were overwritten before they could be read.
 	Rotations   int   `json:"rotations,omitempty"`
 	Truncations int   `json:"truncations,omitempty"`
 	LostBytes   int64 `json:"lost_bytes,omitempty"`

@@ -17,8 +17,11 @@
 // may be rotated more than once: rotated siblings that were not there before are
 // read as well. When a file shrinks, a sibling that holds the same bytes up to the
 // place reached (what copy-and-truncate made) gives what was not read yet;
-// otherwise what was known to be unread is counted in LostBytes, which is a lower
-// bound: what was written and destroyed between two looks nobody can know.
+// otherwise what was known to be unread is counted in LostBytes. Both counts are
+// lower bounds: of what was written and destroyed between two looks nobody can know,
+// unless the writer kept its place, when the hole in the new file tells. A block is
+// given on only if the file still holds its beginning after it was read, since a
+// truncation may come in the middle of reading.
 //
 // # What is kept
 //
@@ -37,6 +40,7 @@
 // inotify reports every write: at 100,000 writes a second the notifications alone
 // cost more than reading does, they overflow, and network and overlay file systems
 // send none. Looking costs two system calls a file: every 100 ms when all is
-// quiet, every 10 ms while something is being written. 50 files cost about 0.1 %
+// quiet, every 10 ms while something is being written, and every millisecond of a file that
+// is being flooded, since what is truncated away between two looks is lost. 50 files cost about 0.1 %
 // of a core, the cost is bounded, and a line still shows within 100 ms.
 package logs

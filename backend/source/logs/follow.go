@@ -47,8 +47,11 @@ type handle struct {
 	enc        encoding
 	// holes says that the file may begin with a hole, since its writer did not
 	// notice that it was truncated.
-	holes  bool
-	active time.Time // when it last grew
+	holes bool
+	// readTo is where reading had come when the file was last truncated, and counted
+	// what has been counted as lost of that generation; -1 where a copy gave the rest.
+	readTo, counted int64
+	active          time.Time // when it last grew
 }
 
 // follower follows one path. It belongs to one goroutine.
@@ -61,6 +64,7 @@ type follower struct {
 	// err says why the path cannot be read now.
 	err         string
 	size        int64
+	took        int64 // bytes read by the last look
 	rotations   int
 	truncations int
 	lost        int64
@@ -93,6 +97,7 @@ func (f *follower) handles() []*handle {
 // look reads what is new. buf is the scratch block. It reports whether there was
 // anything, and whether there is more.
 func (f *follower) look(now time.Time, buf []byte, past, live sink) (got, more bool) {
+	f.took = 0
 	f.locate(now, past, live)
 	for i := 0; i < len(f.old); i++ {
 		h := f.old[i]
@@ -350,6 +355,14 @@ func (h *handle) same() bool {
 	return (err == nil || errors.Is(err, io.EOF)) && bytes.Equal(b[:n], h.head)
 }
 
+// still reports whether the file holds head where the block that begins with it
+// was read, which ends in front of off by the length of the mark.
+func (h *handle) still(head []byte) bool {
+	var b [2 * printSize]byte
+	n, err := h.f.ReadAt(b[:len(head)], h.off-int64(len(h.mark)))
+	return (err == nil || errors.Is(err, io.EOF)) && bytes.Equal(b[:n], head)
+}
+
 // read reads what is new in one file, and notices when it was truncated.
 func (f *follower) read(h *handle, now time.Time, buf []byte, live sink) (got, more bool) {
 	st, err := h.f.Stat()
@@ -379,7 +392,7 @@ func (f *follower) read(h *handle, now time.Time, buf []byte, live sink) (got, m
 		h.off = int64(h.enc.bom())
 	}
 	if h.holes && h.off < size {
-		h.skipHole(buf)
+		f.lost += h.skipHole(buf)
 	}
 	for total := 0; ; {
 		lead := len(h.mark)
@@ -398,7 +411,14 @@ func (f *follower) read(h *handle, now time.Time, buf []byte, live sink) (got, m
 		if used == 0 {
 			return got, false
 		}
+		// A block is not read in one instant: it was truncated and written anew meanwhile
+		// where its beginning is no longer what was just read.
+		if !h.still(buf[:min(n, lead+printSize)]) {
+			f.truncated(h, max(before, size), live)
+			return true, true
+		}
 		got, h.active = true, now
+		f.took += int64(used)
 		h.off += int64(used)
 		h.size = max(h.size, h.off)
 		h.remember(data[:used])
@@ -417,8 +437,10 @@ func (f *follower) read(h *handle, now time.Time, buf []byte, live sink) (got, m
 func (f *follower) truncated(h *handle, before int64, live sink) {
 	f.truncations++
 	sibs := f.siblings()
+	h.readTo, h.counted = h.off, -1
 	if !f.recover(h, sibs) {
-		f.lost += max(0, before-h.off)
+		h.counted = max(0, before-h.off)
+		f.lost += h.counted
 		if h.split.total > 0 {
 			h.split.part = append(h.split.text(), restGone...)
 			h.split.total = len(h.split.part)
@@ -459,12 +481,14 @@ func (f *follower) recover(h *handle, sibs []sibling) bool {
 }
 
 // skipHole jumps over the NULs that a file begins with when its writer kept its
-// place over a truncation.
-func (h *handle) skipHole(buf []byte) {
+// place over a truncation. The hole's end is then the place to which had been
+// written, so that what was lost is known: it gives what was not counted yet.
+func (h *handle) skipHole(buf []byte) (lost int64) {
 	if h.off > 3 {
 		h.holes = false
-		return
+		return 0
 	}
+	begin := h.off
 	if at := dataAt(h.f, h.off); at > h.off {
 		h.off = at
 	}
@@ -479,6 +503,11 @@ func (h *handle) skipHole(buf []byte) {
 	}
 	h.mark = h.mark[:0]
 	h.holes = false
+	if h.off > begin && h.counted >= 0 {
+		lost = max(0, h.off-h.readTo-h.counted)
+		h.counted += lost
+	}
+	return lost
 }
 
 // splitter makes whole lines of blocks, and holds back the one that is unfinished.

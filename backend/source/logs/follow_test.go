@@ -274,3 +274,52 @@ func TestFollowVeryLongLine(t *testing.T) {
 		t.Error("the long line's space is still held")
 	}
 }
+
+func TestFollowKnowsFromTheHoleWhatAWriterThatKeepsItsPlaceLost(t *testing.T) {
+	r := newRig(t, true)
+	p := r.f.path
+	w, err := os.Create(p)
+	r.do(err)
+	defer func() { _ = w.Close() }()
+	_, err = w.WriteString("one\n")
+	r.do(err)
+	r.want("one")
+	// A hundred bytes are written and truncated away between two looks.
+	_, err = w.WriteString(strings.Repeat("x", 99) + "\n")
+	r.do(err)
+	r.do(os.Truncate(p, 0))
+	_, err = w.WriteString("two\n")
+	r.do(err)
+	r.want("two")
+	if r.f.truncations != 1 || r.f.lost != 100 {
+		t.Errorf("truncations %d, lost %d, want 1 and 100", r.f.truncations, r.f.lost)
+	}
+}
+
+// TestABlockThatWasTruncatedWhileItWasReadIsNotGivenOn stands between the two
+// readings of a block's beginning.
+func TestABlockThatWasTruncatedWhileItWasReadIsNotGivenOn(t *testing.T) {
+	r := newRig(t, true)
+	p := r.f.path
+	r.write(p, "one\n")
+	r.want("one")
+	h := r.f.cur
+	r.write(p, "two\n")
+	block := make([]byte, 64)
+	n, _ := h.f.ReadAt(block, h.off-int64(len(h.mark)))
+	if !h.still(block[:n]) {
+		t.Error("a block that stands is said to be gone")
+	}
+	r.do(os.Truncate(p, 0))
+	if h.still(block[:n]) {
+		t.Error("a block that was truncated away is said to stand")
+	}
+	r.write(p, "new\nnew again\n")
+	if h.still(block[:n]) {
+		t.Error("a block that was written over is said to stand")
+	}
+	r.want("new", "new again")
+	if r.f.truncations != 1 {
+		t.Errorf("truncations: got %d, want 1", r.f.truncations)
+	}
+}

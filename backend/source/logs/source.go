@@ -18,11 +18,16 @@ import (
 const (
 	lookIdle   = 100 * time.Millisecond
 	lookBusy   = 10 * time.Millisecond
+	lookHot    = time.Millisecond
 	rescan     = time.Second
 	publishGap = 100 * time.Millisecond
 	partAfter  = time.Second
 	forget     = time.Minute
 )
+
+// hotBytes is how much a look must have read for the next one to follow at once:
+// some 6 MB/s. What is written and truncated away between two looks is lost.
+const hotBytes = 64 << 10
 
 // Default sizes of what is retained, in bytes.
 const (
@@ -110,6 +115,8 @@ type file struct {
 	*stream
 	*follower
 	literal bool
+	hot     bool  // it is being flooded, or has more
+	since   int64 // bytes read since the last look at all files
 }
 
 // run is one run of the source. It belongs to the loop's goroutine.
@@ -126,6 +133,7 @@ type run struct {
 	gotAny   bool
 	lastPut  time.Time
 	lastScan time.Time
+	lastFull time.Time // look at all files
 }
 
 // Run implements state.Source.
@@ -172,6 +180,7 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 			}
 		case c := <-s.catchUp:
 			done = c.done
+			r.lastFull = time.Time{}
 		}
 		now := time.Now()
 		if now.Sub(r.lastScan) >= rescan {
@@ -192,6 +201,10 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 		case more:
 			busyUntil = now.Add(time.Second)
 			timer.Reset(0)
+		case r.hot():
+			r.gotAny = false
+			busyUntil = now.Add(300 * time.Millisecond)
+			timer.Reset(lookHot)
 		case now.Before(busyUntil):
 			timer.Reset(lookBusy)
 		default:
@@ -275,9 +288,22 @@ func (r *run) title(path string) string {
 	return state.Clean(path)
 }
 
-// look reads what is new in every file. It reports whether there is more.
+// hot reports whether a file is being flooded.
+func (r *run) hot() bool {
+	return slices.ContainsFunc(r.order, func(f *file) bool { return f.hot })
+}
+
+// look reads what is new in every file; in files that are not flooded no more often
+// than every lookBusy. It reports whether there is more.
 func (r *run) look(now time.Time) (more bool) {
+	full := now.Sub(r.lastFull) >= lookBusy
+	if full {
+		r.lastFull = now
+	}
 	for _, f := range r.order {
+		if !full && !f.hot {
+			continue
+		}
 		was := [...]int{f.rotations, f.truncations}
 		err, size := f.err, f.size
 		got, m := f.look(now, r.buf,
@@ -285,6 +311,10 @@ func (r *run) look(now time.Time) (more bool) {
 			func(lines []byte) { f.add(lines, false, now); r.dirty = true })
 		more = more || m
 		r.gotAny = r.gotAny || got
+		f.since += f.took
+		if full || m {
+			f.hot, f.since = m || f.since >= hotBytes, 0
+		}
 		if was != [...]int{f.rotations, f.truncations} || err != f.err || size != f.size {
 			r.dirty = true
 		}

@@ -98,6 +98,8 @@ func Follow(ctx context.Context, path string, opts FollowOptions, emit func(Batc
 		switch {
 		case more || opts.Once:
 			wait.Reset(0)
+		case f.took >= hotBytes:
+			wait.Reset(lookHot)
 		case quiet:
 			wait.Reset(lookIdle)
 		default:
