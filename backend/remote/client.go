@@ -90,6 +90,7 @@ func attach(ctx context.Context, hc *http.Client, base, where string, actor stat
 	if err != nil {
 		cancel()
 		resp.Body.Close()
+		hc.CloseIdleConnections()
 		return nil, err
 	}
 	c.Engine = hi.Version
@@ -240,14 +241,14 @@ func DialHTTP(ctx context.Context, at, token string, actor state.Actor) (*Client
 	}
 	var tr http.RoundTripper = http.DefaultTransport.(*http.Transport).Clone()
 	if token != "" {
-		tr = bearer{tr, token}
+		tr = bearer{tr.(*http.Transport), token}
 	}
 	return attach(ctx, &http.Client{Transport: tr}, u.Scheme+"://"+u.Host, at, actor)
 }
 
 // bearer adds a token to every request.
 type bearer struct {
-	http.RoundTripper
+	*http.Transport
 	token string
 }
 
@@ -255,5 +256,5 @@ type bearer struct {
 func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+b.token)
-	return b.RoundTripper.RoundTrip(r)
+	return b.Transport.RoundTrip(r)
 }

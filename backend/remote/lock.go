@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -69,6 +72,19 @@ func ReadOwner(dir string) (Owner, error) {
 	return o, err
 }
 
+// Alive reports whether o is reachable: a process that was killed leaves its name
+// in the lock file.
+func (o Owner) Alive() bool {
+	if o.Socket == "" {
+		return false
+	}
+	c, err := net.DialTimeout("unix", o.Socket, 2*time.Second)
+	if err != nil {
+		return false
+	}
+	return c.Close() == nil
+}
+
 // Release gives the workspace back.
 func (l *Lock) Release() error {
 	return errors.Join(os.Truncate(l.path, 0), l.fl.Unlock())
@@ -85,9 +101,52 @@ func SocketPath(dir string) string {
 	}
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(dir))
-	run := os.Getenv("XDG_RUNTIME_DIR")
-	if run == "" || len(run) > 60 {
-		run = fmt.Sprintf("/tmp/opsdeck-%d", os.Getuid())
+	return filepath.Join(runtimeDir(), fmt.Sprintf("opsdeck-%016x.sock", h.Sum64()))
+}
+
+// runtimeDir is the user's folder for sockets whose own would be too long a path.
+func runtimeDir() string {
+	if run := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(run) && len(run) <= 60 {
+		return run
 	}
-	return filepath.Join(run, fmt.Sprintf("opsdeck-%016x.sock", h.Sum64()))
+	return fmt.Sprintf("/tmp/opsdeck-%d", os.Getuid())
+}
+
+// Listen listens at a path of [SocketPath], for this user alone. What lies there
+// is removed: only who holds the workspace's lock may call it.
+func Listen(path string) (net.Listener, error) {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create the socket's folder: %w", err)
+	}
+	if dir == runtimeDir() { // in /tmp, anybody could have made it before us
+		if err := private(dir); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("remove the old socket: %w", err)
+	}
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen for other consoles on %s: %w", path, err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("guard the socket: %w", err), ln.Close())
+	}
+	return ln, nil
+}
+
+// private refuses a folder that is another's, or that others may write to: who
+// does could put a socket of his own in place of ours, and be sent credentials.
+func private(dir string) error {
+	st, err := os.Lstat(dir)
+	if err != nil {
+		return fmt.Errorf("the socket's folder: %w", err)
+	}
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	if !st.IsDir() || ok && int(sys.Uid) != os.Getuid() || st.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("the folder %s is not this user's alone: remove it, or set XDG_RUNTIME_DIR to one that is", dir)
+	}
+	return nil
 }

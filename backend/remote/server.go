@@ -93,8 +93,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 		after = s.Version
 		f, err := d.frame(s)
 		if err != nil {
-			h.log.Error("console stream", "err", err)
-			return
+			h.log.Error("console stream", "left out", err)
 		}
 		if err := errors.Join(enc.Encode(f), flush.Flush()); err != nil {
 			return

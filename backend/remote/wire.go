@@ -2,6 +2,7 @@ package remote
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,10 +33,13 @@ type frame struct {
 
 // tail is the change of one log source's records.
 type tail struct {
-	// First is the sequence number of the oldest record that is kept.
-	First   uint64            `json:"first"`
-	Dropped uint64            `json:"dropped"`
-	New     []state.LogRecord `json:"new,omitempty"`
+	// First is the sequence number of the oldest record that is kept, Last of the
+	// newest: those outside go. Last is 0 where none is kept, as at the beginning.
+	First   uint64 `json:"first"`
+	Last    uint64 `json:"last,omitempty"`
+	Dropped uint64 `json:"dropped"`
+	// New follow after Last. A record that grew by a line comes as new.
+	New []state.LogRecord `json:"new,omitempty"`
 }
 
 // request is an action on the wire, with its secrets.
@@ -125,9 +129,13 @@ func (t tail) apply(old state.Tail) state.Tail {
 	for len(keep) > 0 && keep[0].Seq < t.First {
 		keep = keep[1:]
 	}
-	if len(keep)+len(t.New) > cap(keep) {
-		grown := make([]state.LogRecord, len(keep), 2*(len(keep)+len(t.New)))
-		copy(grown, keep)
+	end := len(keep)
+	for end > 0 && keep[end-1].Seq > t.Last {
+		end--
+	}
+	if end < len(keep) || end+len(t.New) > cap(keep) {
+		grown := make([]state.LogRecord, end, 2*(end+len(t.New)))
+		copy(grown, keep[:end])
 		keep = grown
 	}
 	return state.Tail{Records: append(keep, t.New...), Dropped: t.Dropped}
@@ -136,32 +144,33 @@ func (t tail) apply(old state.Tail) state.Tail {
 // differ remembers what a stream has been sent.
 type differ struct {
 	versions map[state.SectionName]uint64
-	sent     map[string]uint64 // log source to the last sequence number sent
-	first    map[string]uint64
+	sent     map[string]state.Tail
 }
 
 func newDiffer() *differ {
-	return &differ{versions: map[state.SectionName]uint64{}, sent: map[string]uint64{}, first: map[string]uint64{}}
+	return &differ{versions: map[state.SectionName]uint64{}, sent: map[string]state.Tail{}}
 }
 
-// frame is what s has that was not sent yet.
-func (d *differ) frame(s *state.Snapshot) (*frame, error) {
-	f := &frame{Version: s.Version, At: s.At, Versions: s.Versions, Sections: map[state.SectionName]json.RawMessage{}}
+// frame is what s has that was not sent yet. A section that has no JSON form is
+// left out, so that the console keeps its last one; the error tells which.
+func (d *differ) frame(s *state.Snapshot) (f *frame, err error) {
+	f = &frame{Version: s.Version, At: s.At, Versions: s.Versions, Sections: map[state.SectionName]json.RawMessage{}}
 	for name, v := range s.Versions {
 		if d.versions[name] == v {
 			continue
 		}
-		raw, err := json.Marshal(s.Section(name))
-		if err != nil {
-			return nil, fmt.Errorf("section %s: %w", name, err)
+		d.versions[name] = v
+		raw, merr := json.Marshal(s.Section(name))
+		if merr != nil {
+			err = errors.Join(err, fmt.Errorf("section %s: %w", name, merr))
+			continue
 		}
 		f.Sections[name] = raw
-		d.versions[name] = v
 	}
 	if _, changed := f.Sections[state.SectionLogs]; changed {
 		d.tails(s, f)
 	}
-	return f, nil
+	return f, err
 }
 
 func (d *differ) tails(s *state.Snapshot, f *frame) {
@@ -169,34 +178,44 @@ func (d *differ) tails(s *state.Snapshot, f *frame) {
 		if _, ok := s.Logs.Tails[id]; !ok {
 			f.Gone = append(f.Gone, id)
 			delete(d.sent, id)
-			delete(d.first, id)
 		}
 	}
-	for id, t := range s.Logs.Tails {
-		n := len(t.Records)
-		if n == 0 {
-			if _, ok := d.sent[id]; ok {
-				continue
-			}
-			d.sent[id] = 0
-			f.addTail(id, tail{Dropped: t.Dropped})
+	for id, now := range s.Logs.Tails {
+		was, known := d.sent[id]
+		t := diff(was.Records, now.Records)
+		if known && len(t.New) == 0 && (len(was.Records) == 0 || t.Last == was.Records[len(was.Records)-1].Seq && t.First <= was.Records[0].Seq) {
 			continue
 		}
-		first, last, sent := t.Records[0].Seq, t.Records[n-1].Seq, d.sent[id]
-		if _, ok := d.sent[id]; ok && last == sent && first == d.first[id] {
-			continue
-		}
-		if last < sent { // the source began anew
-			sent = 0
-			f.Gone = append(f.Gone, id)
-		}
-		from := n
-		for from > 0 && t.Records[from-1].Seq > sent {
-			from--
-		}
-		f.addTail(id, tail{First: first, Dropped: t.Dropped, New: t.Records[from:]})
-		d.sent[id], d.first[id] = last, first
+		t.Dropped = now.Dropped
+		f.addTail(id, t)
+		d.sent[id] = now
 	}
+}
+
+// diff is what makes was into now. Both may have a run of records in common; the
+// last ones of was may since have grown by the lines that continue them, and a
+// source that began anew counts from 1 again.
+func diff(was, now []state.LogRecord) tail {
+	if len(now) == 0 {
+		return tail{}
+	}
+	t := tail{First: now[0].Seq, New: now}
+	if len(was) == 0 || was[0].Seq > t.First || t.First-was[0].Seq >= uint64(len(was)) {
+		return t
+	}
+	was = was[t.First-was[0].Seq:]
+	n := min(len(was), len(now))
+	if &was[0] != &now[0] { // else they are one array, which is never written again
+		same := 0
+		for same < n && was[same] == now[same] {
+			same++
+		}
+		n = same
+	}
+	if n > 0 {
+		t.Last, t.New = now[n-1].Seq, now[n:]
+	}
+	return t
 }
 
 func (f *frame) addTail(id string, t tail) {

@@ -111,18 +111,9 @@ func (d *deck) tellFindings(ctx context.Context) {
 // serveSocket serves consoles and the API on the workspace's own socket, which
 // its file mode guards.
 func (d *deck) serveSocket(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("create the socket's folder: %w", err)
-	}
-	if err := os.Remove(path); err != nil && !os.IsNotExist(err) { // a leftover: the lock is ours
-		return fmt.Errorf("remove the old socket: %w", err)
-	}
-	ln, err := net.Listen("unix", path)
-	if err == nil {
-		err = os.Chmod(path, 0o600)
-	}
+	ln, err := remote.Listen(path)
 	if err != nil {
-		return fmt.Errorf("listen for other consoles on %s: %w", path, err)
+		return err
 	}
 	mux := http.NewServeMux()
 	mux.Handle(remote.Prefix, d.consoles())

@@ -85,7 +85,7 @@ func examine(ctx context.Context, ws *config.Workspace) (all []finding) {
 	} else {
 		add("data folder", true, "%s", ws.Data)
 	}
-	if owner, err := remote.ReadOwner(ws.Data); err == nil && owner.PID > 0 {
+	if owner, err := remote.ReadOwner(ws.Data); err == nil && owner.Alive() {
 		add("engine", true, "process %d of %s runs it, since %s", owner.PID, owner.User, owner.Started.Local().Format(time.DateTime))
 	} else {
 		add("engine", true, "none runs now")

@@ -116,7 +116,7 @@ func newAttach(g *globals, c *consoleFlags) *cobra.Command {
 			}
 			actor := me("console")
 			if len(args) == 0 {
-				if owner, err := remote.ReadOwner(ws.Data); err != nil || owner.Socket == "" {
+				if owner, err := remote.ReadOwner(ws.Data); err != nil || !owner.Alive() {
 					return exitError{exitRefused, fmt.Errorf("no engine runs in %s: opsdeck starts one with a console, opsdeck serve one without", ws.Dir)}
 				}
 				// Its owner may leave before this console does: a seat takes over then.
