@@ -129,9 +129,9 @@ func NewActions(env *Env) Pane {
 			}, Cmp: func(a, b *deed) int { return b.at().Compare(a.at()) }},
 			{Title: "Outcome", W: 13, Cell: func(e *Env, d *deed) (string, theme.Ink) { return status(e.Theme, d.outcome()) },
 				Cmp: func(a, b *deed) int { return cmp.Compare(a.outcome(), b.outcome()) }},
-			{Title: "Action", W: 18, Flex: 1, Rank: 1, Cell: func(e *Env, d *deed) (string, theme.Ink) { return d.title(), e.Theme.Text },
+			{Title: "Action", W: 16, Flex: 1, Rank: 1, Cell: func(e *Env, d *deed) (string, theme.Ink) { return d.title(), e.Theme.Text },
 				Cmp: func(a, b *deed) int { return cmp.Compare(a.title(), b.title()) }},
-			{Title: "On", W: 18, Flex: 1, Rank: 1, Cell: func(e *Env, d *deed) (string, theme.Ink) {
+			{Title: "On", W: 12, Flex: 1, Rank: 1, Cell: func(e *Env, d *deed) (string, theme.Ink) {
 				_, on, _ := d.what()
 				return on, e.Theme.Text
 			}, Cmp: func(a, b *deed) int {
@@ -147,7 +147,7 @@ func NewActions(env *Env) Pane {
 				_, _, by := d.what()
 				return by.Via, e.Theme.Dim
 			}},
-			{Title: "What came of it", W: 20, Flex: 5, Rank: 2, Cell: func(e *Env, d *deed) (string, theme.Ink) { return d.said(), e.Theme.Dim }},
+			{Title: "What came of it", W: 16, Flex: 5, Rank: 1, Cell: func(e *Env, d *deed) (string, theme.Ink) { return d.said(), e.Theme.Dim }},
 		},
 		Rows:   deeds,
 		ID:     func(d *deed) string { return string(d.id()) },

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -55,17 +56,17 @@ func NewAlerts(env *Env) Pane {
 				}
 				return a.Rule, e.Theme.Text
 			}, Cmp: func(a, b *state.Alert) int { return strings.Compare(a.Rule, b.Rule) }},
-			{Title: "Severity", W: 9, Rank: 2, Cell: alertSeverity, Cmp: func(a, b *state.Alert) int {
+			{Title: "On", W: 12, Flex: 2, Rank: 2, Cell: func(e *Env, a *state.Alert) (string, theme.Ink) { return alertOn(a), e.Theme.Dim }},
+			{Title: "Severity", W: 9, Rank: 3, Cell: alertSeverity, Cmp: func(a, b *state.Alert) int {
 				return cmp.Compare(severityRank(a.Severity), severityRank(b.Severity))
 			}},
 			{Title: "Since", W: 6, Right: true, Rank: 1, Cell: func(e *Env, a *state.Alert) (string, theme.Ink) {
 				return figuresOf(e.Theme).age(e.Now(), a.Since), e.Theme.Text
 			}, Cmp: func(a, b *state.Alert) int { return b.Since.Compare(a.Since) }},
-			{Title: "Value", W: 9, Right: true, Rank: 3, Cell: func(e *Env, a *state.Alert) (string, theme.Ink) {
+			{Title: "Value", W: 9, Right: true, Rank: 4, Cell: func(e *Env, a *state.Alert) (string, theme.Ink) {
 				return alertValue(e.Theme, a), e.Theme.Text
 			}},
-			{Title: "Held by", W: 14, Rank: 4, Cell: alertHeld},
-			{Title: "On", W: 16, Flex: 2, Rank: 5, Cell: func(e *Env, a *state.Alert) (string, theme.Ink) { return alertOn(a), e.Theme.Dim }},
+			{Title: "Held by", W: 14, Rank: 5, Cell: alertHeld},
 			{Title: "Summary", W: 24, Flex: 4, Rank: 6, Cell: func(e *Env, a *state.Alert) (string, theme.Ink) {
 				if a.Err != "" {
 					return a.Err, e.Theme.Bad
@@ -76,6 +77,7 @@ func NewAlerts(env *Env) Pane {
 		Rows:   func(s *state.Snapshot) []state.Alert { return s.Alerts.List },
 		ID:     func(a *state.Alert) string { return a.ID },
 		Target: func(a *state.Alert) string { return a.ID },
+		Name:   func(a *state.Alert) string { return strings.TrimSpace(a.Rule + " " + alertOn(a)) },
 		Text: func(a *state.Alert) string {
 			return strings.Join([]string{a.Rule, string(a.State), a.Severity, a.Group, alertOn(a), alertSummary(a)}, " ")
 		},
@@ -147,7 +149,14 @@ func alertOn(a *state.Alert) string {
 			return v
 		}
 	}
-	return ""
+	var rest []string
+	for k, v := range a.Labels {
+		if k != "alertname" && k != "severity" {
+			rest = append(rest, k+"="+v)
+		}
+	}
+	slices.Sort(rest)
+	return strings.Join(rest, " ")
 }
 
 func alertSummary(a *state.Alert) string {

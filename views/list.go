@@ -1,6 +1,7 @@
 package views
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,6 +44,8 @@ type Spec[T any] struct {
 	Rows func(*state.Snapshot) []T
 	// ID is a row's identity, Target the name that its actions know it by.
 	ID, Target func(*T) string
+	// Name is what people call it, over its detail; nil is its target.
+	Name func(*T) string
 	// Text is what the filter looks at.
 	Text   func(*T) string
 	Health func(*state.Snapshot) state.Health
@@ -171,14 +174,14 @@ func (l *List[T]) rebuild() {
 		}
 	}
 	if l.sort >= 0 {
-		cmp := l.spec.Cols[l.sort].Cmp
+		order := l.spec.Cols[l.sort].Cmp
 		slices.SortStableFunc(l.rows, func(a, b *T) int {
-			c := cmp(a, b)
+			c := order(a, b)
 			if l.reverse {
 				c = -c
 			}
 			if c == 0 {
-				c = strings.Compare(l.spec.ID(a), l.spec.ID(b))
+				c = cmp.Or(strings.Compare(l.spec.Target(a), l.spec.Target(b)), strings.Compare(l.spec.ID(a), l.spec.ID(b)))
 			}
 			return c
 		})

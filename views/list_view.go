@@ -276,7 +276,11 @@ func (l *List[T]) detail(w, h int) []string {
 func (l *List[T]) tabs(w int, r *T) string {
 	t := l.env.Theme
 	line := NewLine(t, w, false)
-	line.Put(t.Strong, l.spec.Target(r))
+	if l.spec.Name != nil {
+		line.Put(t.Strong, l.spec.Name(r))
+	} else {
+		line.Put(t.Strong, l.spec.Target(r))
+	}
 	line.Gap(2)
 	for i, tab := range l.spec.Tabs {
 		if i == l.tab {

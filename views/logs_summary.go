@@ -42,6 +42,9 @@ func (p *Logs) Target() Target {
 	} else if !p.inSources && p.solo != "" {
 		id = p.solo
 	}
+	if !p.inSources && p.following && p.solo == "" && len(p.snap.Logs.Sources) > 1 {
+		return t // no line and no source is chosen: it must not be whichever is first
+	}
 	if s := p.snap.Logs.Source(id); s != nil {
 		t.IDs = []string{name(s)}
 	}

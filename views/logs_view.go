@@ -120,11 +120,14 @@ func (p *Logs) sources(w, h int) []string {
 		case s.Err != "":
 			l.Col(t.Bad, t.Wrong+" "+s.Title, max(0, w-17), false).Col(t.Bad, "unreadable", 15, true)
 		default:
-			errs, eink := f.count(float64(s.Errors)), t.Faint
+			rate, errs, eink := f.perSecond(s.Rate), f.count(float64(s.Errors)), t.Faint
+			if !shown && s.Kind == "container" && s.Lines == 0 {
+				rate, errs = t.Unknown, t.Unknown // it is not followed: unknown is not zero
+			}
 			if s.Errors > 0 {
 				eink = t.Warn
 			}
-			l.Col(ink, s.Title, max(0, w-17), false).Col(t.Faint, f.perSecond(s.Rate), 8, true).Col(eink, errs, 7, true)
+			l.Col(ink, s.Title, max(0, w-17), false).Col(t.Faint, rate, 8, true).Col(eink, errs, 7, true)
 		}
 		out = append(out, l.String())
 	}

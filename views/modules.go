@@ -41,21 +41,21 @@ func NewModules(env *Env) Pane {
 		},
 		Order: "Status",
 		Cols: []Column[state.Module]{
-			{Title: "Status", W: 12, Cell: moduleStatus, Cmp: func(a, b *state.Module) int { return cmp.Compare(moduleRank(a), moduleRank(b)) }},
-			{Title: "Module", W: 20, Flex: 3, Cell: func(e *Env, m *state.Module) (string, theme.Ink) { return m.ID, e.Theme.Text },
+			{Title: "Status", W: 11, Cell: moduleStatus, Cmp: func(a, b *state.Module) int { return cmp.Compare(moduleRank(a), moduleRank(b)) }},
+			{Title: "Module", W: 18, Flex: 3, Cell: func(e *Env, m *state.Module) (string, theme.Ink) { return m.ID, e.Theme.Text },
 				Cmp: func(a, b *state.Module) int { return strings.Compare(a.ID, b.ID) }},
 			{Title: "Health", W: 9, Rank: 2, Cell: moduleHealth, Cmp: func(a, b *state.Module) int { return strings.Compare(a.HealthWord, b.HealthWord) }},
 			{Title: "Fetched", W: 8, Right: true, Rank: 1, Cell: moduleFetched, Cmp: func(a, b *state.Module) int { return b.LastFetch.Compare(a.LastFetch) }},
-			{Title: "OK", W: 6, Right: true, Rank: 3, Cell: func(e *Env, m *state.Module) (string, theme.Ink) {
+			{Title: "OK", W: 5, Right: true, Rank: 3, Cell: func(e *Env, m *state.Module) (string, theme.Ink) {
 				return figuresOf(e.Theme).count(float64(m.Successes)), e.Theme.Text
 			}, Cmp: func(a, b *state.Module) int { return cmp.Compare(b.Successes, a.Successes) }},
 			{Title: "Failed", W: 6, Right: true, Rank: 2, Cell: moduleFailures, Cmp: func(a, b *state.Module) int { return cmp.Compare(b.Failures, a.Failures) }},
-			{Title: "Last", W: 8, Right: true, Rank: 4, Cell: moduleLatency},
-			{Title: "Latency", W: 10, Rank: 3, Cell: func(e *Env, m *state.Module) (string, theme.Ink) {
-				return spark(e.Theme, m.Latencies, 10, 0), e.Theme.Info
+			{Title: "Last", W: 8, Right: true, Rank: 5, Cell: moduleLatency},
+			{Title: "Latency", W: 8, Rank: 3, Cell: func(e *Env, m *state.Module) (string, theme.Ink) {
+				return spark(e.Theme, m.Latencies, 8, 0), e.Theme.Info
 			}},
-			{Title: "Credentials", W: 12, Rank: 4, Cell: moduleCredentials, Cmp: func(a, b *state.Module) int { return strings.Compare(string(a.Credentials), string(b.Credentials)) }},
-			{Title: "Version", W: 8, Rank: 5, Cell: func(e *Env, m *state.Module) (string, theme.Ink) { return m.Version, e.Theme.Dim }},
+			{Title: "Credentials", W: 12, Rank: 5, Cell: moduleCredentials, Cmp: func(a, b *state.Module) int { return strings.Compare(string(a.Credentials), string(b.Credentials)) }},
+			{Title: "Version", W: 7, Rank: 4, Cell: func(e *Env, m *state.Module) (string, theme.Ink) { return m.Version, e.Theme.Dim }},
 			{Title: "Why", W: 24, Flex: 4, Rank: 6, Cell: moduleWhy},
 		},
 		Rows:   func(s *state.Snapshot) []state.Module { return s.Modules.List },

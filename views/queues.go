@@ -25,7 +25,7 @@ func NewQueues(env *Env) Pane {
 			About: "Redis lists, streams, sorted sets and counted key patterns, and the stages of the engine's own pipeline. In and out are items a second; where only the net change can be seen, a rise counts as in and a fall as out. Drain is the time to empty at the trend of the last minute.",
 		},
 		Cols: []Column[state.Queue]{
-			{Title: "Queue", W: 12, Flex: 3, Cell: func(e *Env, q *state.Queue) (string, theme.Ink) { return q.Key, e.Theme.Text },
+			{Title: "Queue", W: 14, Flex: 3, Cell: func(e *Env, q *state.Queue) (string, theme.Ink) { return q.Key, e.Theme.Text },
 				Cmp: func(a, b *state.Queue) int { return strings.Compare(a.Key, b.Key) }},
 			{Title: "Depth", W: 7, Right: true, Cell: queueDepth, Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Depth, a.Depth) }},
 			{Title: "Trend", W: 8, Right: true, Rank: 1, Cell: queueTrend, Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Trend, a.Trend) }},

@@ -1,0 +1,63 @@
+package tui
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/opsdeck/opsdeck/backend/fake"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// While the stream follows no line is chosen: T must not take whichever source
+// comes first.
+func TestRotateNeedsAChosenSource(t *testing.T) {
+	d := drive(t, "incident", nil)
+	d.press("5", "T")
+	d.lacks("Rotate log file")
+	d.sees("rotate what? [ goes to the sources")
+	d.press("[", "T")
+	d.sees("Rotate log file")
+}
+
+func TestAlertsAreToldApartByTheirLabels(t *testing.T) {
+	s := fake.Named("incident")
+	d := drive(t, "incident", nil)
+	a := s.Alerts
+	row := func(id string, labels map[string]string) state.Alert {
+		return state.Alert{ID: id, Rule: "Down", Severity: "critical", State: state.AlertFiring, Since: fake.Now, Labels: labels}
+	}
+	a.List = []state.Alert{row("Down-1", map[string]string{"module": "weather/noaa"}), row("Down-2", map[string]string{"alertname": "Down", "severity": "critical", "zone": "b", "disk": "sda"})}
+	d.show(s, a)
+	d.press("6", "f")
+	d.sees("weather/noaa", "disk=sda")
+	d.press("j", "enter")
+	d.sees("Down disk=sda zone=b")
+}
+
+// Rows of one rank stand by name, not by an identity that nobody can see.
+func TestEqualRowsStandByName(t *testing.T) {
+	s := fake.Named("healthy")
+	d := drive(t, "healthy", nil)
+	c := s.Containers
+	c.List = []state.Container{{ID: "a1", Title: "zebra", State: "running"}, {ID: "f9", Title: "adder", State: "running"}, {ID: "c3", Title: "mole", State: "running"}}
+	d.show(s, c)
+	d.press("3", "f")
+	got := d.screen()
+	if x, y, z := strings.Index(got, "adder"), strings.Index(got, "mole"), strings.Index(got, "zebra"); x < 0 || x > y || y > z {
+		t.Errorf("the rows are not by name:\n%s", got)
+	}
+}
+
+func TestUnfollowedContainersHaveNoRate(t *testing.T) {
+	d := drive(t, "healthy", nil)
+	l := d.snap.Logs
+	l.Sources = append([]state.LogSource(nil), l.Sources...)
+	l.Sources = append(l.Sources, state.LogSource{ID: "container:x", Kind: "container", Title: "quietbox"})
+	d.show(d.snap, l)
+	d.press("5", "f")
+	for _, row := range strings.Split(d.screen(), "\n") {
+		if strings.Contains(row, "quietbox") && (strings.Contains(row, "0/s") || !strings.Contains(row, "–")) {
+			t.Errorf("got %q, want its rate unknown", row)
+		}
+	}
+}
