@@ -112,6 +112,9 @@ func (r LogRecord) Time() time.Time { return time.Unix(0, r.Nanos) }
 
 // Source is the log source of that ID, path or title, or nil.
 func (l Logs) Source(target string) *LogSource {
+	if target == "" { // a container's path is empty
+		return nil
+	}
 	for i := range l.Sources {
 		if s := &l.Sources[i]; s.ID == target || s.Path == target || s.Title == target {
 			return s
