@@ -27,7 +27,7 @@ func dark() Palette {
 		Dim: hex("#8b93a7"), Faint: hex("#5c6478"),
 		Border: hex("#454d61"), Focus: hex("#7aa2f7"), Accent: hex("#7aa2f7"),
 		Good: hex("#8fbf7f"), Warn: hex("#e0af68"), Bad: hex("#f7768e"), Info: hex("#7dcfff"), Extra: hex("#bb9af7"),
-		SelectBG: hex("#2b3350"), MatchFG: hex("#1a1b26"), MatchBG: hex("#e0af68"),
+		SelectBG: hex("#303446"), MatchFG: hex("#1a1b26"), MatchBG: hex("#e0af68"),
 	}
 }
 
@@ -35,7 +35,7 @@ func light() Palette {
 	return Palette{
 		Dim: hex("#5f6673"), Faint: hex("#8a909c"),
 		Border: hex("#b3b8c2"), Focus: hex("#2458b3"), Accent: hex("#2458b3"),
-		Good: hex("#2f7d32"), Warn: hex("#96600a"), Bad: hex("#b8243c"), Info: hex("#0b7285"), Extra: hex("#7239b3"),
+		Good: hex("#2f7d32"), Warn: hex("#96600a"), Bad: hex("#af0000"), Info: hex("#0b7285"), Extra: hex("#7239b3"),
 		SelectBG: hex("#dbe4f5"), MatchFG: hex("#1a1b26"), MatchBG: hex("#f2cf7d"),
 	}
 }

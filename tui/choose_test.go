@@ -61,3 +61,23 @@ func TestUnfollowedContainersHaveNoRate(t *testing.T) {
 		}
 	}
 }
+
+// A remembered selection must not hide what is new, nor the rows above it: what
+// is unwell stands there.
+func TestRestoredSelectionHidesNothing(t *testing.T) {
+	many := fake.Many(3, 60)
+	d := drive(t, "healthy", func(o *Options) {
+		o.Load = func() Settings {
+			return Settings{Panes: map[string]PaneSettings{"containers": {Selected: many.Containers.List[5].Title}}}
+		}
+	})
+	c := many.Containers
+	c.List = append([]state.Container(nil), c.List...)
+	d.show(many, c)
+	d.press("3")
+	d.sees("1 to ")
+	c.List = append([]state.Container{{ID: "new", Title: "newcomer", State: "dead"}}, c.List...)
+	d.show(many, c)
+	d.sees("newcomer")
+	d.lacks("wait")
+}

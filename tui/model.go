@@ -247,7 +247,7 @@ func (m *Model) apply(s *state.Snapshot) {
 		p.Apply(s)
 		name := p.Info().Name
 		if id := m.restore[name]; id != "" && s != nil {
-			if x, ok := p.(interface{ Select(string) bool }); ok && x.Select(id) {
+			if x, ok := p.(interface{ Restore(string) bool }); ok && x.Restore(id) {
 				delete(m.restore, name)
 			}
 		}

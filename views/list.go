@@ -84,9 +84,12 @@ type List[T any] struct {
 	reverse bool
 	filter  string
 
-	moved   time.Time // when the user last moved
-	waiting int       // new rows that wait
-	due     bool      // a rebuild was put off
+	moved time.Time // when the user last moved
+	// restored says that the selection is a former session's, and that nobody has
+	// moved since.
+	restored bool
+	waiting  int  // new rows that wait
+	due      bool // a rebuild was put off
 
 	focused bool
 
@@ -238,6 +241,9 @@ func (l *List[T]) anchor() {
 	if l.moved.IsZero() {
 		l.at, l.top = 0, 0
 	}
+	if l.restored {
+		l.top = 0 // what is unwell stands there
+	}
 	l.sel = l.spec.ID(l.rows[l.at])
 	l.scroll()
 }
@@ -290,6 +296,16 @@ func (l *List[T]) Select(id string) bool {
 		}
 	}
 	return false
+}
+
+// Restore puts the cursor on a row as a former session left it. Nobody has moved:
+// the list begins at its top, and nothing waits.
+func (l *List[T]) Restore(id string) bool {
+	ok := l.Select(id)
+	if ok {
+		l.top, l.moved, l.restored = 0, l.env.Now().Add(-lull), true
+	}
+	return ok
 }
 
 // Filter implements Filterer.
@@ -503,7 +519,7 @@ func (l *List[T]) sortNext() tea.Cmd {
 }
 
 func (l *List[T]) moveTo(i int) {
-	l.moved = l.env.Now()
+	l.moved, l.restored = l.env.Now(), false
 	if len(l.rows) == 0 {
 		return
 	}
