@@ -79,5 +79,5 @@ func TestRestoredSelectionHidesNothing(t *testing.T) {
 	c.List = append([]state.Container{{ID: "new", Title: "newcomer", State: "dead"}}, c.List...)
 	d.show(many, c)
 	d.sees("newcomer")
-	d.lacks("wait")
+	d.lacks("+1 wait")
 }
