@@ -195,7 +195,8 @@ func (l *lab) newWorkspace(name, extra string) (*workspace, error) {
 		"modules/host/uptime/manifest.json":    manifest("host", "uptime", "adapter.sh"),
 		"modules/host/uptime/adapter.sh":       shellAdapter,
 		"modules/host/victim/manifest.json":    manifest("host", "victim", "adapter.py"),
-		"modules/host/victim/adapter.py":       adapter("host", "victim", "[{'pid': os.getpid()}]"),
+		"modules/host/victim/adapter.py":       adapter("host", "victim", victimData),
+		"modules/host/victim/data":             "something",
 		"modules/host/bystander/manifest.json": manifest("host", "bystander", "adapter.py"),
 		"modules/host/bystander/adapter.py":    adapter("host", "bystander", "[1, 2, 3]"),
 	} {
@@ -269,6 +270,10 @@ class Adapter(BaseAdapter[dict]):
         return {}
 `, category, platform, data)
 }
+
+// victimData reads a file beside the adapter, and leaves its process id there.
+const victimData = "[open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'data')).read(), " +
+	"open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'pid'), 'w').write(str(os.getpid()))]"
 
 const shellAdapter = `#!/bin/sh
 echo '{"op":"hello","protocol":1}'

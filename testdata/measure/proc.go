@@ -48,22 +48,6 @@ func engineCPU() float64 {
 	return math.NaN()
 }
 
-// children are the processes whose parent is pid, with their command lines.
-func children(pid int) map[int]string {
-	out := map[int]string{}
-	dirs, _ := filepath.Glob("/proc/[0-9]*")
-	for _, d := range dirs {
-		b, _ := os.ReadFile(d + "/stat")
-		_, rest, _ := strings.Cut(string(b), ") ")
-		if f := strings.Fields(rest); len(f) > 1 && f[1] == strconv.Itoa(pid) {
-			child, _ := strconv.Atoi(filepath.Base(d))
-			line, _ := os.ReadFile(d + "/cmdline")
-			out[child] = strings.ReplaceAll(string(line), "\x00", " ")
-		}
-	}
-	return out
-}
-
 // busy is how long the machine's cores have worked, of how long.
 type busy struct{ work, all float64 }
 

@@ -121,6 +121,22 @@ func (s *screen) until(from time.Time, limit time.Duration, what string) (time.D
 	}
 }
 
+// untilNot waits until the screen no longer matches.
+func (s *screen) untilNot(from time.Time, limit time.Duration, what string) (time.Duration, error) {
+	re := regexp.MustCompile(what)
+	for {
+		text := s.text()
+		took := time.Since(from)
+		switch {
+		case !re.MatchString(text):
+			return took, nil
+		case took > limit:
+			return took, fmt.Errorf("%q still shows after %s", what, limit)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
 // alive reports whether the program still runs.
 func (s *screen) alive() bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", s.pid))
