@@ -301,7 +301,9 @@ func BenchmarkSweep(b *testing.B) {
 	r := &run{s: New(Config{URL: s.url()}), rdb: rdb, byKey: map[string]*track{}}
 	r.plan()
 	for b.Loop() {
-		r.scan(b.Context())
+		if err := r.scan(b.Context()); err != nil {
+			b.Fatal(err)
+		}
 		if err := r.sample(b.Context()); err != nil {
 			b.Fatal(err)
 		}

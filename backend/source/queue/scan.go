@@ -2,10 +2,13 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -61,10 +64,11 @@ func (r *run) plan() {
 }
 
 // scan goes on with the passes for as long as this sweep's budget lasts. The time
-// of a call is taken for the server's, which it is at most.
-func (r *run) scan(ctx context.Context) {
+// of a call is taken for the server's, which it is at most. The error is one of the
+// connection; what the server refuses is told beside the queues.
+func (r *run) scan(ctx context.Context) error {
 	if len(r.jobs) == 0 {
-		return
+		return nil
 	}
 	left := scanBudget
 	// Each pass is begun at most once a sweep.
@@ -79,6 +83,10 @@ func (r *run) scan(ctx context.Context) {
 			if err != nil {
 				j.err = state.Clean(err.Error())
 				j.reset()
+				var refused redis.Error
+				if !errors.As(err, &refused) && !errors.Is(err, errOldServer) {
+					return err
+				}
 				break
 			}
 			if done {
@@ -95,7 +103,11 @@ func (r *run) scan(ctx context.Context) {
 		}
 	}
 	r.describe(ctx)
+	return nil
 }
+
+// errOldServer says that the server cannot look for keys of a type.
+var errOldServer = errors.New("this server is older than Redis 6 and cannot look for queues: name them under redis.keys in opsdeck.yaml")
 
 func (j *job) reset() {
 	j.cursor, j.active, j.steps, j.took = 0, false, 0, 0
@@ -115,7 +127,7 @@ func (r *run) step(ctx context.Context, j *job) (bool, error) {
 	if j.kind != "" {
 		keys, j.cursor, err = r.rdb.ScanType(ctx, j.cursor, "", scanCount, j.kind).Result()
 		if err != nil && strings.Contains(err.Error(), "syntax error") {
-			err = fmt.Errorf("this server is older than Redis 6 and cannot look for queues: name them under redis.keys in opsdeck.yaml")
+			err = errOldServer
 		}
 	} else {
 		keys, j.cursor, err = r.rdb.Scan(ctx, j.cursor, j.match, scanCount).Result()

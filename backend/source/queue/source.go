@@ -166,8 +166,11 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	tick := time.NewTicker(s.cfg.Interval)
 	defer tick.Stop()
 	for {
-		r.scan(ctx)
-		if err := r.sample(ctx); err != nil {
+		err := r.scan(ctx)
+		if err == nil {
+			err = r.sample(ctx)
+		}
+		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
