@@ -20,7 +20,10 @@ const (
 	lookBusy   = 10 * time.Millisecond
 	lookHot    = time.Millisecond
 	rescan     = time.Second
+	// publishGap is the shortest time between two publications in a flood, whose lines
+	// then need not all be parsed; without one they are made at once.
 	publishGap = 100 * time.Millisecond
+	quickGap   = 20 * time.Millisecond
 	partAfter  = time.Second
 	forget     = time.Minute
 )
@@ -194,7 +197,7 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 			}
 			close(done)
 		}
-		if r.dirty && now.Sub(r.lastPut) >= publishGap {
+		if r.dirty && now.Sub(r.lastPut) >= r.gap() {
 			put(r.publish(now))
 		}
 		switch {
@@ -286,6 +289,14 @@ func (r *run) title(path string) string {
 		return state.Clean(rel)
 	}
 	return state.Clean(path)
+}
+
+// gap is the shortest time until the next publication.
+func (r *run) gap() time.Duration {
+	if r.hot() {
+		return publishGap
+	}
+	return quickGap
 }
 
 // hot reports whether a file is being flooded.
