@@ -16,10 +16,10 @@ import (
 
 // Timings of the loop.
 const (
-	lookIdle   = 100 * time.Millisecond
-	lookBusy   = 10 * time.Millisecond
-	lookHot    = time.Millisecond
-	rescan     = time.Second
+	lookIdle = 100 * time.Millisecond
+	lookBusy = 10 * time.Millisecond
+	lookHot  = time.Millisecond
+	rescan   = time.Second
 	// publishGap is the shortest time between two publications in a flood, whose lines
 	// then need not all be parsed; without one they are made at once.
 	publishGap = 100 * time.Millisecond
