@@ -266,7 +266,11 @@ func containerLogs(d *Doc, s *state.Snapshot, c *state.Container) {
 		r := &recs[i]
 		letter, ink := levelMark(t, r.Level)
 		l := NewLine(t, d.w, false)
-		l.Put(t.Dim, r.Time().In(d.env.Local).Format("15:04:05")).Gap(1).Put(ink, letter).Gap(1).Put(t.Text, r.Text)
+		text := r.Text
+		if said, ok := readable(text); ok {
+			text = said
+		}
+		l.Put(t.Dim, r.Time().In(d.env.Local).Format("15:04:05")).Gap(1).Put(ink, letter).Gap(1).Put(t.Text, text)
 		d.Line(l)
 	}
 }
