@@ -27,6 +27,9 @@ type Owner struct {
 // ErrHeld means that another process holds the workspace.
 var ErrHeld = errors.New("the workspace is held by another opsdeck")
 
+// elsewhere is what to do about a data folder that cannot be used.
+const elsewhere = "let this user write there, or name another folder as data: in opsdeck.yaml"
+
 // Lock is a held workspace.
 type Lock struct {
 	fl   *flock.Flock
@@ -38,13 +41,13 @@ type Lock struct {
 // is who. The system gives the lock back when the process ends, however it does.
 func Acquire(dir string, owner Owner) (*Lock, Owner, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, Owner{}, fmt.Errorf("workspace: create its data folder: %w", err)
+		return nil, Owner{}, fmt.Errorf("workspace: create its data folder: %w: %s", err, elsewhere)
 	}
 	path := filepath.Join(dir, "opsdeck.lock")
 	fl := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
 	ok, err := fl.TryLock()
 	if err != nil {
-		return nil, Owner{}, fmt.Errorf("workspace: lock %s: %w", path, err)
+		return nil, Owner{}, fmt.Errorf("workspace: lock its data folder: %w: %s", err, elsewhere)
 	}
 	if !ok {
 		held, _ := ReadOwner(dir)

@@ -36,6 +36,8 @@ type deck struct {
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
 	servers []*http.Server
+	// apiAddr is where the admin API is served, noAPI why it is not.
+	apiAddr, noAPI string
 }
 
 // startDeck takes the workspace and starts everything in it. Where another
@@ -131,6 +133,7 @@ func (d *deck) consoles() http.Handler { return remote.NewHandler(d.hub, version
 func (d *deck) serveAPI() {
 	addr := d.ws.Listen
 	set := func(listen, why string) {
+		d.apiAddr, d.noAPI = listen, why
 		d.hub.SetWorkspace(func(w *state.Workspace) { w.Listen, w.ListenErr = listen, why })
 	}
 	if addr == "off" || d.wiring.api == nil {

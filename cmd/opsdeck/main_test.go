@@ -44,6 +44,25 @@ func need(t *testing.T, program, why string) {
 // testKey is the MODULE_ENCRYPTION_KEY of the tests' workspaces.
 const testKey = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 
+// shellManifest is a manifest of a module in sh, on which each member has a line.
+func shellManifest(id string, keyed bool) string {
+	category, platform, _ := strings.Cut(id, "/")
+	auth := "none"
+	if keyed {
+		auth = "api_key"
+	}
+	return fmt.Sprintf(`{
+  "name": %q,
+  "version": "1.0.0",
+  "category": %q,
+  "platform": %q,
+  "entry_point": "adapter.sh",
+  "auth_type": %q,
+  "status": "installed"
+}
+`, platform, category, platform, auth)
+}
+
 // shellAdapter is a module's program that needs no Python. A keyed one works with
 // API keys that begin with "right-".
 func shellAdapter(keyed bool) string {
@@ -84,13 +103,7 @@ func makeWorkspace(t testing.TB, dir, more string, modules map[string]bool) {
 		"metrics: {interval: 1h}\nmodules: {interval: 1h}\nsettle: 1ms\n"+more, 0o644)
 	write(".env", "MODULE_ENCRYPTION_KEY="+testKey+"\n", 0o600)
 	for id, keyed := range modules {
-		category, platform, _ := strings.Cut(id, "/")
-		auth := "none"
-		if keyed {
-			auth = "api_key"
-		}
-		write("modules/"+id+"/manifest.json", fmt.Sprintf(`{"name":%q,"version":"1.0.0","category":%q,"platform":%q,"entry_point":"adapter.sh","auth_type":%q,"status":"installed"}`,
-			platform, category, platform, auth), 0o644)
+		write("modules/"+id+"/manifest.json", shellManifest(id, keyed), 0o644)
 		write("modules/"+id+"/adapter.sh", shellAdapter(keyed), 0o755)
 	}
 }

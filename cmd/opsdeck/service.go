@@ -83,15 +83,13 @@ func serve(ctx context.Context, g *globals, cmd *cobra.Command) error {
 		return err
 	}
 	defer d.Stop()
-	w := d.hub.Latest().Workspace
-	where := w.Listen
-	if s, err := d.hub.Wait(ctx, 1); err == nil {
-		where = s.Workspace.Listen
-		if s.Workspace.ListenErr != "" {
-			fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck:", s.Workspace.ListenErr)
-		}
+	where := "no API"
+	if d.noAPI != "" {
+		fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck:", d.noAPI)
+	} else {
+		where = "API at " + d.apiAddr
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "opsdeck %s serves %s, process %d, API at %s\n", version(), ws.Dir, os.Getpid(), where)
+	fmt.Fprintf(cmd.OutOrStdout(), "opsdeck %s serves %s, process %d, %s\n", version(), ws.Dir, os.Getpid(), where)
 	for {
 		select {
 		case <-ctx.Done():
