@@ -323,8 +323,12 @@ func TestOtherAnswersSayWhatToDo(t *testing.T) {
 		"no opsdeck":   {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "<html>welcome to nginx") }, "", true},
 		"no such path": {http.NotFound, "404", true},
 		"nothing":      {func(http.ResponseWriter, *http.Request) {}, "", true},
-		"no token":     {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "a token is needed", 401) }, "a token is needed", false},
-		"no entry":     {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "the Host header names x", 403) }, "the Host header names x", false},
+		"no token": {func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "a token is needed", http.StatusUnauthorized)
+		}, "a token is needed", false},
+		"no entry": {func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "the Host header names x", http.StatusForbidden)
+		}, "the Host header names x", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := httptest.NewServer(tt.handler)

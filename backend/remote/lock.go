@@ -22,6 +22,8 @@ type Owner struct {
 	Started time.Time `json:"started"`
 	User    string    `json:"user"`
 	Version string    `json:"version"`
+	// Serves says that it is a service, which is started again when it ends.
+	Serves bool `json:"serves,omitempty"`
 }
 
 // ErrHeld means that another process holds the workspace.

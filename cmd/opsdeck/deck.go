@@ -42,8 +42,8 @@ type deck struct {
 
 // startDeck takes the workspace and starts everything in it. Where another
 // process holds it, the error is remote.ErrHeld and owner says who.
-func startDeck(ws *config.Workspace) (d *deck, owner remote.Owner, err error) {
-	me := remote.Owner{PID: os.Getpid(), Socket: remote.SocketPath(ws.Data), Started: time.Now(), User: userName(), Version: version()}
+func startDeck(ws *config.Workspace, serves bool) (d *deck, owner remote.Owner, err error) {
+	me := remote.Owner{PID: os.Getpid(), Socket: remote.SocketPath(ws.Data), Started: time.Now(), User: userName(), Version: version(), Serves: serves}
 	lock, owner, err := remote.Acquire(ws.Data, me)
 	if err != nil {
 		return nil, owner, err

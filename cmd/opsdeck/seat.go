@@ -33,27 +33,41 @@ type seat struct {
 	interest state.Interest
 	base     uint64 // added to versions, so that they rise over engines
 	last     uint64 // the highest version given out
-	own      bool
+	service  bool   // the engine that we are at is a service's
 }
 
 // sit begins to take a place; it does not wait for it.
 func sit(ctx context.Context, ws *config.Workspace, actor state.Actor) *seat {
 	s := &seat{ws: ws, actor: actor, changed: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(ctx)
-	s.wg.Go(s.take)
+	s.wg.Go(func() { s.take(0) })
 	return s
 }
 
-// take finds or starts an engine.
-func (s *seat) take() {
+// servicePatience is how long a console waits for a service to be started again
+// before it takes the workspace over: that would keep the service from starting.
+const servicePatience = 20 * time.Second
+
+// take finds or starts an engine; it starts none before patience has passed.
+func (s *seat) take(patience time.Duration) {
 	var err error
+	began := time.Now()
 	for try := 0; s.ctx.Err() == nil; try++ {
 		var d *deck
 		var owner remote.Owner
-		d, owner, err = startDeck(s.ws)
+		if time.Since(began) < patience {
+			if owner, err = remote.ReadOwner(s.ws.Data); err == nil {
+				err = remote.ErrHeld
+			} else {
+				err = fmt.Errorf("%w: its service is being started again", remote.ErrHeld)
+			}
+			try = 0
+		} else {
+			d, owner, err = startDeck(s.ws, false)
+		}
 		if err == nil {
 			c := d.hub.Attach(s.actor, true)
-			s.place(c, true, func() { c.Close(); d.Stop() })
+			s.place(c, func() { c.Close(); d.Stop() })
 			return
 		}
 		if !errors.Is(err, remote.ErrHeld) {
@@ -62,7 +76,10 @@ func (s *seat) take() {
 		var c *remote.Client
 		if owner.Socket != "" {
 			if c, err = remote.Dial(s.ctx, owner.Socket, s.actor); err == nil {
-				s.place(c, false, c.Close)
+				s.mu.Lock()
+				s.service = owner.Serves
+				s.mu.Unlock()
+				s.place(c, c.Close)
 				return
 			}
 		}
@@ -85,14 +102,14 @@ func (s *seat) take() {
 }
 
 // place puts the seat at an engine.
-func (s *seat) place(at backend.Seam, own bool, leave func()) {
+func (s *seat) place(at backend.Seam, leave func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
 		leave()
 		return
 	}
-	s.at, s.leave, s.own, s.base = at, leave, own, s.last
+	s.at, s.leave, s.base = at, leave, s.last
 	at.Watch(s.interest)
 	s.wake()
 }
@@ -162,11 +179,14 @@ func (s *seat) lost(at backend.Seam) {
 		s.mu.Unlock()
 		return
 	}
-	leave := s.leave
+	leave, patience := s.leave, time.Duration(0)
+	if s.service {
+		patience = servicePatience
+	}
 	s.at, s.leave = nil, nil
 	s.mu.Unlock()
 	leave()
-	s.wg.Go(s.take)
+	s.wg.Go(func() { s.take(patience) })
 }
 
 // Submit implements the seam.

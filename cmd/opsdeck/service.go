@@ -75,7 +75,7 @@ func serve(ctx context.Context, g *globals, cmd *cobra.Command) error {
 	for _, p := range ws.Problems {
 		fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck:", p)
 	}
-	d, owner, err := startDeck(ws)
+	d, owner, err := startDeck(ws, true)
 	if errors.Is(err, remote.ErrHeld) {
 		return exitError{exitRefused, fmt.Errorf("process %d of %s runs this workspace's engine already, since %s", owner.PID, owner.User, owner.Started.Format(time.DateTime))}
 	}
