@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/source/logs"
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -316,6 +317,45 @@ func TestLogAndShellOfASourceThatDoesNotRun(t *testing.T) {
 	}
 	if _, _, err := New(Config{Host: "unix:///nowhere.sock"}).OpenLog(ctx, name, time.Time{}, 10); err == nil {
 		t.Error("a log of an engine that is not there was opened")
+	}
+}
+
+// TestLogsOfARealContainerJoinTheLogs follows a container's log through its
+// restart, as the wiring joins this source with that of logs.
+func TestLogsOfARealContainerJoinTheLogs(t *testing.T) {
+	engineHere(t)
+	name := start(t, "joined", "--", "sh", "-c", "echo INFO out-$(cat /proc/uptime); echo ERROR err >&2; sleep 1000")
+	src := New(Config{})
+	containers := sourcetest.Run(t, src)
+	s := sourcetest.Wait(containers, "it runs", func(s state.Containers) bool { return s.Container(name) != nil })
+	id := "container:" + s.Container(name).ID
+	followed := logs.New(logs.Config{Containers: src})
+	r := sourcetest.Run(t, followed)
+	sourcetest.Wait(r, "it is listed", func(l state.Logs) bool { return l.Source(id) != nil })
+	followed.Interest(state.Interests{{Logs: []string{id}}})
+	lines := func(l state.Logs) (all []string) {
+		for _, rec := range l.Tails[id].Records {
+			all = append(all, rec.Text)
+		}
+		return all
+	}
+	l := sourcetest.Wait(r, "both of its streams", func(l state.Logs) bool { return len(lines(l)) == 2 })
+	for _, rec := range l.Tails[id].Records {
+		if want := map[bool]state.Level{true: state.LevelError, false: state.LevelInfo}[strings.Contains(rec.Text, "err")]; rec.Level != want {
+			t.Errorf("%q: level %v, want %v", rec.Text, rec.Level, want)
+		}
+		if age := time.Since(rec.Time()); age < 0 || age > time.Hour {
+			t.Errorf("%q: it is said to be %s old", rec.Text, age)
+		}
+	}
+	docker(t, "restart", "-t", "0", name)
+	l = sourcetest.Wait(r, "the lines after its restart", func(l state.Logs) bool { return len(lines(l)) >= 4 })
+	seen := map[string]int{}
+	for _, line := range lines(l) {
+		seen[line]++
+	}
+	if len(lines(l)) != 4 || seen["ERROR err"] != 2 || len(seen) != 3 {
+		t.Errorf("after its restart: %q", lines(l))
 	}
 }
 

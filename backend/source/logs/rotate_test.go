@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -97,6 +101,40 @@ func TestRotateTellsTheWriterAndPutsBackWhenItFails(t *testing.T) {
 		if readAny(t, p) != "new\n" || readAny(t, p+".1") != "old\n" || readAny(t, p+".2.gz") != "older\n" {
 			t.Errorf("%s: not put back: %q %q %q", what, readAny(t, p), readAny(t, p+".1"), readAny(t, p+".2.gz"))
 		}
+	}
+}
+
+// TestRotateSignalsTheProcessOfThePidFile rotates under a writer that reopens its
+// log when it is told to.
+func TestRotateSignalsTheProcessOfThePidFile(t *testing.T) {
+	for _, signal := range []string{"HUP", "USR1"} {
+		t.Run(signal, func(t *testing.T) {
+			dir := t.TempDir()
+			p, pidFile := filepath.Join(dir, "a.log"), filepath.Join(dir, "a.pid")
+			daemon := exec.Command("sh", "-c", `exec >>a.log; trap 'exec >>a.log; echo reopened' `+signal+`; echo started; echo $$ >a.pid.tmp; mv a.pid.tmp a.pid; while :; do sleep 0.02; done`)
+			daemon.Dir = dir
+			if err := daemon.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = daemon.Process.Kill(); _ = daemon.Wait() })
+			until := func(what string, ok func() bool) {
+				t.Helper()
+				for end := time.Now().Add(sourcetest.Patience); !ok(); runtime.Gosched() {
+					if time.Now().After(end) {
+						t.Fatalf("%s: it did not come to that: %q, %q", what, readAny(t, p), readAny(t, p+".1"))
+					}
+				}
+			}
+			until("the daemon runs", func() bool { return readAny(t, pidFile) != "missing" })
+			s := New(Config{Files: []string{p}, Rotations: []RotationRule{{Files: []string{p}, Rotation: Rotation{Signal: signal, PidFile: pidFile}}}})
+			if err := rotate(s, p); err != nil {
+				t.Fatal(err)
+			}
+			until("it writes to the new file", func() bool { return readAny(t, p) == "reopened\n" })
+			if got := readAny(t, p+".1"); got != "started\n" {
+				t.Errorf("the old file holds %q", got)
+			}
+		})
 	}
 }
 
