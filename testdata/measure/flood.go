@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -233,7 +234,7 @@ func (l *lab) floodCommand(name string, args []string) error {
 type engine struct {
 	cmd  *exec.Cmd
 	http *http.Client
-	ctx  interface{ Err() error }
+	ctx  context.Context
 }
 
 // serve starts the engine on a workspace and waits for its socket.
@@ -245,7 +246,12 @@ func (l *lab) serve(w *workspace) (*engine, error) {
 		return nil, err
 	}
 	socket := w.path("data/opsdeck.sock")
-	e := &engine{cmd: c, ctx: l.ctx, http: &http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", socket) }}}}
+	e := &engine{cmd: c, ctx: l.ctx, http: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		},
+	}}}
 	for end := time.Now().Add(15 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		resp, err := e.http.Get("http://x/admin/health")
 		if err == nil {

@@ -72,12 +72,6 @@ func quantile(ds []time.Duration, q float64) float64 {
 		return math.NaN()
 	}
 	s := slices.Sorted(slices.Values(ds))
-	return float64(s[min(len(s)-1, int(math.Ceil(q*float64(len(s))))-1+boolInt(q == 0))].Microseconds()) / 1e3
-}
-
-func boolInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
+	at := max(1, int(math.Ceil(q*float64(len(s))))) - 1
+	return float64(s[at].Microseconds()) / 1e3
 }
