@@ -99,7 +99,7 @@ func (s *Server) section(w http.ResponseWriter, r *http.Request) {
 // metrics serves the exposition format, or JSON to who asks for it.
 func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Accept") != "application/json" {
-		promhttp.HandlerFor(s.cfg.Metrics, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+		promhttp.HandlerFor(s.cfg.Metrics, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}).ServeHTTP(w, r)
 		return
 	}
 	families, err := s.cfg.Metrics.Gather()

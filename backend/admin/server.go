@@ -78,7 +78,7 @@ func New(cfg Config) *Server {
 		"GET /context/{category}":                      s.contextCategory,
 		"GET /stream/pipeline-state":                   s.pipelineStream,
 		"GET /metrics":                                 s.metrics,
-		"GET /metrics/prometheus":                      promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{}).ServeHTTP,
+		"GET /metrics/prometheus":                      promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}).ServeHTTP,
 
 		"GET /admin/actions":      s.actions,
 		"POST /admin/actions":     s.act,

@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"fmt"
+	"math"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -77,7 +79,7 @@ func (*Collector) Describe(chan<- *prometheus.Desc) {}
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	s := c.latest()
-	e := emitter{ch}
+	e := emitter{ch, map[string]bool{}}
 	for _, name := range state.SectionNames {
 		switch state.HealthOf(s.Section(name)).Status {
 		case state.OK:
@@ -141,17 +143,26 @@ func known(v float64) float64 {
 	return v
 }
 
-// emitter sends metrics, leaving out unknown, negative figures and text that is
-// not UTF-8.
-type emitter struct{ ch chan<- prometheus.Metric }
+// emitter sends metrics, leaving out unknown figures, which are negative or not
+// finite, and what was sent already: two services of one name, or two mounts on
+// one folder, must not cost all the others their series.
+type emitter struct {
+	ch   chan<- prometheus.Metric
+	sent map[string]bool
+}
 
 func (e emitter) send(d *prometheus.Desc, t prometheus.ValueType, v float64, labels []string) {
-	if v < 0 {
+	if !(v >= 0) || math.IsInf(v, 0) {
 		return
 	}
 	for i, l := range labels {
 		labels[i] = strings.ToValidUTF8(l, "\uFFFD")
 	}
+	key := fmt.Sprintf("%p\xff%s", d, strings.Join(labels, "\xff")) // which no label holds
+	if e.sent[key] {
+		return
+	}
+	e.sent[key] = true
 	if m, err := prometheus.NewConstMetric(d, t, v, labels...); err == nil {
 		e.ch <- m
 	}

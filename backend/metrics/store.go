@@ -264,8 +264,23 @@ func (s *Store) Querier(mint, maxt int64) (storage.Querier, error) {
 func (s *Store) Appender(ctx context.Context) storage.Appender {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	if s.db == nil {
+		return notReady{}
+	}
 	return s.db.Appender(ctx)
 }
+
+// notReady appends nothing: the database is not open yet, or closed already. Rules
+// append plain samples only; the embedded interface, which is nil, stands for the
+// rest.
+type notReady struct{ storage.Appender }
+
+func (notReady) SetOptions(*storage.AppendOptions) {}
+func (notReady) Append(storage.SeriesRef, labels.Labels, int64, float64) (storage.SeriesRef, error) {
+	return 0, tsdb.ErrNotReady
+}
+func (notReady) Commit() error   { return tsdb.ErrNotReady }
+func (notReady) Rollback() error { return nil }
 
 // Query evaluates a PromQL expression at one instant.
 func (s *Store) Query(ctx context.Context, expr string, at time.Time) (promql.Vector, error) {
