@@ -489,6 +489,12 @@ func (h *handle) skipHole(buf []byte) (lost int64) {
 		return 0
 	}
 	begin := h.off
+	// Where a file system keeps data is not always told rightly while it is being
+	// written: only NULs are jumped over.
+	if n, _ := h.f.ReadAt(buf[:1], begin); n == 1 && buf[0] != 0 {
+		h.holes = false
+		return 0
+	}
 	if at := dataAt(h.f, h.off); at > h.off {
 		h.off = at
 	}
