@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -97,28 +98,33 @@ func (l *lab) floodEngine(name string, args []string) error {
 		return err
 	}
 	what := fmt.Sprintf("flood: engine, %s/s for %.0f s, %s", human(float64(wrote.Lines)/wrote.Seconds), wrote.Seconds, name)
-	l.verdict(what, wrote, wrote.Lines-src.Lines, src.LostBytes, src.Truncations, true)
+	copies := slices.Contains(args, "-copy")
+	l.verdict(what, wrote, wrote.Lines-src.Lines, src.LostBytes, src.Truncations, true, copies)
 	l.note(what+": CPU", fmt.Sprintf("%s s for %s lines, memory %s MiB", number(used), human(float64(wrote.Lines)), number(memory(s.cmd.Process.Pid, "VmRSS"))))
 	return nil
 }
 
 // verdict says what was lost, and whether that was told.
-func (l *lab) verdict(what string, w written, missing, lost int64, truncations int, told bool) {
+func (l *lab) verdict(what string, w written, missing, lost int64, truncations int, told, copies bool) {
 	perLine := float64(w.Bytes) / float64(w.Lines)
 	got := fmt.Sprintf("%d of %d lines missing", missing, w.Lines)
 	if w.Truncates == 0 {
 		l.holds(what, missing == 0, got, "0 missing")
 		return
 	}
-	if w.Copied > 0 {
-		got += fmt.Sprintf(" (%.0f destroyed between a copy and its truncation)", float64(w.Copied)/perLine)
+	// With copies it is known what could be read; a line may be torn at each end.
+	most, goal := w.Lines, "only what a truncation took"
+	if copies {
+		most = int64(float64(w.Gone)/perLine) + int64(2*w.Truncates)
+		got += fmt.Sprintf(", %.0f gone between a copy and its truncation", float64(w.Gone)/perLine)
+		goal = "no more than those"
 	}
 	if !told {
-		l.holds(what, true, got, "only what a truncation took")
+		l.holds(what, missing <= most, got, goal)
 		return
 	}
 	got += fmt.Sprintf("; %d of %d truncations seen, at least %.0f lines told lost", truncations, w.Truncates, float64(lost)/perLine)
-	l.holds(what, truncations == w.Truncates && missing >= 0, got, "each truncation told")
+	l.holds(what, truncations == w.Truncates && missing >= 0 && missing <= most, got, goal+", each truncation told")
 }
 
 func human(v float64) string {
@@ -224,7 +230,8 @@ func (l *lab) floodCommand(name string, args []string) error {
 		}
 	}
 	what := fmt.Sprintf("flood: logs -f, %s/s for %.0f s, %s", human(float64(wrote.Lines)/wrote.Seconds), wrote.Seconds, name)
-	l.verdict(what, wrote, wrote.Lines-n.lines, 0, 0, false)
+	copies := slices.Contains(args, "-copy")
+	l.verdict(what, wrote, wrote.Lines-n.lines, 0, 0, false, copies)
 	l.holds(what+": twice or broken", n.twice+n.broken == 0, fmt.Sprintf("%d, %d (%d cut by a truncation, and said so)", n.twice, n.broken, n.cut), "0, 0")
 	l.note(what+": CPU", fmt.Sprintf("%s s; it ended %s s after the writer", number(cpuSeconds(pid)-cpu), number(max(0, time.Since(behind).Seconds()-2))))
 	return nil

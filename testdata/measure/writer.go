@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -17,9 +18,9 @@ type written struct {
 	Lines, Bytes       int64
 	Seconds            float64
 	Renames, Truncates int
-	// Copied is how many bytes lay between the end of a copy and its truncation: they
-	// were destroyed whoever was reading.
-	Copied int64
+	// Gone is how many bytes came between the end of a copy and its truncation: no copy
+	// has them, and only who had read them by then does.
+	Gone int64
 }
 
 // linger is how long a writer writes on to the old file after a rename, as a daemon
@@ -49,8 +50,13 @@ func writeMain(args []string) error {
 	total := *renames + *truncates
 	next := 0 // disturbance
 	var reopen time.Time
-	copied := make(chan error, 1)
-	copying := false
+	type copying struct {
+		n   int64 // bytes in the copy
+		err error
+	}
+	copied := make(chan copying, 1)
+	var held int64 // bytes written to the present file since it was empty
+	busy := false  // copying
 	var buf []byte
 	began := time.Now()
 	for tick := time.NewTicker(time.Millisecond); ; <-tick.C {
@@ -66,6 +72,7 @@ func writeMain(args []string) error {
 		}
 		n, err := f.Write(buf)
 		w.Bytes += int64(n)
+		held += int64(n)
 		if err != nil {
 			return err
 		}
@@ -74,19 +81,23 @@ func writeMain(args []string) error {
 			if f, err = open(); err != nil {
 				return err
 			}
-			reopen = time.Time{}
+			reopen, held = time.Time{}, 0
 		}
 		select {
-		case err := <-copied:
-			if copying = false; err != nil {
+		case c := <-copied:
+			st, err := f.Stat()
+			if err = errors.Join(c.err, err); err != nil {
 				return err
 			}
+			// Nobody else writes: what is neither in the copy nor in the file is gone.
+			w.Gone += held - c.n - st.Size()
+			held, busy = st.Size(), false
 		default:
 		}
-		if took >= *secs && w.Lines >= due && !copying && reopen.IsZero() {
+		if took >= *secs && w.Lines >= due && !busy && reopen.IsZero() {
 			break
 		}
-		if next < total && took > *secs*(float64(next)+.5)/float64(total) && !copying && reopen.IsZero() {
+		if next < total && took > *secs*(float64(next)+.5)/float64(total) && !busy && reopen.IsZero() {
 			next++
 			switch {
 			case next%2 == 1 && w.Renames < *renames || w.Truncates == *truncates:
@@ -97,14 +108,18 @@ func writeMain(args []string) error {
 				reopen = time.Now().Add(linger)
 			case *cp:
 				w.Truncates++
-				copying = true
+				busy = true
 				to := fmt.Sprintf("%s.%d", *path, next)
-				go func() { copied <- copyTruncate(*path, to, &w.Copied) }()
+				go func() {
+					n, err := copyTruncate(*path, to)
+					copied <- copying{n, err}
+				}()
 			default:
 				w.Truncates++
 				if err := f.Truncate(0); err != nil {
 					return err
 				}
+				held = 0
 			}
 		}
 	}
@@ -112,28 +127,24 @@ func writeMain(args []string) error {
 	return json.NewEncoder(os.Stdout).Encode(w)
 }
 
-// copyTruncate does what logrotate does beside a live writer.
-func copyTruncate(path, to string, gone *int64) error {
+// copyTruncate does what logrotate does beside a live writer, and gives the length
+// of the copy.
+func copyTruncate(path, to string) (int64, error) {
 	in, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer in.Close()
 	out, err := os.Create(to)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer out.Close()
 	n, err := io.Copy(out, in)
 	if err != nil {
-		return err
+		return n, err
 	}
-	st, err := in.Stat()
-	if err != nil {
-		return err
-	}
-	*gone += st.Size() - n
-	return in.Truncate(0)
+	return n, in.Truncate(0)
 }
 
 // writer starts the writer in a process of its own, so that its CPU is not ours.
