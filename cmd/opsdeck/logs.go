@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -60,7 +61,7 @@ func newLogs(g *globals) *cobra.Command {
 			if len(args) == 0 {
 				return exitError{exitFailed, fmt.Errorf("there are no log files: %s matches none; name them", ws.Rel(ws.Logs[0].Path))}
 			}
-			p := &printer{w: bufio.NewWriterSize(cmd.OutOrStdout(), 64<<10), json: g.json, many: len(args) > 1, least: least, grep: strings.ToLower(grep)}
+			p := &printer{errOut: cmd.ErrOrStderr(), w: bufio.NewWriterSize(cmd.OutOrStdout(), 64<<10), json: g.json, many: len(args) > 1, least: least, grep: strings.ToLower(grep)}
 			mask := &secrets.Mask{}
 			if key, err := ws.Key(); err == nil {
 				mask.Add(key)
@@ -101,6 +102,7 @@ type printer struct {
 	json, many bool
 	least      state.Level
 	grep       string
+	errOut     io.Writer // what happened to files
 
 	mu  sync.Mutex
 	w   *bufio.Writer
@@ -190,7 +192,12 @@ func (p *printer) follow(ctx context.Context, cancel context.CancelFunc, files [
 	var wg sync.WaitGroup
 	for i, f := range files {
 		wg.Go(func() {
+			truncations := 0
 			errs[i] = logs.Follow(ctx, f, logs.FollowOptions{Mask: mask}, func(b logs.Batch) {
+				if n := b.Source.Truncations; n > truncations {
+					truncations = n
+					p.truncated(f, b.Source)
+				}
 				select {
 				case batches <- batch{f, b.Records}:
 				case <-ctx.Done():
@@ -229,6 +236,18 @@ func (p *printer) follow(ctx context.Context, cancel context.CancelFunc, files [
 			}
 		}
 	}
+}
+
+// truncated says that a file was emptied while it was followed: what had been
+// written since the last look may be missing.
+func (p *printer) truncated(file string, src state.LogSource) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	lost := "lines written just before may be lost"
+	if src.LostBytes > 0 {
+		lost = fmt.Sprintf("at least %d bytes were lost so far", src.LostBytes)
+	}
+	fmt.Fprintf(p.errOut, "opsdeck: %s was truncated (%d times so far): %s\n", file, src.Truncations, lost)
 }
 
 // done is the end of printing: a reader that went away and an interrupt are none.
