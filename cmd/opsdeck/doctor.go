@@ -106,7 +106,10 @@ func examine(ctx context.Context, ws *config.Workspace) (all []finding) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if out, err := exec.CommandContext(ctx, python, "--version").CombinedOutput(); err != nil {
+	scripts, _ := filepath.Glob(filepath.Join(ws.Modules.Dir, "*", "*", "*.py"))
+	if out, err := exec.CommandContext(ctx, python, "--version").CombinedOutput(); err != nil && len(scripts) == 0 {
+		add("python", true, "%s: %v; no module here needs it", python, err)
+	} else if err != nil {
 		add("python", false, "%s: %v: modules in Python do not run; install python3 or name one in modules.python", python, err)
 	} else {
 		add("python", true, "%s", firstLine(string(out)))
