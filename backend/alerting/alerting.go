@@ -90,21 +90,43 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	ld := newLoader(s.cfg.Store.Parser(), s.cfg.Log)
 	runCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	mgr := rules.NewManager(&rules.ManagerOptions{
-		ExternalURL:     &url.URL{},
-		QueryFunc:       rules.EngineQueryFunc(s.cfg.Store.Engine(), s.cfg.Store),
-		NotifyFunc:      func(context.Context, string, ...*rules.Alert) {},
-		Context:         runCtx,
-		Appendable:      s.cfg.Store,
-		Queryable:       s.cfg.Store,
-		Logger:          s.cfg.Log,
-		OutageTolerance: time.Hour,
-		ForGracePeriod:  time.Minute,
-		ResendDelay:     time.Minute,
-		GroupLoader:     ld,
-		Parser:          s.cfg.Store.Parser(),
-	})
+	newManager := func() *rules.Manager {
+		return rules.NewManager(&rules.ManagerOptions{
+			ExternalURL:     &url.URL{},
+			QueryFunc:       rules.EngineQueryFunc(s.cfg.Store.Engine(), s.cfg.Store),
+			NotifyFunc:      func(context.Context, string, ...*rules.Alert) {},
+			Context:         runCtx,
+			Appendable:      s.cfg.Store,
+			Queryable:       s.cfg.Store,
+			Logger:          s.cfg.Log,
+			OutageTolerance: time.Hour,
+			ForGracePeriod:  time.Minute,
+			ResendDelay:     time.Minute,
+			GroupLoader:     ld,
+			Parser:          s.cfg.Store.Parser(),
+		})
+	}
+	mgr := newManager()
+	var wg sync.WaitGroup
+	started := false
+	stop := func() {
+		if !started { // its groups end only once they were let go
+			wg.Go(mgr.Run)
+		}
+		mgr.Stop()
+	}
+	defer func() {
+		stop()
+		cancel()
+		wg.Wait()
+	}()
 	load := func() error {
+		if !started && len(mgr.RuleGroups()) > 0 {
+			// Update waits for a changed group to end, which one that was never let go
+			// does not: a manager that has not started is replaced.
+			stop()
+			mgr = newManager()
+		}
 		files := s.files()
 		ld.forget(files)
 		return mgr.Update(s.cfg.Interval, files, labels.EmptyLabels(), "", nil)
@@ -112,15 +134,6 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	if err := load(); err != nil {
 		return fmt.Errorf("alerts: load rules: %w", err)
 	}
-	var wg sync.WaitGroup
-	started := false
-	defer func() {
-		if started {
-			mgr.Stop()
-		}
-		cancel()
-		wg.Wait()
-	}()
 	publish := func() {
 		next := s.section(mgr, ld)
 		put(next)
@@ -174,6 +187,10 @@ func (s *Source) files() []string {
 func (s *Source) section(mgr *rules.Manager, ld *loader) state.Alerts {
 	now := time.Now()
 	out := state.Alerts{Interval: s.cfg.Interval, Silences: s.marks.active(now)}
+	for i := range out.Silences {
+		out.Silences[i].By, out.Silences[i].Comment = s.text(out.Silences[i].By), s.text(out.Silences[i].Comment)
+	}
+	settled := true
 	for _, p := range ld.list() {
 		out.Problems = append(out.Problems, s.text(s.short(p)))
 	}
@@ -181,6 +198,7 @@ func (s *Source) section(mgr *rules.Manager, ld *loader) state.Alerts {
 	for _, g := range mgr.RuleGroups() {
 		rg := state.RuleGroup{Title: s.text(g.Name()), File: s.text(s.short(g.File())), Interval: g.Interval(), Rules: len(g.Rules()),
 			LastEval: g.GetLastEvaluation(), Duration: g.GetEvaluationTime()}
+		settled = settled && !rg.LastEval.IsZero()
 		if rg.LastEval.After(out.Evaluated) {
 			out.Evaluated = rg.LastEval
 		}
@@ -189,6 +207,7 @@ func (s *Source) section(mgr *rules.Manager, ld *loader) state.Alerts {
 			if err := r.LastError(); err != nil && rg.Err == "" {
 				rg.Err = s.text(r.Name() + ": " + err.Error())
 			}
+			settled = settled && r.LastError() == nil
 			if !ok {
 				continue
 			}
@@ -196,7 +215,9 @@ func (s *Source) section(mgr *rules.Manager, ld *loader) state.Alerts {
 		}
 		out.Groups = append(out.Groups, rg)
 	}
-	if !out.Evaluated.IsZero() {
+	// Only once every rule has been evaluated is it known which alerts are over:
+	// after a start, or a reload, acknowledgements wait for theirs.
+	if settled {
 		if err := s.marks.expire(now, live); err != nil {
 			s.cfg.Log.Error("alerts", "err", err)
 		}

@@ -197,3 +197,58 @@ func TestMarksSurviveARestart(t *testing.T) {
 		t.Errorf("a broken file gives %v, want an error that names it", err)
 	}
 }
+
+// unopened is a store whose database is not open yet, or never will be.
+type unopened struct{ *metrics.Store }
+
+func (unopened) Opened() <-chan struct{} { return nil }
+
+func TestRulesThatChangeBeforeTheStoreIsOpenAreLoadedAndStopped(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "rules.yml")
+	write := func(rules string) {
+		if err := os.WriteFile(file, []byte(rules), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(rulesYAML)
+	log := slog.New(slog.DiscardHandler)
+	b := &bench{t: t, dir: dir, puts: make(chan state.Alerts, 1000)}
+	b.src = New(Config{Store: unopened{metrics.NewStore(prometheus.NewRegistry(), log)}, Files: []string{file}, Root: dir, Interval: time.Second,
+		MarksFile: filepath.Join(dir, "alerts.json"), Mask: func(s string) string { return s }, Log: log})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.src.Run(ctx, func(s state.Section) { b.puts <- s.(state.Alerts) }) }()
+	b.until("the first rule", func(a state.Alerts) bool { return len(a.List) == 1 && a.List[0].Rule == "Deep" })
+	write(strings.ReplaceAll(rulesYAML, "Deep", "Deeper"))
+	b.until("the changed rule", func(a state.Alerts) bool { return len(a.List) == 1 && a.List[0].Rule == "Deeper" })
+	cancel()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("it does not end")
+	}
+}
+
+func TestAcknowledgementsWaitForTheirRulesFirstEvaluation(t *testing.T) {
+	b := newBench(t, rulesYAML+`- name: slow
+  interval: 1h
+  rules:
+  - {alert: Slow, expr: depth > 20}
+`)
+	b.until("the quick group is evaluated", func(a state.Alerts) bool { return !a.Evaluated.IsZero() })
+	b.src.mu.Lock()
+	m := b.src.marks
+	b.src.mu.Unlock()
+	if err := m.acknowledge(&state.Alert{ID: "Slow-1", Since: time.Now()}, "ada"); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		b.until("the next look", func(a state.Alerts) bool { return true })
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.Acks["Slow-1"]; !ok {
+		t.Error("an acknowledgement went before its rule was evaluated")
+	}
+}

@@ -133,6 +133,7 @@ func (m *marks) unsilence(id string) (state.Silence, error) {
 	for i, s := range m.Silences {
 		if s.ID == id {
 			m.Silences = slices.Delete(m.Silences, i, i+1)
+			delete(m.matchers, id)
 			return s, m.save()
 		}
 	}
@@ -200,7 +201,13 @@ func (m *marks) expire(now time.Time, live map[string]bool) error {
 			delete(m.Acks, id)
 		}
 	}
-	m.Silences = slices.DeleteFunc(m.Silences, func(s state.Silence) bool { return now.Sub(s.Ends) > 24*time.Hour })
+	m.Silences = slices.DeleteFunc(m.Silences, func(s state.Silence) bool {
+		over := now.Sub(s.Ends) > 24*time.Hour
+		if over {
+			delete(m.matchers, s.ID)
+		}
+		return over
+	})
 	if len(m.Acks)+len(m.Silences) == n {
 		return nil
 	}
