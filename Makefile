@@ -27,6 +27,8 @@ demo: build ## open the console on a workspace made for trying it out
 
 .PHONY: test
 test: ## run all tests; those whose server is missing are skipped with a line that says so
+	@for c in redis-server python3 tmux; do command -v $$c >/dev/null || echo "$$c is missing: the tests that need it are skipped"; done
+	@[ -n "$$DOCKER_HOST" ] || [ -S /var/run/docker.sock ] || echo "no Docker Engine is here: the tests that need it are skipped"
 	$(GO) test ./...
 
 .PHONY: race
