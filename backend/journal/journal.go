@@ -66,14 +66,21 @@ func (j *Journal) load() error {
 	if err != nil {
 		return err
 	}
-	from := max(0, size-tailBytes)
-	buf := make([]byte, size-from)
-	if _, err := j.f.ReadAt(buf, from); err != nil && err != io.EOF {
-		return err
-	}
-	if from > 0 {
-		if i := bytes.IndexByte(buf, '\n'); i >= 0 {
-			buf = buf[i+1:]
+	var buf []byte
+	var from int64
+	for tail := int64(tailBytes); ; tail *= 4 {
+		from = max(0, size-tail)
+		buf = make([]byte, size-from)
+		if _, err := j.f.ReadAt(buf, from); err != nil && err != io.EOF {
+			return err
+		}
+		if from == 0 {
+			break
+		}
+		// An entry may be larger than the tail: read until one is whole.
+		if _, whole, ok := bytes.Cut(buf, []byte{'\n'}); ok && bytes.IndexByte(whole, '\n') >= 0 {
+			buf = whole
+			break
 		}
 	}
 	torn := len(buf) - 1 - bytes.LastIndexByte(buf, '\n')

@@ -192,3 +192,34 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	}
 }
+
+func TestAnEntryLargerThanTheTailIsFollowedNotForgotten(t *testing.T) {
+	for _, torn := range []string{"", `{"seq":4,` + strings.Repeat("x", tailBytes)} {
+		path := filepath.Join(t.TempDir(), "journal.jsonl")
+		j, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		large := entry(state.PhaseBegin, "b")
+		large.Args = map[string]string{"config": strings.Repeat("x", 2*tailBytes)}
+		for _, e := range []state.Entry{entry(state.PhaseBegin, "a"), entry(state.PhaseEnd, "a"), large} {
+			if err := j.Append(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := j.f.WriteAt([]byte(torn), j.size); err != nil {
+			t.Fatal(err)
+		}
+		j.Close()
+		if j, err = Open(path); err != nil {
+			t.Fatal(err)
+		}
+		if got := j.Interrupted(); len(got) != 1 || got[0].Action != "b" {
+			t.Errorf("interrupted = %d entries, want b", len(got))
+		}
+		j.Close()
+		if _, err := Verify(path); err != nil {
+			t.Error(err)
+		}
+	}
+}
