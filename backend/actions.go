@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -18,6 +19,8 @@ var ErrRefused = errors.New("refused")
 const (
 	// keepActions is how many actions the section shows.
 	keepActions = 100
+	// keepEnded is how long an action is shown at least after it has ended.
+	keepEnded = 30 * time.Second
 	// actionDeadline bounds every action.
 	actionDeadline = 15 * time.Minute
 )
@@ -74,6 +77,8 @@ func (a *actions) run(ctx context.Context) {
 	a.mu.Unlock()
 	close(a.ready)
 	<-ctx.Done()
+	a.mu.Lock() // whoever submits now has been let in, or sees that ctx has ended
+	a.mu.Unlock()
 	a.wg.Wait()
 }
 
@@ -108,7 +113,7 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 	if spec == nil {
 		return "", refuse("there is no action %q", string(act.Kind))
 	}
-	if act.Target == "" {
+	if spec.Global != "" {
 		act.Target = spec.Global
 	}
 	undoes := state.ActionID("")
@@ -128,6 +133,9 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 	}
 	if spec.Risk == state.Typed && act.Confirmed != act.Target {
 		return "", refuse("%s %s: type its name, %s, to confirm", spec.Verb, act.Target, act.Target)
+	}
+	if why := misplaced(snap, spec, act); why != "" {
+		return "", refuse("%s %s: %s", spec.Verb, act.Target, why)
 	}
 	a.mu.Lock()
 	ex := a.executors[act.Kind]
@@ -149,22 +157,57 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 	if a.ctx.Err() != nil {
 		return "", refuse("%s %s: opsdeck is stopping", spec.Verb, act.Target)
 	}
+	shown := act // what is published and journalled; the executor gets it as it was sent
+	shown.Args, shown.Confirmed = nil, ""
+	for k, v := range act.Args {
+		if shown.Args == nil {
+			shown.Args = make(map[string]string, len(act.Args))
+		}
+		shown.Args[a.text(k)] = a.text(v)
+	}
 	a.seq++
 	id := state.ActionID(strconv.FormatInt(time.Now().UnixMilli(), 36) + "-" + strconv.FormatUint(a.seq, 36))
 	if err := a.hub.opts.Journal.Append(state.Entry{
-		Phase: state.PhaseBegin, Action: id, Kind: act.Kind, Target: act.Target, Args: act.Args, Actor: act.Actor,
+		Phase: state.PhaseBegin, Action: id, Kind: act.Kind, Target: act.Target, Args: shown.Args, Actor: act.Actor,
 	}); err != nil {
 		return "", refuse("%s %s: the journal cannot be written, so nothing was done: %v", spec.Verb, act.Target, err)
 	}
-	act.Confirmed = ""
-	p := state.Progress{ID: id, Action: act, Status: "queued", Percent: -1, Queued: time.Now()}
-	a.list = append([]state.Progress{p}, a.list[:min(len(a.list), keepActions-1)]...)
+	p := state.Progress{ID: id, Action: shown, Status: "queued", Percent: -1, Queued: time.Now()}
+	a.list = append([]state.Progress{p}, a.list...)
+	a.forget(time.Now())
 	before := a.last[act.Target]
 	done := make(chan struct{})
 	a.last[act.Target] = done
 	a.changed()
 	a.wg.Go(func() { a.perform(ex, spec, act, id, undoes, before, done) })
 	return id, nil
+}
+
+// text makes text from outside fit to be published.
+func (a *actions) text(s string) string { return state.Clean(a.hub.opts.Mask(s)) }
+
+// misplaced says that a secret came among the plain arguments, which are published
+// and journalled; "" where none did.
+func misplaced(snap *state.Snapshot, spec *state.Spec, act state.Action) string {
+	if spec.Fields == nil {
+		return ""
+	}
+	for _, f := range spec.Fields(snap, act.Target) {
+		if _, ok := act.Args[f.Key]; ok && f.Secret {
+			return f.Key + " is secret: send it among the secrets, not the plain arguments"
+		}
+	}
+	return ""
+}
+
+// forget drops the oldest actions beyond keepActions, but none that is under way
+// or whose end somebody may not have seen yet. The caller holds a.mu.
+func (a *actions) forget(now time.Time) {
+	for i := len(a.list) - 1; i >= 0 && len(a.list) > keepActions; i-- {
+		if p := &a.list[i]; p.Over() && p.Settling.IsZero() && now.Sub(p.Ended) > keepEnded {
+			a.list = slices.Delete(a.list, i, i+1)
+		}
+	}
 }
 
 // canonical is the one name under which a target is journalled.
@@ -214,7 +257,7 @@ func (a *actions) perform(ex state.Executor, spec *state.Spec, act state.Action,
 	out, err := state.Outcome{}, ctx.Err()
 	if err == nil {
 		out, err = execute(ctx, ex, act, func(step string, percent float64) {
-			step = state.Clean(a.hub.opts.Mask(step))
+			step = a.text(step)
 			a.update(id, func(p *state.Progress) { p.Step, p.Percent = step, percent })
 		})
 	}
@@ -222,9 +265,9 @@ func (a *actions) perform(ex state.Executor, spec *state.Spec, act state.Action,
 		a.seen(ctx, spec.Section, time.Now())
 	}
 	entry := state.Entry{Phase: state.PhaseEnd, Action: id, Kind: act.Kind, Target: act.Target, Actor: act.Actor,
-		Outcome: "ok", Detail: state.Clean(a.hub.opts.Mask(out.Result))}
+		Outcome: "ok", Detail: a.text(out.Result)}
 	if err != nil {
-		entry.Outcome, entry.Detail = "failed", state.Clean(a.hub.opts.Mask(err.Error()))
+		entry.Outcome, entry.Detail = "failed", a.text(err.Error())
 	}
 	jerr := a.hub.opts.Journal.Append(entry)
 	measured := err == nil && spec.Measured && a.ctx.Err() == nil

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -25,7 +26,7 @@ func Do(ctx context.Context, s Seam, a state.Action, settled bool, each func(sta
 	if err != nil {
 		return state.Progress{}, err
 	}
-	after := uint64(0)
+	after, seen := uint64(0), false
 	for {
 		snap, err := s.Wait(ctx, after)
 		if err != nil {
@@ -33,9 +34,13 @@ func Do(ctx context.Context, s Seam, a state.Action, settled bool, each func(sta
 		}
 		after = snap.Version
 		p := snap.Actions.Progress(id)
+		if p == nil && seen {
+			return state.Progress{ID: id, Action: a}, fmt.Errorf("%s %s: the engine no longer knows of it: opsdeck journal list says what came of action %s", a.Kind, a.Target, id)
+		}
 		if p == nil {
 			continue
 		}
+		seen = true
 		if each != nil {
 			each(*p)
 		}

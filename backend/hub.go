@@ -388,21 +388,19 @@ func (c *Console) Submit(ctx context.Context, a state.Action) (state.ActionID, e
 func (c *Console) Watch(in state.Interest) {
 	h := c.hub
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	c.interest = in
-	all := h.interests()
-	h.mu.Unlock()
-	h.tellInterest(all)
+	h.tellInterest()
 }
 
 // Close detaches the console.
 func (c *Console) Close() {
 	h := c.hub
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	delete(h.consoles, c)
 	h.presence()
-	all := h.interests()
-	h.mu.Unlock()
-	h.tellInterest(all)
+	h.tellInterest()
 }
 
 // interests gathers what all consoles look at. The caller holds h.mu.
@@ -414,9 +412,10 @@ func (h *Hub) interests() state.Interests {
 	return all
 }
 
-func (h *Hub) tellInterest(all state.Interests) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+// tellInterest tells the sources, in the order in which interests change. The
+// caller holds h.mu.
+func (h *Hub) tellInterest() {
+	all := h.interests()
 	for _, sl := range h.slots {
 		if in, ok := sl.src.(state.Interested); ok {
 			in.Interest(all)

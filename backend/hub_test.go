@@ -312,3 +312,85 @@ func TestInterestsOfAllConsolesReachTheSources(t *testing.T) {
 		b.Close()
 	})
 }
+
+func TestPlainArgumentsArePublishedCleanAndWithoutSecrets(t *testing.T) {
+	src := &script{runs: ready(state.ModuleInstalled)}
+	got := make(chan state.Action, 1)
+	src.exec = func(_ context.Context, a state.Action, _ func(string, float64)) (state.Outcome, error) {
+		got <- a
+		return state.Outcome{}, nil
+	}
+	withHub(t, src, func(t *testing.T, h *Hub) {
+		time.Sleep(time.Second)
+		raw := "\x1b]0;owned\x07 hunter22"
+		if _, err := h.Submit(t.Context(), state.Action{Kind: state.ModuleReload, Target: "a/b", Args: map[string]string{"why": raw}}); err != nil {
+			t.Fatal(err)
+		}
+		if a := <-got; a.Args["why"] != raw {
+			t.Errorf("the executor got %q", a.Args["why"])
+		}
+		time.Sleep(time.Second)
+		const want = "^[]0;owned^G ***"
+		s := h.Latest()
+		if p := s.Actions.List[0]; p.Action.Args["why"] != want {
+			t.Errorf("published %q, want %q", p.Action.Args["why"], want)
+		}
+		for _, e := range s.Journal.Entries {
+			if e.Phase == state.PhaseBegin && e.Args["why"] != want {
+				t.Errorf("journalled %q, want %q", e.Args["why"], want)
+			}
+		}
+	})
+}
+
+func TestManyActionsAtOnceAreAllSeenToTheirEnd(t *testing.T) {
+	src := &script{runs: ready(state.ModuleInstalled)}
+	src.exec = func(context.Context, state.Action, func(string, float64)) (state.Outcome, error) {
+		time.Sleep(10 * time.Millisecond)
+		return state.Outcome{}, nil
+	}
+	withHub(t, src, func(t *testing.T, h *Hub) {
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+		defer cancel()
+		errs := make(chan error)
+		for range 3 * keepActions {
+			go func() {
+				_, err := Do(ctx, h, state.Action{Kind: state.ModuleReload, Target: "a/b"}, false, nil)
+				errs <- err
+			}()
+		}
+		for range 3 * keepActions {
+			if err := <-errs; err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(2 * keepEnded)
+		if _, err := h.Submit(t.Context(), state.Action{Kind: state.ModuleReload, Target: "a/b"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if n := len(h.Latest().Actions.List); n != keepActions {
+			t.Errorf("%d actions are kept, want %d", n, keepActions)
+		}
+	})
+}
+
+func TestASecretAmongThePlainArgumentsIsRefused(t *testing.T) {
+	src := &script{runs: []func(context.Context, func(state.Section)) error{func(ctx context.Context, put func(state.Section)) error {
+		put(state.Modules{List: []state.Module{{ID: "a/b", Status: state.ModuleInstalled, RequiredCredentials: []string{"api_key"}}}})
+		<-ctx.Done()
+		return ctx.Err()
+	}}}
+	withHub(t, src, func(t *testing.T, h *Hub) {
+		time.Sleep(time.Second)
+		_, err := h.Submit(t.Context(), state.Action{Kind: state.CredentialSet, Target: "a/b", Args: map[string]string{"api_key": "swordfish-1"}})
+		if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "api_key is secret") {
+			t.Errorf("error = %v, want a refusal that says so", err)
+		}
+		time.Sleep(time.Second)
+		if n := len(h.Latest().Journal.Entries); n != 0 {
+			t.Errorf("%d entries were journalled, want none", n)
+		}
+	})
+}
