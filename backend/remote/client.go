@@ -243,7 +243,16 @@ func DialHTTP(ctx context.Context, at, token string, actor state.Actor) (*Client
 	if token != "" {
 		tr = bearer{tr.(*http.Transport), token}
 	}
-	return attach(ctx, &http.Client{Transport: tr}, u.Scheme+"://"+u.Host, at, actor)
+	return attach(ctx, &http.Client{Transport: tr, CheckRedirect: stay}, u.Scheme+"://"+u.Host, at, actor)
+}
+
+// stay follows redirects on the same server only: a request carries the token,
+// and an action its credentials, and neither is for whoever a server names.
+func stay(r *http.Request, via []*http.Request) error {
+	if first := via[0].URL; r.URL.Scheme != first.Scheme || r.URL.Host != first.Host || len(via) >= 5 {
+		return http.ErrUseLastResponse
+	}
+	return nil
 }
 
 // bearer adds a token to every request.

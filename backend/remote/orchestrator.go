@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -39,7 +40,7 @@ func NewOrchestrator(at, token string, mask func(string) string) (*Orchestrator,
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("orchestrator %q: a URL such as http://127.0.0.1:8003 was expected", at)
 	}
-	return &Orchestrator{base: u.Scheme + "://" + u.Host, token: token, mask: mask, http: &http.Client{Timeout: 15 * time.Second},
+	return &Orchestrator{base: u.Scheme + "://" + u.Host, token: token, mask: mask, http: &http.Client{Timeout: 15 * time.Second, CheckRedirect: stay},
 		look: make(chan struct{}, 1)}, nil
 }
 
@@ -235,8 +236,9 @@ func (o *Orchestrator) Execute(ctx context.Context, a state.Action, progress fun
 
 // setCredentials stores credentials by the recorded call, or, where there is no
 // such call, by the documented one.
-func (o *Orchestrator) setCredentials(ctx context.Context, path string, a state.Action, answer any) error {
+func (o *Orchestrator) setCredentials(ctx context.Context, path string, a state.Action, answer any) (err error) {
 	values := map[string]any{}
+	defer func() { err = hide(err, values) }()
 	for k, v := range a.Secrets {
 		if k == "@json" {
 			if err := json.Unmarshal([]byte(v.Reveal()), &values); err != nil {
@@ -246,13 +248,47 @@ func (o *Orchestrator) setCredentials(ctx context.Context, path string, a state.
 		}
 		values[k] = v.Reveal()
 	}
-	err := o.call(ctx, http.MethodPost, path+"/credentials", map[string]any{"credentials": values}, answer)
+	err = o.call(ctx, http.MethodPost, path+"/credentials", map[string]any{"credentials": values}, answer)
 	var se statusError
 	if errors.As(err, &se) && (se.status == http.StatusNotFound || se.status == http.StatusMethodNotAllowed) {
 		_, platform, _ := strings.Cut(a.Target, "/")
 		err = o.call(ctx, http.MethodPost, "/admin/credentials", map[string]any{"platform": platform, "credentials": values}, answer)
 	}
 	return err
+}
+
+// hide takes the values that were sent out of an error: services quote what they
+// refuse, and these are not known to the mask yet.
+func hide(err error, values map[string]any) error {
+	if err == nil {
+		return nil
+	}
+	var sent []string
+	var collect func(v any)
+	collect = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for _, e := range v {
+				collect(e)
+			}
+		case []any:
+			for _, e := range v {
+				collect(e)
+			}
+		case string:
+			sent = append(sent, v)
+		}
+	}
+	collect(values)
+	var m secrets.Mask
+	m.Add(sent...)
+	text := m.Mask(err.Error())
+	for _, v := range sent { // too short to be looked for in ordinary text, but not here
+		if len(v) > 2 && len(v) < secrets.MinLength {
+			text = strings.ReplaceAll(text, v, secrets.Masked)
+		}
+	}
+	return errors.New(text)
 }
 
 // statusError is an answer other than success.

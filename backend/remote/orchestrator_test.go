@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -155,5 +156,58 @@ func TestOrchestratorActsThroughEitherDialectAndSaysWhatWasAnswered(t *testing.T
 	srv.Close()
 	if err := o.Run(t.Context(), func(state.Section) {}); err == nil || !strings.Contains(err.Error(), "is it running?") {
 		t.Errorf("a service that is gone: %v", err)
+	}
+}
+
+func TestCredentialsGoToTheOrchestratorAloneAndAreNotQuoted(t *testing.T) {
+	strangers := make(chan string, 10)
+	stranger := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		strangers <- r.Header.Get("Authorization") + string(b)
+	}))
+	defer stranger.Close()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "moved") {
+			http.Redirect(w, r, stranger.URL, http.StatusTemporaryRedirect)
+			return
+		}
+		b, _ := io.ReadAll(r.Body)
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		_ = json.NewEncoder(w).Encode(map[string]any{"detail": []any{map[string]any{"msg": "wrong", "input": json.RawMessage(b)}}})
+	}))
+	defer srv.Close()
+	o, err := NewOrchestrator(srv.URL, "token-4711", func(s string) string { return s })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{"a/moved", "a/b"} {
+		for _, secret := range []map[string]state.Secret{{"api_key": `sw"ordfish-1`, "pin": "4712"}, {"@json": `{"api_key":"sw\"ordfish-1","more":["4712"]}`}} {
+			_, err = o.Execute(t.Context(), state.Action{Kind: state.CredentialSet, Target: target, Secrets: secret}, func(string, float64) {})
+			if err == nil || strings.Contains(err.Error(), "ordfish") || strings.Contains(err.Error(), "4712") {
+				t.Errorf("%s: error = %v, want one without the values", target, err)
+			}
+		}
+	}
+	select {
+	case got := <-strangers:
+		t.Errorf("a stranger was sent %q", got)
+	default:
+	}
+}
+
+func TestATokenDoesNotFollowARedirect(t *testing.T) {
+	strangers := make(chan string, 10)
+	stranger := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { strangers <- r.Header.Get("Authorization") }))
+	defer stranger.Close()
+	srv := httptest.NewServer(http.RedirectHandler(stranger.URL, http.StatusTemporaryRedirect))
+	defer srv.Close()
+	if c, err := DialHTTP(t.Context(), srv.URL, "token-4711", state.Actor{}); err == nil {
+		c.Close()
+		t.Error("attached to what is not opsdeck")
+	}
+	select {
+	case got := <-strangers:
+		t.Errorf("a stranger was sent %q", got)
+	default:
 	}
 }
