@@ -149,6 +149,10 @@ func requireKnown(c *cobra.Command) {
 			}
 			return cmd.Help()
 		}
+	} else { // one that works alone too, such as logs
+		for _, sub := range c.Commands() {
+			requireKnown(sub)
+		}
 	}
 	if check := c.Args; check != nil {
 		c.Args = func(cmd *cobra.Command, args []string) error {

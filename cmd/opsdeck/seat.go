@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -85,7 +86,7 @@ func (s *seat) take(patience time.Duration) {
 		}
 		// It is starting, or ending: look again.
 		if try > 100 {
-			err = fmt.Errorf("process %d of %s holds the workspace but does not answer (%w): end it with kill %d", owner.PID, owner.User, err, owner.PID)
+			err = silent(s.ws.Data, owner, err)
 			break
 		}
 		select {
@@ -99,6 +100,15 @@ func (s *seat) take(patience time.Duration) {
 		s.err = s.ctx.Err()
 	}
 	s.wake()
+}
+
+// silent says what to do about an owner of the workspace that does not answer.
+func silent(data string, owner remote.Owner, err error) error {
+	if owner.PID <= 0 { // it did not come to write its name
+		lock := filepath.Join(data, "opsdeck.lock")
+		return fmt.Errorf("a process that does not answer holds %s: find it with fuser %s, and end it", lock, lock)
+	}
+	return fmt.Errorf("process %d of %s holds the workspace but does not answer (%w): end it with kill %d", owner.PID, owner.User, err, owner.PID)
 }
 
 // place puts the seat at an engine.

@@ -76,8 +76,11 @@ func serve(ctx context.Context, g *globals, cmd *cobra.Command) error {
 		fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck:", p)
 	}
 	d, owner, err := startDeck(ws, true)
+	if errors.Is(err, remote.ErrHeld) && owner.PID <= 0 { // it is starting, ending, or hangs
+		return exitError{exitRefused, silent(ws.Data, owner, err)}
+	}
 	if errors.Is(err, remote.ErrHeld) {
-		return exitError{exitRefused, fmt.Errorf("process %d of %s runs this workspace's engine already, since %s", owner.PID, owner.User, owner.Started.Format(time.DateTime))}
+		return exitError{exitRefused, fmt.Errorf("process %d of %s runs this workspace's engine already, since %s", owner.PID, owner.User, owner.Started.Local().Format(time.DateTime))}
 	}
 	if err != nil {
 		return err
@@ -293,6 +296,9 @@ func settle(ctx context.Context, s *seat, limit time.Duration) (*state.Snapshot,
 		if err != nil {
 			if snap != nil && errors.Is(err, context.DeadlineExceeded) {
 				return snap, nil
+			}
+			if errors.Is(err, context.DeadlineExceeded) {
+				err = fmt.Errorf("the engine of %s does not answer within %s: opsdeck doctor says which process runs it", s.ws.Dir, limit)
 			}
 			return nil, err
 		}
