@@ -1,0 +1,69 @@
+package secrets
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/fernet/fernet-go"
+)
+
+// Learn makes known to mask every value that the store at path holds or once held,
+// as far as key opens them. It only reads, so that it may be called while another
+// process has the store open. A store that does not exist has nothing to tell.
+func Learn(path string, key func() (string, error), mask *Mask) error {
+	text, err := key()
+	if err != nil {
+		return err
+	}
+	k, err := fernet.DecodeKey(strings.TrimSpace(text))
+	if err != nil {
+		return fmt.Errorf("%s is not a Fernet key: url-safe base64 of 32 bytes was expected", KeyVariable)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	var tokens []string
+	err = reading(path, func(db *sql.DB) error {
+		sch, err := readSchema(ctx, db)
+		if err != nil || !sch.exists {
+			return err
+		}
+		rows, err := sch.all(ctx, db, "")
+		for _, r := range rows {
+			tokens = append(tokens, r.token)
+		}
+		return err
+	})
+	err = errors.Join(err, reading(filepath.Join(filepath.Dir(path), shelfName), func(db *sql.DB) error {
+		kept, err := (&shelf{db}).tokens(ctx)
+		tokens = append(tokens, kept...)
+		return err
+	}))
+	for _, t := range tokens {
+		if v, err := decrypt(t, k); err == nil {
+			mask.Add(v.strings()...)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("read the credential store %s: %w", path, err)
+	}
+	return nil
+}
+
+// reading calls f with the database at path, where there is one, to read from.
+func reading(path string, f func(*sql.DB) error) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	db, err := sql.Open("sqlite", dsn(path, "ro"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return f(db)
+}
