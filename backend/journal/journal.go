@@ -39,6 +39,7 @@ type Journal struct {
 	entries     []state.Entry // oldest first
 	interrupted []state.Entry
 	broken      string
+	spent       bool // the reserve was given up, or could not be made
 }
 
 // Open opens or creates the journal at path, repairs a torn end, and appends an
@@ -159,7 +160,10 @@ func (j *Journal) append(e state.Entry) error {
 	line = append(line, '\n')
 	err = j.write(line)
 	if errors.Is(err, syscall.ENOSPC) && os.Remove(j.reserve()) == nil {
+		j.spent = true
 		err = j.write(line)
+	} else if err == nil && j.spent {
+		j.keepReserve()
 	}
 	if err != nil {
 		return fmt.Errorf("journal: write %s: %w", j.path, err)
@@ -218,9 +222,13 @@ func (j *Journal) reserve() string { return j.path + ".reserve" }
 // is no reason not to start.
 func (j *Journal) keepReserve() {
 	if st, err := os.Stat(j.reserve()); err == nil && st.Size() == reserveBytes {
+		j.spent = false
 		return
 	}
-	_ = os.WriteFile(j.reserve(), bytes.Repeat([]byte{0x5a}, reserveBytes), 0o600)
+	err := os.WriteFile(j.reserve(), bytes.Repeat([]byte{0x5a}, reserveBytes), 0o600)
+	if j.spent = err != nil; j.spent { // half of one would only take the last room
+		_ = os.Remove(j.reserve())
+	}
 }
 
 // sum is the hash of an entry whose own Hash is empty.

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -221,5 +222,30 @@ func TestAnEntryLargerThanTheTailIsFollowedNotForgotten(t *testing.T) {
 		if _, err := Verify(path); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestTheReserveIsMadeAgainWhenThereIsRoom(t *testing.T) {
+	j, err := Open(filepath.Join(t.TempDir(), "journal.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	// As a full disk leaves it: given up, and in its place nothing can be made.
+	if err := errors.Join(os.Remove(j.reserve()), os.Mkdir(j.reserve(), 0o700), os.WriteFile(filepath.Join(j.reserve(), "x"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	j.spent = true
+	if err := j.Append(entry(state.PhaseBegin, "a")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(j.reserve()); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Append(entry(state.PhaseEnd, "a")); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := os.Stat(j.reserve()); err != nil || st.Size() != reserveBytes {
+		t.Errorf("the reserve is %v, %v", st, err)
 	}
 }
