@@ -31,7 +31,7 @@ type deck struct {
 	lock    *remote.Lock
 	journal *journal.Journal
 	log     *slog.Logger
-	logFile *os.File
+	logFile *ownLog
 
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
@@ -210,23 +210,6 @@ func (d *deck) Stop() {
 	if d.lock != nil {
 		_ = d.lock.Release()
 	}
-}
-
-// largestLog is how large opsdeck's own log may grow before a start sets it aside.
-const largestLog = 8 << 20
-
-// openLog opens opsdeck's own log in the data folder; where it cannot, what goes
-// wrong behind the screen is not kept.
-func openLog(dir string) (*os.File, *slog.Logger) {
-	path := filepath.Join(dir, "opsdeck.log")
-	if st, err := os.Stat(path); err == nil && st.Size() > largestLog {
-		_ = os.Rename(path, path+".1")
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, slog.New(slog.DiscardHandler)
-	}
-	return f, slog.New(slog.NewJSONHandler(f, &slog.HandlerOptions{Level: slog.LevelInfo}))
 }
 
 // userName is who is at the keyboard, also behind sudo.
