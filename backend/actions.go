@@ -33,6 +33,7 @@ type actions struct {
 	mu    sync.Mutex
 	list  []state.Progress // newest first
 	last  map[string]chan struct{}
+	stops map[state.ActionID]context.CancelCauseFunc // of those that are not over
 	seq   uint64
 	ctx   context.Context
 	ready chan struct{} // closed when run has set ctx
@@ -40,12 +41,13 @@ type actions struct {
 }
 
 func newActions(h *Hub, sources []state.Source) *actions {
-	a := &actions{hub: h, executors: map[state.Kind]state.Executor{}, last: map[string]chan struct{}{}, ready: make(chan struct{})}
+	a := &actions{hub: h, executors: map[state.Kind]state.Executor{}, last: map[string]chan struct{}{}, stops: map[state.ActionID]context.CancelCauseFunc{}, ready: make(chan struct{})}
 	for _, src := range sources {
 		if ex, ok := src.(state.Executor); ok {
 			a.executes(ex)
 		}
 	}
+	a.executes(canceller{a})
 	if j := h.opts.Journal; j != nil {
 		for _, e := range j.Interrupted() {
 			a.list = append(a.list, state.Progress{
@@ -179,7 +181,9 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 	done := make(chan struct{})
 	a.last[act.Target] = done
 	a.changed()
-	a.wg.Go(func() { a.perform(ex, spec, act, id, undoes, before, done) })
+	ctx, stop := context.WithCancelCause(a.ctx)
+	a.stops[id] = stop
+	a.wg.Go(func() { a.perform(ctx, ex, spec, act, id, undoes, before, done) })
 	return id, nil
 }
 
@@ -243,8 +247,14 @@ func (a *actions) update(id state.ActionID, f func(*state.Progress)) {
 }
 
 // perform runs one action after those before it on the same target.
-func (a *actions) perform(ex state.Executor, spec *state.Spec, act state.Action, id, undoes state.ActionID, before <-chan struct{}, done chan struct{}) {
-	ctx, cancel := context.WithTimeout(a.ctx, actionDeadline)
+func (a *actions) perform(ctx context.Context, ex state.Executor, spec *state.Spec, act state.Action, id, undoes state.ActionID, before <-chan struct{}, done chan struct{}) {
+	defer func() {
+		a.mu.Lock()
+		a.stops[id](nil)
+		delete(a.stops, id)
+		a.mu.Unlock()
+	}()
+	ctx, cancel := context.WithTimeout(ctx, actionDeadline)
 	defer cancel()
 	if before != nil {
 		select {
@@ -258,8 +268,16 @@ func (a *actions) perform(ex state.Executor, spec *state.Spec, act state.Action,
 	if err == nil {
 		out, err = execute(ctx, ex, act, func(step string, percent float64) {
 			step = a.text(step)
-			a.update(id, func(p *state.Progress) { p.Step, p.Percent = step, percent })
+			a.update(id, func(p *state.Progress) {
+				p.Step, p.Percent, p.Left = step, percent, 0
+				if took := time.Since(p.Started); percent > 1 && percent < 100 && took > time.Second {
+					p.Left = time.Duration(float64(took) * (100 - percent) / percent).Round(time.Second)
+				}
+			})
 		})
+	}
+	if by := (cancelled{}); err != nil && errors.As(context.Cause(ctx), &by) {
+		err = fmt.Errorf("%w: %w", by, err)
 	}
 	if err == nil {
 		a.seen(ctx, spec.Section, time.Now())
@@ -272,7 +290,7 @@ func (a *actions) perform(ex state.Executor, spec *state.Spec, act state.Action,
 	jerr := a.hub.opts.Journal.Append(entry)
 	measured := err == nil && spec.Measured && a.ctx.Err() == nil
 	a.update(id, func(p *state.Progress) {
-		p.Ended, p.Percent = time.Now(), 100
+		p.Ended, p.Percent, p.Left = time.Now(), 100, 0
 		p.Status, p.Result, p.Undo = "done", entry.Detail, out.Undo
 		if err != nil {
 			p.Status, p.Result, p.Err = "failed", "", entry.Detail
@@ -331,4 +349,27 @@ func execute(ctx context.Context, ex state.Executor, act state.Action, progress 
 		}
 	}()
 	return ex.Execute(ctx, act, progress)
+}
+
+// cancelled is why an action that was cancelled did not go on.
+type cancelled struct{ by string }
+
+func (c cancelled) Error() string { return "cancelled by " + c.by }
+
+// canceller carries out the cancelling of other actions.
+type canceller struct{ *actions }
+
+// Kinds implements state.Executor.
+func (canceller) Kinds() []state.Kind { return []state.Kind{state.ActionCancel} }
+
+// Execute implements state.Executor.
+func (c canceller) Execute(_ context.Context, act state.Action, _ func(string, float64)) (state.Outcome, error) {
+	c.mu.Lock()
+	stop := c.stops[state.ActionID(act.Target)]
+	c.mu.Unlock()
+	if stop == nil {
+		return state.Outcome{}, fmt.Errorf("cancel %s: it is over already", act.Target)
+	}
+	stop(cancelled{act.Actor.User})
+	return state.Outcome{Result: "told it to stop"}, nil
 }

@@ -275,6 +275,43 @@ func TestActionsOnOneTargetRunOneAfterTheOther(t *testing.T) {
 	})
 }
 
+func TestARunningActionIsCancelledWithWhoDidIt(t *testing.T) {
+	src := &script{runs: ready(state.ModuleInstalled)}
+	src.exec = func(ctx context.Context, _ state.Action, progress func(string, float64)) (state.Outcome, error) {
+		for i := range 100 {
+			progress("moving", float64(i))
+			select {
+			case <-ctx.Done():
+				return state.Outcome{}, fmt.Errorf("moved %d of 100: %w", i, ctx.Err())
+			case <-time.After(time.Second):
+			}
+		}
+		return state.Outcome{Result: "moved all"}, nil
+	}
+	withHub(t, src, func(t *testing.T, h *Hub) {
+		time.Sleep(time.Second)
+		id, err := h.Submit(t.Context(), state.Action{Kind: state.ModuleReload, Target: "a/b"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20500 * time.Millisecond)
+		if p := h.Latest().Actions.Progress(id); p.Left < 70*time.Second || p.Left > 90*time.Second {
+			t.Errorf("at 20 %% after 20 s, %v are left, want about 80 s", p.Left)
+		}
+		stop := state.Action{Kind: state.ActionCancel, Target: string(id), Actor: state.Actor{User: "ada"}}
+		if _, err := h.Submit(t.Context(), stop); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if p := h.Latest().Actions.Progress(id); p.Status != "failed" || p.Err != "cancelled by ada: moved 20 of 100: context canceled" {
+			t.Errorf("%+v, want it cancelled by ada", p)
+		}
+		if _, err := h.Submit(t.Context(), stop); !errors.Is(err, ErrRefused) {
+			t.Errorf("cancelling it again: %v, want a refusal", err)
+		}
+	})
+}
+
 func TestAReplacedSourceTakesOverAtOnce(t *testing.T) {
 	src := &script{runs: ready(state.ModuleInstalled)}
 	withHub(t, src, func(t *testing.T, h *Hub) {

@@ -98,6 +98,9 @@ func Said(p *state.Progress) string {
 		s = p.Step
 		if p.Percent >= 0 && p.Percent <= 100 && p.Status == "running" && p.Percent > 0 {
 			s = strings.TrimSpace(fmt.Sprintf("%s %.0f%%", s, p.Percent))
+			if p.Left > 0 {
+				s += ", about " + p.Left.String() + " left"
+			}
 		}
 	default:
 		s = p.Result

@@ -38,6 +38,7 @@ const (
 	AlertUnsilence   Kind = "alert.unsilence"
 	QueueRequeue     Kind = "queue.requeue"
 	ActionUndo       Kind = "action.undo"
+	ActionCancel     Kind = "action.cancel"
 )
 
 // Risk says how much an action asks before it acts.
@@ -169,6 +170,10 @@ func (s Spec) Targets(snap *Snapshot) []string {
 	case SectionQueues:
 		for _, q := range snap.Queues.List {
 			ids = append(ids, q.Key)
+		}
+	case SectionActions:
+		for _, p := range snap.Actions.List {
+			ids = append(ids, string(p.ID))
 		}
 	}
 	return ids
@@ -351,6 +356,24 @@ var Specs = []Spec{
 			return nil
 		}},
 
+	{Kind: ActionCancel, Verb: "cancel", Past: "cancelled", Noun: "running action", Section: SectionActions, Risk: Confirm,
+		Disabled: func(s *Snapshot, t string) string {
+			switch p := s.Actions.Progress(ActionID(t)); {
+			case p == nil:
+				return notFound("action", t)
+			case p.Over():
+				return "it is " + p.Status + " already"
+			case p.Action.Kind == ActionCancel:
+				return "it only cancels another"
+			}
+			return ""
+		},
+		Impact: func(s *Snapshot, t string) []string {
+			if p := s.Actions.Progress(ActionID(t)); p != nil {
+				return []string{fmt.Sprintf("%s %s by %s stops where it is; what it has done stays done", p.Action.Kind, p.Action.Target, p.Action.Actor.User)}
+			}
+			return nil
+		}},
 	{Kind: ActionUndo, Key: "u", Verb: "undo", Past: "undone", Noun: "last action", Section: SectionActions, Risk: Confirm,
 		Disabled: func(s *Snapshot, t string) string {
 			for _, a := range s.Actions.List {

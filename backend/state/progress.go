@@ -33,6 +33,8 @@ type Progress struct {
 	// Step says what it does now; Percent is 0 to 100, negative where unknown.
 	Step    string  `json:"step,omitempty"`
 	Percent float64 `json:"percent"`
+	// Left is an estimate of the time that it still takes; 0 where there is none.
+	Left time.Duration `json:"left,omitempty"`
 	// Result says what came of it; Err what was tried, what happened, what to do.
 	Result  string    `json:"result,omitempty"`
 	Err     string    `json:"err,omitempty"`

@@ -239,6 +239,10 @@ func group(use, short string, sub ...*cobra.Command) *cobra.Command {
 	return c
 }
 
+func newCancel(g *globals) *cobra.Command {
+	return actionCmd(g, verb{use: "cancel ACTION", short: "stop a running action where it is", kind: state.ActionCancel})
+}
+
 func newUndo(g *globals) *cobra.Command {
 	return actionCmd(g, verb{use: "undo [ACTION]", short: "take an action back; by default the newest that can be", kind: state.ActionUndo, args: cobra.MaximumNArgs(1),
 		prepare: func(_ *cobra.Command, s *session, a *state.Action, args []string) error {
