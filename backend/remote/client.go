@@ -46,10 +46,17 @@ func Dial(ctx context.Context, socket string, actor state.Actor) (*Client, error
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", socket)
 	}}
-	return attach(ctx, &http.Client{Transport: tr}, "http://opsdeck", socket, actor)
+	return attach(ctx, &http.Client{Transport: tr}, "http://opsdeck", socket, actor, helloPatience)
 }
 
-func attach(ctx context.Context, hc *http.Client, base, where string, actor state.Actor) (*Client, error) {
+// helloPatience is how long an engine may take to answer a console: one that was
+// stopped, or hangs, still takes the connection.
+const helloPatience = 10 * time.Second
+
+// ErrSilent means that the engine takes a console's connection and says nothing.
+var ErrSilent = errors.New("it takes the connection and does not answer: it hangs, or was stopped")
+
+func attach(ctx context.Context, hc *http.Client, base, where string, actor state.Actor, patience time.Duration) (*Client, error) {
 	who, err := json.Marshal(actor)
 	if err != nil {
 		return nil, err
@@ -60,6 +67,17 @@ func attach(ctx context.Context, hc *http.Client, base, where string, actor stat
 	q := url.Values{"session": {c.session}, "actor": {string(who)}}
 	stop := context.AfterFunc(ctx, cancel)
 	defer stop()
+	silent := make(chan struct{})
+	timer := time.AfterFunc(patience, func() { close(silent); cancel() })
+	defer timer.Stop()
+	why := func(err error) error {
+		select {
+		case <-silent:
+			return ErrSilent
+		default:
+			return err
+		}
+	}
 	req, err := http.NewRequestWithContext(runCtx, http.MethodGet, base+Prefix+"stream?"+q.Encode(), nil)
 	if err != nil {
 		cancel()
@@ -68,7 +86,7 @@ func attach(ctx context.Context, hc *http.Client, base, where string, actor stat
 	resp, err := hc.Do(req)
 	if err != nil {
 		cancel()
-		return nil, fmt.Errorf("attach to %s: %w", where, err)
+		return nil, fmt.Errorf("attach to %s: %w", where, why(err))
 	}
 	c.body = resp.Body
 	r := bufio.NewReaderSize(resp.Body, 256<<10)
@@ -78,6 +96,8 @@ func attach(ctx context.Context, hc *http.Client, base, where string, actor stat
 		err = json.Unmarshal(line, &hi)
 	}
 	switch {
+	case err != nil && why(err) == ErrSilent:
+		err = fmt.Errorf("attach to %s: %w", where, ErrSilent)
 	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
 		err = fmt.Errorf("attach to %s: it answers %s: %s", where, resp.Status, strings.TrimSpace(string(line)))
 	case resp.StatusCode != http.StatusOK:
@@ -243,7 +263,7 @@ func DialHTTP(ctx context.Context, at, token string, actor state.Actor) (*Client
 	if token != "" {
 		tr = bearer{tr.(*http.Transport), token}
 	}
-	return attach(ctx, &http.Client{Transport: tr, CheckRedirect: stay}, u.Scheme+"://"+u.Host, at, actor)
+	return attach(ctx, &http.Client{Transport: tr, CheckRedirect: stay}, u.Scheme+"://"+u.Host, at, actor, helloPatience)
 }
 
 // stay follows redirects on the same server only: a request carries the token,

@@ -419,3 +419,15 @@ func TestASlowConsoleGetsFewerFrames(t *testing.T) {
 		until(t, quick, "the other one has it", func(s *state.Snapshot) bool { return s.Modules.Module(fmt.Sprint("a/", i)) != nil })
 	}
 }
+
+func TestAnEngineThatHangsIsNotWaitedForForEver(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, as a stopped process does
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	c, err := attach(t.Context(), &http.Client{Transport: &http.Transport{}}, "http://"+ln.Addr().String(), "it", state.Actor{}, 10*time.Millisecond)
+	if !errors.Is(err, ErrSilent) {
+		t.Errorf("attach = %v, %v; want %v", c, err, ErrSilent)
+	}
+}

@@ -49,6 +49,13 @@ func sit(ctx context.Context, ws *config.Workspace, actor state.Actor) *seat {
 // before it takes the workspace over: that would keep the service from starting.
 const servicePatience = 20 * time.Second
 
+// How often a seat tries, every 100 ms, to find or to be an engine; and how much one
+// attempt counts in which the engine was there and did not answer.
+const (
+	takeTries   = 100
+	silentTries = 50
+)
+
 // take finds or starts an engine; it starts none before patience has passed.
 func (s *seat) take(patience time.Duration) {
 	var err error
@@ -83,9 +90,12 @@ func (s *seat) take(patience time.Duration) {
 				s.place(c, c.Close)
 				return
 			}
+			if errors.Is(err, remote.ErrSilent) {
+				try += silentTries // that took long enough
+			}
 		}
 		// It is starting, or ending: look again.
-		if try > 100 {
+		if try > takeTries {
 			err = silent(s.ws.Data, owner, err)
 			break
 		}
