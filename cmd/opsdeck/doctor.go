@@ -86,7 +86,11 @@ func examine(ctx context.Context, ws *config.Workspace) (all []finding) {
 		add("data folder", true, "%s", ws.Data)
 	}
 	if owner, err := remote.ReadOwner(ws.Data); err == nil && owner.Alive() {
-		add("engine", true, "process %d of %s runs it, since %s", owner.PID, owner.User, owner.Started.Local().Format(time.DateTime))
+		if err := answers(ctx, owner); err != nil {
+			add("engine", false, "%v", silent(ws.Data, owner, err))
+		} else {
+			add("engine", true, "process %d of %s runs it, since %s", owner.PID, owner.User, owner.Started.Local().Format(time.DateTime))
+		}
 	} else {
 		add("engine", true, "none runs now")
 	}
@@ -134,6 +138,21 @@ func examine(ctx context.Context, ws *config.Workspace) (all []finding) {
 		add("terminal", true, "%s, COLORTERM %q", t, os.Getenv("COLORTERM"))
 	}
 	return all
+}
+
+// answers tries the engine as a console does: one that hangs still takes a connection.
+func answers(ctx context.Context, owner remote.Owner) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	c, err := remote.Dial(ctx, owner.Socket, me("cli"))
+	if ctx.Err() != nil {
+		err = remote.ErrSilent
+	}
+	if err != nil {
+		return err
+	}
+	c.Close()
+	return nil
 }
 
 // writable tries to write a file into dir.

@@ -121,6 +121,11 @@ func silent(data string, owner remote.Owner, err error) error {
 	return fmt.Errorf("process %d of %s holds the workspace but does not answer (%w): end it with kill %d", owner.PID, owner.User, err, owner.PID)
 }
 
+// mute says that no engine answered in time.
+func (s *seat) mute(limit time.Duration) error {
+	return fmt.Errorf("the engine of %s does not answer within %s: opsdeck doctor says which process runs it", s.ws.Dir, limit)
+}
+
 // place puts the seat at an engine.
 func (s *seat) place(at backend.Seam, leave func()) {
 	s.mu.Lock()

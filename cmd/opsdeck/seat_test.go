@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/opsdeck/opsdeck/backend"
 	"github.com/opsdeck/opsdeck/backend/config"
 	"github.com/opsdeck/opsdeck/backend/journal"
+	"github.com/opsdeck/opsdeck/backend/remote"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -152,4 +154,14 @@ func TestAConsoleOutlivesItsService(t *testing.T) {
 	}
 	srv.stop(t)
 	noneLeft(t, dir)
+}
+
+func TestAnOwnerWithoutANameIsNotToBeKilledAsNumber0(t *testing.T) {
+	err := silent("/data", remote.Owner{}, remote.ErrSilent)
+	if got := err.Error(); strings.Contains(got, "kill") || !strings.Contains(got, "fuser /data/opsdeck.lock") {
+		t.Errorf("advice = %q", got)
+	}
+	if got := silent("/data", remote.Owner{PID: 42, User: "ada"}, remote.ErrSilent).Error(); !strings.Contains(got, "kill 42") {
+		t.Errorf("advice = %q", got)
+	}
 }

@@ -298,7 +298,7 @@ func settle(ctx context.Context, s *seat, limit time.Duration) (*state.Snapshot,
 				return snap, nil
 			}
 			if errors.Is(err, context.DeadlineExceeded) {
-				err = fmt.Errorf("the engine of %s does not answer within %s: opsdeck doctor says which process runs it", s.ws.Dir, limit)
+				err = s.mute(limit)
 			}
 			return nil, err
 		}

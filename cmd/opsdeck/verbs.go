@@ -50,7 +50,9 @@ func (s *session) section(name state.SectionName) (*state.Snapshot, error) {
 	for {
 		snap, err := s.Wait(ctx, after)
 		if err != nil {
-			if errors.Is(err, context.DeadlineExceeded) {
+			if errors.Is(err, context.DeadlineExceeded) && after == 0 {
+				err = s.mute(sectionPatience)
+			} else if errors.Is(err, context.DeadlineExceeded) {
 				err = fmt.Errorf("%s: the source does not answer within %s", name, sectionPatience)
 			}
 			return nil, err
