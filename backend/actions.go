@@ -159,6 +159,11 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 	if a.ctx.Err() != nil {
 		return "", refuse("%s %s: opsdeck is stopping", spec.Verb, act.Target)
 	}
+	for i := range a.list {
+		if a.list[i].ID == undoes && a.list[i].Undone {
+			return "", refuse("undo %s: it is being undone, or has been", undoes)
+		}
+	}
 	shown := act // what is published and journalled; the executor gets it as it was sent
 	shown.Args, shown.Confirmed = nil, ""
 	for k, v := range act.Args {
@@ -173,6 +178,11 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 		Phase: state.PhaseBegin, Action: id, Kind: act.Kind, Target: act.Target, Args: shown.Args, Actor: act.Actor,
 	}); err != nil {
 		return "", refuse("%s %s: the journal cannot be written, so nothing was done: %v", spec.Verb, act.Target, err)
+	}
+	for i := range a.list {
+		if undoes != "" && a.list[i].ID == undoes {
+			a.list[i].Undone = true // from now on, so that it is undone once
+		}
 	}
 	p := state.Progress{ID: id, Action: shown, Status: "queued", Percent: -1, Queued: time.Now()}
 	a.list = append([]state.Progress{p}, a.list...)
@@ -302,8 +312,8 @@ func (a *actions) perform(ctx context.Context, ex state.Executor, spec *state.Sp
 			p.Settling = time.Now().Add(a.hub.opts.Settle)
 		}
 	})
-	if err == nil && undoes != "" {
-		a.update(undoes, func(p *state.Progress) { p.Undone = true })
+	if err != nil && undoes != "" {
+		a.update(undoes, func(p *state.Progress) { p.Undone = false })
 	}
 	a.mu.Lock()
 	if a.last[act.Target] == done {

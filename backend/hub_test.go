@@ -193,6 +193,9 @@ func TestAnActionIsJournalledShownJudgedAndUndone(t *testing.T) {
 		if _, err := c.Submit(t.Context(), state.Action{Kind: state.ActionUndo, Target: string(id)}); err != nil {
 			t.Fatal(err)
 		}
+		if _, err := c.Submit(t.Context(), state.Action{Kind: state.ActionUndo, Target: string(id)}); !errors.Is(err, ErrRefused) {
+			t.Errorf("undone twice: %v, want a refusal", err)
+		}
 		time.Sleep(5 * time.Second)
 		if p := h.Latest().Actions.Progress(id); !p.Undone {
 			t.Error("the action is not marked as undone")

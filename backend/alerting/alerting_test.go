@@ -136,19 +136,32 @@ func TestABrokenRuleFileKeepsItsLastGoodRulesAndNamesTheLine(t *testing.T) {
 	b.until("loaded", func(a state.Alerts) bool { return len(a.Groups) == 1 })
 	b.write(rulesYAML + "  - alert: Bad\n    expr: depth >\n")
 	broken := b.until("the problem", func(a state.Alerts) bool { return len(a.Problems) == 1 })
-	if p := broken.Problems[0]; !strings.HasPrefix(p, "rules.yml: 9:") || !strings.Contains(p, "last good rules stay in force") {
+	if p := broken.Problems[0]; !strings.HasPrefix(p, "rules.yml:9:") || !strings.Contains(p, "last good rules stay in force") {
 		t.Errorf("problem = %q, want its file and line 9", p)
 	}
 	if len(broken.List) != 1 || broken.List[0].Rule != "Deep" {
 		t.Errorf("alerts = %+v, want Deep still", broken.List)
 	}
-	if _, err := b.src.Execute(t.Context(), state.Action{Kind: state.RulesReload}, nil); err == nil || !strings.Contains(err.Error(), "rules.yml: 9:") {
+	if _, err := b.src.Execute(t.Context(), state.Action{Kind: state.RulesReload}, nil); err == nil || !strings.Contains(err.Error(), "rules.yml:9:") {
 		t.Errorf("reload: %v, want the problem", err)
 	}
 	b.write(rulesYAML)
 	b.until("repaired by itself", func(a state.Alerts) bool { return len(a.Problems) == 0 && len(a.List) == 1 })
 	if out := b.do(state.RulesReload, "rules", nil); out.Result != "loaded 1 rules in 1 groups" {
 		t.Errorf("reload says %q", out.Result)
+	}
+}
+
+func TestProblemsNameFileAndLine(t *testing.T) {
+	for text, want := range map[string]string{
+		`9:11: group "q", rule 2, "Bad": could not parse expression`: `r.yml:9:11: group "q", rule 2, "Bad": could not parse expression`,
+		"yaml: line 3: did not find expected key":                    "r.yml:3: did not find expected key",
+		"yaml: unmarshal errors:\n  line 7: field x not found":       "r.yml:7: field x not found",
+		`the group "a" is there twice`:                               `r.yml: the group "a" is there twice`,
+	} {
+		if got := positioned("r.yml", errors.New(text)); got != want {
+			t.Errorf("%q gives %q, want %q", text, got, want)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -60,14 +61,31 @@ func (l *loader) Load(path string, ignoreUnknown bool, scheme model.ValidationSc
 	}
 	text := make([]string, 0, len(errs))
 	for _, err := range errs {
-		text = append(text, strings.ReplaceAll(strings.TrimPrefix(err.Error(), "yaml: "), "\n", " "))
+		text = append(text, positioned(path, err))
 	}
-	l.problems[path] = fmt.Sprintf("%s: %s", path, strings.Join(text, "; "))
+	l.problems[path] = strings.Join(text, "; ")
 	if g := l.good[path]; g != nil {
 		l.problems[path] += " (its last good rules stay in force)"
 		return g, nil
 	}
 	return &rulefmt.RuleGroups{}, nil
+}
+
+// yamlLine is where a YAML error says that it is.
+var yamlLine = regexp.MustCompile(`(?s)^(?:.*unmarshal errors:\s*)?line (\d+): (.*)$`)
+
+// positioned is an error in "file:line:column: what" form. Prometheus puts the
+// position first, its YAML library into the text.
+func positioned(path string, err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if m := yamlLine.FindStringSubmatch(text); m != nil {
+		text = m[1] + ": " + m[2]
+	}
+	text = strings.Join(strings.Fields(text), " ")
+	if text != "" && text[0] >= '0' && text[0] <= '9' {
+		return path + ":" + text
+	}
+	return path + ": " + text
 }
 
 // twice finds group names that a file uses twice.

@@ -12,7 +12,7 @@ func TestParseNamesFileLineAndWhatWasExpected(t *testing.T) {
 	for _, tt := range []struct{ name, yaml, want string }{
 		{"unknown key", "name: x\nloggs: []\n", `opsdeck.yaml:2:1: unknown field "loggs"`},
 		{"wrong type", "logs:\n  - 5\n", "opsdeck.yaml:2:"},
-		{"bad duration", "modules:\n  interval: soon\n", `"soon" is not a duration: expected one such as 30s`},
+		{"bad duration", "modules:\n  interval: soon\n", `opsdeck.yaml:2: "soon" is not a duration: expected one such as 30s`},
 		{"negative duration", "settle: -5s\n", "is not a duration"},
 		{"missing path", "logs:\n  - rotate: {keep: 3}\n", "opsdeck.yaml:2: logs[0]: path is missing"},
 		{"bad mode", "logs:\n  - path: a.log\n    rotate:\n      mode: move\n", "opsdeck.yaml:4: logs[0].rotate.mode: \"move\": expected rename or copytruncate"},

@@ -110,12 +110,20 @@ type Duration time.Duration
 
 // UnmarshalYAML reads a duration, with days as well.
 func (d *Duration) UnmarshalYAML(b []byte) error {
-	v, err := state.ParseDuration(strings.Trim(strings.TrimSpace(string(b)), `"'`))
+	text := strings.Trim(strings.TrimSpace(string(b)), `"'`)
+	v, err := state.ParseDuration(text)
 	if err != nil {
-		return err
+		return durationError{text, err}
 	}
 	*d = Duration(v)
 	return nil
+}
+
+// durationError is a bad duration. The library does not say where a value that
+// reads itself stands, so its text is looked for.
+type durationError struct {
+	text string
+	error
 }
 
 // MarshalYAML writes it as a string.
@@ -146,7 +154,7 @@ func Parse(name string, b []byte) (f *File, err error) {
 	}()
 	f = &File{}
 	if err := yaml.UnmarshalWithOptions(b, f, yaml.Strict()); err != nil {
-		return nil, Problems{position(name, err)}
+		return nil, Problems{position(name, b, err)}
 	}
 	var p Problems
 	check := func(ok bool, path, format string, args ...any) {
@@ -185,7 +193,18 @@ func Parse(name string, b []byte) (f *File, err error) {
 }
 
 // position puts a YAML error into "file:line:column: what" form.
-func position(name string, err error) string {
+func position(name string, b []byte, err error) string {
+	var bad durationError
+	if errors.As(err, &bad) {
+		n := 1
+		for line := range strings.Lines(string(b)) {
+			if _, v, ok := strings.Cut(line, ":"); ok && strings.Contains(v, bad.text) {
+				return fmt.Sprintf("%s:%d: %v", name, n, bad.error)
+			}
+			n++
+		}
+		return fmt.Sprintf("%s:1: %v", name, bad.error)
+	}
 	var ye yaml.Error
 	if errors.As(err, &ye) {
 		msg := ye.GetMessage()

@@ -78,6 +78,7 @@ type Engine struct {
 	tallies  map[string]tally
 	changed  bool // the modules section is to be published
 	rerouted bool // the routing section is to be published
+	looked   bool // the disk was looked at: until then the modules are not known
 	python   python
 	pyErr    string
 	pyTried  time.Time
@@ -163,6 +164,7 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 	e.context, e.pipeline = results, newPipeline(results, started)
 	e.modules, e.tallies = map[string]*module{}, map[string]tally{}
 	e.python, e.pyErr, e.pyReady = python{}, "", make(chan struct{})
+	e.looked = false
 	for id, row := range rows {
 		e.modules[id] = e.fromRow(row)
 	}
@@ -190,6 +192,13 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 	e.publish(put, true, true, true, true)
 	wg.Go(func() {
 		e.scan(life)
+		e.mu.Lock()
+		e.looked, e.changed = true, true
+		e.mu.Unlock()
+		select {
+		case e.wake <- struct{}{}:
+		default:
+		}
 		e.every(life, e.cfg.Scan, func() { e.scan(life) })
 	})
 	wg.Go(func() {
@@ -284,6 +293,9 @@ func (e *Engine) modulesSection() state.Modules {
 		out.Python += " (" + e.python.version + ")"
 	}
 	out.Locked = e.locked
+	if !e.looked {
+		out.Health.Status = state.Connecting
+	}
 	for _, id := range slices.Sorted(maps.Keys(e.modules)) {
 		m := e.modules[id]
 		if m.stale {

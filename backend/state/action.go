@@ -196,8 +196,11 @@ var Specs = []Spec{
 		}), Impact: moduleImpact},
 	{Kind: ModuleEnable, Key: "E", Verb: "enable", Past: "enabled", Noun: "module", Section: SectionModules, Risk: Safe,
 		Disabled: moduleDisabled(func(m *Module) string {
-			if m.Status == ModuleInstalled {
+			switch m.Status {
+			case ModuleInstalled:
 				return "it is enabled already"
+			case ModuleFailed:
+				return "it is failed: its last error says why; mend that and reload it"
 			}
 			return ""
 		})},
