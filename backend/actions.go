@@ -80,7 +80,11 @@ func (a *actions) run(ctx context.Context) {
 	close(a.ready)
 	<-ctx.Done()
 	a.mu.Lock() // whoever submits now has been let in, or sees that ctx has ended
+	n := len(a.stops)
 	a.mu.Unlock()
+	if n > 0 {
+		a.hub.log.Info("stopping: waiting for actions under way", "actions", n)
+	}
 	a.wg.Wait()
 }
 
