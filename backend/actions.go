@@ -2,11 +2,13 @@ package backend
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -174,7 +176,7 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 		if shown.Args == nil {
 			shown.Args = make(map[string]string, len(act.Args))
 		}
-		shown.Args[a.text(k)] = a.text(v)
+		shown.Args[a.text(k)] = short(a.text(v))
 	}
 	a.seq++
 	id := state.ActionID(strconv.FormatInt(time.Now().UnixMilli(), 36) + "-" + strconv.FormatUint(a.seq, 36))
@@ -199,6 +201,20 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 	a.stops[id] = stop
 	a.wg.Go(func() { a.perform(ctx, ex, spec, act, id, undoes, before, done) })
 	return id, nil
+}
+
+// longestArg is how much of a plain argument is published and journalled, in
+// bytes; a routing configuration may be a mebibyte.
+const longestArg = 4 << 10
+
+// short is an argument as it is published: cut where it is long, with its size
+// and the SHA-256 of the whole.
+func short(v string) string {
+	if len(v) <= longestArg {
+		return v
+	}
+	sum := sha256.Sum256([]byte(v))
+	return fmt.Sprintf("%s... (%d bytes, SHA-256 %x)", strings.ToValidUTF8(v[:longestArg], ""), len(v), sum)
 }
 
 // text makes text from outside fit to be published.

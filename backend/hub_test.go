@@ -315,6 +315,30 @@ func TestARunningActionIsCancelledWithWhoDidIt(t *testing.T) {
 	})
 }
 
+func TestALongArgumentIsJournalledShortAndExecutedWhole(t *testing.T) {
+	src := &script{runs: ready(state.ModuleInstalled)}
+	long, got := strings.Repeat("é", 1<<19), ""
+	src.exec = func(_ context.Context, a state.Action, _ func(string, float64)) (state.Outcome, error) {
+		got = a.Args["config"]
+		return state.Outcome{}, nil
+	}
+	withHub(t, src, func(t *testing.T, h *Hub) {
+		time.Sleep(time.Second)
+		if _, err := h.Submit(t.Context(), state.Action{Kind: state.ModuleReload, Target: "a/b", Args: map[string]string{"config": long}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		if got != long {
+			t.Errorf("the executor got %d bytes, want all %d", len(got), len(long))
+		}
+		for _, e := range h.Latest().Journal.Entries {
+			if a := e.Args["config"]; e.Phase == state.PhaseBegin && (len(a) > 5000 || !strings.Contains(a, "1048576 bytes, SHA-256 ")) {
+				t.Errorf("the journal has %d bytes of it: ...%s", len(a), a[max(0, len(a)-120):])
+			}
+		}
+	})
+}
+
 func TestAReplacedSourceTakesOverAtOnce(t *testing.T) {
 	src := &script{runs: ready(state.ModuleInstalled)}
 	withHub(t, src, func(t *testing.T, h *Hub) {
