@@ -211,7 +211,16 @@ func TestChangesKeepTheRecordedSchemaAndCanBeTakenBack(t *testing.T) {
 }
 
 func TestAnOldReaderReadsWhatWasWritten(t *testing.T) {
-	if err := exec.Command("python3", "-c", "import cryptography.fernet").Run(); err != nil {
+	python := ""
+	for _, p := range []string{"python3", "/usr/bin/python3"} { // the system's package is for the system's Python
+		if python == "" && exec.Command(p, "-c", "import cryptography.fernet").Run() == nil {
+			python = p
+		}
+	}
+	if python == "" {
+		if os.Getenv("OPSDECK_TEST_REQUIRE") == "all" {
+			t.Fatal("python3 with the package cryptography is missing, and OPSDECK_TEST_REQUIRE=all")
+		}
 		t.Skip("python3 with the package cryptography is missing: the old reader is not tested")
 	}
 	path := copyOf(t)
@@ -222,7 +231,7 @@ func TestAnOldReaderReadsWhatWasWritten(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("python3", "-c", `
+	cmd := exec.Command(python, "-c", `
 import sqlite3, json, sys
 from datetime import datetime
 from cryptography.fernet import Fernet
