@@ -98,23 +98,13 @@ func measureFaults(l *lab) error {
 				return err
 			}
 			return reload()
-		}, mended: func() error {
-			if err := w.write(adapterFile, good); err != nil {
-				return err
-			}
-			return reload()
-		}, shows: `failed +host/victim`, well: `enabled +host/victim +healthy`},
+		}, mended: func() error { return w.write(adapterFile, good) }, shows: `failed +host/victim`, well: `enabled +host/victim +healthy`},
 		{name: "an adapter has a syntax error", broke: func() error {
 			if err := w.write(adapterFile, "def broken(:\n"); err != nil {
 				return err
 			}
 			return reload()
-		}, mended: func() error {
-			if err := w.write(adapterFile, good); err != nil {
-				return err
-			}
-			return reload()
-		}, shows: `failed +host/victim`, well: `enabled +host/victim +healthy`},
+		}, mended: func() error { return w.write(adapterFile, good) }, shows: `failed +host/victim`, well: `enabled +host/victim +healthy`},
 	}
 	if os.Getuid() != 0 { // to root everything is permitted
 		faults = append(faults, fault{name: "a log file may not be read", broke: func() error { return either(os.Rename(log, log+".1"), w.log("x"), os.Chmod(log, 0)) },
