@@ -145,14 +145,26 @@ type spawner struct {
 
 func newSpawner() *spawner {
 	s := &spawner{jobs: make(chan func()), done: make(chan struct{})}
-	go func() {
-		runtime.LockOSThread()
-		defer close(s.done)
-		for f := range s.jobs {
-			f()
-		}
-	}()
+	go s.run()
 	return s
+}
+
+func (s *spawner) run() {
+	runtime.LockOSThread()
+	if onMainThread() { // which ends with the process alone: held here, so that another is taken
+		defer runtime.UnlockOSThread()
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			s.run()
+		}()
+		<-ended
+		return
+	}
+	defer close(s.done)
+	for f := range s.jobs {
+		f()
+	}
 }
 
 func (s *spawner) start(cmd *exec.Cmd) error {

@@ -7,3 +7,6 @@ import "syscall"
 func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
+
+// onMainThread reports whether the calling thread is the process's first.
+func onMainThread() bool { return syscall.Gettid() == syscall.Getpid() }
