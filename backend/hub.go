@@ -327,6 +327,15 @@ func (h *Hub) Wait(ctx context.Context, after uint64) (*state.Snapshot, error) {
 	}
 }
 
+// Beat makes the hub publish and waits until it has. It is how a watchdog tells a
+// hub that works from one that hangs.
+func (h *Hub) Beat(ctx context.Context) error {
+	was := h.Latest().Version
+	h.SetWorkspace(func(*state.Workspace) {})
+	_, err := h.Wait(ctx, was)
+	return err
+}
+
 // Submit checks an action, journals it and queues it. The error says why it was
 // refused. The ID is that of the action's Progress in the actions section.
 func (h *Hub) Submit(ctx context.Context, a state.Action) (state.ActionID, error) {

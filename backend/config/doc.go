@@ -10,8 +10,8 @@
 //
 // # Who may write
 //
-// Only `opsdeck init` writes opsdeck.yaml; nothing rewrites a file that a person
-// edits.
+// Only `opsdeck init` writes opsdeck.yaml, and `opsdeck init --systemd` a unit;
+// nothing rewrites a file that a person edits.
 //
 // # Adding a setting
 //

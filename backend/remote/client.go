@@ -49,6 +49,28 @@ func Dial(ctx context.Context, socket string, actor state.Actor) (*Client, error
 	return attach(ctx, &http.Client{Transport: tr}, "http://opsdeck", socket, actor, helloPatience)
 }
 
+// Alive asks the engine at the unix socket to publish once, and waits for it as
+// long as ctx lasts. An error means that it does not.
+func Alive(ctx context.Context, socket string) error {
+	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}
+	defer tr.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://opsdeck"+Prefix+"alive", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := (&http.Client{Transport: tr}).Do(req)
+	if err != nil {
+		return fmt.Errorf("ask the engine at %s whether it is alive: %w", socket, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusNoContent {
+		return fmt.Errorf("ask the engine at %s whether it is alive: it answers %s", socket, resp.Status)
+	}
+	return nil
+}
+
 // helloPatience is how long an engine may take to answer a console: one that was
 // stopped, or hangs, still takes the connection.
 const helloPatience = 10 * time.Second

@@ -36,6 +36,7 @@ func NewHandler(hub *backend.Hub, version string, log *slog.Logger) *Handler {
 	h.mux.HandleFunc("GET "+Prefix+"stream", h.stream)
 	h.mux.HandleFunc("PUT "+Prefix+"interest", h.interest)
 	h.mux.HandleFunc("POST "+Prefix+"actions", h.submit)
+	h.mux.HandleFunc("GET "+Prefix+"alive", h.alive)
 	return h
 }
 
@@ -99,6 +100,16 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// alive answers once the hub has published anew: whoever asks learns that it
+// does, not only that a connection is taken.
+func (h *Handler) alive(w http.ResponseWriter, r *http.Request) {
+	if err := h.hub.Beat(r.Context()); err != nil {
+		http.Error(w, "the hub does not publish", http.StatusServiceUnavailable)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func (h *Handler) interest(w http.ResponseWriter, r *http.Request) {

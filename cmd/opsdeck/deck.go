@@ -32,6 +32,7 @@ type deck struct {
 	journal *journal.Journal
 	log     *slog.Logger
 	logFile *ownLog
+	socket  string
 
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
@@ -48,7 +49,7 @@ func startDeck(ws *config.Workspace, serves bool) (d *deck, owner remote.Owner, 
 	if err != nil {
 		return nil, owner, err
 	}
-	d = &deck{ws: ws, lock: lock}
+	d = &deck{ws: ws, lock: lock, socket: me.Socket}
 	defer func() {
 		if err != nil {
 			d.Stop()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/opsdeck/opsdeck/backend"
 	"github.com/opsdeck/opsdeck/backend/config"
 	"github.com/opsdeck/opsdeck/backend/journal"
 	"github.com/opsdeck/opsdeck/backend/remote"
@@ -86,6 +87,15 @@ func serve(ctx context.Context, g *globals, cmd *cobra.Command) error {
 		return err
 	}
 	defer d.Stop()
+	m := manager{d.log}
+	if err := d.alive(ctx, startPatience); err != nil && ctx.Err() == nil {
+		return err
+	}
+	defer m.stopping()
+	watched, unwatch := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { defer close(done); m.watch(watched, d) }()
+	defer func() { unwatch(); <-done }()
 	where := "no API"
 	if d.noAPI != "" {
 		fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck:", d.noAPI)
@@ -93,16 +103,44 @@ func serve(ctx context.Context, g *globals, cmd *cobra.Command) error {
 		where = "API at " + d.apiAddr
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "opsdeck %s serves %s, process %d, %s\n", version(), ws.Dir, os.Getpid(), where)
+	serves := fmt.Sprintf("serves %s, %s", ws.Dir, where)
+	if len(ws.Problems) > 0 {
+		serves += "; the workspace file is not in force: " + ws.Problems[0]
+	}
+	m.ready(serves)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-hup:
-			if _, err := d.hub.Submit(ctx, state.Action{Kind: state.ConfigReload, Actor: state.Actor{User: userName(), From: "SIGHUP", Via: "engine"}}); err != nil {
+			m.reloading()
+			said, err := d.reload(ctx)
+			if err != nil {
 				fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck:", err)
+				said = err.Error()
+			} else {
+				fmt.Fprintln(cmd.OutOrStdout(), "opsdeck: workspace file read again:", said)
 			}
+			// A reload that failed changed nothing: what serves goes on serving.
+			m.ready(fmt.Sprintf("serves %s, %s; last reload at %s: %s", ws.Dir, where, time.Now().Format(time.TimeOnly), said))
 		}
 	}
+}
+
+// startPatience is how long the engine may take from its start to its first answer.
+const startPatience = 30 * time.Second
+
+// reload reads the workspace file again, as SIGHUP asks for, and says what came
+// of it. An error means that nothing was changed.
+func (d *deck) reload(ctx context.Context) (string, error) {
+	p, err := backend.Do(ctx, d.hub, state.Action{Kind: state.ConfigReload, Actor: state.Actor{User: userName(), From: "SIGHUP", Via: "engine"}}, false, nil)
+	if err != nil {
+		return "", errors.New(strings.TrimPrefix(err.Error(), backend.ErrRefused.Error()+": "))
+	}
+	if p.Status != "done" {
+		return "", errors.New(p.Err)
+	}
+	return p.Result, nil
 }
 
 func newAttach(g *globals, c *consoleFlags) *cobra.Command {
@@ -151,11 +189,15 @@ func attachOrchestrator(cmd *cobra.Command, ws *config.Workspace, c *consoleFlag
 }
 
 func newInit(g *globals) *cobra.Command {
-	return &cobra.Command{Use: "init", Short: "write down what is found here as opsdeck.yaml, commented", Args: cobra.NoArgs,
+	unit, to := false, ""
+	cmd := &cobra.Command{Use: "init", Short: "write down what is found here as opsdeck.yaml, or a systemd unit", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ws, err := g.load()
 			if err != nil {
 				return err
+			}
+			if unit {
+				return initUnit(cmd, ws, to)
 			}
 			path, err := ws.Init()
 			if err != nil {
@@ -171,6 +213,34 @@ func newInit(g *globals) *cobra.Command {
 			}
 			return nil
 		}}
+	cmd.Flags().BoolVar(&unit, "systemd", false, "write a unit for opsdeck serve on this workspace instead")
+	cmd.Flags().StringVar(&to, "to", "", "the unit's `FILE` (default: opsdeck.service in the workspace)")
+	return cmd
+}
+
+// initUnit writes the unit and says what to do with it.
+func initUnit(cmd *cobra.Command, ws *config.Workspace, to string) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("init: where this program lies cannot be told: %w", err)
+	}
+	if to == "" {
+		to = filepath.Join(ws.Dir, "opsdeck.service")
+	}
+	if err := ws.WriteUnit(to, config.Unit{Program: exe, User: userName(), Socket: remote.SocketPath(ws.Data)}); err != nil {
+		return exitError{exitRefused, err}
+	}
+	name := filepath.Base(to)
+	fmt.Fprintf(cmd.OutOrStdout(), `wrote %s; next:
+  systemd-analyze verify %s
+  sudo install -m 644 %s /etc/systemd/system/%s
+  sudo systemctl daemon-reload
+  sudo systemctl enable --now %s
+  systemctl status %s      # what it says of itself
+  journalctl -u %s -f
+opsdeck in this folder then attaches to it; systemctl reload %s puts a changed workspace file into force.
+`, to, config.ShellQuote(to), config.ShellQuote(to), name, name, name, name, name)
+	return nil
 }
 
 func newJournal(g *globals) *cobra.Command {
