@@ -8,9 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
-
-	"github.com/fernet/fernet-go"
 )
 
 // Learn makes known to mask every value that the store at path holds or once held,
@@ -21,9 +18,9 @@ func Learn(path string, key func() (string, error), mask *Mask) error {
 	if err != nil {
 		return err
 	}
-	k, err := fernet.DecodeKey(strings.TrimSpace(text))
+	keys, err := parseKeys(text)
 	if err != nil {
-		return fmt.Errorf("%s is not a Fernet key: url-safe base64 of 32 bytes was expected", KeyVariable)
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
@@ -45,7 +42,7 @@ func Learn(path string, key func() (string, error), mask *Mask) error {
 		return err
 	}))
 	for _, t := range tokens {
-		if v, err := decrypt(t, k); err == nil {
+		if v, err := decrypt(t, keys); err == nil {
 			mask.Add(v.strings()...)
 		}
 	}

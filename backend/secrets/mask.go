@@ -20,7 +20,8 @@ const MinLength = 6
 const Masked = "***"
 
 // Mask replaces known secret values in text: as they are, in base64 (standard
-// and URL alphabets, padded or not), URL-escaped, and escaped as in JSON. The
+// and URL alphabets, padded or not, alone or in the middle of other text),
+// URL-escaped, and escaped as in JSON. The
 // zero Mask knows none. It is safe for concurrent use.
 type Mask struct {
 	cur   atomic.Pointer[matcher]
@@ -123,9 +124,23 @@ func forms(s string) []string {
 	out := []string{s, url.QueryEscape(s), url.PathEscape(s), jsonEscaped(s, true), jsonEscaped(s, false), asciiEscaped(s)}
 	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
 		out = append(out, enc.EncodeToString([]byte(s)))
+		out = append(out, within(s, enc)...)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// within is what base64 makes of s in the middle of other text, as in an HTTP Basic
+// header: for each of the three places at which s may begin in a group of three
+// bytes, the characters that s alone decides.
+func within(s string, enc *base64.Encoding) []string {
+	var out []string
+	for before := range 3 {
+		text := enc.EncodeToString(append(make([]byte, before, before+len(s)), s...))
+		from, to := (before*8+5)/6, (before+len(s))*8/6
+		out = append(out, text[from:to])
+	}
+	return out
 }
 
 func jsonEscaped(s string, html bool) string {

@@ -55,6 +55,13 @@ func openShelf(ctx context.Context, path string) (*shelf, error) {
 		updated_at TEXT NOT NULL,
 		kept_at TEXT NOT NULL,
 		trial INTEGER NOT NULL
+	);
+	CREATE TABLE IF NOT EXISTS notes (
+		row_name TEXT NOT NULL,
+		org_id TEXT NOT NULL,
+		used_at TEXT,
+		expires_at TEXT,
+		PRIMARY KEY (row_name, org_id)
 	)`)
 	if err != nil {
 		_ = db.Close()

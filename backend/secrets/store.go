@@ -36,12 +36,15 @@ type Store struct {
 	path string
 	key  func() (string, error)
 	mask *Mask
+	// step is called between the steps of a change of keys; nil but in tests.
+	step func(string)
 
 	mu     sync.Mutex
 	db     *sql.DB
 	file   os.FileInfo // what db was opened on
 	schema schema
-	k      *fernet.Key
+	keys   []*fernet.Key // the first encrypts, all decrypt
+	given  string        // keys that came through SetKeys, in place of those of key
 	locked string
 	shelf  *shelf
 }
@@ -90,20 +93,23 @@ func (s *Store) unlock(ctx context.Context) string {
 	if err := s.open(ctx); err != nil {
 		return fmt.Sprintf("the credential store %s cannot be read: %v; put back a good copy of it", s.path, err)
 	}
-	s.k = nil
-	text := ""
-	if s.key != nil {
+	s.keys = nil
+	text := s.given
+	if text == "" && s.key != nil {
 		var err error
 		if text, err = s.key(); err != nil {
 			return fmt.Sprintf("the key for %s cannot be had: %v", s.path, err)
 		}
 	}
-	if text = strings.TrimSpace(text); text == "" {
-		return fmt.Sprintf("the credential store is locked: %s is not set; set it to the key that %s was written with and reload", KeyVariable, filepath.Base(s.path))
+	if strings.TrimSpace(text) == "" {
+		return fmt.Sprintf("the credential store is locked: %s is not set; set it to the key that %s was written with and reload, or unlock it", KeyVariable, filepath.Base(s.path))
 	}
-	k, err := fernet.DecodeKey(text)
+	keys, err := parseKeys(text)
 	if err != nil {
-		return fmt.Sprintf("the credential store is locked: %s is not a Fernet key: url-safe base64 of 32 bytes was expected", KeyVariable)
+		return fmt.Sprintf("the credential store is locked: %v", err)
+	}
+	if s.mask != nil {
+		s.mask.Add(SplitKeys(text)...)
 	}
 	rows, err := s.schema.all(ctx, s.db, "")
 	if err != nil {
@@ -111,7 +117,7 @@ func (s *Store) unlock(ctx context.Context) string {
 	}
 	good := 0
 	for _, r := range rows {
-		if v, err := decrypt(r.token, k); err == nil {
+		if v, err := decrypt(r.token, keys); err == nil {
 			good++
 			s.learn(v)
 		}
@@ -119,23 +125,23 @@ func (s *Store) unlock(ctx context.Context) string {
 	if len(rows) > 0 && good == 0 {
 		return fmt.Sprintf("the credential store is locked: %s is not the key that %s was written with (none of its %d entries opens); nothing was changed", KeyVariable, filepath.Base(s.path), len(rows))
 	}
-	s.k = k
+	s.keys = keys
 	if s.shelf, err = openShelf(ctx, filepath.Join(filepath.Dir(s.path), shelfName)); err != nil {
-		s.k = nil
+		s.keys = nil
 		return fmt.Sprintf("the credential store is locked: the versions kept beside it cannot be read: %v", err)
 	}
 	kept, err := s.shelf.tokens(ctx)
 	if err != nil {
-		s.k = nil
+		s.keys = nil
 		return fmt.Sprintf("the credential store is locked: the versions kept beside it cannot be read: %v", err)
 	}
 	for _, t := range kept {
-		if v, err := decrypt(t, k); err == nil {
+		if v, err := decrypt(t, keys); err == nil {
 			s.learn(v)
 		}
 	}
 	if err := s.endTrials(ctx); err != nil {
-		s.k = nil
+		s.keys = nil
 		return fmt.Sprintf("the credential store is locked: an unfinished rotation could not be taken back: %v", err)
 	}
 	return ""
@@ -227,7 +233,7 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.close()
-	s.locked, s.k = "the credential store is closed", nil
+	s.locked, s.keys = "the credential store is closed", nil
 	return nil
 }
 
@@ -257,15 +263,6 @@ func (s *Store) learn(v Values) {
 	}
 }
 
-func decrypt(token string, k *fernet.Key) (Values, error) {
-	// A ttl of 0 checks no age: credentials do not expire, and clocks differ.
-	text := fernet.VerifyAndDecrypt([]byte(token), 0, []*fernet.Key{k})
-	if text == nil {
-		return Values{}, errors.New("its token does not open with the key in " + KeyVariable)
-	}
-	return ParseValues(text)
-}
-
 // use runs f under the lock, on an up-to-date file, with a deadline.
 func (s *Store) use(f func(ctx context.Context) error) error {
 	s.mu.Lock()
@@ -283,6 +280,13 @@ type Info struct {
 	// Fields are the names of the fields, sorted; nil while the store is locked.
 	Fields  []string
 	Updated time.Time
+	// Used is when an adapter that this row serves last fetched with it, to the
+	// minute; zero where that is not known.
+	Used time.Time
+	// Expires is when the credentials end, as somebody noted or as they say
+	// themselves; zero where they do not. ExpiresBy says who says so.
+	Expires   time.Time
+	ExpiresBy string
 	// Err says why the row does not open, though others do.
 	Err string
 }
@@ -308,23 +312,32 @@ func (s *Store) Info(id string) (info Info, err error) {
 		if r == nil {
 			return fmt.Errorf("%w for %s", ErrNone, id)
 		}
-		info = s.info(*r)
-		return nil
+		ns, err := s.notes(ctx)
+		info = s.info(*r, ns)
+		return err
 	})
 	return info, err
 }
 
-func (s *Store) info(r row) Info {
+func (s *Store) info(r row, ns notes) Info {
 	info := Info{Row: r.name, Updated: parseTime(r.updated)}
 	if s.locked != "" {
 		return info
 	}
-	v, err := decrypt(r.token, s.k)
+	n := ns[noteKey{r.name, r.org}]
+	info.Used, info.Expires = n.used, n.expires
+	if !info.Expires.IsZero() {
+		info.ExpiresBy = "noted"
+	}
+	v, err := decrypt(r.token, s.keys)
 	if err != nil {
 		info.Err = err.Error()
 		return info
 	}
 	info.Fields = v.Fields()
+	if info.Expires.IsZero() {
+		info.Expires, info.ExpiresBy = v.expiry()
+	}
 	return info
 }
 
@@ -348,8 +361,12 @@ func (s *Store) Fields(id string) ([]string, time.Time, error) {
 func (s *Store) List() (list []Info, err error) {
 	err = s.use(func(ctx context.Context) error {
 		rows, err := s.schema.all(ctx, s.db, "")
+		if err != nil {
+			return err
+		}
+		ns, err := s.notes(ctx)
 		for _, r := range rows {
-			list = append(list, s.info(r))
+			list = append(list, s.info(r, ns))
 		}
 		return err
 	})
@@ -370,7 +387,7 @@ func (s *Store) Get(id string) (v Values, err error) {
 		if r == nil {
 			return fmt.Errorf("%w for %s", ErrNone, id)
 		}
-		if v, err = decrypt(r.token, s.k); err != nil {
+		if v, err = decrypt(r.token, s.keys); err != nil {
 			return fmt.Errorf("secrets: read %s: %w", r.name, err)
 		}
 		return nil
@@ -398,7 +415,7 @@ func (s *Store) Set(id string, v Values, trial bool) (c Change, err error) {
 		if err != nil {
 			return fmt.Errorf("secrets: set %s: %w", id, scrub(err))
 		}
-		token, err := fernet.EncryptAndSign(text, s.k)
+		token, err := fernet.EncryptAndSign(text, s.keys[0])
 		if err != nil {
 			return fmt.Errorf("secrets: set %s: %w", id, err)
 		}
@@ -426,7 +443,11 @@ func (s *Store) Set(id string, v Values, trial bool) (c Change, err error) {
 		if err := s.schema.write(ctx, s.db, next); err != nil {
 			return fmt.Errorf("secrets: set %s: %w", id, err)
 		}
-		return nil
+		if old == nil {
+			return nil
+		}
+		// What was noted of the old ones does not hold for the new ones.
+		return s.shelf.noteExpiry(ctx, noteKey{next.name, next.org}, time.Time{})
 	})
 	return c, err
 }
