@@ -23,15 +23,17 @@ type File struct {
 	// Data is the folder of databases, journal and metrics; default "data".
 	Data string `yaml:"data"`
 	// Listen is the admin API's address; default "127.0.0.1:8003"; "off" for none.
-	Listen  string    `yaml:"listen"`
-	Modules Modules   `yaml:"modules"`
-	Routing string    `yaml:"routing"`
-	Logs    []Log     `yaml:"logs"`
-	Docker  Docker    `yaml:"docker"`
-	Redis   Redis     `yaml:"redis"`
-	Rules   []string  `yaml:"rules"`
-	Service []Service `yaml:"services"`
-	Metrics Metrics   `yaml:"metrics"`
+	Listen  string  `yaml:"listen"`
+	Modules Modules `yaml:"modules"`
+	// Credentials says where the master key of the credential store comes from.
+	Credentials Credentials `yaml:"credentials"`
+	Routing     string      `yaml:"routing"`
+	Logs        []Log       `yaml:"logs"`
+	Docker      Docker      `yaml:"docker"`
+	Redis       Redis       `yaml:"redis"`
+	Rules       []string    `yaml:"rules"`
+	Service     []Service   `yaml:"services"`
+	Metrics     Metrics     `yaml:"metrics"`
 	// Settle is how long after an action its verdict is taken; default 10s.
 	Settle Duration `yaml:"settle"`
 	// Keys rebinds the console's keys: action name to key.
@@ -50,6 +52,13 @@ type Modules struct {
 	Timeout  Duration `yaml:"timeout"`
 	// Python is the interpreter; default: python3 on the PATH.
 	Python string `yaml:"python"`
+}
+
+// Credentials configures the credential store.
+type Credentials struct {
+	// KeyFile has the master key in its first line and old keys, that only decrypt,
+	// in the following ones; default: the environment, systemd, .env.
+	KeyFile string `yaml:"key_file"`
 }
 
 // Log is one glob of log files and how they are rotated.

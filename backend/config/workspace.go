@@ -141,6 +141,8 @@ func (w *Workspace) resolve(fl Flags, raw []byte) {
 	dur("modules.interval", &w.Modules.Interval, 30*time.Second)
 	dur("modules.timeout", &w.Modules.Timeout, 10*time.Second)
 	set("modules.python", &w.Modules.Python, "", "default")
+	set("credentials.key_file", &w.Credentials.KeyFile, "", "default")
+	w.Credentials.KeyFile = abs(w.Credentials.KeyFile)
 	set("routing", &w.Routing, "config/routing_config.json", "default")
 	w.Routing = abs(w.Routing)
 	dur("metrics.interval", &w.Metrics.Interval, 5*time.Second)
@@ -280,19 +282,6 @@ func (w *Workspace) Getenv(name string) string {
 		return v
 	}
 	return w.env[name]
-}
-
-// Key is MODULE_ENCRYPTION_KEY, read anew at each call; the error says where it
-// was looked for.
-func (w *Workspace) Key() (string, error) {
-	if v := os.Getenv("MODULE_ENCRYPTION_KEY"); v != "" {
-		return v, nil
-	}
-	path := filepath.Join(w.Dir, ".env")
-	if v := readDotEnv(path)["MODULE_ENCRYPTION_KEY"]; v != "" {
-		return v, nil
-	}
-	return "", fmt.Errorf("MODULE_ENCRYPTION_KEY is not set: put it in the environment or in %s", path)
 }
 
 // readDotEnv reads NAME=value lines, with optional export, quotes and comments,

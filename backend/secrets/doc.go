@@ -17,9 +17,15 @@
 //
 // Beside it lies opsdeck_secrets.db, which keeps the rows that a change
 // replaced (still encrypted, [KeepVersions] for each module), so that they can
-// be put back. A change that is on trial (a rotation that has not been checked
+// be put back, and notes of when each row was last used and when it ends. A change that is on trial (a rotation that has not been checked
 // yet) is marked there; when the process dies in the middle of the trial, the
 // next [Open] puts the old row back.
+//
+// # Keys
+//
+// The master key may be several: the first encrypts, all of them decrypt.
+// [Store.Rekey] puts everything under the first, in one transaction over both
+// files. What is under which key is told by [Store.KeyUses].
 //
 // # What it refuses
 //
@@ -30,13 +36,20 @@
 //
 // # Who may write
 //
-// The engine, through [Store.Set], [Store.Delete] and [Store.Restore]. Values
+// The engine, through [Store.Set], [Store.Delete], [Store.Restore] and
+// [Store.Rekey]. Values
 // print, log and marshal as "***"; only [Values.Reveal] gives them away, and its
 // callers are the adapter pipe and the mask.
 //
 // # Adding an age of the file
 //
 // Teach schema.go its column names and add a file of that age to store_test.go.
+//
+// # Why the old keys are kept beside the new one
+//
+// A backup that was taken before a change of keys opens only with the old key, and
+// so does a row that another program wrote meanwhile. The operator drops old keys
+// when nothing needs them; nothing here does so by itself.
 //
 // # Why the mask is its own searcher
 //

@@ -21,8 +21,8 @@ const Masked = "***"
 
 // Mask replaces known secret values in text: as they are, in base64 (standard
 // and URL alphabets, padded or not, alone or in the middle of other text),
-// URL-escaped, and escaped as in JSON. The
-// zero Mask knows none. It is safe for concurrent use.
+// URL-escaped, and escaped as in JSON. The zero Mask knows none. It is safe for
+// concurrent use.
 type Mask struct {
 	cur   atomic.Pointer[matcher]
 	mu    sync.Mutex
