@@ -22,6 +22,7 @@ func (e *Engine) Kinds() []state.Kind {
 	return []state.Kind{
 		state.ModuleEnable, state.ModuleDisable, state.ModuleReload, state.ModuleRestart, state.ModuleFetch, state.ModuleUninstall,
 		state.CredentialRotate, state.CredentialSet, state.CredentialDelete, state.CredentialUndo,
+		state.CredentialExpire, state.CredentialRekey, state.CredentialForget, state.CredentialUnlock,
 		state.RoutingReload, state.RoutingSet,
 	}
 }
@@ -39,6 +40,12 @@ func (e *Engine) Execute(ctx context.Context, a state.Action, progress func(stri
 		return e.reloadRouting()
 	case state.RoutingSet:
 		return e.setRouting(a)
+	case state.CredentialRekey:
+		return e.told(a, func() (state.Outcome, error) { return e.rekey(a, progress) })
+	case state.CredentialForget:
+		return e.told(a, e.forgetKeys)
+	case state.CredentialUnlock:
+		return e.told(a, func() (state.Outcome, error) { return e.unlockStore(a) })
 	}
 	var do func(context.Context, *module, state.Action, func(string, float64)) (state.Outcome, error)
 	switch a.Kind {
@@ -62,10 +69,19 @@ func (e *Engine) Execute(ctx context.Context, a state.Action, progress func(stri
 		do = e.deleteCredentials
 	case state.CredentialUndo:
 		do = e.restoreCredentials
+	case state.CredentialExpire:
+		do = e.noteExpiry
 	default:
 		return state.Outcome{}, fmt.Errorf("engine: it has no action %q", string(a.Kind))
 	}
-	out, err := e.with(ctx, a.Target, func(m *module) (state.Outcome, error) { return do(ctx, m, a, progress) })
+	return e.told(a, func() (state.Outcome, error) {
+		return e.with(ctx, a.Target, func(m *module) (state.Outcome, error) { return do(ctx, m, a, progress) })
+	})
+}
+
+// told does an action and makes what comes of it fit to be published.
+func (e *Engine) told(a state.Action, do func() (state.Outcome, error)) (state.Outcome, error) {
+	out, err := do()
 	out.Result = e.clean(out.Result)
 	if err != nil {
 		verb := string(a.Kind)

@@ -40,7 +40,16 @@ type Config struct {
 	// Scan is how often the disk is looked at for changes: 1s.
 	Scan time.Duration
 	// Key gives MODULE_ENCRYPTION_KEY; nil or "" leaves the credential store locked.
+	// Several keys may be given, apart by white space: the first encrypts.
 	Key func() (string, error)
+	// KeyFrom says where Key's came from; nil for nothing to say.
+	KeyFrom func() string
+	// KeyFile gives the file that Key's came from and its content with other keys;
+	// nil where the key cannot be changed.
+	KeyFile func(keys []string) (path string, text []byte, err error)
+	// Watch is how long a rotation watches the new credentials before it lets the
+	// old ones go: 10s.
+	Watch time.Duration
 	// Mask learns every credential and blots them out of what is published; nil
 	// makes one that nobody else knows.
 	Mask *secrets.Mask
@@ -85,6 +94,9 @@ type Engine struct {
 	pyReady  chan struct{}
 	credSeen stamp
 	locked   string // why the credential store is, as last seen
+	keys     []state.KeyUse
+	used     map[string]time.Time // modules whose credentials were used since the last note
+	noted    time.Time            // when uses were last noted
 }
 
 // New prepares an engine; nothing runs before Run.
@@ -106,6 +118,7 @@ func New(cfg Config) (*Engine, error) {
 	cfg.Interval = cmp.Or(cfg.Interval, 30*time.Second)
 	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Second)
 	cfg.Scan = cmp.Or(cfg.Scan, time.Second)
+	cfg.Watch = cmp.Or(cfg.Watch, 10*time.Second)
 	if cfg.Mask == nil {
 		cfg.Mask = &secrets.Mask{}
 	}
@@ -292,7 +305,10 @@ func (e *Engine) modulesSection() state.Modules {
 	if e.python.version != "" {
 		out.Python += " (" + e.python.version + ")"
 	}
-	out.Locked = e.locked
+	out.Locked, out.Keys = e.locked, e.keys
+	if e.cfg.KeyFrom != nil {
+		out.KeyFrom = e.rel(e.cfg.KeyFrom())
+	}
 	if !e.looked {
 		out.Health.Status = state.Connecting
 	}
@@ -337,6 +353,7 @@ func (e *Engine) flush() error {
 	e.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
+	e.noteUses(false)
 	err := reg.count(ctx, ts, time.Now())
 	if err != nil {
 		e.mu.Lock()
@@ -413,9 +430,17 @@ func (e *Engine) refreshCredentials() {
 	for _, i := range list {
 		rows[i.Row] = i
 	}
+	uses, err := store.KeyUses()
+	if err != nil && !errors.Is(err, secrets.ErrLocked) {
+		e.cfg.Log.Error("the keys of the credential store cannot be told", "err", err)
+	}
+	var keys []state.KeyUse
+	for _, u := range uses {
+		keys = append(keys, state.KeyUse(u))
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.credSeen, e.locked = seen, state.Clean(locked)
+	e.credSeen, e.locked, e.keys = seen, state.Clean(locked), keys
 	for _, m := range e.modules {
 		m.rows = rows
 		e.touched(m)

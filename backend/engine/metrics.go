@@ -37,7 +37,7 @@ func newMetrics(e *Engine) *metrics {
 	for _, r := range []string{"success", "failure"} {
 		m.builds.WithLabelValues(r)
 		m.validations.WithLabelValues(r)
-		for _, op := range []string{"store", "retrieve", "rotate", "delete", "restore", "check"} {
+		for _, op := range []string{"store", "retrieve", "rotate", "delete", "restore", "check", "rekey"} {
 			m.credentials.WithLabelValues(op, r)
 		}
 	}

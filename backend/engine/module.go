@@ -108,7 +108,7 @@ func (m *module) health() string {
 		return "degraded"
 	case m.status == state.ModuleInstalled && (m.failure != nil || m.sup == nil && m.problem != ""):
 		return "unhealthy"
-	case m.status == state.ModuleInstalled && m.warning != "":
+	case m.status == state.ModuleInstalled && (m.warning != "" || m.ending(time.Now()) != ""):
 		return "degraded"
 	case m.status == state.ModuleInstalled && !m.lastOK.IsZero():
 		return "healthy"
@@ -133,7 +133,25 @@ func (m *module) reason() string {
 	case m.warning != "":
 		return m.warning
 	}
-	return ""
+	return m.ending(time.Now())
+}
+
+// endsSoon is how long before their end credentials are spoken of.
+const endsSoon = 14 * 24 * time.Hour
+
+// ending says that the module's credentials end soon, or have.
+func (m *module) ending(now time.Time) string {
+	info, has := m.credentials()
+	left := info.Expires.Sub(now)
+	switch {
+	case !has || info.Expires.IsZero() || left > endsSoon:
+		return ""
+	case left <= 0:
+		return fmt.Sprintf("its credentials ended on %s (%s): rotate them", info.Expires.UTC().Format(time.DateOnly), info.ExpiresBy)
+	case left < 48*time.Hour:
+		return fmt.Sprintf("its credentials end in %s (%s): rotate them", left.Round(time.Hour), info.ExpiresBy)
+	}
+	return fmt.Sprintf("its credentials end in %s, on %s (%s): rotate them", plural(int(left/(24*time.Hour)), "day"), info.Expires.UTC().Format(time.DateOnly), info.ExpiresBy)
 }
 
 func (m *module) interval(e *Engine) time.Duration {
@@ -182,6 +200,8 @@ func (m *module) build(e *Engine) state.Module {
 	out.Credentials = state.CredentialsNotNeeded
 	if has {
 		out.Credentials, out.CredentialFields, out.CredentialsUpdated = state.CredentialsPresent, cleanAll(info.Fields), info.Updated
+		out.CredentialsUsed, out.CredentialsExpire, out.CredentialsExpireBy = info.Used, info.Expires, e.clean(info.ExpiresBy)
+		out.CredentialsServe = e.served(m, info.Row)
 	} else if m.manifest != nil && m.manifest.NeedsCredentials {
 		out.Credentials = state.CredentialsMissing
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -56,8 +57,11 @@ func restoreAction(m *module, c secrets.Change, by state.Actor) *state.Action {
 	return &state.Action{Kind: state.CredentialUndo, Target: m.id, Args: map[string]string{"version": strconv.FormatInt(c.Version, 10)}, Actor: by}
 }
 
-// rotate sets new credentials on trial, checks them by a real fetch, and puts the
-// old ones back where that fails. A kill in between puts them back at the next start.
+// rotate takes new credentials through all that the guide does by hand: they are
+// staged in memory, probed by a real fetch of a runner of its own while the old ones
+// serve on, put in place, watched for a while, and only then are the old ones let
+// go. Where they fail on the way the old ones are put back. A kill before the first
+// good fetch with the new ones puts the old ones back at the next start.
 func (e *Engine) rotate(ctx context.Context, m *module, a state.Action, progress func(string, float64)) (out state.Outcome, err error) {
 	defer func() { e.metrics.credential("rotate", err == nil) }()
 	store := e.storeNow()
@@ -65,28 +69,130 @@ func (e *Engine) rotate(ctx context.Context, m *module, a state.Action, progress
 	if err != nil {
 		return out, err
 	}
-	progress("keeping the old credentials aside and storing the new ones", 20)
+	progress("staging the new credentials", 5)
+	if err := store.Stage(v); err != nil {
+		return out, err
+	}
+	progress("probing them by a real fetch; the old ones serve on", 10)
+	if f := e.probe(ctx, m, &v); f.err != nil {
+		return out, fmt.Errorf("the new credentials do not work: %w; the old ones were kept", f.err)
+	}
+	progress("putting them in place, the old ones aside", 30)
 	c, err := store.Set(m.id, v, true)
 	if err != nil {
 		return out, err
 	}
 	defer e.refreshCredentials()
-	progress("reloading the module with them", 40)
+	others := e.sharing(m, c.Row)
+	working := e.working(others)
+	progress("reloading "+plural(1+len(others), "module")+" with them", 40)
 	f := e.check(ctx, m)
+	if f.err == nil {
+		f.err = e.each(ctx, others, working, e.check)
+	}
+	if f.err == nil {
+		if err := store.Accept(c); err != nil {
+			return out, fmt.Errorf("the new credentials work, but that could not be recorded: %w", err)
+		}
+		f.err = e.watch(ctx, m, working, progress)
+	}
 	if f.err != nil {
-		progress("they do not work: putting the old ones back", 70)
+		progress("they do not work: putting the old ones back", 95)
 		if _, rerr := store.Restore(c.Version); rerr != nil {
 			return out, fmt.Errorf("the new credentials do not work (%w), and the old ones could not be put back: %w", f.err, rerr)
 		}
 		back := e.applied(context.WithoutCancel(ctx), m, c.Row)
 		return out, fmt.Errorf("the new credentials do not work: %w; the old ones were put back%s", f.err, back)
 	}
-	if err := store.Accept(c); err != nil {
-		return out, fmt.Errorf("the new credentials work, but that could not be recorded: %w", err)
+	result := "rotated and checked: " + f.String()
+	if len(others) > 0 {
+		result += "; also reloaded and checked " + names(others)
 	}
-	progress("reloading the other modules that use them", 90)
-	others := e.reapply(ctx, m, c.Row)
-	return state.Outcome{Result: "rotated and checked: " + f.String() + others, Undo: restoreAction(m, c, a.Actor)}, nil
+	return state.Outcome{Result: result, Undo: restoreAction(m, c, a.Actor)}, nil
+}
+
+// watch sees whether what worked at first goes on working: one more fetch of each
+// module that the credentials serve, after a while.
+func (e *Engine) watch(ctx context.Context, m *module, working []*module, progress func(string, float64)) error {
+	e.mu.Lock()
+	running := m.sup != nil
+	e.mu.Unlock()
+	if !running {
+		return nil
+	}
+	const steps = 10
+	for i := range steps {
+		left := e.cfg.Watch * time.Duration(steps-i) / steps
+		progress(fmt.Sprintf("watching them for %s before the old ones go", left.Round(100*time.Millisecond)), float64(50+4*i))
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(e.cfg.Watch / steps):
+		}
+	}
+	if f := e.ask(ctx, m); f.err != nil {
+		return fmt.Errorf("after %s %w", e.cfg.Watch, f.err)
+	}
+	return e.each(ctx, working, working, e.ask)
+}
+
+// sharing are the other running modules that a row serves, by ID.
+func (e *Engine) sharing(m *module, row string) []*module {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []*module
+	for _, o := range e.modules {
+		if _, own := o.rows[o.id]; o != m && o.sup != nil && !own && o.platform == row {
+			out = append(out, o)
+		}
+	}
+	slices.SortFunc(out, func(a, b *module) int { return strings.Compare(a.id, b.id) })
+	return out
+}
+
+// served are the IDs of all other modules that a row serves; e.mu is held.
+func (e *Engine) served(m *module, row string) []string {
+	var out []string
+	for _, o := range e.modules {
+		if _, own := o.rows[o.id]; o != m && !own && o.platform == row && o.status != state.ModuleUninstalled {
+			out = append(out, o.id)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// working are those of list whose last fetch was good.
+func (e *Engine) working(list []*module) []*module {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(list), func(m *module) bool { return m.failure != nil || m.lastOK.IsZero() })
+}
+
+// each does f to every module of list, while nobody else works on it, and says
+// which of those that must hold is the first that does not.
+func (e *Engine) each(ctx context.Context, list, must []*module, f func(context.Context, *module) fetched) error {
+	for _, m := range list {
+		select {
+		case m.op <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		got := f(ctx, m)
+		<-m.op
+		if got.err != nil && slices.Contains(must, m) {
+			return fmt.Errorf("%s, which they serve too: %w", m.id, got.err)
+		}
+	}
+	return nil
+}
+
+func names(list []*module) string {
+	var out []string
+	for _, m := range list {
+		out = append(out, m.id)
+	}
+	return strings.Join(out, ", ")
 }
 
 // check makes a real fetch with the credentials that are stored now.
@@ -95,7 +201,7 @@ func (e *Engine) check(ctx context.Context, m *module) fetched {
 	running := m.sup != nil
 	e.mu.Unlock()
 	if !running {
-		return e.probe(ctx, m)
+		return e.probe(ctx, m, nil)
 	}
 	first := make(chan fetched, 1)
 	if err := e.restart(m, first); err != nil {
@@ -121,37 +227,14 @@ func (e *Engine) applied(ctx context.Context, m *module, row string) string {
 	return out + e.reapply(ctx, m, row)
 }
 
-// reapply restarts the other running modules that a row serves.
+// reapply restarts the other running modules that a row serves, and names them.
 func (e *Engine) reapply(ctx context.Context, m *module, row string) string {
-	e.mu.Lock()
-	var others []*module
-	for _, o := range e.modules {
-		own := false
-		if _, ok := o.rows[o.id]; ok {
-			own = true
-		}
-		if o != m && o.sup != nil && !own && o.platform == row {
-			others = append(others, o)
-		}
-	}
-	e.mu.Unlock()
-	var names []string
-	for _, o := range others {
-		select {
-		case o.op <- struct{}{}:
-			if e.restart(o, nil) == nil {
-				names = append(names, o.id)
-			}
-			<-o.op
-		case <-ctx.Done():
-			return ""
-		}
-	}
-	if len(names) == 0 {
+	others := e.sharing(m, row)
+	err := e.each(ctx, others, nil, func(_ context.Context, o *module) fetched { return fetched{err: e.restart(o, nil)} })
+	if err != nil || len(others) == 0 {
 		return ""
 	}
-	slices.Sort(names)
-	return "; also reloaded " + strings.Join(names, ", ")
+	return "; also reloaded " + names(others)
 }
 
 func (e *Engine) setCredentials(ctx context.Context, m *module, a state.Action, progress func(string, float64)) (out state.Outcome, err error) {

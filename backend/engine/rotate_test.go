@@ -17,7 +17,7 @@ func credentialRig(t *testing.T) *rig {
 	r := newRig(t, nil)
 	r.copyIn(modulesDir, "modules")
 	r.copyFile(filepath.Join(contractDir, "module_credentials.db"), "data/module_credentials.db")
-	r.start(Config{Key: contractKey(t), Interval: time.Hour})
+	r.start(Config{Key: contractKey(t), Interval: time.Hour, Watch: time.Millisecond})
 	r.module("weather/openweather", "runs", healthy)
 	return r
 }
@@ -60,10 +60,11 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-func TestRotationThatDoesNotWorkPutsTheOldOnesBack(t *testing.T) {
+func TestRotationThatFailsItsProbeTouchesNothing(t *testing.T) {
 	r := credentialRig(t)
+	pid := r.module(openweather, "runs", healthy).PID
 	_, err := r.do(state.CredentialRotate, openweather, nil, map[string]state.Secret{"api_key": "wrong-secret-value"})
-	if err == nil || !strings.Contains(err.Error(), "the old ones were put back") || !strings.Contains(err.Error(), "401 Unauthorized: invalid API key ***") {
+	if err == nil || !strings.Contains(err.Error(), "the old ones were kept") || !strings.Contains(err.Error(), "401 Unauthorized: invalid API key ***") {
 		t.Fatalf("got %v", err)
 	}
 	if strings.Contains(err.Error(), "wrong-secret") {
@@ -72,11 +73,83 @@ func TestRotationThatDoesNotWorkPutsTheOldOnesBack(t *testing.T) {
 	if got := stored(t, r); got != "ow-4f1c-εξ" {
 		t.Errorf("got %v", got)
 	}
-	m := r.module(openweather, "works again", func(m *state.Module) bool { return healthy(m) && m.Reason == "" })
+	m := r.module(openweather, "works on", func(m *state.Module) bool { return healthy(m) && m.Reason == "" })
+	if m.PID != pid || m.Failures != 0 {
+		t.Errorf("the module that serves was disturbed: process %d, then %d; %d failures", pid, m.PID, m.Failures)
+	}
 	for _, text := range []string{m.LastError, m.Traceback, m.LastResult} {
 		if strings.Contains(text, "wrong-secret") || strings.Contains(text, "ow-4f1c") {
 			t.Errorf("a secret is published: %s", text)
 		}
+	}
+}
+
+// agingAdapter works with a key as often as the key says: "works-2-times".
+const agingAdapter = `
+import os, re
+@register_adapter
+class A(BaseAdapter):
+    async def fetch_raw(self, config):
+        key = config.credentials["api_key"]
+        seen = os.path.join(os.path.dirname(__file__), "..", "..", "seen-" + key)
+        with open(seen, "a") as f:
+            f.write(".")
+        if os.path.getsize(seen) > int(re.sub("[^0-9]", "", key)):
+            raise RuntimeError("401: this key is used up")
+        return [{"ok": True}]
+`
+
+func agingRig(t *testing.T, platforms ...string) *rig {
+	needPython(t)
+	files := map[string]string{}
+	for _, p := range platforms {
+		for name, text := range adapterOf("shared_one", agingAdapter) {
+			files[strings.Replace(name, "t/shared_one", p+"/shared_one", 1)] = strings.ReplaceAll(text, `"category": "t"`, `"category": "`+p+`"`)
+		}
+	}
+	r := newRig(t, files)
+	r.copyFile(filepath.Join(contractDir, "module_credentials.db"), "data/module_credentials.db")
+	r.start(Config{Key: contractKey(t), Interval: time.Hour, Watch: time.Millisecond})
+	store := secrets.Open(filepath.Join(r.dir, "data/module_credentials.db"), contractKey(t), nil)
+	if _, err := store.Set("shared_one", secrets.NewValues(map[string]any{"api_key": "works-900-times"}), false); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range platforms {
+		r.module(p+"/shared_one", "has its credentials", func(m *state.Module) bool { return m.Credentials == state.CredentialsPresent })
+		if _, err := r.do(state.ModuleReload, p+"/shared_one", nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		r.module(p+"/shared_one", "works", func(m *state.Module) bool { return m.Successes > 0 && m.Status == state.ModuleInstalled })
+	}
+	return r
+}
+
+func TestRotationThatFailsWhileWatchedPutsTheOldOnesBack(t *testing.T) {
+	for _, c := range []struct {
+		name, key, want string
+		platforms       []string
+	}{
+		{"at the first fetch after the probe", "works-1-time", "this key is used up", []string{"a"}},
+		{"while it is watched", "works-2-times", "after 1ms", []string{"a"}},
+		{"in another module that they serve", "works-2-times", "b/shared_one, which they serve too", []string{"a", "b"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := agingRig(t, c.platforms...)
+			_, err := r.do(state.CredentialRotate, "a/shared_one", nil, map[string]state.Secret{"api_key": state.Secret(c.key)})
+			if err == nil || !strings.Contains(err.Error(), "the old ones were put back") || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("got %v, want it to say %q", err, c.want)
+			}
+			v, err := r.e.storeNow().Get("a/shared_one")
+			if err != nil || v.Reveal()["api_key"] != "works-900-times" {
+				t.Errorf("the old credentials are not there (%v)", err)
+			}
+			for _, p := range c.platforms {
+				r.module(p+"/shared_one", "works again", func(m *state.Module) bool { return m.Status == state.ModuleInstalled && m.HealthWord == "healthy" })
+			}
+		})
 	}
 }
 

@@ -213,7 +213,7 @@ func (e *Engine) launch(ctx context.Context, m *module) (*runner, error) {
 	m.begun = true
 	e.touched(m)
 	e.mu.Unlock()
-	r, err := e.load(ctx, m, man, timeout, spawner, store)
+	r, err := e.load(ctx, m, man, timeout, spawner, e.stored(m, man, store))
 	e.metrics.build(err == nil)
 	if err != nil {
 		return nil, err
@@ -226,7 +226,7 @@ func (e *Engine) launch(ctx context.Context, m *module) (*runner, error) {
 }
 
 // load starts an adapter, gives it its credentials and waits until it is ready.
-func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout time.Duration, sp *spawner, store *secrets.Store) (*runner, error) {
+func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout time.Duration, sp *spawner, values func() (secrets.Values, error)) (*runner, error) {
 	if man == nil {
 		return nil, &Failure{Stage: "start", Text: "it has no good manifest"}
 	}
@@ -238,13 +238,8 @@ func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout tim
 	if err != nil {
 		return nil, &Failure{Stage: "start", Text: fmt.Sprintf("its adapter %s cannot be read: %v", e.rel(file), errors.Unwrap(err))}
 	}
-	var creds map[string]any
-	switch v, err := store.Get(m.id); {
-	case err == nil:
-		creds = v.Reveal()
-	case errors.Is(err, secrets.ErrNone):
-	case errors.Is(err, secrets.ErrLocked) && !man.NeedsCredentials:
-	default:
+	creds, err := values()
+	if err != nil {
 		return nil, &Failure{Stage: "start", Text: "its credentials cannot be had: " + err.Error()}
 	}
 	var py python
@@ -262,7 +257,7 @@ func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout tim
 	err = r.configure(limited, &configure{
 		Module: m.id, Category: m.category, Platform: m.platform, Dir: m.dir, Workspace: e.cfg.Workspace,
 		EntryPoint: man.EntryPoint, ClassName: man.ClassName, Shared: e.cfg.SharedDir,
-		Credentials: creds, Settings: man.Settings, Timeout: timeout.Seconds(),
+		Credentials: creds.Reveal(), Settings: man.Settings, Timeout: timeout.Seconds(),
 	})
 	if err != nil {
 		r.stop(false)
@@ -272,6 +267,25 @@ func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout tim
 		return nil, err
 	}
 	return r, nil
+}
+
+// stored gives the module's credentials in the store, none where it has none.
+func (e *Engine) stored(m *module, man *Manifest, store *secrets.Store) func() (secrets.Values, error) {
+	return func() (secrets.Values, error) {
+		v, err := store.Get(m.id)
+		switch {
+		case err == nil:
+			e.mu.Lock()
+			if e.used == nil {
+				e.used = map[string]time.Time{}
+			}
+			e.used[m.id] = time.Now()
+			e.mu.Unlock()
+		case errors.Is(err, secrets.ErrNone), errors.Is(err, secrets.ErrLocked) && !man.NeedsCredentials:
+			return secrets.Values{}, nil
+		}
+		return v, err
+	}
 }
 
 // failed records a failure and gives the pipeline its due.
@@ -365,9 +379,9 @@ func (e *Engine) fetched(ctx context.Context, m *module, got *reply, at time.Tim
 	return fetched{items: len(items), took: took}
 }
 
-// probe makes one fetch with a runner of its own, for a module that does not run.
-// The caller holds m.op.
-func (e *Engine) probe(ctx context.Context, m *module) fetched {
+// probe makes one fetch with a runner of its own: with the values given, or, where
+// they are nil, with those that are stored. The caller holds m.op.
+func (e *Engine) probe(ctx context.Context, m *module, with *secrets.Values) fetched {
 	e.mu.Lock()
 	if e.life == nil {
 		e.mu.Unlock()
@@ -381,7 +395,11 @@ func (e *Engine) probe(ctx context.Context, m *module) fetched {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(life, cancel)()
-	r, err := e.load(ctx, m, man, timeout, spawner, store)
+	values := e.stored(m, man, store)
+	if with != nil {
+		values = func() (secrets.Values, error) { return *with, nil }
+	}
+	r, err := e.load(ctx, m, man, timeout, spawner, values)
 	if err != nil {
 		return fetched{err: errors.New(e.clean(err.Error()))}
 	}

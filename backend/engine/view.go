@@ -326,7 +326,7 @@ func (e *Engine) CheckCredentials(ctx context.Context, target string) (valid boo
 			if running {
 				return state.Outcome{}, e.ask(ctx, m).err
 			}
-			return state.Outcome{}, e.probe(ctx, m).err
+			return state.Outcome{}, e.probe(ctx, m, nil).err
 		})
 		if err != nil {
 			return false, time.Now(), err

@@ -452,6 +452,21 @@ func (s *Store) Set(id string, v Values, trial bool) (c Change, err error) {
 	return c, err
 }
 
+// Stage makes values known to the mask before they are tried, and says why they
+// could not be stored; nothing is stored.
+func (s *Store) Stage(v Values) error {
+	return s.use(func(context.Context) error {
+		if err := s.lockedErr(); err != nil {
+			return err
+		}
+		if _, err := v.encode(); err != nil {
+			return fmt.Errorf("secrets: stage: %w", scrub(err))
+		}
+		s.learn(v)
+		return nil
+	})
+}
+
 // Accept ends the trial of a change.
 func (s *Store) Accept(c Change) error {
 	return s.use(func(ctx context.Context) error {

@@ -34,6 +34,10 @@ type Modules struct {
 	List []Module `json:"list"` // by ID
 	// Locked says why the credential store cannot be read; "" when it can.
 	Locked string `json:"locked,omitempty"`
+	// KeyFrom says where the master key of the store came from; Keys what lies under
+	// it and under the old keys that are given, the one that encrypts first.
+	KeyFrom string   `json:"key_from,omitempty"`
+	Keys    []KeyUse `json:"keys,omitempty"`
 	// Python says which interpreter runs adapters; PythonErr why there is none.
 	Python    string `json:"python,omitempty"`
 	PythonErr string `json:"python_err,omitempty"`
@@ -79,6 +83,13 @@ type Module struct {
 	// RequiredCredentials are the names the manifest asks for.
 	RequiredCredentials []string  `json:"required_credentials,omitempty"`
 	CredentialsUpdated  time.Time `json:"credentials_updated,omitzero"`
+	// CredentialsUsed is when they were last used, to the minute. CredentialsExpire
+	// is when they end, zero where nobody says, and CredentialsExpireBy who says so.
+	CredentialsUsed     time.Time `json:"credentials_used,omitzero"`
+	CredentialsExpire   time.Time `json:"credentials_expire,omitzero"`
+	CredentialsExpireBy string    `json:"credentials_expire_by,omitempty"`
+	// CredentialsServe are the other modules that have the same stored credentials.
+	CredentialsServe []string `json:"credentials_serve,omitempty"`
 
 	// LastError is the last failure's one-line reason; Traceback its full text.
 	LastError   string    `json:"last_error,omitempty"`
@@ -91,6 +102,24 @@ type Module struct {
 	Dir string `json:"dir,omitempty"`
 	// History has the last transitions and failures, newest first.
 	History []Event `json:"history,omitempty"`
+}
+
+// KeyUse says what is encrypted under one master key.
+type KeyUse struct {
+	// Fingerprint tells the key from others; "" stands for entries that no key opens.
+	Fingerprint string `json:"fingerprint"`
+	// Rows are credentials in use, Kept replaced versions of them.
+	Rows int `json:"rows"`
+	Kept int `json:"kept"`
+}
+
+// UnderOldKeys is how many stored entries are not under the key that encrypts.
+func (m Modules) UnderOldKeys() int {
+	n := 0
+	for _, k := range m.Keys[min(1, len(m.Keys)):] {
+		n += k.Rows + k.Kept
+	}
+	return n
 }
 
 // CredentialState says whether a module has what it needs to authenticate.

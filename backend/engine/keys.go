@@ -1,0 +1,252 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/secrets"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// noteEvery is how often uses of credentials are noted: they are told to the minute.
+const noteEvery = time.Minute
+
+// noteUses notes which credentials were used since the last time, at most once in
+// noteEvery unless now is given. A fetch uses what its adapter was given.
+func (e *Engine) noteUses(now bool) {
+	e.mu.Lock()
+	if !now && time.Since(e.noted) < noteEvery || e.store == nil {
+		e.mu.Unlock()
+		return
+	}
+	used, store := e.used, e.store
+	if used == nil {
+		used = map[string]time.Time{}
+	}
+	for id, m := range e.modules {
+		if _, has := m.credentials(); has && m.lastFetch.After(e.noted) {
+			used[id] = m.lastFetch
+		}
+	}
+	e.used, e.noted = nil, time.Now()
+	e.mu.Unlock()
+	if len(used) == 0 {
+		return
+	}
+	if err := store.NoteUse(used); err != nil {
+		e.cfg.Log.Error("uses of credentials were not noted", "err", err)
+		return
+	}
+	e.refreshCredentials()
+}
+
+// noteExpiry notes when a module's credentials end.
+func (e *Engine) noteExpiry(_ context.Context, m *module, a state.Action, _ func(string, float64)) (out state.Outcome, err error) {
+	at, err := moment(a.Args["at"], time.Now())
+	if err != nil {
+		return out, err
+	}
+	was, err := e.storeNow().NoteExpiry(m.id, at)
+	if err != nil {
+		return out, err
+	}
+	e.refreshCredentials()
+	text := func(t time.Time) string {
+		if t.IsZero() {
+			return ""
+		}
+		return t.UTC().Format(time.RFC3339)
+	}
+	out.Undo = &state.Action{Kind: state.CredentialExpire, Target: m.id, Args: map[string]string{"at": text(was)}, Actor: a.Actor}
+	if out.Result = "noted that the credentials end at " + text(at); at.IsZero() {
+		out.Result = "the credentials are no longer noted to end"
+	}
+	return out, nil
+}
+
+// moment reads a date, a date with a time, or a duration from now; "" is the zero time.
+func moment(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04", time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	d, err := state.ParseDuration(text)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%q is no moment: a date such as 2027-01-31, or a duration such as 90d was expected", text)
+	}
+	return now.Add(d).Truncate(time.Second), nil
+}
+
+// errNoKeyFile: there is nothing to write a key to.
+var errNoKeyFile = errors.New("this engine was given its key by its caller: start opsdeck with another one")
+
+// rekey puts the whole store under another master key. The new key is written
+// beside the old one before anything is encrypted under it, and the old one stays
+// there: whenever this is cut short, both are given at the next start, everything
+// opens, and the same action goes on.
+func (e *Engine) rekey(a state.Action, progress func(string, float64)) (out state.Outcome, err error) {
+	defer func() { e.metrics.credential("rekey", err == nil) }()
+	defer e.refreshCredentials()
+	store := e.storeNow()
+	if store == nil {
+		return out, errNotRunning
+	}
+	uses, err := store.KeyUses()
+	if err != nil {
+		return out, err
+	}
+	key := a.Secrets["new_key"].Reveal()
+	old := 0
+	for _, u := range uses[1:] {
+		old += u.Rows + u.Kept
+	}
+	where := ""
+	if key != "" || old == 0 {
+		progress("writing the new key beside the old one", 20)
+		if where, err = e.addKey(store, key); err != nil {
+			return out, err
+		}
+	}
+	progress("encrypting everything under the new key", 50)
+	done, err := store.Rekey()
+	if err != nil {
+		return out, fmt.Errorf("%w; both keys are given, everything opens: do it again", err)
+	}
+	progress("checking that everything opens with it", 90)
+	if uses, err = store.KeyUses(); err != nil {
+		return out, err
+	}
+	for _, u := range uses[1:] {
+		if n := u.Rows + u.Kept; n > 0 && u.Fingerprint != "" {
+			return out, fmt.Errorf("%d entries are under the old key %s again: another program wrote them; do it again when that one has the new key", n, u.Fingerprint)
+		}
+	}
+	out.Result = done.String()
+	if where != "" {
+		out.Result += "; " + e.rel(where) + " has the new key, and the old one beside it for backups taken before: other programs that read the store need the new one"
+	}
+	return out, nil
+}
+
+// addKey puts a key (a new one for "") before those that are given, and in force. It
+// returns the file that it stands in.
+func (e *Engine) addKey(store *secrets.Store, key string) (path string, err error) {
+	given, err := e.givenKeys()
+	if err != nil {
+		return "", err
+	}
+	if key == "" {
+		if key, err = secrets.NewKey(); err != nil {
+			return "", err
+		}
+	} else if err := secrets.CheckKey(key); err != nil || len(secrets.SplitKeys(key)) != 1 {
+		return "", errors.New("the new key is not a Fernet key: url-safe base64 of 32 bytes was expected")
+	}
+	if secrets.Fingerprint(key) == secrets.Fingerprint(given[0]) {
+		return "", errors.New("that is the key which is in force already")
+	}
+	given = slices.DeleteFunc(given, func(k string) bool { return secrets.Fingerprint(k) == secrets.Fingerprint(key) })
+	e.cfg.Mask.Add(key)
+	return e.saveKeys(store, append([]string{key}, given...))
+}
+
+// givenKeys are the keys as their source gives them.
+func (e *Engine) givenKeys() ([]string, error) {
+	if e.cfg.KeyFile == nil || e.cfg.Key == nil {
+		return nil, errNoKeyFile
+	}
+	text, err := e.cfg.Key()
+	if err != nil {
+		return nil, fmt.Errorf("%w: there is nowhere to write a new key to", err)
+	}
+	keys := secrets.SplitKeys(text)
+	if len(keys) == 0 {
+		return nil, errNoKeyFile
+	}
+	return keys, nil
+}
+
+// saveKeys writes the keys to where they come from, and puts them in force.
+func (e *Engine) saveKeys(store *secrets.Store, keys []string) (path string, err error) {
+	path, text, err := e.cfg.KeyFile(keys)
+	if err != nil {
+		return "", err
+	}
+	if err := writeFile(path, text); err != nil {
+		return "", fmt.Errorf("write the key to %s: %w; nothing was changed", path, err)
+	}
+	if why := store.SetKeys(""); why != "" {
+		return path, errors.New(why)
+	}
+	return path, nil
+}
+
+// forgetKeys drops old keys, under which nothing is any more.
+func (e *Engine) forgetKeys() (out state.Outcome, err error) {
+	defer e.refreshCredentials()
+	store := e.storeNow()
+	if store == nil {
+		return out, errNotRunning
+	}
+	given, err := e.givenKeys()
+	if err != nil {
+		return out, err
+	}
+	uses, err := store.KeyUses()
+	if err != nil {
+		return out, err
+	}
+	for _, u := range uses[1:] {
+		if n := u.Rows + u.Kept; n > 0 && u.Fingerprint != "" {
+			return out, fmt.Errorf("%d entries are still under the old key %s: change the key first", n, u.Fingerprint)
+		}
+	}
+	path, err := e.saveKeys(store, given[:1])
+	if err != nil {
+		return out, err
+	}
+	return state.Outcome{Result: fmt.Sprintf("%s has one key now; %s gone from it", e.rel(path), are(len(given)-1, "old key"))}, nil
+}
+
+func are(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun + " is"
+	}
+	return plural(n, noun) + " are"
+}
+
+// unlockStore opens the store with a key that was typed.
+func (e *Engine) unlockStore(a state.Action) (out state.Outcome, err error) {
+	store := e.storeNow()
+	if store == nil {
+		return out, errNotRunning
+	}
+	key := a.Secrets["key"].Reveal()
+	if key == "" {
+		return out, errors.New("no key was given")
+	}
+	e.cfg.Mask.Add(secrets.SplitKeys(key)...)
+	why := store.SetKeys(key)
+	e.refreshCredentials()
+	if why != "" {
+		return out, errors.New(why)
+	}
+	e.mu.Lock()
+	for _, m := range e.modules {
+		if m.sup != nil && m.failure != nil {
+			select {
+			case m.sup.poke <- struct{}{}:
+			default:
+			}
+		}
+	}
+	e.mu.Unlock()
+	return state.Outcome{Result: "unlocked until opsdeck ends; modules that waited for their credentials are tried now"}, nil
+}
