@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
@@ -145,6 +146,9 @@ func modulesHead(e *Env, s *state.Snapshot, w, h int) []string {
 	if p := s.Modules.Locked; p != "" {
 		out = append(out, NewLine(t, w, false).Put(t.Warn, t.Caution+" credentials are locked: "+p).String())
 	}
+	if n := s.Modules.UnderOldKeys(); n > 0 {
+		out = append(out, NewLine(t, w, false).Put(t.Warn, fmt.Sprintf("%s %d stored credentials are under an old key: change the key of the credential store", t.Caution, n)).String())
+	}
 	return out
 }
 
@@ -227,6 +231,17 @@ func moduleOverview(d *Doc, s *state.Snapshot, m *state.Module) {
 	if !m.CredentialsUpdated.IsZero() {
 		d.KV("changed", t.Text, e.when(m.CredentialsUpdated))
 	}
+	if !m.CredentialsUsed.IsZero() {
+		d.KV("used", t.Text, e.when(m.CredentialsUsed))
+	}
+	if !m.CredentialsExpire.IsZero() {
+		ink := t.Text
+		if m.CredentialsExpire.Sub(e.Now()) < 14*24*time.Hour {
+			ink = t.Warn
+		}
+		d.KV("end", ink, e.when(m.CredentialsExpire)+", "+m.CredentialsExpireBy)
+	}
+	d.KV("serve too", t.Text, strings.Join(m.CredentialsServe, ", "))
 	d.Gap()
 	d.KV("folder", t.Dim, m.Dir)
 	d.KV("python", t.Dim, s.Modules.Python)

@@ -39,6 +39,11 @@ modules:
   timeout: {{dur .Modules.Timeout}}     # of one fetch
   # python: /usr/bin/python3
 
+# The credential store's master key is MODULE_ENCRYPTION_KEY, in the environment, among
+# systemd's credentials or in .env, or else stands in a file, old keys below it:
+# credentials:
+#   key_file: /etc/nexus/module_encryption_key
+
 # Routing configuration: {{.Note "routing"}}.
 routing: {{q (.Rel .Routing)}}
 

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 )
 
-// Learn makes known to mask every value that the store at path holds or once held,
-// as far as key opens them. It only reads, so that it may be called while another
+// Learn makes known to mask the keys, and every value that the store at path holds
+// or once held, as far as they open them. It only reads, so that it may be called while another
 // process has the store open. A store that does not exist has nothing to tell.
 func Learn(path string, key func() (string, error), mask *Mask) error {
 	text, err := key()
@@ -22,6 +22,7 @@ func Learn(path string, key func() (string, error), mask *Mask) error {
 	if err != nil {
 		return err
 	}
+	mask.Add(SplitKeys(text)...)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	var tokens []string

@@ -99,10 +99,13 @@ func examine(ctx context.Context, ws *config.Workspace) (all []finding) {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		add("journal", false, "%v", err)
 	}
-	if _, err := ws.Key(); err != nil {
+	switch key, err := ws.MasterKey(); {
+	case err != nil:
 		add("credentials", false, "the store is locked: %v", err)
-	} else {
-		add("credentials", true, "MODULE_ENCRYPTION_KEY is set")
+	case openToOthers(key.File):
+		add("credentials", false, "%s holds MODULE_ENCRYPTION_KEY and can be read by other users: chmod 600 %s", key.File, key.File)
+	default:
+		add("credentials", true, "MODULE_ENCRYPTION_KEY comes from %s", key.From)
 	}
 	python := ws.Modules.Python
 	if python == "" {
@@ -138,6 +141,12 @@ func examine(ctx context.Context, ws *config.Workspace) (all []finding) {
 		add("terminal", true, "%s, COLORTERM %q", t, os.Getenv("COLORTERM"))
 	}
 	return all
+}
+
+// openToOthers reports whether users outside the file's group can read it.
+func openToOthers(path string) bool {
+	st, err := os.Stat(path)
+	return path != "" && err == nil && st.Mode().Perm()&0o004 != 0
 }
 
 // answers tries the engine as a console does: one that hangs still takes a connection.

@@ -64,8 +64,7 @@ func newLogs(g *globals) *cobra.Command {
 			p := &printer{errOut: cmd.ErrOrStderr(), w: bufio.NewWriterSize(cmd.OutOrStdout(), 64<<10), json: g.json, many: len(args) > 1, least: least, grep: strings.ToLower(grep)}
 			mask := &secrets.Mask{}
 			mask.Add(ws.Getenv("OPSDECK_TOKEN"))
-			if key, err := ws.Key(); err == nil {
-				mask.Add(key)
+			if _, err := ws.Key(); err == nil {
 				if err := secrets.Learn(filepath.Join(ws.Data, "module_credentials.db"), ws.Key, mask); err != nil {
 					fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck: credentials are not masked:", err)
 				}

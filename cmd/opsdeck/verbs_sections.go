@@ -101,29 +101,105 @@ func newCredentials(g *globals) *cobra.Command {
 		a.Secrets, err = readSecrets(cmd, from, state.SpecOf(a.Kind).Fields(snap, a.Target))
 		return err
 	}
-	return group("credentials", "list, rotate, set and delete credentials; values are never shown",
+	at := ""
+	return group("credentials", "list, rotate, set and delete credentials, change their key; values are never shown",
 		listCmd(g, "list", "list which modules have credentials", state.SectionModules, func(s *state.Snapshot) any {
 			type row struct {
 				Module  string                `json:"module"`
 				State   state.CredentialState `json:"state"`
 				Fields  []string              `json:"fields"`
 				Updated time.Time             `json:"updated,omitzero"`
+				Used    time.Time             `json:"used,omitzero"`
+				Ends    time.Time             `json:"ends,omitzero"`
+				Serve   []string              `json:"serve_too,omitempty"`
 			}
 			rows := []row{}
 			for _, m := range s.Modules.List {
-				rows = append(rows, row{m.ID, m.Credentials, m.CredentialFields, m.CredentialsUpdated})
+				rows = append(rows, row{m.ID, m.Credentials, m.CredentialFields, m.CredentialsUpdated, m.CredentialsUsed, m.CredentialsExpire, m.CredentialsServe})
 			}
 			return rows
-		}, "MODULE CREDENTIALS FIELDS UPDATED", func(s *state.Snapshot) (rows [][]string) {
+		}, "MODULE CREDENTIALS FIELDS CHANGED USED ENDS SERVE-TOO", func(s *state.Snapshot) (rows [][]string) {
 			for _, m := range s.Modules.List {
-				rows = append(rows, []string{m.ID, string(m.Credentials), strings.Join(m.CredentialFields, ","), ago(m.CredentialsUpdated)})
+				ends := ""
+				if !m.CredentialsExpire.IsZero() {
+					ends = m.CredentialsExpire.Local().Format(time.DateOnly)
+				}
+				rows = append(rows, []string{m.ID, string(m.Credentials), strings.Join(m.CredentialFields, ","), ago(m.CredentialsUpdated), ago(m.CredentialsUsed), ends, strings.Join(m.CredentialsServe, ",")})
+			}
+			return rows
+		}),
+		listCmd(g, "keys", "list the master keys in force and what lies under each, by fingerprint", state.SectionModules, func(s *state.Snapshot) any {
+			return map[string]any{"from": s.Modules.KeyFrom, "keys": s.Modules.Keys, "locked": s.Modules.Locked}
+		}, "KEY USE ENTRIES KEPT", func(s *state.Snapshot) (rows [][]string) {
+			for i, k := range s.Modules.Keys {
+				use := "encrypts, from " + s.Modules.KeyFrom
+				switch {
+				case k.Fingerprint == "":
+					use = "none: no key that is given opens them"
+				case i > 0:
+					use = "old, decrypts"
+				}
+				rows = append(rows, []string{k.Fingerprint, use, fmt.Sprint(k.Rows), fmt.Sprint(k.Kept)})
 			}
 			return rows
 		}),
 		actionCmd(g, verb{use: "rotate MODULE", short: "set new credentials, check them by a real fetch, put the old ones back if it fails", kind: state.CredentialRotate, prepare: prepare, flags: flags}),
 		actionCmd(g, verb{use: "set MODULE", short: "set credentials without a check", kind: state.CredentialSet, prepare: prepare, flags: flags}),
 		actionCmd(g, verb{use: "delete MODULE", short: "delete credentials", kind: state.CredentialDelete}),
+		actionCmd(g, verb{use: "expire MODULE", short: "note when credentials end, so that one is told in time", kind: state.CredentialExpire,
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().StringVar(&at, "at", "", "a `DATE` such as 2027-01-31, or from now: 90d; empty for never")
+			},
+			prepare: func(_ *cobra.Command, _ *session, a *state.Action, _ []string) error {
+				a.Args = map[string]string{"at": at}
+				return nil
+			}}),
+		actionCmd(g, verb{use: "rekey", short: "encrypt everything under a new master key; nothing is lost when it is cut short", kind: state.CredentialRekey,
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().StringVar(&from, "from", "", "read the new key from `FILE`; - is standard input (default: a new one is made)")
+			},
+			prepare: func(cmd *cobra.Command, _ *session, a *state.Action, _ []string) (err error) {
+				if from != "" {
+					a.Secrets, err = readKey(cmd, from, "new_key")
+				}
+				return err
+			}}),
+		actionCmd(g, verb{use: "forget-keys", short: "drop old master keys from the file that they come from", kind: state.CredentialForget}),
+		actionCmd(g, verb{use: "unlock", short: "open the store with a key that is typed, until the engine ends", kind: state.CredentialUnlock,
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().StringVar(&from, "from", "", "read the key from `FILE`; - is standard input (default: ask on the terminal)")
+			},
+			prepare: func(cmd *cobra.Command, s *session, a *state.Action, _ []string) error {
+				snap, err := s.section(state.SectionModules)
+				if err != nil {
+					return err
+				}
+				if from != "" {
+					a.Secrets, err = readKey(cmd, from, "key")
+				} else {
+					a.Secrets, err = readSecrets(cmd, "", state.SpecOf(a.Kind).Fields(snap, a.Target))
+				}
+				return err
+			}}),
 	)
+}
+
+// readKey reads one master key from a file or standard input, as a secret of that name.
+func readKey(cmd *cobra.Command, from, name string) (map[string]state.Secret, error) {
+	var r io.Reader = cmd.InOrStdin()
+	if from != "-" {
+		f, err := os.Open(from)
+		if err != nil {
+			return nil, exitError{exitUsage, fmt.Errorf("read the key: %w", err)}
+		}
+		defer f.Close()
+		r = f
+	}
+	b, err := io.ReadAll(io.LimitReader(r, 16<<10))
+	if err != nil {
+		return nil, fmt.Errorf("read the key: %w", err)
+	}
+	return map[string]state.Secret{name: state.Secret(strings.TrimSpace(string(b)))}, nil
 }
 
 // readSecrets reads values from a file, standard input or the terminal: never

@@ -53,7 +53,7 @@ func wire(ws *config.Workspace, j *journal.Journal, log *slog.Logger) (*wiring, 
 		w.mask.Add(w.token)
 	}
 	if key, err := ws.Key(); err == nil {
-		w.mask.Add(key)
+		w.mask.Add(secrets.SplitKeys(key)...)
 	}
 	orchestrator, err := w.newOrchestrator(ws)
 	if err != nil {
@@ -94,9 +94,20 @@ func (w *wiring) newOrchestrator(ws *config.Workspace) (_ state.Source, err erro
 	w.engine, err = engine.New(engine.Config{
 		Workspace: ws.Dir, ModulesDir: ws.Modules.Dir, DataDir: ws.Data, SharedDir: ws.Modules.Shared, RoutingFile: ws.Routing,
 		Python: ws.Modules.Python, Interval: time.Duration(ws.Modules.Interval), Timeout: time.Duration(ws.Modules.Timeout),
-		Key: ws.Key, Mask: w.mask, Log: w.log,
+		Key: ws.Key, KeyFile: ws.KeyFile, KeyFrom: keyFrom(ws), Mask: w.mask, Log: w.log,
 	})
 	return w.engine, err
+}
+
+// keyFrom says where the workspace's master key comes from.
+func keyFrom(ws *config.Workspace) func() string {
+	return func() string {
+		k, err := ws.MasterKey()
+		if err != nil {
+			return ""
+		}
+		return k.From
+	}
 }
 
 func (w *wiring) newDocker(ws *config.Workspace) *docker.Source {
