@@ -74,6 +74,13 @@ func (a *actions) executes(ex state.Executor) {
 // AddExecutor lets ex, which is no source, carry out its kinds.
 func (h *Hub) AddExecutor(ex state.Executor) { h.actions.executes(ex) }
 
+// stopping reports whether no more are let in.
+func (a *actions) stopping() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ctx == nil || a.ctx.Err() != nil
+}
+
 // run lets actions go until ctx ends, then waits for those under way.
 func (a *actions) run(ctx context.Context) {
 	a.mu.Lock()
@@ -116,13 +123,16 @@ func refuse(format string, args ...any) error {
 }
 
 func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID, error) {
-	snap := a.hub.Latest()
+	snap := a.hub.seenBy(act.Console)
 	spec := state.SpecOf(act.Kind)
 	if spec == nil {
 		return "", refuse("there is no action %q", string(act.Kind))
 	}
 	if spec.Global != "" {
 		act.Target = spec.Global
+	}
+	if why := state.Held(snap); why != "" && act.Kind != state.ControlRequest && act.Kind != state.ControlTake {
+		return "", refuse("%s %s: %s: ask for control, or take it", spec.Verb, act.Target, why)
 	}
 	undoes := state.ActionID("")
 	if act.Kind == state.ActionUndo {
@@ -132,7 +142,7 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 		}
 		undoes = p.ID
 		inverse := *p.Undo
-		inverse.Actor, inverse.Confirmed = act.Actor, inverse.Target
+		inverse.Actor, inverse.Console, inverse.Confirmed = act.Actor, act.Console, inverse.Target
 		act, spec = inverse, state.SpecOf(inverse.Kind)
 	}
 	act.Target = canonical(snap, spec, act.Target)
@@ -259,6 +269,12 @@ func canonical(s *state.Snapshot, spec *state.Spec, target string) string {
 		if al := s.Alerts.Alert(target); al != nil {
 			return al.ID
 		}
+	case state.SectionWorkspace:
+		for _, c := range s.Workspace.Consoles { // by its user, where that is one console
+			if c.ID != s.You && c.Controls() && (c.Title() == target || c.Actor.User == target) {
+				return c.ID
+			}
+		}
 	}
 	return target
 }
@@ -295,6 +311,7 @@ func (a *actions) perform(ctx context.Context, ex state.Executor, spec *state.Sp
 	figures := state.Measure(a.hub.Latest(), act.Kind, act.Target)
 	a.update(id, func(p *state.Progress) { p.Status, p.Started = "running", time.Now() })
 	out, err := state.Outcome{}, ctx.Err()
+	began := time.Now()
 	if err == nil {
 		out, err = execute(ctx, ex, act, func(step string, percent float64) {
 			step = a.text(step)
@@ -310,7 +327,11 @@ func (a *actions) perform(ctx context.Context, ex state.Executor, spec *state.Sp
 		err = fmt.Errorf("%w: %w", by, err)
 	}
 	if err == nil {
-		a.seen(ctx, spec.Section, time.Now())
+		since := time.Now()
+		if spec.Section == state.SectionWorkspace { // the hub's own, put while it was done
+			since = began
+		}
+		a.seen(ctx, spec.Section, since)
 	}
 	entry := state.Entry{Phase: state.PhaseEnd, Action: id, Kind: act.Kind, Target: act.Target, Actor: act.Actor,
 		Outcome: "ok", Detail: a.text(out.Result)}

@@ -2,7 +2,7 @@
 // immutable snapshots, and carries out actions through their executors.
 //
 // It owns the current [state.Snapshot], the health of every section, the queue
-// of actions and the list of attached consoles. It refuses to know what any
+// of actions, the list of attached consoles and which of them is in control. It refuses to know what any
 // section means: that is the sources' and the panes' business.
 //
 // # Who may write
@@ -26,6 +26,25 @@
 // target. The executor's outcome is journalled as "end"; for measured actions a
 // "verdict" follows after the settling time. A "begin" without an "end" in the
 // journal at the next start is an interrupted action, and is reported as one.
+//
+// # Who may act
+//
+// Looking is free. Of the consoles that can act, one holds control: the first has
+// it, and one that is alone always has. The others' actions are refused with the
+// holder's name, until they ask for control (control.request; the holder is told),
+// are given it (control.give) or take it (control.take). Taking it is one
+// confirmation away at any time, whether the holder was asked or not, is at the
+// keyboard or asleep: a console that a colleague forgot must not stand in the way
+// of who is on call, and two people who talk need no lock. The other is told who
+// took it.
+//
+// When the holder leaves, or its link is cut, control goes at once to who asked
+// for it first, else to where a key was pressed last. A wall (opsdeck --wall)
+// never holds it. Commands and the API are not kept from acting: each is one
+// person's deed, and its actor shows. Every change is journalled, but those of the
+// engine's own start and stop.
+//
+// This is courtesy, not security: who may act at all is decided at the door.
 //
 // # Adding a source
 //

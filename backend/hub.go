@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +44,7 @@ type Hub struct {
 	dirty     chan struct{} // wakes the publisher; capacity 1
 	workspace state.Workspace
 	consoles  map[*Console]struct{}
+	attached  uint64 // how many consoles ever were
 	slots     []*slot
 	actions   *actions
 }
@@ -99,6 +99,7 @@ func New(opts Options, sources ...state.Source) *Hub {
 		}
 	}
 	h.actions = newActions(h, sources)
+	h.actions.executes(controller{h})
 	h.snap.Store((&state.Snapshot{}).With(1, now, append(secs, h.actions.sections()...)...))
 	return h
 }
@@ -339,6 +340,7 @@ func (h *Hub) Beat(ctx context.Context) error {
 // Submit checks an action, journals it and queues it. The error says why it was
 // refused. The ID is that of the action's Progress in the actions section.
 func (h *Hub) Submit(ctx context.Context, a state.Action) (state.ActionID, error) {
+	a.Console = ""
 	return h.actions.submit(ctx, a)
 }
 
@@ -350,66 +352,6 @@ func (h *Hub) SetWorkspace(f func(*state.Workspace)) {
 	f(&w)
 	h.workspace = w
 	h.own(w)
-}
-
-// Console is one attached console: the seam that a console holds.
-type Console struct {
-	hub      *Hub
-	info     state.Console
-	interest state.Interest
-}
-
-// Attach adds a console for actor; Close it when it leaves.
-func (h *Hub) Attach(actor state.Actor, control bool) *Console {
-	c := &Console{hub: h, info: state.Console{Actor: actor, Since: time.Now(), Control: control}}
-	h.mu.Lock()
-	h.consoles[c] = struct{}{}
-	h.presence()
-	h.mu.Unlock()
-	return c
-}
-
-// presence publishes who is attached. The caller holds h.mu.
-func (h *Hub) presence() {
-	list := make([]state.Console, 0, len(h.consoles))
-	for c := range h.consoles {
-		if c.info.Actor.Via != "cli" { // a command comes and goes; nobody looks through it
-			list = append(list, c.info)
-		}
-	}
-	slices.SortFunc(list, func(a, b state.Console) int { return a.Since.Compare(b.Since) })
-	h.workspace.Consoles = list
-	h.own(h.workspace)
-}
-
-// Wait is Hub.Wait.
-func (c *Console) Wait(ctx context.Context, after uint64) (*state.Snapshot, error) {
-	return c.hub.Wait(ctx, after)
-}
-
-// Submit is Hub.Submit by this console's actor.
-func (c *Console) Submit(ctx context.Context, a state.Action) (state.ActionID, error) {
-	a.Actor = c.info.Actor
-	return c.hub.Submit(ctx, a)
-}
-
-// Watch says what this console looks at now. It does not block.
-func (c *Console) Watch(in state.Interest) {
-	h := c.hub
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	c.interest = in
-	h.tellInterest()
-}
-
-// Close detaches the console.
-func (c *Console) Close() {
-	h := c.hub
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.consoles, c)
-	h.presence()
-	h.tellInterest()
 }
 
 // interests gathers what all consoles look at. The caller holds h.mu.

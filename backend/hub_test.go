@@ -175,7 +175,7 @@ func TestAnActionIsJournalledShownJudgedAndUndone(t *testing.T) {
 		return state.Outcome{Result: "done", Undo: &state.Action{Kind: state.ModuleDisable, Target: a.Target}}, nil
 	}
 	withHub(t, src, func(t *testing.T, h *Hub) {
-		c := h.Attach(state.Actor{User: "ada", Via: "console"}, true)
+		c := h.Attach(state.Actor{User: "ada", Via: "console"})
 		defer c.Close()
 		id, err := c.Submit(t.Context(), state.Action{Kind: state.ModuleReload, Target: "a/b", Secrets: map[string]state.Secret{"k": "hunter22"}})
 		if err != nil {
@@ -356,7 +356,7 @@ func TestAReplacedSourceTakesOverAtOnce(t *testing.T) {
 func TestInterestsOfAllConsolesReachTheSources(t *testing.T) {
 	src := &script{}
 	withHub(t, src, func(t *testing.T, h *Hub) {
-		a, b := h.Attach(state.Actor{User: "a"}, true), h.Attach(state.Actor{User: "b"}, false)
+		a, b := h.Attach(state.Actor{User: "a"}), h.Attach(state.Actor{User: "b"})
 		a.Watch(state.Interest{Container: "c1"})
 		b.Watch(state.Interest{Logs: []string{"container:*"}})
 		src.mu.Lock()

@@ -55,20 +55,7 @@ func (m *Model) header() string {
 			where += "@" + s.Workspace.Hostname
 		}
 		put(t.Strong, " "+where)
-		control := ""
-		for _, c := range s.Workspace.Consoles {
-			if c.Control {
-				control = c.Actor.User
-			}
-		}
-		if control != "" {
-			put(t.Dim, "  control "+control)
-		} else if s.Workspace.PID > 0 {
-			put(t.Dim, "  control opsdeck serve")
-		}
-		if n := len(s.Workspace.Consoles); n > 1 {
-			put(t.Dim, fmt.Sprintf(" %s %d consoles", t.Dot, n))
-		}
+		left = append(left, m.control(s)...)
 	}
 	if !m.past.live() {
 		left = []views.Span{left[0], {Ink: t.Banner, Text: fmt.Sprintf(" PAST %s, %s ago ", m.now().In(m.o.Local).Format(time.TimeOnly), m.o.Clock().Sub(m.now()).Truncate(time.Second))},

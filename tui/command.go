@@ -303,6 +303,8 @@ func (m *Model) shell() tea.Cmd {
 			why = "this console has no way into containers"
 		}
 		m.say("no shell: " + why)
+	case m.held() != "":
+		m.offer("a shell in a container")
 	case m.noShell(t.Container) != "":
 		m.say("no shell: " + m.noShell(t.Container))
 	default:

@@ -28,6 +28,10 @@ func (m *Model) begin(spec *state.Spec, targets []string) tea.Cmd {
 		m.say("nothing is known yet")
 		return nil
 	}
+	if m.held() != "" && !about(spec.Kind) {
+		m.offer(spec.Title())
+		return nil
+	}
 	var can []string
 	var cannot []string
 	for _, id := range targets {
@@ -114,6 +118,10 @@ func (m *Model) called(spec *state.Spec, id string) string {
 	case state.SectionAlerts:
 		if a := m.shown.Alerts.Alert(id); a != nil {
 			return a.Rule
+		}
+	case state.SectionWorkspace:
+		if c := m.shown.Workspace.Console(id); c != nil {
+			return c.Title()
 		}
 	case state.SectionActions:
 		if p := m.shown.Actions.Progress(state.ActionID(id)); p != nil {

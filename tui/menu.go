@@ -41,6 +41,15 @@ func (m *Model) newMenu() overlay {
 		if s.Hidden || !hasSection(info, s.Section) {
 			continue
 		}
+		if s.Section == state.SectionWorkspace && s.Global == "" { // its targets are consoles, which no pane lists
+			if m.shown != nil {
+				for _, id := range s.Targets(m.shown) {
+					b.choices = append(b.choices, choice{label: s.Title() + " " + m.called(s, id), why: state.Why(m.shown, s.Kind, id), all: true,
+						run: func(m *Model) tea.Cmd { return m.begin(s, []string{id}) }})
+				}
+			}
+			continue
+		}
 		ids := target.IDs
 		label := s.Title()
 		if s.Global != "" {

@@ -61,6 +61,8 @@ type Model struct {
 	lastAskedAt time.Time
 	history     []string
 	told        state.Interest
+	keysTold    uint64            // how often others were told that keys are pressed
+	toldKeys    time.Time         // when they last were
 	restore     map[string]string // selections to find again, by pane
 
 	dirty   bool

@@ -24,6 +24,8 @@ type Options struct {
 	Backend Backend
 	// Actor is who sits here; actions carry it.
 	Actor state.Actor
+	// PID is this process's: where it is the engine's too, quitting ends the engine.
+	PID int
 	// Theme is one of theme.Names; "" is what the settings say, else "auto".
 	Theme string
 	// NoColor draws without colours, ASCII without other characters.

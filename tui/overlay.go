@@ -175,14 +175,10 @@ func (m *Model) newQuit() overlay {
 				q.lines = append(q.lines, "still running: "+title(&p.Action))
 			}
 		}
-		for _, c := range m.shown.Workspace.Consoles {
-			if c.Control && c.Actor == m.o.Actor {
-				if len(m.shown.Workspace.Consoles) > 1 {
-					q.lines = append(q.lines, "another console takes the engine over")
-				} else {
-					q.lines = append(q.lines, "this console runs the engine: modules stop with it")
-				}
-			}
+		if w := m.shown.Workspace; w.PID == m.o.PID && len(w.Consoles) > 1 {
+			q.lines = append(q.lines, "another console takes the engine over")
+		} else if w.PID == m.o.PID {
+			q.lines = append(q.lines, "this console runs the engine: modules stop with it")
 		}
 	}
 	return q

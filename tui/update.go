@@ -106,6 +106,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 func (m *Model) take(s *state.Snapshot) tea.Cmd {
 	old := m.live
 	m.live = s
+	m.noticed(old, s)
 	if m.lost != "" {
 		m.lost, m.dirty = "", true
 	}
@@ -160,7 +161,7 @@ func (m *Model) urgent(a, b *state.Snapshot) bool {
 			return true
 		}
 	}
-	if changed(state.SectionActions) {
+	if changed(state.SectionActions) || !sameControl(a.Workspace.Consoles, b.Workspace.Consoles) {
 		return true
 	}
 	if changed(state.SectionModules) {
@@ -261,7 +262,12 @@ func (m *Model) watch() {
 		}
 		in.Logs = append(in.Logs, t.Logs...)
 	}
-	same := in.Container == m.told.Container && in.Queue == m.told.Queue && strings.Join(in.Logs, "\n") == strings.Join(m.told.Logs, "\n")
+	if m.keyed.Sub(m.toldKeys) >= keysEvery {
+		m.toldKeys = m.keyed
+		m.keysTold++
+	}
+	in.Keys = m.keysTold
+	same := in.Keys == m.told.Keys && in.Container == m.told.Container && in.Queue == m.told.Queue && strings.Join(in.Logs, "\n") == strings.Join(m.told.Logs, "\n")
 	if !same {
 		m.told = in
 		m.o.Backend.Watch(in)

@@ -29,6 +29,7 @@ type Client struct {
 	cancel  context.CancelFunc
 	// Engine is the version of the engine at the other end.
 	Engine string
+	you    string // our ID there
 
 	mu     sync.Mutex
 	snap   *state.Snapshot
@@ -135,7 +136,7 @@ func attach(ctx context.Context, hc *http.Client, base, where string, actor stat
 		hc.CloseIdleConnections()
 		return nil, err
 	}
-	c.Engine = hi.Version
+	c.Engine, c.you = hi.Version, hi.Console
 	c.wg.Go(func() { c.read(r) })
 	c.wg.Go(func() { c.sendInterest(runCtx) })
 	return c, nil
@@ -154,7 +155,9 @@ func (c *Client) read(r *bufio.Reader) {
 			break
 		}
 		c.mu.Lock()
-		c.snap, err = f.apply(c.snap)
+		if c.snap, err = f.apply(c.snap); err == nil {
+			c.snap.You = c.you
+		}
 		close(c.notify)
 		c.notify = make(chan struct{})
 		c.mu.Unlock()

@@ -62,7 +62,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 	var c *backend.Console
 	h.mu.Lock()
 	if h.sessions[id] == nil {
-		c = h.hub.Attach(actor, false)
+		c = h.hub.Attach(actor)
 		h.sessions[id] = c
 	}
 	h.mu.Unlock()
@@ -81,7 +81,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 	flush := http.NewResponseController(w)
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	if enc.Encode(hello{Protocol: Protocol, Version: h.version, PID: os.Getpid()}) != nil {
+	if enc.Encode(hello{Protocol: Protocol, Version: h.version, PID: os.Getpid(), Console: c.ID()}) != nil {
 		return
 	}
 	d := newDiffer()

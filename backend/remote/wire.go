@@ -17,6 +17,9 @@ type hello struct {
 	Protocol int    `json:"protocol"`
 	Version  string `json:"version"`
 	PID      int    `json:"pid"`
+	// Console is the ID that this console has there; "" from an engine that knows no
+	// control, where every console may act.
+	Console string `json:"console,omitempty"`
 }
 
 // frame is what changed since the last one.

@@ -41,6 +41,9 @@ const (
 	AlertSilence     Kind = "alert.silence"
 	AlertUnsilence   Kind = "alert.unsilence"
 	QueueRequeue     Kind = "queue.requeue"
+	ControlRequest   Kind = "control.request"
+	ControlTake      Kind = "control.take"
+	ControlGive      Kind = "control.give"
 	ActionUndo       Kind = "action.undo"
 	ActionCancel     Kind = "action.cancel"
 )
@@ -84,7 +87,7 @@ type Actor struct {
 	User string `json:"user"`
 	// From is the terminal and, over SSH, the address it was opened from.
 	From string `json:"from,omitempty"`
-	// Via is "console", "cli", "api" or "engine".
+	// Via is "console", "wall", "cli", "api" or "engine".
 	Via string `json:"via"`
 }
 
@@ -97,6 +100,8 @@ type Action struct {
 	// Secrets are its secret arguments; they are never journalled or published.
 	Secrets map[string]Secret `json:"-"`
 	Actor   Actor             `json:"actor"`
+	// Console is the ID of the console that asks, "" for none; the hub sets it.
+	Console string `json:"console,omitempty"`
 	// Confirmed is the target's name as the operator typed it, for Typed actions,
 	// or "yes" for Confirm ones.
 	Confirmed string `json:"confirmed,omitempty"`
@@ -174,6 +179,12 @@ func (s Spec) Targets(snap *Snapshot) []string {
 	case SectionQueues:
 		for _, q := range snap.Queues.List {
 			ids = append(ids, q.Key)
+		}
+	case SectionWorkspace:
+		for _, c := range snap.Workspace.Consoles {
+			if c.ID != snap.You && c.Controls() {
+				ids = append(ids, c.ID)
+			}
 		}
 	case SectionActions:
 		for _, p := range snap.Actions.List {
@@ -387,6 +398,44 @@ var Specs = []Spec{
 			return nil
 		}},
 
+	{Kind: ControlRequest, Verb: "ask for", Past: "asked for", Noun: "control", Section: SectionWorkspace, Risk: Safe, Global: "control",
+		Disabled: func(s *Snapshot, _ string) string {
+			if why := controlDisabled(s); why != "" {
+				return why
+			}
+			if at := s.Workspace.Console(s.You).Asked; !at.IsZero() {
+				return "it was asked for at " + at.Local().Format(time.TimeOnly) + ": take control where nobody answers"
+			}
+			return ""
+		}},
+	{Kind: ControlTake, Verb: "take", Past: "took", Noun: "control", Section: SectionWorkspace, Risk: Confirm, Global: "control",
+		Disabled: func(s *Snapshot, _ string) string { return controlDisabled(s) },
+		Impact: func(s *Snapshot, _ string) []string {
+			h := s.Workspace.Holder()
+			if h == nil {
+				return nil
+			}
+			return []string{
+				fmt.Sprintf("%s holds control; the last key there was pressed %s ago", h.Title(), s.At.Sub(h.Active).Round(time.Second)),
+				"that console is told who took it, and only looks from then on; the journal has it too",
+			}
+		}},
+	{Kind: ControlGive, Verb: "hand over", Past: "handed over", Noun: "control to", Section: SectionWorkspace, Risk: Safe,
+		Disabled: func(s *Snapshot, t string) string {
+			to, you := s.Workspace.Console(t), s.Workspace.Console(s.You)
+			switch {
+			case to == nil:
+				return notFound("console", t)
+			case !to.Controls():
+				return "it only looks"
+			case to.Control:
+				return "it holds control already"
+			case you != nil && !you.Control:
+				return Held(s)
+			}
+			return ""
+		}},
+
 	{Kind: ActionCancel, Verb: "cancel", Past: "cancelled", Noun: "running action", Section: SectionActions, Risk: Confirm,
 		Disabled: func(s *Snapshot, t string) string {
 			switch p := s.Actions.Progress(ActionID(t)); {
@@ -454,6 +503,34 @@ func Why(s *Snapshot, k Kind, target string) string {
 		return ""
 	}
 	return spec.Disabled(s, target)
+}
+
+// Held says who holds control in place of the console that was given s; "" where
+// that one may act.
+func Held(s *Snapshot) string {
+	you, h := s.Workspace.Console(s.You), s.Workspace.Holder()
+	switch {
+	case you == nil || you.Control:
+		return ""
+	case !you.Controls():
+		return "this console only looks"
+	case h == nil:
+		return "nobody holds control: take it first"
+	}
+	return h.Title() + " holds control"
+}
+
+func controlDisabled(s *Snapshot) string {
+	you := s.Workspace.Console(s.You)
+	switch {
+	case you == nil:
+		return "only a console holds control; commands and the API act without"
+	case !you.Controls():
+		return "this console only looks"
+	case you.Control:
+		return "this console has it already"
+	}
+	return ""
 }
 
 func notFound(noun, target string) string { return fmt.Sprintf("there is no %s %q", noun, target) }

@@ -83,8 +83,47 @@ type Finding struct {
 
 // Console is one attached console.
 type Console struct {
+	// ID names it while it is attached: "c3".
+	ID    string    `json:"id,omitempty"`
 	Actor Actor     `json:"actor"`
 	Since time.Time `json:"since"`
-	// Control says whether this one started the engine.
+	// Active is when a key was last pressed there, to some seconds; Since before the
+	// first.
+	Active time.Time `json:"active,omitzero"`
+	// Control says whether this one may act; one may, the others look.
 	Control bool `json:"control,omitempty"`
+	// Asked is when this one asked for control; zero where it did not, or got it.
+	Asked time.Time `json:"asked,omitzero"`
+}
+
+// Title names a console to people: "ada (pts/3)".
+func (c Console) Title() string {
+	if c.Actor.From == "" {
+		return c.Actor.User
+	}
+	return c.Actor.User + " (" + c.Actor.From + ")"
+}
+
+// Controls reports whether consoles of this kind can hold control: a wall only
+// looks, and a command comes and goes.
+func (c Console) Controls() bool { return c.Actor.Via == "console" }
+
+// Console is the attached console of that ID, or nil.
+func (w Workspace) Console(id string) *Console {
+	for i := range w.Consoles {
+		if id != "" && w.Consoles[i].ID == id {
+			return &w.Consoles[i]
+		}
+	}
+	return nil
+}
+
+// Holder is the console that holds control, or nil.
+func (w Workspace) Holder() *Console {
+	for i := range w.Consoles {
+		if w.Consoles[i].Control {
+			return &w.Consoles[i]
+		}
+	}
+	return nil
 }

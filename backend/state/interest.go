@@ -12,6 +12,9 @@ type Interest struct {
 	Logs []string `json:"logs,omitempty"`
 	// Queue is the key whose first items are wanted.
 	Queue string `json:"queue,omitempty"`
+	// Keys rises, at most once in some seconds, when keys are pressed: it is how others
+	// see whether somebody sits there.
+	Keys uint64 `json:"keys,omitempty"`
 }
 
 // Interests is what all consoles together look at.

@@ -10,6 +10,9 @@ type Snapshot struct {
 	At time.Time
 	// Versions has, for each section, the Version at which it last changed.
 	Versions map[SectionName]uint64
+	// You is the ID of the console that was given this snapshot; "" where none was:
+	// for the API, a command, or the engine itself.
+	You string
 
 	Workspace  Workspace
 	Modules    Modules
@@ -77,6 +80,13 @@ func (s *Snapshot) With(version uint64, at time.Time, secs ...Section) *Snapshot
 		next.Versions[sec.Name()] = version
 	}
 	return &next
+}
+
+// For is s as it is given to the console of that ID.
+func (s *Snapshot) For(id string) *Snapshot {
+	given := *s
+	given.You = id
+	return &given
 }
 
 // WithHealth is a copy of sec that carries h.

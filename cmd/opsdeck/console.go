@@ -33,6 +33,15 @@ func (c *consoleFlags) register(cmd *cobra.Command) {
 	f.BoolVar(&c.ascii, "ascii", false, "draw with ASCII alone (default: where the locale is not UTF-8)")
 }
 
+// via is how a console with these flags takes part: a wall only looks, and must
+// never be the one that holds control.
+func (c *consoleFlags) via() string {
+	if c.wall {
+		return "wall"
+	}
+	return "console"
+}
+
 // errNoTerminal is for a console that has none.
 var errNoTerminal = errors.New("the console needs a terminal: standard input or output is not one; opsdeck status and opsdeck render work without")
 
@@ -45,7 +54,7 @@ func runConsole(ctx context.Context, g *globals, c *consoleFlags, errOut io.Writ
 	if err != nil {
 		return err
 	}
-	s := sit(ctx, ws, me("console"))
+	s := sit(ctx, ws, me(c.via()))
 	defer s.Stop()
 	return openConsole(ctx, ws, s, c, errOut)
 }
@@ -88,7 +97,7 @@ func (c *consoleFlags) options(ws *config.Workspace) tui.Options {
 	}
 	return tui.Options{
 		Theme: theme, NoColor: os.Getenv("NO_COLOR") != "", ASCII: c.ascii || !utf8Locale(), Keys: ws.Keys,
-		Wall: c.wall, Pane: c.pane, Copy: copyText(ws),
+		Wall: c.wall, Pane: c.pane, Copy: copyText(ws), PID: os.Getpid(),
 		Load: func() tui.Settings {
 			var s tui.Settings
 			if b, err := os.ReadFile(path); err == nil {

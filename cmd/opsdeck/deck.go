@@ -190,11 +190,11 @@ func (d *deck) serve(ln net.Listener, h http.Handler) {
 
 // Stop ends everything, in the reverse order, and gives the workspace back.
 func (d *deck) Stop() {
+	if d.cancel != nil { // first, so that nobody inherits control from who is cut off
+		d.cancel()
+	}
 	for _, srv := range d.servers {
 		srv.Close()
-	}
-	if d.cancel != nil {
-		d.cancel()
 	}
 	d.wg.Wait()
 	if d.wiring != nil {

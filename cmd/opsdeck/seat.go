@@ -74,7 +74,7 @@ func (s *seat) take(patience time.Duration) {
 			d, owner, err = startDeck(s.ws, false)
 		}
 		if err == nil {
-			c := d.hub.Attach(s.actor, true)
+			c := d.hub.Attach(s.actor)
 			s.place(c, func() { c.Close(); d.Stop() })
 			return
 		}

@@ -153,7 +153,7 @@ func newAttach(g *globals, c *consoleFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			actor := me("console")
+			actor := me(c.via())
 			if len(args) == 0 {
 				if owner, err := remote.ReadOwner(ws.Data); err != nil || !owner.Alive() {
 					return exitError{exitRefused, fmt.Errorf("no engine runs in %s: opsdeck starts one with a console, opsdeck serve one without", ws.Dir)}
@@ -183,7 +183,7 @@ func newAttach(g *globals, c *consoleFlags) *cobra.Command {
 // attachOrchestrator opens the console on a NEXUS orchestrator that runs already;
 // this process does what that one does not.
 func attachOrchestrator(cmd *cobra.Command, ws *config.Workspace, c *consoleFlags) error {
-	s := sit(cmd.Context(), ws, me("console"))
+	s := sit(cmd.Context(), ws, me(c.via()))
 	defer s.Stop()
 	return openConsole(cmd.Context(), ws, s, c, cmd.ErrOrStderr())
 }

@@ -264,3 +264,21 @@ func newUndo(g *globals) *cobra.Command {
 			return exitError{exitRefused, errors.New("undo: there is nothing that can be undone since the engine started")}
 		}})
 }
+
+func newControl(g *globals) *cobra.Command {
+	return group("control", "list the consoles on this engine, and hand control over to one",
+		listCmd(g, "list", "list who looks, and who holds control", state.SectionWorkspace, func(s *state.Snapshot) any { return s.Workspace.Consoles },
+			"CONSOLE USER FROM VIA SINCE LAST-KEY CONTROL", func(s *state.Snapshot) (rows [][]string) {
+				for _, c := range s.Workspace.Consoles {
+					holds := ""
+					if c.Control {
+						holds = "holds it"
+					} else if !c.Asked.IsZero() {
+						holds = "asked for it " + ago(c.Asked)
+					}
+					rows = append(rows, []string{c.ID, c.Actor.User, c.Actor.From, c.Actor.Via, ago(c.Since), ago(c.Active), holds})
+				}
+				return rows
+			}),
+		actionCmd(g, verb{use: "give CONSOLE", short: "hand control over to a console, by its name in the list or its user", kind: state.ControlGive}))
+}

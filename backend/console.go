@@ -1,0 +1,215 @@
+package backend
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// Console is one attached console: the seam that a console holds.
+type Console struct {
+	hub      *Hub
+	info     state.Console  // guarded by hub.mu, but for its ID and Actor
+	interest state.Interest // guarded by hub.mu
+}
+
+// Attach adds a console for actor; Close it when it leaves. The first that can
+// hold control has it.
+func (h *Hub) Attach(actor state.Actor) *Console {
+	now := time.Now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.attached++
+	c := &Console{hub: h, info: state.Console{ID: fmt.Sprintf("c%d", h.attached), Actor: actor, Since: now, Active: now}}
+	c.info.Control = c.info.Controls() && h.holder() == nil
+	h.consoles[c] = struct{}{}
+	h.presence()
+	return c
+}
+
+// ID is the console's among those of its hub.
+func (c *Console) ID() string { return c.info.ID }
+
+// present are the consoles in the order in which they came. The caller holds h.mu.
+func (h *Hub) present() []*Console {
+	list := make([]*Console, 0, len(h.consoles))
+	for c := range h.consoles {
+		list = append(list, c)
+	}
+	slices.SortFunc(list, func(a, b *Console) int { return a.info.Since.Compare(b.info.Since) })
+	return list
+}
+
+// presence publishes who is attached. The caller holds h.mu.
+func (h *Hub) presence() {
+	list := make([]state.Console, 0, len(h.consoles))
+	for _, c := range h.present() {
+		if c.info.Actor.Via != "cli" { // a command comes and goes; nobody looks through it
+			list = append(list, c.info)
+		}
+	}
+	h.workspace.Consoles = list
+	h.own(h.workspace)
+}
+
+// holder is the console in control, or nil. The caller holds h.mu.
+func (h *Hub) holder() *Console {
+	for c := range h.consoles {
+		if c.info.Control {
+			return c
+		}
+	}
+	return nil
+}
+
+// hand puts c in control. The caller holds h.mu.
+func (h *Hub) hand(c *Console) {
+	if was := h.holder(); was != nil {
+		was.info.Control = false
+	}
+	c.info.Control, c.info.Asked = true, time.Time{}
+	h.presence()
+}
+
+// heir is who gets control when its holder leaves: who asked for it first, else
+// where a key was pressed last; nil where nobody is left. The caller holds h.mu.
+func (h *Hub) heir() *Console {
+	var best *Console
+	for _, c := range h.present() {
+		switch {
+		case !c.info.Controls():
+		case best == nil, !c.info.Asked.IsZero() && (best.info.Asked.IsZero() || c.info.Asked.Before(best.info.Asked)),
+			best.info.Asked.IsZero() && c.info.Active.After(best.info.Active):
+			best = c
+		}
+	}
+	return best
+}
+
+// Wait is Hub.Wait; the snapshot says which console it was given to.
+func (c *Console) Wait(ctx context.Context, after uint64) (*state.Snapshot, error) {
+	s, err := c.hub.Wait(ctx, after)
+	if err != nil {
+		return nil, err
+	}
+	return s.For(c.info.ID), nil
+}
+
+// Submit is Hub.Submit by this console's actor. It is refused while another
+// console holds control, but for what asks for it.
+func (c *Console) Submit(ctx context.Context, a state.Action) (state.ActionID, error) {
+	a.Actor, a.Console = c.info.Actor, c.info.ID
+	if c.info.Actor.Via == "cli" {
+		a.Console = "" // a command is somebody's own hand: it acts, and its actor shows
+	}
+	return c.hub.actions.submit(ctx, a)
+}
+
+// seenBy is the newest snapshot for the console of that ID, with the consoles as
+// they are this moment: what is published may be a tenth of a second old.
+func (h *Hub) seenBy(id string) *state.Snapshot {
+	s := h.Latest().For(id)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s.Workspace.Consoles = h.workspace.Consoles
+	return s
+}
+
+// Watch says what this console looks at now. It does not block.
+func (c *Console) Watch(in state.Interest) {
+	h := c.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if in.Keys != c.interest.Keys {
+		c.info.Active = time.Now()
+		h.presence()
+	}
+	c.interest = in
+	h.tellInterest()
+}
+
+// Close detaches the console. Where it held control, another has it at once.
+func (c *Console) Close() {
+	h := c.hub
+	h.mu.Lock()
+	_, here := h.consoles[c]
+	delete(h.consoles, c)
+	var heir *Console
+	if c.info.Control {
+		if heir = h.heir(); heir != nil {
+			h.hand(heir)
+		}
+	}
+	h.presence()
+	h.tellInterest()
+	h.mu.Unlock()
+	if here && heir != nil {
+		h.passed(heir, fmt.Sprintf("%s left: control went to %s", c.info.Title(), heir.info.Title()))
+	}
+}
+
+// passed journals that control went over without anybody's action.
+func (h *Hub) passed(to *Console, why string) {
+	if h.opts.Journal == nil || h.actions.stopping() {
+		return // everybody leaves: control goes to nobody
+	}
+	if err := h.opts.Journal.Append(state.Entry{Phase: state.PhaseEnd, Kind: state.ControlGive, Target: to.info.Title(),
+		Actor: state.Actor{User: "opsdeck", Via: "engine"}, Outcome: "ok", Detail: h.actions.text(why)}); err != nil {
+		h.log.Error("control not journalled", "err", err)
+	}
+	h.actions.mu.Lock()
+	h.actions.changed()
+	h.actions.mu.Unlock()
+}
+
+// controller carries out what is done about control.
+type controller struct{ *Hub }
+
+// Kinds implements state.Executor.
+func (controller) Kinds() []state.Kind {
+	return []state.Kind{state.ControlRequest, state.ControlTake, state.ControlGive}
+}
+
+// Execute implements state.Executor.
+func (h controller) Execute(_ context.Context, a state.Action, _ func(string, float64)) (state.Outcome, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	find := func(id string) *Console {
+		for c := range h.consoles {
+			if c.info.ID == id {
+				return c
+			}
+		}
+		return nil
+	}
+	was, you := h.holder(), find(a.Console)
+	from := "nobody"
+	if was != nil {
+		from = was.info.Title()
+	}
+	if you == nil && a.Kind != state.ControlGive {
+		return state.Outcome{}, fmt.Errorf("%s: the console that asked has left", a.Kind)
+	}
+	switch a.Kind {
+	case state.ControlRequest:
+		if was == nil {
+			h.hand(you)
+			return state.Outcome{Result: "nobody held control: it is yours"}, nil
+		}
+		you.info.Asked = time.Now()
+		h.presence()
+		return state.Outcome{Result: from + " was asked for control"}, nil
+	case state.ControlTake:
+		h.hand(you)
+		return state.Outcome{Result: fmt.Sprintf("%s took control from %s", you.info.Title(), from)}, nil
+	}
+	to := find(a.Target)
+	if to == nil {
+		return state.Outcome{}, fmt.Errorf("hand over control to %s: that console has left", a.Target)
+	}
+	h.hand(to)
+	return state.Outcome{Result: fmt.Sprintf("control went from %s to %s", from, to.info.Title())}, nil
+}
