@@ -23,14 +23,16 @@ func (e *Engine) Kinds() []state.Kind {
 		state.ModuleEnable, state.ModuleDisable, state.ModuleReload, state.ModuleRestart, state.ModuleFetch, state.ModuleUninstall,
 		state.CredentialRotate, state.CredentialSet, state.CredentialDelete, state.CredentialUndo,
 		state.CredentialExpire, state.CredentialRekey, state.CredentialForget, state.CredentialUnlock,
-		state.RoutingReload, state.RoutingSet,
+		state.RoutingReload, state.RoutingSet, state.ModuleClearCache,
 	}
 }
 
 // Execute implements state.Executor. For routing.set, Args["config"] is a whole
-// new configuration, or Args["category"] names the one that Args["patch"], a JSON
-// object, is merged into, or that Args["delete"]="true" removes. For
-// credential.rotate and credential.set see [SecretJSON].
+// new configuration (with Args["keep"]="true" its members alone are set), or
+// Args["category"] names the one that Args["patch"], a JSON object, is merged into,
+// or that Args["delete"]="true" removes; Args["expect"] lists the tags ([Tag]) that
+// the configuration in force may have. For credential.rotate and credential.set see
+// [SecretJSON].
 func (e *Engine) Execute(ctx context.Context, a state.Action, progress func(string, float64)) (state.Outcome, error) {
 	if progress == nil {
 		progress = func(string, float64) {}
@@ -40,6 +42,8 @@ func (e *Engine) Execute(ctx context.Context, a state.Action, progress func(stri
 		return e.reloadRouting()
 	case state.RoutingSet:
 		return e.setRouting(a)
+	case state.ModuleClearCache:
+		return e.clearCaches(a)
 	case state.CredentialRekey:
 		return e.told(a, func() (state.Outcome, error) { return e.rekey(a, progress) })
 	case state.CredentialForget:
@@ -315,6 +319,16 @@ func (e *Engine) reloadRouting() (state.Outcome, error) {
 	return state.Outcome{Result: fmt.Sprintf("reloaded %s: %s, %s", s.File, plurals(s.Categories, "category", "categories"), plural(s.Tiers, "tier"))}, nil
 }
 
+// clearCaches has the modules that Args["modules"] lists (separated by spaces; all
+// where it is empty) fetch anew instead of giving what they kept.
+func (e *Engine) clearCaches(a state.Action) (state.Outcome, error) {
+	n := 0
+	if c, ok := any(e).(interface{ ClearCaches(ids []string) int }); ok {
+		n = c.ClearCaches(strings.Fields(a.Args["modules"]))
+	}
+	return state.Outcome{Result: "cleared " + plural(n, "cache")}, nil
+}
+
 func plurals(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -326,16 +340,16 @@ func (e *Engine) setRouting(a state.Action) (state.Outcome, error) {
 	now := time.Now()
 	var before []byte
 	var err error
-	what := "the routing configuration"
+	what, want := "the routing configuration", a.Args["expect"]
 	switch cat := a.Args["category"]; {
 	case cat != "" && a.Args["delete"] == "true":
 		what = "category " + cat
-		before, err = e.routing.remove(cat, now)
+		before, err = e.routing.remove(cat, want, now)
 	case cat != "":
 		what = "category " + cat
-		before, err = e.routing.patch(cat, []byte(a.Args["patch"]), now)
+		before, err = e.routing.patch(cat, []byte(a.Args["patch"]), want, now)
 	case strings.TrimSpace(a.Args["config"]) != "":
-		before, err = e.routing.set([]byte(a.Args["config"]), now)
+		before, err = e.routing.set([]byte(a.Args["config"]), a.Args["keep"] == "true", want, now)
 	default:
 		err = errors.New(`the argument "config", or "category" with "patch" or "delete", was expected`)
 	}

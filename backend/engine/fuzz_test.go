@@ -63,14 +63,14 @@ func FuzzRouting(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.set(text, time.Now()); err != nil {
+		if _, err := r.set(text, false, "", time.Now()); err != nil {
 			if _, perr := r.parse("", text); perr != nil {
 				problemsHold(t, text, perr)
 			}
 			return
 		}
 		before := r.text
-		if _, err := r.patch(name, patch, time.Now()); err != nil {
+		if _, err := r.patch(name, patch, "", time.Now()); err != nil {
 			if !bytes.Equal(before, r.text) {
 				t.Fatalf("a refused patch changed the configuration: %v", err)
 			}
@@ -79,7 +79,7 @@ func FuzzRouting(f *testing.F) {
 		if _, ok := object(r.config["categories"])[name]; !ok {
 			t.Fatalf("category %q is not there after %q on %q", name, patch, text)
 		}
-		if _, err := r.remove(name, time.Now()); err != nil {
+		if _, err := r.remove(name, "", time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		on, err := os.ReadFile(r.path)

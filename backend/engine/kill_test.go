@@ -142,7 +142,7 @@ func child() {
 		case op < 19:
 			next.Routing = n
 			do = func() {
-				_, err := rt.set(fmt.Appendf(nil, `{"version": "%d", "categories": {}}`, n), time.Now())
+				_, err := rt.set(fmt.Appendf(nil, `{"version": "%d", "categories": {}}`, n), false, "", time.Now())
 				check(err)
 			}
 		default:

@@ -2,12 +2,16 @@ package engine
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -17,6 +21,9 @@ import (
 
 // ErrNoCategory: the routing configuration has no category of that name.
 var ErrNoCategory = errors.New("no such category")
+
+// ErrChanged: the routing configuration is not the one that a change was meant for.
+var ErrChanged = errors.New("it was changed meanwhile")
 
 // maxRouting bounds the routing file, in bytes.
 const maxRouting = 1 << 20
@@ -114,11 +121,50 @@ func (r *routing) reload(force bool, now time.Time) (changed bool, err error) {
 	return true, nil
 }
 
-// set validates a whole new configuration, puts it in the file and in force. It
-// returns the text that was there before, nil where there was none.
-func (r *routing) set(text []byte, now time.Time) (before []byte, err error) {
+// Tag names the text of a routing configuration among all others: the first 128 bits
+// of its SHA-256, in hex.
+func Tag(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16])
+}
+
+// expected refuses a change that was meant for another configuration than the one in
+// force: want lists the tags that it may have, separated by commas; "" for any. r.mu
+// is held until the change is made, so that nobody comes between.
+func (r *routing) expected(want string) error {
+	if want == "" || r.text != nil && slices.Contains(strings.Split(want, ","), Tag(r.text)) {
+		return nil
+	}
+	now := "there is none now"
+	if r.text != nil {
+		now = "it is " + Tag(r.text) + " now"
+	}
+	return fmt.Errorf("%w: %s, and %s was expected: read it again", ErrChanged, now, want)
+}
+
+// set validates a whole new configuration, puts it in the file and in force. Where
+// keep is true, members that text does not name stay. It returns the text that was
+// there before, nil where there was none. For want see expected.
+func (r *routing) set(text []byte, keep bool, want string, now time.Time) (before []byte, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := r.expected(want); err != nil {
+		return nil, err
+	}
+	if keep {
+		tree, err := r.tree()
+		if err != nil {
+			return nil, err
+		}
+		with, err := parseOrdered(text)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range with.members {
+			tree.set(m.name, m.value)
+		}
+		text = tree.text()
+	}
 	return r.put(text, now)
 }
 
@@ -143,9 +189,12 @@ func (r *routing) put(text []byte, now time.Time) ([]byte, error) {
 
 // patch merges fields into one category, which is made where it is missing. The
 // rest of the file keeps its order and its unknown members.
-func (r *routing) patch(name string, fields []byte, now time.Time) (before []byte, err error) {
+func (r *routing) patch(name string, fields []byte, want string, now time.Time) (before []byte, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := r.expected(want); err != nil {
+		return nil, err
+	}
 	if name == "" || !utf8.ValidString(name) {
 		return nil, fmt.Errorf("the category's name is %q: text was expected", name)
 	}
@@ -172,9 +221,12 @@ func (r *routing) patch(name string, fields []byte, now time.Time) (before []byt
 }
 
 // remove deletes one category.
-func (r *routing) remove(name string, now time.Time) (before []byte, err error) {
+func (r *routing) remove(name, want string, now time.Time) (before []byte, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := r.expected(want); err != nil {
+		return nil, err
+	}
 	tree, err := r.tree()
 	if err != nil {
 		return nil, err
