@@ -1,10 +1,8 @@
 package admin
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -56,7 +54,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) {
 	}
 	spec := state.SpecOf(req.Kind)
 	if spec == nil {
-		s.fail(w, http.StatusNotFound, fmt.Sprintf("there is no action %q: GET /admin/actions lists them", string(req.Kind)))
+		s.fail(w, http.StatusNotFound, fmt.Sprintf("there is no action %q: GET /admin/actions lists them", cut(string(req.Kind), longestName)))
 		return
 	}
 	if spec.Risk == state.Typed && req.Confirmed != req.Target {
@@ -108,82 +106,4 @@ func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.reply(w, http.StatusOK, families)
-}
-
-// pipelineEvery is how often the pipeline stream sends.
-const pipelineEvery = 2 * time.Second
-
-// pipelineStream serves the pipeline's state as Server-Sent Events: each time one
-// event named pipeline-state in the documented shape and one without a name in
-// the shape that the real service sends.
-func (s *Server) pipelineStream(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Accel-Buffering", "no")
-	flush := http.NewResponseController(w)
-	tick := time.NewTicker(pipelineEvery)
-	defer tick.Stop()
-	for {
-		snap := s.cfg.Hub.Latest()
-		documented, err1 := json.Marshal(pipelineDocumented(snap))
-		served, err2 := json.Marshal(pipelineServed(snap))
-		if err1 != nil || err2 != nil {
-			return
-		}
-		if _, err := fmt.Fprintf(w, "event: pipeline-state\ndata: %s\n\ndata: %s\n\n", s.cfg.Mask(string(documented)), s.cfg.Mask(string(served))); err != nil {
-			return
-		}
-		if flush.Flush() != nil {
-			return
-		}
-		select {
-		case <-r.Context().Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-func pipelineDocumented(s *state.Snapshot) map[string]any {
-	services := map[string]any{"orchestrator": map[string]any{"healthy": true, "latency_ms": 0}}
-	for _, sv := range s.Services.List {
-		services[sv.Title] = map[string]any{"healthy": sv.Word == "healthy", "latency_ms": sv.LatencyMS}
-	}
-	modules, stages := []map[string]any{}, []string{}
-	for _, m := range s.Modules.List {
-		modules = append(modules, map[string]any{"category": m.Category, "platform": m.Platform, "status": m.Status.Word()})
-	}
-	for _, st := range s.Pipeline.Stages {
-		stages = append(stages, st.Title)
-	}
-	return map[string]any{"services": services, "modules": modules, "pipeline_stages": stages, "timestamp": time.Now().UTC().Format(time.RFC3339)}
-}
-
-func pipelineServed(s *state.Snapshot) map[string]any {
-	services := map[string]any{"orchestrator": map[string]any{"name": "orchestrator", "state": "running", "latency_ms": 0, "status_code": 200}}
-	for _, sv := range s.Services.List {
-		st := "running"
-		switch {
-		case sv.Checked.IsZero():
-			st = "idle"
-		case sv.Word != "healthy":
-			st = "error"
-		}
-		services[sv.Title] = map[string]any{"name": sv.Title, "state": st, "latency_ms": sv.LatencyMS, "status_code": sv.StatusCode}
-	}
-	modules, adapters := []map[string]any{}, 0
-	for _, m := range s.Modules.List {
-		st := "disabled"
-		switch m.Status {
-		case state.ModuleInstalled:
-			st = "running"
-		case state.ModuleFailed:
-			st = "error"
-		}
-		if m.Runner == "running" {
-			adapters++
-		}
-		modules = append(modules, map[string]any{"id": m.ID, "name": m.Platform, "state": st, "category": m.Category})
-	}
-	return map[string]any{"services": services, "modules": modules, "adapters_count": adapters, "timestamp": float64(time.Now().UnixMilli()) / 1e3}
 }

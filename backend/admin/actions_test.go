@@ -258,6 +258,7 @@ func TestPipelineStreamHasBothShapes(t *testing.T) {
 			count++
 		case line == "":
 			name = ""
+		case strings.HasPrefix(line, ":"), strings.HasPrefix(line, "retry: "), strings.HasPrefix(line, "id: "):
 		default:
 			t.Errorf("unexpected line %q", line)
 		}

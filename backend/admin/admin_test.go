@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -109,6 +111,8 @@ type rig struct {
 	hub    *backend.Hub
 	engine *engine.Engine
 	api    *admin.Server
+	door   *admin.Door
+	tokens *admin.Tokens
 	store  *metrics.Store
 	url    string
 	client *http.Client
@@ -140,6 +144,9 @@ func (l *lockedBuffer) String() string {
 // options change a rig before it starts.
 type options struct {
 	token    string
+	listen   string
+	hosts    []string
+	owner    func(client, server netip.AddrPort) (int, error)
 	locked   bool
 	sections []state.Section
 }
@@ -188,12 +195,17 @@ func newRig(t *testing.T, o options, files ...map[string]string) *rig {
 	if _, err := r.store.Open(filepath.Join(r.dir, "data", "metrics"), time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	r.api = admin.New(admin.Config{Hub: r.hub, Engine: r.engine, Metrics: registry, Token: o.token, Mask: mask.Mask, Log: log})
+	r.tokens = admin.NewTokens(filepath.Join(r.dir, "data", admin.TokensFile), log)
+	r.hub.AddExecutor(r.tokens)
+	r.door = admin.NewDoor(admin.DoorConfig{Tokens: r.tokens, Token: o.token, Hosts: o.hosts, Latest: r.hub.Latest, Mask: mask, Log: log, Owner: o.owner})
+	r.api = admin.New(admin.Config{Hub: r.hub, Engine: r.engine, Door: r.door, Metrics: registry, Mask: mask.Mask, Log: log})
 
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); r.hub.Run(ctx) }()
-	srv := httptest.NewServer(r.api.Guard("127.0.0.1:8003", r.api))
+	srv := httptest.NewUnstartedServer(r.door.Guard(cmp.Or(o.listen, "127.0.0.1:8003"), r.api))
+	srv.Config.ConnContext = r.door.Connect
+	srv.Start()
 	r.url, r.client = srv.URL, srv.Client()
 	t.Cleanup(func() {
 		srv.Close()

@@ -1,10 +1,15 @@
 package admin
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
+	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/opsdeck/opsdeck/backend/engine"
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -18,13 +23,78 @@ func jsonText(v any) string {
 	return string(b)
 }
 
-func (s *Server) routing(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) routing(w http.ResponseWriter, r *http.Request) {
 	raw := s.cfg.Engine.RoutingJSON()
 	if raw == nil {
 		s.fail(w, http.StatusNotFound, "there is no routing configuration: create config/routing_config.json")
 		return
 	}
-	s.reply(w, http.StatusOK, raw)
+	etag := quoted(raw)
+	w.Header().Set("ETag", etag)
+	if known := r.Header.Get("If-None-Match"); known == "*" || slices.Contains(tags(known), strings.Trim(etag, `"`)) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	s.reply(w, http.StatusOK, json.RawMessage(bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))))
+}
+
+// quoted is the ETag of a routing configuration's text.
+func quoted(text []byte) string { return `"` + engine.Tag(text) + `"` }
+
+// tags are the entity tags in an If-Match or If-None-Match header, without quotes.
+// Weak ones are no tags of ours.
+func tags(header string) (out []string) {
+	for _, t := range strings.Split(header, ",") {
+		t = strings.TrimSpace(t)
+		if len(t) > 2 && len(t) <= 100 && t[0] == '"' && t[len(t)-1] == '"' {
+			out = append(out, t[1:len(t)-1])
+		}
+	}
+	return out
+}
+
+// expect puts the condition of If-Match into the arguments of a change. Whether it
+// holds is told by the engine, at the moment of the change; it answers where it cannot.
+func (s *Server) expect(w http.ResponseWriter, r *http.Request, args map[string]string) bool {
+	all := r.Header.Values("If-Match")
+	if len(all) == 0 {
+		return true
+	}
+	header := strings.Join(all, ",")
+	if header == "*" {
+		if s.cfg.Engine.RoutingJSON() != nil {
+			return true
+		}
+		s.fail(w, http.StatusPreconditionFailed, "there is no routing configuration, and If-Match: * wants one")
+		return false
+	}
+	args["expect"] = strings.Join(tags(header), ",")
+	if args["expect"] == "" {
+		args["expect"] = "none"
+	}
+	return !s.outdated(w, r)
+}
+
+// outdated answers 412 where what is in force is none of what If-Match names.
+func (s *Server) outdated(w http.ResponseWriter, r *http.Request) bool {
+	raw := s.cfg.Engine.RoutingJSON()
+	now := "there is none now"
+	if raw != nil {
+		if slices.Contains(tags(strings.Join(r.Header.Values("If-Match"), ",")), engine.Tag(raw)) {
+			return false
+		}
+		w.Header().Set("ETag", quoted(raw))
+		now = "it is " + quoted(raw) + " now"
+	}
+	s.fail(w, http.StatusPreconditionFailed, "the routing configuration was changed meanwhile: "+now+": read it again, and send its ETag as If-Match")
+	return true
+}
+
+// tagged sets the ETag of what is in force after a change.
+func (s *Server) tagged(w http.ResponseWriter) {
+	if raw := s.cfg.Engine.RoutingJSON(); raw != nil {
+		w.Header().Set("ETag", quoted(raw))
+	}
 }
 
 // valid answers 422 with every fault of a routing configuration.
@@ -57,14 +127,30 @@ func routingFault(p engine.Problem, prefix []any) invalid {
 	return wrongType(loc, p.Want)
 }
 
+// elided ends an object as the operations guide prints it: {"a": 1, ...}. What is
+// left out there stays as it is.
+var elided = regexp.MustCompile(`,\s*\.\.\.\s*\}\s*$`)
+
 func (s *Server) putRouting(w http.ResponseWriter, r *http.Request) {
+	args := map[string]string{}
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		s.fail(w, http.StatusBadRequest, "the body did not arrive whole")
+		return
+	}
+	if at := elided.FindIndex(text); at != nil && !json.Valid(text) {
+		text, args["keep"] = append(text[:at[0]:at[0]], '}'), "true"
+	}
+	r.Body = io.NopCloser(bytes.NewReader(text))
 	var raw json.RawMessage
-	if !s.body(w, r, &raw) || !s.valid(w, raw) {
+	if !s.body(w, r, &raw) || !s.valid(w, raw) || !s.expect(w, r, args) {
 		return
 	}
-	if _, ok := s.do(w, r, state.Action{Kind: state.RoutingSet, Args: map[string]string{"config": string(raw)}}); !ok {
+	args["config"] = string(raw)
+	if _, ok := s.do(w, r, state.Action{Kind: state.RoutingSet, Args: args}); !ok {
 		return
 	}
+	s.tagged(w)
 	rt := s.routingNow()
 	s.reply(w, http.StatusOK, map[string]any{"status": "updated", "categories": rt.Categories, "tiers": rt.Tiers})
 }
@@ -100,22 +186,32 @@ func (s *Server) patchCategory(w http.ResponseWriter, r *http.Request) {
 	if !s.valid(w, []byte(jsonText(map[string]any{"categories": map[string]any{name: merged}}))) {
 		return
 	}
-	if _, ok := s.do(w, r, state.Action{Kind: state.RoutingSet, Args: map[string]string{"category": name, "patch": jsonText(patch)}}); !ok {
+	args := map[string]string{"category": name, "patch": jsonText(patch)}
+	if !s.expect(w, r, args) {
 		return
 	}
+	if _, ok := s.do(w, r, state.Action{Kind: state.RoutingSet, Args: args}); !ok {
+		return
+	}
+	s.tagged(w)
 	cat, _ := s.cfg.Engine.RoutingCategory(name)
 	s.reply(w, http.StatusOK, map[string]any{"status": "updated", "category": name, "tier": cat["tier"]})
 }
 
 func (s *Server) deleteCategory(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
+	args := map[string]string{"category": name, "delete": "true"}
+	if !s.expect(w, r, args) {
+		return
+	}
 	if _, ok := s.cfg.Engine.RoutingCategory(name); !ok {
 		s.fail(w, http.StatusNotFound, fmt.Sprintf("Category '%s' not found", name))
 		return
 	}
-	if _, ok := s.do(w, r, state.Action{Kind: state.RoutingSet, Args: map[string]string{"category": name, "delete": "true"}}); !ok {
+	if _, ok := s.do(w, r, state.Action{Kind: state.RoutingSet, Args: args}); !ok {
 		return
 	}
+	s.tagged(w)
 	s.reply(w, http.StatusOK, map[string]any{"status": "deleted", "category": name})
 }
 

@@ -23,8 +23,13 @@ type File struct {
 	// Data is the folder of databases, journal and metrics; default "data".
 	Data string `yaml:"data"`
 	// Listen is the admin API's address; default "127.0.0.1:8003"; "off" for none.
-	Listen  string  `yaml:"listen"`
-	Modules Modules `yaml:"modules"`
+	Listen string `yaml:"listen"`
+	// TLS serves the admin API over TLS; default: not.
+	TLS TLS `yaml:"tls"`
+	// Hosts are further names by which the admin API is called: a Host header must have
+	// one that is known.
+	Hosts   []string `yaml:"hosts"`
+	Modules Modules  `yaml:"modules"`
 	// Credentials says where the master key of the credential store comes from.
 	Credentials Credentials `yaml:"credentials"`
 	Routing     string      `yaml:"routing"`
@@ -59,6 +64,13 @@ type Credentials struct {
 	// KeyFile has the master key in its first line and old keys, that only decrypt,
 	// in the following ones; default: the environment, systemd, .env.
 	KeyFile string `yaml:"key_file"`
+}
+
+// TLS names a certificate chain and its key, in PEM. They are read again when they
+// change.
+type TLS struct {
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
 }
 
 // Log is one glob of log files and how they are rotated.
@@ -170,6 +182,10 @@ func Parse(name string, b []byte) (f *File, err error) {
 		if !ok {
 			p = append(p, fmt.Sprintf("%s:%d: %s: %s", name, lineOf(b, path), strings.TrimPrefix(path, "$."), fmt.Sprintf(format, args...)))
 		}
+	}
+	check((f.TLS.Cert == "") == (f.TLS.Key == ""), "$.tls", "cert and key go together: one of them is missing")
+	for i, h := range f.Hosts {
+		check(h != "" && !strings.ContainsAny(h, "/:* "), fmt.Sprintf("$.hosts[%d]", i), "%q: expected a host's name without scheme and port", h)
 	}
 	for i, l := range f.Logs {
 		at := fmt.Sprintf("$.logs[%d]", i)

@@ -28,8 +28,13 @@ name: {{q .Name}}
 # Databases, journal and metrics.
 data: {{q (.Rel .Data)}}
 
-# The admin API. Addresses other than loopback need a token. "off" for none.
+# The admin API. "off" for none. Callers from elsewhere need a token ("opsdeck tokens
+# create"), and should find TLS.
 listen: {{q .Listen}}
+# tls:
+#   cert: tls/cert.pem     # PEM; read again when they change
+#   key: tls/key.pem
+# hosts: [ops.example]     # further names by which it is called
 
 # Modules: {{.Note "modules"}}.
 modules:

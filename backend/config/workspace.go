@@ -156,6 +156,7 @@ func (w *Workspace) resolve(fl Flags, raw []byte) {
 	} else {
 		set("listen", &w.Listen, DefaultListen, "default")
 	}
+	w.TLS.Cert, w.TLS.Key = abs(w.TLS.Cert), abs(w.TLS.Key)
 	if w.Redis.URL == "" {
 		if u := w.Getenv("REDIS_URL"); u != "" {
 			w.Redis.URL, w.Origin["redis.url"] = u, "env REDIS_URL"

@@ -26,6 +26,11 @@ type Handler struct {
 	log     *slog.Logger
 	mux     *http.ServeMux
 
+	// Authorize says why a request may not submit an action; nil: every one may.
+	Authorize func(*http.Request, state.Action) error
+	// Actor is who a request is by, given what its console says of itself; nil: that.
+	Actor func(*http.Request, state.Actor) state.Actor
+
 	mu       sync.Mutex
 	sessions map[string]*backend.Console
 }
@@ -59,6 +64,9 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	actor.User, actor.From, actor.Via = state.Clean(actor.User), state.Clean(actor.From), state.Clean(actor.Via)
+	if h.Actor != nil {
+		actor = h.Actor(r, actor)
+	}
 	var c *backend.Console
 	h.mu.Lock()
 	if h.sessions[id] == nil {
@@ -137,6 +145,13 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request) {
 	if c == nil {
 		http.Error(w, "there is no such session", http.StatusNotFound)
 		return
+	}
+	if h.Authorize != nil {
+		if err := h.Authorize(r, req.Action); err != nil {
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(answer{Err: backend.ErrRefused.Error() + ": " + err.Error(), Refused: true})
+			return
+		}
 	}
 	req.Action.Secrets = map[string]state.Secret{}
 	for k, v := range req.Secrets {

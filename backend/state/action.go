@@ -20,6 +20,7 @@ const (
 	ModuleRestart    Kind = "module.restart"
 	ModuleFetch      Kind = "module.fetch"
 	ModuleUninstall  Kind = "module.uninstall"
+	ModuleClearCache Kind = "module.clear-cache"
 	CredentialRotate Kind = "credential.rotate"
 	CredentialSet    Kind = "credential.set"
 	CredentialDelete Kind = "credential.delete"
@@ -46,6 +47,8 @@ const (
 	ControlGive      Kind = "control.give"
 	ActionUndo       Kind = "action.undo"
 	ActionCancel     Kind = "action.cancel"
+	TokenCreate      Kind = "token.create"
+	TokenRevoke      Kind = "token.revoke"
 )
 
 // Risk says how much an action asks before it acts.
@@ -89,6 +92,8 @@ type Actor struct {
 	From string `json:"from,omitempty"`
 	// Via is "console", "wall", "cli", "api" or "engine".
 	Via string `json:"via"`
+	// Request is the id of the API request that it came by; "" for none.
+	Request string `json:"request,omitempty"`
 }
 
 // Action is one request to change something.
@@ -137,6 +142,9 @@ type Spec struct {
 	Global string
 	// Hidden actions are submitted by others (undo), never offered.
 	Hidden bool
+	// Admin actions are for the API's role admin alone: they change who may do what,
+	// or the key of the credential store.
+	Admin bool
 	// Disabled says why the action cannot be done on the target now; "" when it can.
 	// Callers ask [Why], which asks this.
 	Disabled func(*Snapshot, string) string
@@ -232,6 +240,7 @@ var Specs = []Spec{
 			}
 			return ""
 		}), Impact: moduleImpact},
+	{Kind: ModuleClearCache, Verb: "clear", Past: "cleared", Noun: "adapter caches", Section: SectionModules, Risk: Safe, Global: "adapters"},
 	{Kind: CredentialRotate, Key: "T", Verb: "rotate", Past: "rotated", Noun: "credentials", Section: SectionModules, Risk: Confirm,
 		Disabled: credentialsDisabled, Impact: credentialImpact, Fields: credentialFields, Measured: true},
 	{Kind: CredentialSet, Verb: "set", Past: "set", Noun: "credentials without a check", Section: SectionModules, Risk: Confirm,
@@ -242,12 +251,12 @@ var Specs = []Spec{
 		Disabled: storedCredentials, Fields: func(*Snapshot, string) []Field {
 			return []Field{{Key: "at", Label: "They end", Hint: "a date such as 2027-01-31, or from now: 90d; empty for never"}}
 		}},
-	{Kind: CredentialRekey, Verb: "change", Past: "changed", Noun: "the key of the credential store", Section: SectionModules, Risk: Confirm, Global: "credentials",
+	{Kind: CredentialRekey, Verb: "change", Past: "changed", Noun: "the key of the credential store", Section: SectionModules, Risk: Confirm, Global: "credentials", Admin: true,
 		Disabled: func(s *Snapshot, _ string) string { return s.Modules.Locked }, Impact: keyImpact,
 		Fields: func(*Snapshot, string) []Field {
 			return []Field{{Key: "new_key", Label: "New key", Hint: "empty: a new one is made", Secret: true}}
 		}},
-	{Kind: CredentialForget, Verb: "forget", Past: "forgot", Noun: "old keys of the credential store", Section: SectionModules, Risk: Typed, Global: "credentials",
+	{Kind: CredentialForget, Verb: "forget", Past: "forgot", Noun: "old keys of the credential store", Section: SectionModules, Risk: Typed, Global: "credentials", Admin: true,
 		Disabled: func(s *Snapshot, _ string) string {
 			switch n := s.Modules.UnderOldKeys(); {
 			case s.Modules.Locked != "":
@@ -469,6 +478,9 @@ var Specs = []Spec{
 			}
 			return notFound("action", t)
 		}},
+
+	{Kind: TokenCreate, Verb: "create", Past: "created", Noun: "API token", Section: SectionWorkspace, Risk: Confirm, Hidden: true, Admin: true, Disabled: notBegun},
+	{Kind: TokenRevoke, Verb: "revoke", Past: "revoked", Noun: "API token", Section: SectionWorkspace, Risk: Confirm, Hidden: true, Admin: true, Disabled: notBegun},
 }
 
 // RequeueTarget is the queue whose failures key holds ("task:queue" for
@@ -529,6 +541,14 @@ func controlDisabled(s *Snapshot) string {
 		return "this console only looks"
 	case you.Control:
 		return "this console has it already"
+	}
+	return ""
+}
+
+// notBegun is for what the file of tokens alone can tell.
+func notBegun(s *Snapshot, _ string) string {
+	if s.Workspace.Started.IsZero() {
+		return "the engine has not begun"
 	}
 	return ""
 }

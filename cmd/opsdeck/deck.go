@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -112,7 +113,7 @@ func (d *deck) tellFindings(ctx context.Context) {
 }
 
 // serveSocket serves consoles and the API on the workspace's own socket, which
-// its file mode guards.
+// its file mode guards, and the kernel's word on who connects.
 func (d *deck) serveSocket(path string) error {
 	ln, err := remote.Listen(path)
 	if err != nil {
@@ -123,11 +124,15 @@ func (d *deck) serveSocket(path string) error {
 	if d.wiring.api != nil {
 		mux.Handle("/", d.wiring.api)
 	}
-	d.serve(ln, mux)
+	d.serve(ln, d.wiring.door.Socket(mux), nil)
 	return nil
 }
 
-func (d *deck) consoles() http.Handler { return remote.NewHandler(d.hub, version(), d.log) }
+func (d *deck) consoles() http.Handler {
+	h := remote.NewHandler(d.hub, version(), d.log)
+	h.Authorize, h.Actor = d.wiring.door.Authorize, d.wiring.door.Actor
+	return h
+}
 
 // serveAPI serves the admin API on its address; where that cannot be, it runs
 // without and says so.
@@ -141,9 +146,21 @@ func (d *deck) serveAPI() {
 		set("", "the admin API is off (listen: off)")
 		return
 	}
-	if !admin.Loopback(addr) && d.wiring.token == "" {
-		set("", fmt.Sprintf("%s is not a loopback address, and there is no token: put OPSDECK_TOKEN into the environment or .env", addr))
+	if given, err := d.wiring.tokens.List(); !admin.Loopback(addr) && d.wiring.token == "" && len(given) == 0 {
+		why := fmt.Sprintf("%s is not a loopback address, and there is no token: opsdeck tokens create makes one, or put OPSDECK_TOKEN into the environment or .env", addr)
+		if err != nil {
+			why = fmt.Sprintf("%s is not a loopback address, and no token is valid: %v", addr, err)
+		}
+		set("", why)
 		return
+	}
+	var secure *tls.Config
+	if t := d.ws.TLS; t.Cert != "" {
+		var err error
+		if secure, err = admin.TLS(t.Cert, t.Key, d.log); err != nil {
+			set("", fmt.Sprintf("the admin API is not served: %v", err))
+			return
+		}
 	}
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -153,7 +170,7 @@ func (d *deck) serveAPI() {
 	mux := http.NewServeMux()
 	mux.Handle(remote.Prefix, d.consoles())
 	mux.Handle("/", d.wiring.api)
-	d.serve(ln, d.wiring.api.Guard(addr, mux))
+	d.serve(ln, d.wiring.door.Guard(addr, mux), secure)
 	set(ln.Addr().String(), "")
 }
 
@@ -178,11 +195,23 @@ func (d *deck) taken(addr string, err error) string {
 	return fmt.Sprintf("the admin API is not served: %v: free %s or take another address with --listen", err, addr)
 }
 
-func (d *deck) serve(ln net.Listener, h http.Handler) {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)}
+// serve serves h on ln, over TLS where secure is not nil. Bodies and answers have
+// deadlines of their own, set by the door: streams and long actions go on.
+func (d *deck) serve(ln net.Listener, h http.Handler, secure *tls.Config) {
+	srv := &http.Server{
+		Handler: h, TLSConfig: secure, ConnContext: d.wiring.door.Connect,
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn),
+	}
 	d.servers = append(d.servers, srv)
 	d.wg.Go(func() {
-		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		var err error
+		if secure != nil {
+			err = srv.ServeTLS(ln, "", "")
+		} else {
+			err = srv.Serve(ln)
+		}
+		if !errors.Is(err, http.ErrServerClosed) {
 			d.log.Error("serve", "addr", ln.Addr().String(), "err", err)
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -121,8 +122,27 @@ func examine(ctx context.Context, ws *config.Workspace) (all []finding) {
 	} else {
 		add("python", true, "%s", firstLine(string(out)))
 	}
-	if ws.Listen != "off" && !admin.Loopback(ws.Listen) && ws.Getenv("OPSDECK_TOKEN") == "" {
-		add("admin API", false, "%s is not a loopback address: put OPSDECK_TOKEN into the environment or .env", ws.Listen)
+	tokens, terr := admin.NewTokens(filepath.Join(ws.Data, admin.TokensFile), nil).List()
+	switch open := ws.Listen != "off" && !admin.Loopback(ws.Listen); {
+	case terr != nil:
+		add("API tokens", false, "%v", terr)
+	case open && ws.Getenv("OPSDECK_TOKEN") == "" && len(tokens) == 0:
+		add("admin API", false, "%s is not a loopback address: opsdeck tokens create makes a token, or put OPSDECK_TOKEN into the environment or .env", ws.Listen)
+	case open && ws.TLS.Cert == "":
+		add("admin API", false, "%s is not a loopback address, and tokens go over it in the clear: name a certificate under tls in opsdeck.yaml", ws.Listen)
+	}
+	for _, t := range tokens {
+		if t.Expired(time.Now()) {
+			add("API tokens", false, "%s is over since %s: opsdeck tokens revoke %s", t.Name, t.Expires.Local().Format(time.DateTime), t.Name)
+		}
+	}
+	if n := len(ws.Getenv("OPSDECK_TOKEN")); n > 0 && n < 20 {
+		add("OPSDECK_TOKEN", false, "it has %d characters and can be guessed: opsdeck tokens create makes better ones", n)
+	}
+	if ws.TLS.Cert != "" {
+		if _, err := admin.TLS(ws.TLS.Cert, ws.TLS.Key, slog.New(slog.DiscardHandler)); err != nil {
+			add("tls", false, "%v", err)
+		}
 	}
 	if clashes := tui.Clashes(ws.Keys); len(clashes) == 0 {
 		add("keys", true, "no clashes with each other, tmux or the terminal")

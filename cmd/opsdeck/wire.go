@@ -38,6 +38,8 @@ type wiring struct {
 	docker *docker.Source
 	store  *metrics.Store
 	api    *admin.Server // nil without an engine
+	door   *admin.Door
+	tokens *admin.Tokens
 	mask   *secrets.Mask
 	token  string
 	log    *slog.Logger
@@ -68,12 +70,16 @@ func wire(ws *config.Workspace, j *journal.Journal, log *slog.Logger) (*wiring, 
 	}, orchestrator, w.docker, w.newLogs(ws), w.newQueue(ws), host.New(), w.newHealth(ws), w.newAlerting(ws))
 	w.hub.AddExecutor(reloader{w})
 
+	w.tokens = admin.NewTokens(filepath.Join(ws.Data, admin.TokensFile), log)
+	w.hub.AddExecutor(w.tokens)
+	w.door = admin.NewDoor(admin.DoorConfig{Tokens: w.tokens, Token: w.token, Hosts: ws.Hosts, Latest: w.hub.Latest, Mask: w.mask, Log: log})
+
 	registry.MustRegister(metrics.NewCollector(w.hub.Latest))
 	if w.engine == nil {
 		return w, nil
 	}
 	registry.MustRegister(w.engine.Collector())
-	w.api = admin.New(admin.Config{Hub: w.hub, Engine: w.engine, Metrics: registry, Token: w.token, Mask: w.mask.Mask, Log: log})
+	w.api = admin.New(admin.Config{Hub: w.hub, Engine: w.engine, Door: w.door, Metrics: registry, Mask: w.mask.Mask, Log: log})
 	return w, nil
 }
 
@@ -195,6 +201,7 @@ func (r reloader) Execute(_ context.Context, _ state.Action, progress func(strin
 		changed bool
 	}{
 		{"data", next.Data != was.Data}, {"listen", next.Listen != was.Listen && was.Origin["listen"] != "flag"},
+		{"tls", next.TLS != was.TLS}, {"hosts", !reflect.DeepEqual(next.Hosts, was.Hosts)},
 		{"modules", next.Modules != was.Modules}, {"routing", next.Routing != was.Routing}, {"settle", next.Settle != was.Settle},
 		{"metrics", next.Metrics.Interval != was.Metrics.Interval || next.Metrics.Retention != was.Metrics.Retention},
 		{"keys", !reflect.DeepEqual(next.Keys, was.Keys)}, {"theme", next.Theme != was.Theme},
