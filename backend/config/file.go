@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,8 +29,10 @@ type File struct {
 	TLS TLS `yaml:"tls"`
 	// Hosts are further names by which the admin API is called: a Host header must have
 	// one that is known.
-	Hosts   []string `yaml:"hosts"`
-	Modules Modules  `yaml:"modules"`
+	Hosts []string `yaml:"hosts"`
+	// Engine is an orchestrator that takes the place of the engine inside.
+	Engine  Engine  `yaml:"engine"`
+	Modules Modules `yaml:"modules"`
 	// Credentials says where the master key of the credential store comes from.
 	Credentials Credentials `yaml:"credentials"`
 	Routing     string      `yaml:"routing"`
@@ -45,6 +48,17 @@ type File struct {
 	Keys map[string]string `yaml:"keys"`
 	// Theme is "dark", "light", "contrast" or "none"; default: what the terminal says.
 	Theme string `yaml:"theme"`
+}
+
+// Engine is a NEXUS orchestrator that runs already.
+type Engine struct {
+	// URL is its admin API's; "" for the engine inside.
+	URL string `yaml:"url"`
+	// Token is sent with every request; ${NAME} is taken from the environment or
+	// .env. Default: OPSDECK_TOKEN.
+	Token string `yaml:"token"`
+	// CA is a file of PEM certificates that may sign the server's.
+	CA string `yaml:"ca"`
 }
 
 // Modules configures the engine.
@@ -202,6 +216,11 @@ func Parse(name string, b []byte) (f *File, err error) {
 		check(s.Name != "", at, "name is missing")
 		check(strings.Contains(s.URL, "://"), at+".url", "%q: expected a URL such as http://127.0.0.1:3000/health", s.URL)
 	}
+	u, uerr := url.Parse(f.Engine.URL)
+	check(f.Engine.URL == "" || uerr == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "", "$.engine.url",
+		"%q: expected a URL such as http://127.0.0.1:8003", f.Engine.URL)
+	check(f.Engine.URL != "" || f.Engine.Token == "" && f.Engine.CA == "", "$.engine", "url is missing: token and ca are for an orchestrator elsewhere")
+	check(f.Engine.Token == "" || strings.Contains(f.Engine.Token, "${"), "$.engine.token", "a token does not belong into this file: write ${NAME}, and NAME into the environment or .env")
 	for i, r := range f.Rules {
 		_, gerr := filepath.Match(r, "")
 		check(gerr == nil, fmt.Sprintf("$.rules[%d]", i), "%q is not a glob", r)

@@ -49,6 +49,12 @@ modules:
 # credentials:
 #   key_file: /etc/nexus/module_encryption_key
 
+# A NEXUS orchestrator that runs already, in place of the engine inside.
+# engine:
+#   url: http://127.0.0.1:8003
+#   token: ${OPSDECK_TOKEN}
+#   ca: /etc/ssl/private-ca.pem
+
 # Routing configuration: {{.Note "routing"}}.
 routing: {{q (.Rel .Routing)}}
 

@@ -27,11 +27,7 @@ type Workspace struct {
 	Origin map[string]string
 	// Problems are the workspace file's errors; the settings are then the defaults.
 	Problems []string
-	// Orchestrator is the URL of a NEXUS orchestrator that takes the engine's place;
-	// "" for the engine.
-	Orchestrator string
-
-	env map[string]string
+	env      map[string]string
 }
 
 // Flags are what the command line said; empty for nothing.
@@ -151,6 +147,12 @@ func (w *Workspace) resolve(fl Flags, raw []byte) {
 	dur("settle", &w.Settle, 10*time.Second)
 	set("docker.host", &w.Docker.Host, "", "default")
 
+	if w.Engine.URL != "" {
+		set("engine.url", &w.Engine.URL, "", "default")
+		set("engine.token", &w.Engine.Token, "${OPSDECK_TOKEN}", "default")
+		w.Engine.Token = os.Expand(w.Engine.Token, w.Getenv)
+		w.Engine.CA = abs(w.Engine.CA)
+	}
 	if fl.Listen != "" {
 		w.Listen, w.Origin["listen"] = fl.Listen, "flag"
 	} else {
@@ -260,11 +262,11 @@ func StateDir() string {
 
 // At is the workspace with the orchestrator at url in place of its own engine,
 // and data of its own.
-func (w *Workspace) At(url string) *Workspace {
+func (w *Workspace) At(url, token, ca string) *Workspace {
 	at := *w
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(w.Dir + " " + url))
-	at.Orchestrator, at.Listen, at.Name = url, "off", url
+	at.Engine, at.Listen, at.Name = Engine{URL: url, Token: token, CA: ca}, "off", url
 	at.Data = filepath.Join(StateDir(), fmt.Sprintf("attached-%08x", h.Sum32()))
 	return &at
 }

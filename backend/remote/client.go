@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -29,7 +32,11 @@ type Client struct {
 	cancel  context.CancelFunc
 	// Engine is the version of the engine at the other end.
 	Engine string
-	you    string // our ID there
+	you    string        // our ID there
+	ended  chan struct{} // closed when the stream has ended
+	// quiet is how long the engine may send nothing before the link counts as dead;
+	// 0 for ever, as on this host, where a dead engine's socket closes.
+	quiet time.Duration
 
 	mu     sync.Mutex
 	snap   *state.Snapshot
@@ -44,11 +51,19 @@ var ErrNotOpsdeck = errors.New("what answers is not opsdeck")
 
 // Dial attaches to the engine that listens at the unix socket.
 func Dial(ctx context.Context, socket string, actor state.Actor) (*Client, error) {
+	return dialSocket(ctx, socket, actor, 0)
+}
+
+func dialSocket(ctx context.Context, socket string, actor state.Actor, quiet time.Duration) (*Client, error) {
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", socket)
 	}}
-	return attach(ctx, &http.Client{Transport: tr}, "http://opsdeck", socket, actor, helloPatience)
+	return attach(ctx, &http.Client{Transport: tr}, "http://opsdeck", socket, actor, helloPatience, quiet)
 }
+
+// quietLimit is how long an engine on another host may send nothing: it sends a
+// frame each heartbeat, so that by then the link is dead, whatever TCP thinks.
+const quietLimit = 4 * heartbeat
 
 // Alive asks the engine at the unix socket to publish once, and waits for it as
 // long as ctx lasts. An error means that it does not.
@@ -79,14 +94,14 @@ const helloPatience = 10 * time.Second
 // ErrSilent means that the engine takes a console's connection and says nothing.
 var ErrSilent = errors.New("it takes the connection and does not answer: it hangs, or was stopped")
 
-func attach(ctx context.Context, hc *http.Client, base, where string, actor state.Actor, patience time.Duration) (*Client, error) {
+func attach(ctx context.Context, hc *http.Client, base, where string, actor state.Actor, patience, quiet time.Duration) (*Client, error) {
 	who, err := json.Marshal(actor)
 	if err != nil {
 		return nil, err
 	}
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c := &Client{http: hc, base: base, session: rand.Text(), cancel: cancel, notify: make(chan struct{}),
-		watch: make(chan state.Interest, 1), snap: &state.Snapshot{}}
+		watch: make(chan state.Interest, 1), snap: &state.Snapshot{}, ended: make(chan struct{}), quiet: quiet}
 	q := url.Values{"session": {c.session}, "actor": {string(who)}}
 	stop := context.AfterFunc(ctx, cancel)
 	defer stop()
@@ -122,7 +137,7 @@ func attach(ctx context.Context, hc *http.Client, base, where string, actor stat
 	case err != nil && why(err) == ErrSilent:
 		err = fmt.Errorf("attach to %s: %w", where, ErrSilent)
 	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
-		err = fmt.Errorf("attach to %s: it answers %s: %s", where, resp.Status, strings.TrimSpace(string(line)))
+		err = fmt.Errorf("attach to %s: it answers %s: %s", where, resp.Status, detail(line))
 	case resp.StatusCode != http.StatusOK:
 		err = fmt.Errorf("attach to %s: %w: it answers %s", where, ErrNotOpsdeck, resp.Status)
 	case err != nil:
@@ -144,11 +159,21 @@ func attach(ctx context.Context, hc *http.Client, base, where string, actor stat
 
 // read takes frames until the stream ends.
 func (c *Client) read(r *bufio.Reader) {
+	defer close(c.ended)
 	var err error
+	dead := make(chan struct{})
+	var timer *time.Timer
+	if c.quiet > 0 {
+		timer = time.AfterFunc(c.quiet, func() { close(dead); c.cancel() })
+		defer timer.Stop()
+	}
 	for {
 		var line []byte
 		if line, err = r.ReadBytes('\n'); err != nil {
 			break
+		}
+		if timer != nil {
+			timer.Reset(c.quiet)
 		}
 		var f frame
 		if err = json.Unmarshal(line, &f); err != nil {
@@ -167,6 +192,11 @@ func (c *Client) read(r *bufio.Reader) {
 	}
 	if err == io.EOF {
 		err = errors.New("the engine stopped")
+	}
+	select {
+	case <-dead:
+		err = fmt.Errorf("nothing came for %s", c.quiet)
+	default:
 	}
 	c.mu.Lock()
 	c.err = fmt.Errorf("the link to the engine ended: %w", err)
@@ -194,6 +224,13 @@ func (c *Client) Wait(ctx context.Context, after uint64) (*state.Snapshot, error
 		case <-notify:
 		}
 	}
+}
+
+// reason is why the stream has ended.
+func (c *Client) reason() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
 }
 
 // Submit implements the seam.
@@ -277,18 +314,73 @@ func (c *Client) Close() {
 	c.http.CloseIdleConnections()
 }
 
-// DialHTTP attaches to the engine whose API is at an http or https URL, with its
-// token, "" for none.
-func DialHTTP(ctx context.Context, at, token string, actor state.Actor) (*Client, error) {
+// Access is how to come in at an http or https URL.
+type Access struct {
+	// Token is sent with every request; "" for none.
+	Token string
+	// CA is a file of PEM certificates that may sign the server's, beside those the
+	// system knows; "" for none.
+	CA string
+}
+
+// client is for requests with this access. They follow no redirect to elsewhere.
+func (a Access) client(limit time.Duration) (*http.Client, error) {
+	tr := http.DefaultTransport.(*http.Transport).Clone()
+	if a.CA != "" {
+		pem, err := os.ReadFile(a.CA)
+		if err != nil {
+			return nil, fmt.Errorf("read the certificates of the authority: %w", err)
+		}
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			pool = x509.NewCertPool()
+		}
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no certificate: a file in PEM was expected", a.CA)
+		}
+		tr.TLSClientConfig = &tls.Config{RootCAs: pool}
+	}
+	c := &http.Client{Transport: tr, CheckRedirect: stay, Timeout: limit}
+	if a.Token != "" {
+		c.Transport = bearer{tr, a.Token}
+	}
+	return c, nil
+}
+
+// DialHTTP attaches to the engine whose API is at an http or https URL.
+func DialHTTP(ctx context.Context, at string, access Access, actor state.Actor) (*Client, error) {
 	u, err := url.Parse(at)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("attach to %q: a URL such as http://127.0.0.1:8003 was expected", at)
 	}
-	var tr http.RoundTripper = http.DefaultTransport.(*http.Transport).Clone()
-	if token != "" {
-		tr = bearer{tr.(*http.Transport), token}
+	hc, err := access.client(0)
+	if err != nil {
+		return nil, fmt.Errorf("attach to %s: %w", at, err)
 	}
-	return attach(ctx, &http.Client{Transport: tr, CheckRedirect: stay}, u.Scheme+"://"+u.Host, at, actor, helloPatience)
+	c, err := attach(ctx, hc, u.Scheme+"://"+u.Host, at, actor, helloPatience, quietLimit)
+	return c, remedy(err)
+}
+
+// remedy adds what to do to the errors of a first connection that have one.
+func remedy(err error) error {
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &unknown):
+		return fmt.Errorf("%w: --ca FILE names the authority that signed its certificate", err)
+	case errors.As(err, &host):
+		return fmt.Errorf("%w: use a name that its certificate has", err)
+	case errors.As(err, &invalid):
+		return fmt.Errorf("%w: its certificate must be renewed, or a clock is wrong", err)
+	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return fmt.Errorf("%w: it speaks http, not https", err)
+	case strings.Contains(err.Error(), "it answers 401"):
+		return fmt.Errorf("%w: OPSDECK_TOKEN or --token-file FILE gives the token", err)
+	}
+	return err
 }
 
 // stay follows redirects on the same server only: a request carries the token,

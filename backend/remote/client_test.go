@@ -333,7 +333,7 @@ func TestOtherAnswersSayWhatToDo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			srv := httptest.NewServer(tt.handler)
 			defer srv.Close()
-			c, err := DialHTTP(t.Context(), srv.URL, "", state.Actor{})
+			c, err := DialHTTP(t.Context(), srv.URL, Access{}, state.Actor{})
 			if err == nil {
 				c.Close()
 				t.Fatal("it attaches")
@@ -344,7 +344,7 @@ func TestOtherAnswersSayWhatToDo(t *testing.T) {
 		})
 	}
 	for _, at := range []string{"", "host:8003", "ftp://x", "http://", "unix:///x"} {
-		if _, err := DialHTTP(t.Context(), at, "", state.Actor{}); err == nil || !strings.Contains(err.Error(), "a URL such as") {
+		if _, err := DialHTTP(t.Context(), at, Access{}, state.Actor{}); err == nil || !strings.Contains(err.Error(), "a URL such as") {
 			t.Errorf("attach to %q: %v", at, err)
 		}
 	}
@@ -361,10 +361,10 @@ func TestTokenGoesWithEveryRequest(t *testing.T) {
 		h.ServeHTTP(w, r)
 	}))
 	defer srv.Close()
-	if _, err := DialHTTP(t.Context(), srv.URL, "wrong", state.Actor{}); err == nil {
+	if _, err := DialHTTP(t.Context(), srv.URL, Access{Token: "wrong"}, state.Actor{}); err == nil {
 		t.Error("a wrong token attaches")
 	}
-	c, err := DialHTTP(t.Context(), srv.URL, "tok", state.Actor{User: "ada"})
+	c, err := DialHTTP(t.Context(), srv.URL, Access{Token: "tok"}, state.Actor{User: "ada"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -426,7 +426,7 @@ func TestAnEngineThatHangsIsNotWaitedForForEver(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	c, err := attach(t.Context(), &http.Client{Transport: &http.Transport{}}, "http://"+ln.Addr().String(), "it", state.Actor{}, 10*time.Millisecond)
+	c, err := attach(t.Context(), &http.Client{Transport: &http.Transport{}}, "http://"+ln.Addr().String(), "it", state.Actor{}, 10*time.Millisecond, 0)
 	if !errors.Is(err, ErrSilent) {
 		t.Errorf("attach = %v, %v; want %v", c, err, ErrSilent)
 	}

@@ -16,7 +16,27 @@
 //	GET  /console/v1/alive                204 once the hub has published anew
 //
 // A session lasts as long as its stream. A frame is the newest state, never one
-// of a backlog: a console on a slow link gets fewer of them.
+// of a backlog: a console on a slow link gets fewer of them. A stream that has
+// nothing new repeats its last frame without sections, so that a console can tell a
+// quiet engine from a dead link; one that takes nothing is cut off, so that a
+// console whose host is gone does not stay present, or in control.
+//
+// # Other hosts
+//
+// [Link] is the seam over an engine on another host: it keeps a connection made by
+// [SSH] or [DialHTTP], and while there is none it says since when, why, and when it
+// tries again. Nothing is sent later that was asked for without a link.
+//
+// # Why the system's ssh
+//
+// Whoever is on call reaches hosts through a configuration of ssh that has grown:
+// ProxyJump, agents, hardware keys, certificates, Match blocks, known_hosts with
+// authorities. A library knows a part of that, and the part that is missing shows
+// at three in the morning. So one ssh process is started, which asks on the
+// terminal before the console opens, and never afterwards; it forwards the
+// engine's socket, and ends with this process, however that ends, since the remote
+// command reads its standard input. Host keys are checked, and nothing is trusted
+// unasked, whatever is configured.
 //
 // # Adding a section
 //

@@ -23,25 +23,30 @@ import (
 // service's quirks: 500 for what does not exist, errors as {"detail"} or as
 // {"error","details"}, and calls that only one of its two dialects has.
 type Orchestrator struct {
-	base  string
-	token string
-	mask  func(string) string
-	http  *http.Client
-	look  chan struct{} // an action was done: look again now
+	base string
+	mask func(string) string
+	http *http.Client
+	look chan struct{} // an action was done: look again now
 }
+
+// callLimit bounds one call: enabling a module may install what it needs.
+const callLimit = 15 * time.Second
 
 // orchestratorEvery is how often the orchestrator is asked.
 const orchestratorEvery = 2 * time.Second
 
-// NewOrchestrator makes a source of the API at an http or https URL. token is ""
-// for none; mask hides known secrets.
-func NewOrchestrator(at, token string, mask func(string) string) (*Orchestrator, error) {
+// NewOrchestrator makes a source of the API at an http or https URL; mask hides
+// known secrets.
+func NewOrchestrator(at string, access Access, mask func(string) string) (*Orchestrator, error) {
 	u, err := url.Parse(at)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("orchestrator %q: a URL such as http://127.0.0.1:8003 was expected", at)
 	}
-	return &Orchestrator{base: u.Scheme + "://" + u.Host, token: token, mask: mask, http: &http.Client{Timeout: 15 * time.Second, CheckRedirect: stay},
-		look: make(chan struct{}, 1)}, nil
+	hc, err := access.client(callLimit)
+	if err != nil {
+		return nil, fmt.Errorf("orchestrator %s: %w", at, err)
+	}
+	return &Orchestrator{base: u.Scheme + "://" + u.Host, mask: mask, http: hc, look: make(chan struct{}, 1)}, nil
 }
 
 // Name implements state.Source.
@@ -315,9 +320,6 @@ func (o *Orchestrator) call(ctx context.Context, method, path string, in, out an
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	if o.token != "" {
-		req.Header.Set("Authorization", "Bearer "+o.token)
-	}
 	resp, err := o.http.Do(req)
 	if err != nil {
 		return fmt.Errorf("orchestrator %s: %w: is it running?", o.base, err)

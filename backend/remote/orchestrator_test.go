@@ -88,7 +88,7 @@ func TestOrchestratorShowsWhatTheRecordedServiceSends(t *testing.T) {
 	rec := newRecorded(t)
 	srv := httptest.NewServer(rec)
 	defer srv.Close()
-	o, err := NewOrchestrator(srv.URL, "", func(s string) string { return s })
+	o, err := NewOrchestrator(srv.URL, Access{}, func(s string) string { return s })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestOrchestratorActsThroughEitherDialectAndSaysWhatWasAnswered(t *testing.T
 	rec := newRecorded(t)
 	srv := httptest.NewServer(rec)
 	defer srv.Close()
-	o, err := NewOrchestrator(srv.URL, "", func(s string) string { return s })
+	o, err := NewOrchestrator(srv.URL, Access{}, func(s string) string { return s })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func TestOrchestratorActsThroughEitherDialectAndSaysWhatWasAnswered(t *testing.T
 	if out, err := do(state.ModuleUninstall, "gaming/testgame"); err != nil || !strings.Contains(out.Result, "uninstalled") {
 		t.Errorf("uninstall: %+v, %v", out, err)
 	}
-	if _, err := DialHTTP(t.Context(), srv.URL, "", state.Actor{User: "ada"}); !errors.Is(err, ErrNotOpsdeck) {
+	if _, err := DialHTTP(t.Context(), srv.URL, Access{}, state.Actor{User: "ada"}); !errors.Is(err, ErrNotOpsdeck) {
 		t.Errorf("attaching as to opsdeck: %v, want ErrNotOpsdeck", err)
 	}
 	srv.Close()
@@ -176,7 +176,7 @@ func TestCredentialsGoToTheOrchestratorAloneAndAreNotQuoted(t *testing.T) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"detail": []any{map[string]any{"msg": "wrong", "input": json.RawMessage(b)}}})
 	}))
 	defer srv.Close()
-	o, err := NewOrchestrator(srv.URL, "token-4711", func(s string) string { return s })
+	o, err := NewOrchestrator(srv.URL, Access{Token: "token-4711"}, func(s string) string { return s })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestATokenDoesNotFollowARedirect(t *testing.T) {
 	defer stranger.Close()
 	srv := httptest.NewServer(http.RedirectHandler(stranger.URL, http.StatusTemporaryRedirect))
 	defer srv.Close()
-	if c, err := DialHTTP(t.Context(), srv.URL, "token-4711", state.Actor{}); err == nil {
+	if c, err := DialHTTP(t.Context(), srv.URL, Access{Token: "token-4711"}, state.Actor{}); err == nil {
 		c.Close()
 		t.Error("attached to what is not opsdeck")
 	}

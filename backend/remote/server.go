@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/opsdeck/opsdeck/backend"
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -15,6 +16,13 @@ import (
 
 // Prefix is where Handler is mounted.
 const Prefix = "/console/v1/"
+
+// heartbeat is how long a stream is quiet at most; writePatience how long a console
+// may take nothing before it counts as gone.
+const (
+	heartbeat     = 5 * time.Second
+	writePatience = 30 * time.Second
+)
 
 // largestRequest bounds an action or interest on the wire.
 const largestRequest = 1 << 20
@@ -95,10 +103,18 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 	d := newDiffer()
 	after := uint64(0)
 	for {
-		s, err := c.Wait(r.Context(), after)
-		if err != nil {
+		wait, done := context.WithTimeout(r.Context(), heartbeat)
+		s, err := c.Wait(wait, after)
+		done()
+		if err != nil && r.Context().Err() != nil {
 			return
 		}
+		if err != nil { // nothing new: what there is, so that the link is seen to live
+			s = h.hub.Latest()
+		}
+		// One whose host has gone takes no more: it must not be present, or hold
+		// control, for as long as TCP hopes.
+		_ = flush.SetWriteDeadline(time.Now().Add(writePatience))
 		after = s.Version
 		f, err := d.frame(s)
 		if err != nil {

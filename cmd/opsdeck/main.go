@@ -130,7 +130,7 @@ func newRoot() *cobra.Command {
 	root.Flags().StringVar(&g.Listen, "listen", "", "the admin API's `ADDR`, or off (default 127.0.0.1:8003)")
 	c.register(root)
 	root.AddCommand(
-		newServe(g), newAttach(g, c), newInit(g), newDemo(g, c), newStatus(g), newRender(g), newDoctor(g), newVersion(g),
+		newServe(g), newAttach(g, c), newSocket(g), newInit(g), newDemo(g, c), newStatus(g), newRender(g), newDoctor(g), newVersion(g),
 		newModules(g), newCredentials(g), newQueues(g), newContainers(g), newAlerts(g), newLogs(g),
 		newRouting(g), newRules(g), newConfig(g), newControl(g), newJournal(g), newTokens(g), newUndo(g), newCancel(g),
 	)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"sync"
 	"time"
@@ -182,15 +181,7 @@ func (s *seat) Wait(ctx context.Context, after uint64) (*state.Snapshot, error) 
 
 // given raises a snapshot's versions above those of the engines before.
 func (s *seat) given(snap *state.Snapshot, base uint64) *state.Snapshot {
-	if base > 0 {
-		raised := *snap
-		raised.Version += base
-		raised.Versions = maps.Clone(snap.Versions)
-		for k := range raised.Versions {
-			raised.Versions[k] += base
-		}
-		snap = &raised
-	}
+	snap = remote.Raise(snap, base)
 	s.mu.Lock()
 	s.last = max(s.last, snap.Version)
 	s.mu.Unlock()

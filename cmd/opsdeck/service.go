@@ -19,7 +19,6 @@ import (
 	"github.com/opsdeck/opsdeck/backend/journal"
 	"github.com/opsdeck/opsdeck/backend/remote"
 	"github.com/opsdeck/opsdeck/backend/state"
-	"github.com/opsdeck/opsdeck/tui"
 )
 
 // release is set by the linker for releases.
@@ -141,51 +140,6 @@ func (d *deck) reload(ctx context.Context) (string, error) {
 		return "", errors.New(p.Err)
 	}
 	return p.Result, nil
-}
-
-func newAttach(g *globals, c *consoleFlags) *cobra.Command {
-	cmd := &cobra.Command{Use: "attach [http://HOST:PORT]", Short: "open a console on an engine that runs already", Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := needTerminal(); err != nil {
-				return err
-			}
-			ws, err := g.load()
-			if err != nil {
-				return err
-			}
-			actor := me(c.via())
-			if len(args) == 0 {
-				if owner, err := remote.ReadOwner(ws.Data); err != nil || !owner.Alive() {
-					return exitError{exitRefused, fmt.Errorf("no engine runs in %s: opsdeck starts one with a console, opsdeck serve one without", ws.Dir)}
-				}
-				// Its owner may leave before this console does: a seat takes over then.
-				s := sit(cmd.Context(), ws, actor)
-				defer s.Stop()
-				return openConsole(cmd.Context(), ws, s, c, cmd.ErrOrStderr())
-			}
-			client, err := remote.DialHTTP(cmd.Context(), args[0], ws.Getenv("OPSDECK_TOKEN"), actor)
-			if errors.Is(err, remote.ErrNotOpsdeck) {
-				return attachOrchestrator(cmd, ws.At(args[0]), c)
-			}
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			o := c.options(ws)
-			o.Backend, o.Actor = client, actor
-			o.NoShell = "this console is attached to another engine: open it on that host"
-			return tui.Run(cmd.Context(), o)
-		}}
-	c.register(cmd)
-	return cmd
-}
-
-// attachOrchestrator opens the console on a NEXUS orchestrator that runs already;
-// this process does what that one does not.
-func attachOrchestrator(cmd *cobra.Command, ws *config.Workspace, c *consoleFlags) error {
-	s := sit(cmd.Context(), ws, me(c.via()))
-	defer s.Stop()
-	return openConsole(cmd.Context(), ws, s, c, cmd.ErrOrStderr())
 }
 
 func newInit(g *globals) *cobra.Command {

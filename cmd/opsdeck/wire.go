@@ -94,8 +94,8 @@ func describe(ws *config.Workspace) state.Workspace {
 
 // newOrchestrator is the engine, or the orchestrator that takes its place.
 func (w *wiring) newOrchestrator(ws *config.Workspace) (_ state.Source, err error) {
-	if ws.Orchestrator != "" {
-		return remote.NewOrchestrator(ws.Orchestrator, w.token, w.mask.Mask)
+	if ws.Engine.URL != "" {
+		return w.newRemote(ws)
 	}
 	w.engine, err = engine.New(engine.Config{
 		Workspace: ws.Dir, ModulesDir: ws.Modules.Dir, DataDir: ws.Data, SharedDir: ws.Modules.Shared, RoutingFile: ws.Routing,
@@ -114,6 +114,14 @@ func keyFrom(ws *config.Workspace) func() string {
 		}
 		return k.From
 	}
+}
+
+// newRemote is the orchestrator that stands where the engine would.
+func (w *wiring) newRemote(ws *config.Workspace) (state.Source, error) {
+	if ws.Engine.Token != "" {
+		w.mask.Add(ws.Engine.Token)
+	}
+	return remote.NewOrchestrator(ws.Engine.URL, remote.Access{Token: ws.Engine.Token, CA: ws.Engine.CA}, w.mask.Mask)
 }
 
 func (w *wiring) newDocker(ws *config.Workspace) *docker.Source {
