@@ -34,7 +34,8 @@
 // An adapter is a program that reads JSON objects, one a line, on standard input
 // and writes JSON objects, one a line, on standard output. Standard error is its
 // log. It runs in its module's folder; of the environment it gets PATH, HOME, the
-// locale, TZ, TMPDIR and SSL_CERT_*, no more. It ends when its input ends. "op" is always the first member of what the engine sends.
+// locale, TZ and SSL_CERT_*, and TMPDIR, a folder of its own that goes with it. It
+// ends when its input ends. "op" is always the first member of what the engine sends.
 //
 //	adapter: {"op":"hello","protocol":1}                     within the timeout
 //	engine:  {"op":"configure","module":"weather/x","category":"weather","platform":"x",
@@ -65,6 +66,25 @@
 //	  esac
 //	done
 //
+// # The limits of an adapter
+//
+// An adapter, with all that it starts, may not
+//
+//   - hold more private memory than memory_limit_mb of its manifest, 1024 MiB
+//     otherwise (RLIMIT_DATA for each process, twice that and 2 GiB of mapped
+//     space, and the memory of all of them together, counted once a second);
+//   - run longer than its timeout for one import or one fetch;
+//   - have more than 64 processes or 1024 threads (counted at once when the number
+//     of tasks on the host jumps: RLIMIT_NPROC counts a user's, and root's not at
+//     all), 1024 open files in one process, or a file of over 1 GiB;
+//   - gain privileges (no_new_privs) or leave a core file;
+//   - write a line of over 8 MiB, or more than 1000 messages that nobody asked for.
+//     What it prints is read slowly after 1 MiB in a second.
+//
+// Going over one fails the module with that as its reason. Whatever an adapter
+// started ends with it, also in a session of its own or forked twice, and also when
+// the engine is killed. Outside Linux, only what Python can set on itself holds.
+//
 // # Adding a lifecycle transition
 //
 // Add a row to transitions in lifecycle.go; TestLifecycle walks the whole table.
@@ -84,6 +104,19 @@
 // One adapter's hang, leak, crash or sys.exit must not touch another's fetches,
 // and a reload must really load the code again. A process is the only unit of
 // Python that can be stopped from outside.
+//
+// # Why adapters are forked
+//
+// An interpreter of its own costs each adapter 10 MiB and 100 ms. keeper.py is one
+// interpreter that has imported what adapters commonly use; they fork from it in
+// milliseconds and share its memory until they write to it. It never runs a
+// module's code, so that none can harm it; where it ends all the same, another is
+// started and what was under way is done again. It is the subreaper of all adapters
+// and each adapter of its own children, so that whatever leaves its family is found
+// below one of them; when the engine's end of its socket closes, it ends all it
+// keeps. Programs are started by it too. Where there is no Python, and outside
+// Linux, adapters are children of the engine: those of a killed engine die by the
+// parent-death signal, and what they left behind is known by its TMPDIR.
 //
 // # Why the disk is polled
 //

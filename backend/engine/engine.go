@@ -81,7 +81,7 @@ type Engine struct {
 	wg       *sync.WaitGroup // of the present Run's module goroutines
 	registry *registry
 	store    *secrets.Store
-	spawner  *spawner
+	launcher *launcher
 	pipeline *pipeline
 	modules  map[string]*module
 	tallies  map[string]tally
@@ -173,7 +173,7 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 	results := newContextStore()
 
 	e.mu.Lock()
-	e.life, e.wg, e.registry, e.store, e.spawner = life, &modules, reg, store, newSpawner()
+	e.life, e.wg, e.registry, e.store, e.launcher = life, &modules, reg, store, newLauncher(e.cfg.DataDir, e.cfg.Log)
 	e.context, e.pipeline = results, newPipeline(results, started)
 	e.modules, e.tallies = map[string]*module{}, map[string]tally{}
 	e.python, e.pyErr, e.pyReady = python{}, "", make(chan struct{})
@@ -181,7 +181,7 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 	for id, row := range rows {
 		e.modules[id] = e.fromRow(row)
 	}
-	spawner, pipe, ready := e.spawner, e.pipeline, e.pyReady
+	launcher, pipe, ready := e.launcher, e.pipeline, e.pyReady
 	e.mu.Unlock()
 
 	defer func() {
@@ -191,7 +191,7 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 		e.mu.Unlock()
 		modules.Wait()
 		wg.Wait()
-		spawner.stop()
+		launcher.close()
 		err = errors.Join(err, e.flush(), store.Close(), reg.close())
 	}()
 

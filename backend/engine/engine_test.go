@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +29,10 @@ const patience = 30 * time.Second
 func TestMain(m *testing.M) {
 	if os.Getenv("OPSDECK_ENGINE_CHILD") != "" {
 		child()
+		return
+	}
+	if os.Getenv("OPSDECK_ENGINE_RUN") != "" {
+		runChild()
 		return
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"))
@@ -236,3 +241,6 @@ func TestModulesOfEveryShapeRun(t *testing.T) {
 		t.Errorf("context: %+v", cat)
 	}
 }
+
+// testLog writes the engine's log to the test's.
+func testLog(t testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }

@@ -327,25 +327,3 @@ func same(a, b kept) bool {
 	a.Keys, b.Keys = 0, 0
 	return reflect.DeepEqual(a, b)
 }
-
-// What runs when the engine's process is killed does not outlive it.
-func TestKilledEngineLeavesNoAdapterBehind(t *testing.T) {
-	if os.Getenv("OPSDECK_TEST_REQUIRE") == "" && !exists("/proc/self/stat") {
-		t.Skip("this host has no parent-death signal")
-	}
-	sp := newSpawner()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "a.sh"), []byte("#!/bin/sh\nsleep 1000 & echo $! >child; wait\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	r, err := startRunner(sp, python{}, dir, "a.sh")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid := r.cmd.Process.Pid
-	// The thread that started it ends, as it does when the process is killed.
-	sp.stop()
-	<-r.dead
-	waitGone(t, pid)
-	r.stop(false)
-}

@@ -35,7 +35,12 @@ type Manifest struct {
 	// Interval and Timeout are 0 where it does not say.
 	Interval, Timeout time.Duration
 	Settings          map[string]any
+	// Memory bounds the adapter's memory in bytes.
+	Memory int64
 }
+
+// limits are what its adapter runs under.
+func (m *Manifest) limits() limits { return limits{memory: m.Memory} }
 
 // manifests validates manifests.
 type manifests struct{ full, short *validator }
@@ -101,11 +106,14 @@ func (ms *manifests) parse(file string, text []byte) (*Manifest, error) {
 		return nil, ps
 	}
 	str := func(k string) string { s, _ := fields[k].(string); return s }
-	dur := func(k string) time.Duration {
-		n, _ := fields[k].(json.Number)
-		f, _ := n.Float64()
-		return time.Duration(f * float64(time.Second))
+	num := func(k string, dflt float64) float64 {
+		if n, ok := fields[k].(json.Number); ok {
+			f, _ := n.Float64()
+			return f
+		}
+		return dflt
 	}
+	dur := func(k string) time.Duration { return time.Duration(num(k, 0) * float64(time.Second)) }
 	var b bytes.Buffer
 	if json.Compact(&b, bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))) == nil {
 		m.Text = b.String()
@@ -114,6 +122,7 @@ func (ms *manifests) parse(file string, text []byte) (*Manifest, error) {
 	m.Version, m.DisplayName, m.Description = str("version"), str("display_name"), str("description")
 	m.Interval, m.Timeout = dur("interval_seconds"), dur("timeout_seconds")
 	m.Settings, _ = fields["settings"].(map[string]any)
+	m.Memory = int64(num("memory_limit_mb", defaultMemory)) << 20
 	if m.DisplayName == "" {
 		m.DisplayName = m.Name
 	}

@@ -6,13 +6,14 @@ under "shared" comes from the workspace's own folder. Python 3.8 and later.
 import sys
 
 
-def _main(source_name):
+def _main(source_name, Holdings):
     import asyncio
     import base64
     import dataclasses
     import datetime
     import decimal
     import enum
+    import errno
     import importlib.machinery
     import importlib.util
     import inspect
@@ -26,7 +27,7 @@ def _main(source_name):
 
     # The protocol gets descriptors of its own, so that what an adapter prints or
     # reads cannot disturb it: stdout becomes the log, stdin is empty.
-    requests = os.fdopen(os.dup(0), "r", encoding="utf-8", newline="\n")
+    requests = os.fdopen(os.dup(0), "rb")
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -333,6 +334,8 @@ def _main(source_name):
             full = "".join(traceback.format_exception(type(error), error, tb))
         except Exception:
             full = text
+        if isinstance(error, MemoryError) or isinstance(error, OSError) and error.errno == errno.ENOMEM:
+            stage = "memory"
         reply = {"op": "error", "stage": stage, "error": text, "traceback": full[-65536:]}
         if isinstance(error, ModuleNotFoundError) and error.name:
             reply["missing"] = error.name
@@ -406,7 +409,7 @@ def _main(source_name):
         current["config"] = AdapterConfig(
             category=message.get("category", ""), platform=message.get("platform", ""),
             credentials=message.get("credentials"), settings=message.get("settings"),
-            timeout_seconds=message.get("timeout_seconds", 30))
+            **{k: message[k] for k in ("timeout_seconds", "rate_limit_per_minute", "max_retries", "retry_delay_seconds") if k in message})
         file = os.path.join(message["dir"], message["entry_point"])
         name = "opsdeck_module_%s_%s" % (message.get("category", ""), message.get("platform", ""))
         name = "".join(c if c.isalnum() else "_" for c in name)
@@ -447,13 +450,17 @@ def _main(source_name):
     say({"op": "hello", "protocol": 1, "adapter": "python " + ".".join(map(str, sys.version_info[:3]))})
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    adapter = None
+    adapter = holdings = None
     while True:
-        line = requests.readline()
+        line = requests.readline(64 << 20)
         if not line:
             break
-        message = json.loads(line)
-        op = message.get("op")
+        try:
+            message = json.loads(line)
+            op = message.get("op")
+        except Exception:
+            print("a request that is no JSON object was ignored", file=sys.stderr)
+            continue
         if op == "bye":
             break
         if op == "configure":
@@ -465,6 +472,7 @@ def _main(source_name):
                 except Exception:
                     pass
                 reply = {"op": "ready", "capabilities": capabilities}
+                holdings = Holdings(adapter, message["dir"], loop)
             except BaseException as error:
                 reply = failure("import", error)
             say(reply)
@@ -488,6 +496,9 @@ def _main(source_name):
                          "metadata": plain(metadata, "metadata", frozenset()), "raw_count": raw_count}
                 if errors:
                     reply["errors"] = [str(e) for e in errors][:100]
+                keeps = holdings.kept()
+                if keeps:
+                    reply["keeps"] = keeps
             except Staged as error:
                 reply = failure(error.stage, error.error)
                 reply["id"] = ident
@@ -506,4 +517,4 @@ def _main(source_name):
         pass
 
 
-_main(_opsdeck_shim_name)  # noqa: F821  given by the engine
+_main(_opsdeck_shim_name, _opsdeck_holdings)  # noqa: F821  given by the keeper

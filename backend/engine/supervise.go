@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -205,7 +206,7 @@ func (e *Engine) cycle(ctx context.Context, m *module, r **runner, urgent bool) 
 // launch starts a runner and lets it load its adapter.
 func (e *Engine) launch(ctx context.Context, m *module) (*runner, error) {
 	e.mu.Lock()
-	man, timeout, spawner, store := m.manifest, m.timeout(e), e.spawner, e.store
+	man, timeout, launcher, store := m.manifest, m.timeout(e), e.launcher, e.store
 	m.runner = "starting"
 	if m.begun {
 		m.restarts++
@@ -213,20 +214,20 @@ func (e *Engine) launch(ctx context.Context, m *module) (*runner, error) {
 	m.begun = true
 	e.touched(m)
 	e.mu.Unlock()
-	r, err := e.load(ctx, m, man, timeout, spawner, e.stored(m, man, store))
+	r, err := e.load(ctx, m, man, timeout, launcher, e.stored(m, man, store))
 	e.metrics.build(err == nil)
 	if err != nil {
 		return nil, err
 	}
 	e.mu.Lock()
-	m.runner, m.pid, m.loadedAt, m.log = "running", r.cmd.Process.Pid, time.Now(), &r.log
+	m.runner, m.pid, m.loadedAt, m.log = "running", r.pid(), time.Now(), &r.log
 	e.touched(m)
 	e.mu.Unlock()
 	return r, nil
 }
 
 // load starts an adapter, gives it its credentials and waits until it is ready.
-func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout time.Duration, sp *spawner, values func() (secrets.Values, error)) (*runner, error) {
+func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout time.Duration, l *launcher, values func() (secrets.Values, error)) (*runner, error) {
 	if man == nil {
 		return nil, &Failure{Stage: "start", Text: "it has no good manifest"}
 	}
@@ -242,18 +243,24 @@ func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout tim
 	if err != nil {
 		return nil, &Failure{Stage: "start", Text: "its credentials cannot be had: " + err.Error()}
 	}
-	var py python
-	if man.Python() {
-		if py, err = e.interpreter(ctx); err != nil {
-			return nil, err
-		}
+	if err := e.mayRun(m); err != nil {
+		return nil, &Failure{Stage: "start", Text: err.Error()}
 	}
-	r, err := startRunner(sp, py, m.dir, man.EntryPoint)
+	entry, err := entryPoint(m.dir, man.EntryPoint)
 	if err != nil {
+		return nil, &Failure{Stage: "start", Text: err.Error()}
+	}
+	// A program needs no interpreter, but is kept by one where there is one.
+	py, err := e.interpreter(ctx)
+	if err != nil && (man.Python() || ctx.Err() != nil) {
 		return nil, err
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, timeout, &Failure{Stage: "timeout", Text: fmt.Sprintf("its adapter did not load within %s", timeout)})
 	defer cancel()
+	r, err := l.startRunner(limited, py, m.dir, entry, man.limits())
+	if err != nil {
+		return nil, err
+	}
 	err = r.configure(limited, &configure{
 		Module: m.id, Category: m.category, Platform: m.platform, Dir: m.dir, Workspace: e.cfg.Workspace,
 		EntryPoint: man.EntryPoint, ClassName: man.ClassName, Shared: e.cfg.SharedDir,
@@ -267,6 +274,29 @@ func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout tim
 		return nil, err
 	}
 	return r, nil
+}
+
+// mayRun decides whether the code of a module may run now. It is asked before
+// each start of an adapter, for whatever reason.
+func (e *Engine) mayRun(*module) error { return nil }
+
+// entryPoint is a module's entry point, which must really lie in its folder.
+func entryPoint(dir, name string) (string, error) {
+	home, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return "", fmt.Errorf("its folder cannot be read: %w", err)
+	}
+	file, err := filepath.EvalSymlinks(filepath.Join(home, name))
+	if err != nil {
+		return "", fmt.Errorf("its entry point %s cannot be read: %w", name, err)
+	}
+	if rel, err := filepath.Rel(home, file); err != nil || !filepath.IsLocal(rel) || rel == "." {
+		return "", fmt.Errorf("its entry point %s leads out of its folder, to %s: a file in the folder was expected", name, file)
+	}
+	if fi, err := os.Stat(file); err != nil || !fi.Mode().IsRegular() {
+		return "", fmt.Errorf("its entry point %s is no regular file", name)
+	}
+	return name, nil
 }
 
 // stored gives the module's credentials in the store, none where it has none.
@@ -389,7 +419,7 @@ func (e *Engine) probe(ctx context.Context, m *module, with *secrets.Values) fet
 	}
 	e.wg.Add(1) // Run waits for it
 	life, wg := e.life, e.wg
-	man, timeout, spawner, store := m.manifest, m.timeout(e), e.spawner, e.store
+	man, timeout, launcher, store := m.manifest, m.timeout(e), e.launcher, e.store
 	e.mu.Unlock()
 	defer wg.Done()
 	ctx, cancel := context.WithCancel(ctx)
@@ -399,7 +429,7 @@ func (e *Engine) probe(ctx context.Context, m *module, with *secrets.Values) fet
 	if with != nil {
 		values = func() (secrets.Values, error) { return *with, nil }
 	}
-	r, err := e.load(ctx, m, man, timeout, spawner, values)
+	r, err := e.load(ctx, m, man, timeout, launcher, values)
 	if err != nil {
 		return fetched{err: errors.New(e.clean(err.Error()))}
 	}

@@ -1,0 +1,185 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// protocolVersion is that of doc.go.
+const protocolVersion = 1
+
+// request is one message to an adapter. Op comes first, for simple adapters.
+type request struct {
+	Op       string `json:"op"`
+	ID       int64  `json:"id,omitempty"`
+	Protocol int    `json:"protocol,omitempty"`
+	*configure
+}
+
+// configure is what an adapter is told before its first fetch.
+type configure struct {
+	Module      string         `json:"module"`
+	Category    string         `json:"category"`
+	Platform    string         `json:"platform"`
+	Dir         string         `json:"dir"`
+	Workspace   string         `json:"workspace"`
+	EntryPoint  string         `json:"entry_point"`
+	ClassName   string         `json:"class_name"`
+	Shared      string         `json:"shared"`
+	Credentials map[string]any `json:"credentials"`
+	Settings    map[string]any `json:"settings"`
+	Timeout     float64        `json:"timeout_seconds"`
+	Rate        int            `json:"rate_limit_per_minute,omitempty"`
+	Retries     *int           `json:"max_retries,omitempty"`
+	RetryDelay  *float64       `json:"retry_delay_seconds,omitempty"`
+}
+
+// reply is one message from an adapter.
+type reply struct {
+	Op        string          `json:"op"`
+	ID        int64           `json:"id"`
+	Protocol  int             `json:"protocol"`
+	Data      json.RawMessage `json:"data"`
+	Metadata  json.RawMessage `json:"metadata"`
+	RawCount  int             `json:"raw_count"`
+	Errors    []string        `json:"errors"`
+	Stage     string          `json:"stage"`
+	Error     string          `json:"error"`
+	Traceback string          `json:"traceback"`
+	Missing   string          `json:"missing"`
+	// Keeps says what would be lost with the process, "" for nothing.
+	Keeps string `json:"keeps"`
+}
+
+// Failure is why an adapter did not do what it was asked: one line, and all of it.
+type Failure struct {
+	// Stage is "start", "import", "fetch_raw", "transform", "result", "fetch",
+	// "timeout", "memory", "limit" or "crash".
+	Stage     string
+	Text      string
+	Traceback string
+}
+
+// Error implements error.
+func (f *Failure) Error() string { return f.Text }
+
+// tell sends one message.
+func (r *runner) tell(ctx context.Context, m request) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(m); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = r.in.SetWriteDeadline(time.Now()) })
+	defer stop()
+	_, err := r.in.Write(b.Bytes())
+	return err
+}
+
+// hear waits for the next message that is wanted.
+func (r *runner) hear(ctx context.Context, want func(*reply) bool) (*reply, error) {
+	for aside := 0; ; aside++ {
+		if aside > maxAside {
+			return nil, &Failure{Stage: "result", Text: fmt.Sprintf("its result was refused: it sent over %d messages that nobody asked for", maxAside)}
+		}
+		select {
+		case l, ok := <-r.replies:
+			if !ok {
+				return nil, r.crashed(ctx)
+			}
+			if l.err != nil {
+				return nil, &Failure{Stage: "result", Text: "its result was refused: " + l.err.Error()}
+			}
+			var m reply
+			if err := json.Unmarshal(l.text, &m); err != nil || m.Op == "" {
+				_, _ = r.log.Write(append(l.text[:min(len(l.text), 512)], '\n'))
+				continue
+			}
+			if want(&m) {
+				return &m, nil
+			}
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// configure waits for hello, sends what the adapter needs, waits for ready.
+func (r *runner) configure(ctx context.Context, c *configure) error {
+	hello, err := r.hear(ctx, func(m *reply) bool { return m.Op == "hello" || m.Op == "error" })
+	if err != nil {
+		return err
+	}
+	if hello.Op == "error" {
+		return r.failed(hello, "import")
+	}
+	if hello.Protocol > protocolVersion {
+		return &Failure{Stage: "start", Text: fmt.Sprintf("its adapter speaks protocol %d; this engine speaks %d", hello.Protocol, protocolVersion)}
+	}
+	if c.Credentials == nil {
+		c.Credentials = map[string]any{}
+	}
+	if c.Settings == nil {
+		c.Settings = map[string]any{}
+	}
+	if err := r.tell(ctx, request{Op: "configure", Protocol: protocolVersion, configure: c}); err != nil {
+		return r.broken(ctx, err)
+	}
+	m, err := r.hear(ctx, func(m *reply) bool { return m.Op == "ready" || m.Op == "error" })
+	if err != nil {
+		return err
+	}
+	if m.Op == "error" {
+		return r.failed(m, "import")
+	}
+	return nil
+}
+
+// fetch asks for data and waits for it.
+func (r *runner) fetch(ctx context.Context) (*reply, error) {
+	r.next++
+	id := r.next
+	if err := r.tell(ctx, request{Op: "fetch", ID: id}); err != nil {
+		return nil, r.broken(ctx, err)
+	}
+	m, err := r.hear(ctx, func(m *reply) bool { return (m.Op == "result" || m.Op == "error") && (m.ID == id || m.ID == 0) })
+	if err != nil {
+		return nil, err
+	}
+	if m.Op == "error" {
+		return nil, r.failed(m, "fetch")
+	}
+	if len(m.Data) == 0 {
+		m.Data = json.RawMessage("[]")
+	}
+	return m, nil
+}
+
+// overMemory is the failure of an adapter that wanted too much.
+func overMemory(l limits, how string) *Failure {
+	return &Failure{Stage: "memory", Text: fmt.Sprintf("its adapter went over its memory limit of %d MiB (%s)", l.memory>>20, how)}
+}
+
+// failed is the failure that an adapter tells of.
+func (r *runner) failed(m *reply, stage string) error {
+	if m.Stage == "memory" {
+		f := overMemory(r.limits, m.Error)
+		f.Traceback = m.Traceback
+		return f
+	}
+	f := &Failure{Stage: m.Stage, Text: m.Error, Traceback: m.Traceback}
+	if f.Stage == "" {
+		f.Stage = stage
+	}
+	if f.Text == "" {
+		f.Text = "its adapter reported an error without a reason"
+	}
+	if m.Missing != "" {
+		f.Text += fmt.Sprintf("; install it for the interpreter that runs adapters: python3 -m pip install %s", m.Missing)
+	}
+	return f
+}
