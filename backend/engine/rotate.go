@@ -213,6 +213,7 @@ func (e *Engine) check(ctx context.Context, m *module) fetched {
 // applied restarts the module, if it runs, with the credentials that are stored
 // now, and says how that went.
 func (e *Engine) applied(ctx context.Context, m *module, row string) string {
+	e.refreshCredentials() // a failure speaks of what is stored now
 	e.mu.Lock()
 	running := m.sup != nil
 	e.mu.Unlock()
