@@ -15,16 +15,20 @@ import (
 type hop struct {
 	stage *state.Stage
 	svc   *state.Service
+	told  bool // by the orchestrator, not probed from here
 	index int
 }
 
 func hops(s *state.Snapshot) []hop {
-	out := make([]hop, 0, len(s.Pipeline.Stages)+len(s.Services.List))
+	out := make([]hop, 0, len(s.Pipeline.Stages)+len(s.Pipeline.Services)+len(s.Services.List))
 	for i := range s.Pipeline.Stages {
 		out = append(out, hop{stage: &s.Pipeline.Stages[i], index: i})
 	}
+	for i := range s.Pipeline.Services {
+		out = append(out, hop{svc: &s.Pipeline.Services[i], told: true, index: 100 + i})
+	}
 	for i := range s.Services.List {
-		out = append(out, hop{svc: &s.Services.List[i], index: 100 + i})
+		out = append(out, hop{svc: &s.Services.List[i], index: 1000 + i})
 	}
 	return out
 }
@@ -72,7 +76,7 @@ func (h *hop) latency(q float64) float64 {
 	if h.svc != nil {
 		return quantile(h.svc.Latencies, q)
 	}
-	if h.stage.Done == 0 {
+	if h.stage.Done <= 0 {
 		return -1
 	}
 	if q == 0.5 {
@@ -131,8 +135,8 @@ func NewPipeline(env *Env) Pane {
 			ms(0.5), ms(0.95),
 			{Title: "Errors", W: 6, Right: true, Rank: 2, Cell: func(e *Env, h *hop) (string, theme.Ink) {
 				n := h.errors()
-				if n == 0 {
-					return "0", e.Theme.Dim
+				if n <= 0 {
+					return figuresOf(e.Theme).count(n), e.Theme.Dim
 				}
 				return figuresOf(e.Theme).count(n), e.Theme.Warn
 			}, Cmp: func(a, b *hop) int { return cmp.Compare(b.errors(), a.errors()) }},
@@ -154,6 +158,9 @@ func NewPipeline(env *Env) Pane {
 			if h.stage != nil {
 				return "stage " + h.stage.Title
 			}
+			if h.told {
+				return "reported " + h.svc.Title
+			}
 			return "service " + h.svc.Title
 		},
 		Target: (*hop).title,
@@ -165,7 +172,7 @@ func NewPipeline(env *Env) Pane {
 		Summary: func(e *Env, s *state.Snapshot) []Span {
 			return pipelineSummary(e, s)
 		},
-		Tabs: []Tab[hop]{{"Overview", hopOverview}, {"Routing", hopRouting}},
+		Tabs: []Tab[hop]{{"Overview", hopOverview}, {"Routing", hopRouting}, {"Reports", hopReports}},
 	})
 }
 
@@ -175,6 +182,9 @@ func pipelineHead(e *Env, s *state.Snapshot, w, h int) []string {
 	var out []string
 	if p := s.Routing.Problem; p != "" && h >= 5 {
 		out = append(out, NewLine(t, w, false).Put(t.Warn, t.Caution+" routing: "+p).String())
+	}
+	if p := s.Pipeline.Stream; p != "" && h >= 6 {
+		out = append(out, NewLine(t, w, false).Put(t.Warn, t.Caution+" "+p).String())
 	}
 	if len(s.Pipeline.Stages) == 0 || h < 9 {
 		return out
@@ -189,7 +199,7 @@ func pipelineHead(e *Env, s *state.Snapshot, w, h int) []string {
 			g, ink = t.Off, t.Dim
 		}
 		l.Put(ink, g+" ").Put(t.Text, st.Title)
-		if st.Depth+st.InFlight > 0 {
+		if st.Depth >= 0 && st.Depth+st.InFlight > 0 {
 			l.Put(t.Strong, fmt.Sprintf(" %d", st.Depth+st.InFlight))
 		}
 	}
@@ -199,21 +209,31 @@ func pipelineHead(e *Env, s *state.Snapshot, w, h int) []string {
 func pipelineSummary(e *Env, s *state.Snapshot) []Span {
 	t, f := e.Theme, figuresOf(e.Theme)
 	var errs int64
-	waiting, bad := 0, 0
+	waiting, bad, known := 0, 0, len(s.Pipeline.Stages) == 0 && len(s.Pipeline.Services) == 0
 	for _, st := range s.Pipeline.Stages {
-		errs += st.Errors
-		waiting += st.Depth
+		if st.Depth >= 0 {
+			known = true
+			errs += st.Errors
+			waiting += st.Depth
+		}
 		if st.State == "error" {
 			bad++
 		}
 	}
-	for _, sv := range s.Services.List {
-		if sv.Word == "down" || sv.Word == "unhealthy" {
-			bad++
+	for _, list := range [][]state.Service{s.Pipeline.Services, s.Services.List} {
+		for _, sv := range list {
+			if sv.Word == "down" || sv.Word == "unhealthy" {
+				bad++
+			}
 		}
 	}
-	out := []Span{{t.Dim, fmt.Sprintf("%d waiting", waiting)}}
-	if n := len(s.Pipeline.Stages); n > 0 {
+	var out []Span
+	if known {
+		out = []Span{{t.Dim, fmt.Sprintf("%d waiting", waiting)}}
+	} else if n := len(s.Pipeline.Services); n > 0 {
+		out = []Span{{t.Dim, fmt.Sprintf("%d services reported", n)}}
+	}
+	if n := len(s.Pipeline.Stages); n > 0 && known {
 		out = append(out, Span{t.Dim, f.perSecond(s.Pipeline.Stages[n-1].Rate) + " delivered"})
 	}
 	if bad > 0 {
@@ -230,7 +250,10 @@ func hopOverview(d *Doc, s *state.Snapshot, h *hop) {
 	t, f := e.Theme, figuresOf(e.Theme)
 	st, ink := status(t, h.word())
 	d.KV("state", ink, st)
-	if g := h.stage; g != nil {
+	if g := h.stage; g != nil && g.Depth < 0 {
+		d.Text(t.Dim, "The orchestrator names this stage and says nothing else of it.")
+		return
+	} else if g != nil {
 		d.KV("waiting", t.Text, fmt.Sprintf("%d of at most %d", g.Depth, g.Capacity))
 		d.KV("in work", t.Text, fmt.Sprintf("%d jobs", g.InFlight))
 		d.KV("rate", t.Text, f.perSecond(g.Rate)+" over the last minute")
@@ -250,6 +273,9 @@ func hopOverview(d *Doc, s *state.Snapshot, h *hop) {
 	v := h.svc
 	d.KV("url", t.Text, v.URL)
 	d.KV("since", t.Text, e.when(v.Since))
+	if h.told {
+		d.Text(t.Dim, "Reported by the orchestrator; it is not probed from here.")
+	}
 	d.KV("latency", t.Text, f.millis(v.LatencyMS)+" in the last probe")
 	if v.StatusCode > 0 {
 		d.KV("HTTP status", t.Text, fmt.Sprint(v.StatusCode))
@@ -263,6 +289,19 @@ func hopOverview(d *Doc, s *state.Snapshot, h *hop) {
 			word, ink := status(t, c.Word)
 			d.KV(c.Title, ink, strings.TrimSpace(word+"  "+c.Message))
 		}
+	}
+}
+
+func hopReports(d *Doc, s *state.Snapshot, _ *hop) {
+	t := d.env.Theme
+	if len(s.Pipeline.Reports) == 0 {
+		d.Text(t.Dim, "only an orchestrator elsewhere reports on itself here: its providers, its system and its context")
+		return
+	}
+	for _, r := range s.Pipeline.Reports {
+		d.Head(r.Title + ", " + d.env.when(r.At))
+		d.Text(t.Text, r.Text)
+		d.Gap()
 	}
 }
 

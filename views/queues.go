@@ -80,6 +80,9 @@ func queueRows(s *state.Snapshot) []state.Queue {
 	out := make([]state.Queue, 0, len(s.Queues.List)+len(s.Pipeline.Stages))
 	out = append(out, s.Queues.List...)
 	for _, st := range s.Pipeline.Stages {
+		if st.Depth < 0 {
+			continue // another orchestrator's, whose queues cannot be seen
+		}
 		q := state.Queue{Key: "pipeline " + st.Title, Kind: stageKind, Depth: float64(st.Depth), Out: st.Rate, Depths: st.Depths,
 			Oldest: st.Oldest, Drain: -1, Sampled: s.Pipeline.Health.LastOK, Err: ""}
 		if st.Depth == 0 {

@@ -93,6 +93,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if s.Pipeline.Health.Status == state.OK {
 		for _, st := range s.Pipeline.Stages {
+			if st.Done < 0 {
+				continue // another orchestrator's, of which the name alone is known
+			}
 			e.gauge(stageDepth, float64(st.Depth), st.Title)
 			e.gauge(stageInFlight, float64(st.InFlight), st.Title)
 			e.gauge(stageP95, st.P95/1e3, st.Title)

@@ -38,6 +38,20 @@
 // command reads its standard input. Host keys are checked, and nothing is trusted
 // unasked, whatever is configured.
 //
+// # A NEXUS orchestrator
+//
+// [Orchestrator] stands where the engine would, for an orchestrator that runs
+// already: engine.url in the workspace file, or attach URL. It speaks the dialect
+// that was recorded and the one that the guide documents, and tells them apart by
+// 404 and 405 alone. It polls modules, routing and health, follows the pipeline
+// stream in both its shapes, and asks each half minute for what changes rarely.
+// What goes wrong with one of these is said beside it and hides none of the
+// others; only modules that cannot be had make the source fail. Every kind of
+// action on its sections that it does not list is disabled with a reason, so that
+// an action added for the engine inside is never offered against it. Credentials
+// can be rotated only as far as the API goes: it gives no old ones out, so none
+// can be put back, and the outcome says so.
+//
 // # Adding a section
 //
 // Nothing to do: sections are told apart by name through package state.

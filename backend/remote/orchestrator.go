@@ -10,11 +10,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -49,6 +51,23 @@ func NewOrchestrator(at string, access Access, mask func(string) string) (*Orche
 	return &Orchestrator{base: u.Scheme + "://" + u.Host, mask: mask, http: hc, look: make(chan struct{}, 1)}, nil
 }
 
+// Ask asks the orchestrator at a URL how it is, once: what it answers, or why not.
+func Ask(ctx context.Context, at string, access Access) (string, error) {
+	o, err := NewOrchestrator(at, access, func(s string) string { return s })
+	if err != nil {
+		return "", err
+	}
+	defer o.http.CloseIdleConnections()
+	m, err := o.modules(ctx)
+	if err != nil {
+		return "", err
+	}
+	f := newFlow(o)
+	f.health(ctx)
+	h := f.services["orchestrator"]
+	return strings.TrimSuffix(fmt.Sprintf("it is %s, with %d modules: %s", h.Word, len(m.List), h.Err), ": "), nil
+}
+
 // Name implements state.Source.
 func (*Orchestrator) Name() string { return "orchestrator" }
 
@@ -57,24 +76,41 @@ func (*Orchestrator) Sections() []state.SectionName {
 	return []state.SectionName{state.SectionModules, state.SectionPipeline, state.SectionRouting}
 }
 
-// Run implements state.Source.
+// Run implements state.Source: it asks for modules and routing, follows the
+// pipeline stream, and asks now and then for what changes rarely.
 func (o *Orchestrator) Run(ctx context.Context, put func(state.Section)) error {
+	ctx, cancel := context.WithCancel(ctx)
 	defer o.http.CloseIdleConnections()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	flow := newFlow(o)
 	tick := time.NewTicker(orchestratorEvery)
 	defer tick.Stop()
-	for {
+	for first := true; ; first = false {
 		modules, err := o.modules(ctx)
 		if err != nil {
 			return err
 		}
-		put(modules)
+		flow.health(ctx)
+		put(flow.merge(modules))
 		put(o.routing(ctx))
-		put(state.Pipeline{})
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		case <-o.look:
+		put(flow.section())
+		if first {
+			wg.Go(func() { flow.follow(ctx) })
+			wg.Go(func() { flow.lookAround(ctx) })
+		}
+		for again := false; !again; {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-tick.C:
+				again = true
+			case <-o.look:
+				again = true
+			case <-flow.came:
+				put(flow.section())
+			}
 		}
 	}
 }
@@ -91,6 +127,7 @@ type recordedModule struct {
 	Health         string   `json:"health_status"`
 	ModuleID       string   `json:"module_id"`
 	RequiresKey    bool     `json:"requires_api_key"`
+	AuthType       string   `json:"auth_type"`
 	Required       []string `json:"required_credentials"`
 	IsLoaded       bool     `json:"is_loaded"`
 	Error          *string  `json:"error"`
@@ -100,23 +137,35 @@ type recordedModule struct {
 	HasCredentials bool     `json:"has_credentials"`
 }
 
-// cannot says why an orchestrator's modules cannot be acted on like our own.
+// cannot says, for every kind of action on what stands here in the engine's place,
+// why it cannot be asked of an orchestrator: all that are not among its own. So an
+// action that only the engine inside knows is disabled by having been added.
 func (o *Orchestrator) cannot() map[state.Kind]string {
-	why := func(what string) string { return fmt.Sprintf("the orchestrator at %s %s", o.base, what) }
-	return map[state.Kind]string{
-		state.ModuleRestart:    why("runs its modules in itself: reload the module instead"),
-		state.ModuleFetch:      why("has no call that fetches now"),
-		state.CredentialRotate: why("cannot put the old ones back: set the credentials, then reload the module"),
-		state.CredentialUndo:   why("keeps no earlier credentials"),
+	reasons := map[state.Kind]string{
+		state.ModuleRestart:  "runs its modules in itself: reload the module instead",
+		state.ModuleFetch:    "has no call that fetches now",
+		state.CredentialUndo: "keeps no earlier credentials",
 	}
+	out := map[state.Kind]string{}
+	for _, spec := range state.Specs {
+		if slices.Contains(o.Kinds(), spec.Kind) || !slices.Contains(o.Sections(), spec.Section) {
+			continue
+		}
+		out[spec.Kind] = fmt.Sprintf("the orchestrator at %s %s", o.base, cmp.Or(reasons[spec.Kind], "has no call for it: only opsdeck's own engine does that"))
+	}
+	return out
 }
 
 func (o *Orchestrator) modules(ctx context.Context) (state.Modules, error) {
+	var body json.RawMessage
+	if err := o.read(ctx, "/admin/modules", &body); err != nil {
+		return state.Modules{}, err
+	}
 	var list struct {
 		Modules []json.RawMessage `json:"modules"`
 	}
-	if err := o.call(ctx, http.MethodGet, "/admin/modules", nil, &list); err != nil {
-		return state.Modules{}, err
+	if json.Unmarshal(body, &list) != nil && json.Unmarshal(body, &list.Modules) != nil {
+		return state.Modules{}, fmt.Errorf("orchestrator %s: /admin/modules: the answer holds no list of modules", o.base)
 	}
 	out := state.Modules{Dir: o.base, Cannot: o.cannot()}
 	for _, raw := range list.Modules {
@@ -133,8 +182,14 @@ func (o *Orchestrator) modules(ctx context.Context) (state.Modules, error) {
 			Successes: r.Successes, Failures: r.Failures, RequiredCredentials: r.Required, Manifest: o.text(indented.String()),
 			Runner: "stopped", Credentials: state.CredentialsNotNeeded,
 		}
-		if m.Status == "enabled" {
+		switch m.Status {
+		case "enabled", "running", "active":
 			m.Status = state.ModuleInstalled
+		case "error":
+			m.Status = state.ModuleFailed
+		}
+		if m.ID == "/" {
+			continue // it names no module
 		}
 		if r.IsLoaded {
 			m.Runner = "running"
@@ -142,7 +197,7 @@ func (o *Orchestrator) modules(ctx context.Context) (state.Modules, error) {
 		switch {
 		case r.HasCredentials:
 			m.Credentials = state.CredentialsPresent
-		case r.RequiresKey || len(r.Required) > 0:
+		case r.RequiresKey || len(r.Required) > 0 || r.AuthType != "" && r.AuthType != "none":
 			m.Credentials = state.CredentialsMissing
 		}
 		if r.LastUsed != nil {
@@ -172,7 +227,7 @@ func lastLine(s string) string {
 func (o *Orchestrator) routing(ctx context.Context) state.Routing {
 	r := state.Routing{File: o.base + "/admin/routing-config"}
 	var raw json.RawMessage
-	if err := o.call(ctx, http.MethodGet, "/admin/routing-config", nil, &raw); err != nil {
+	if err := o.read(ctx, "/admin/routing-config", &raw); err != nil {
 		r.Problem = o.text(err.Error())
 		return r
 	}
@@ -189,113 +244,6 @@ func (o *Orchestrator) routing(ctx context.Context) state.Routing {
 
 func (o *Orchestrator) text(s string) string { return state.Clean(o.mask(s)) }
 
-// Kinds implements state.Executor.
-func (*Orchestrator) Kinds() []state.Kind {
-	return []state.Kind{state.ModuleEnable, state.ModuleDisable, state.ModuleReload, state.ModuleUninstall,
-		state.CredentialSet, state.CredentialDelete, state.RoutingReload}
-}
-
-// Execute implements state.Executor.
-func (o *Orchestrator) Execute(ctx context.Context, a state.Action, progress func(string, float64)) (state.Outcome, error) {
-	progress("asking the orchestrator", -1)
-	defer func() {
-		select {
-		case o.look <- struct{}{}:
-		default:
-		}
-	}()
-	parts := strings.SplitN(a.Target, "/", 2)
-	for i := range parts {
-		parts[i] = url.PathEscape(parts[i])
-	}
-	path := "/admin/modules/" + strings.Join(parts, "/")
-	undo := func(k state.Kind) *state.Action { return &state.Action{Kind: k, Target: a.Target} }
-	var answer struct{ Message string }
-	var err error
-	out := state.Outcome{}
-	switch a.Kind {
-	case state.ModuleEnable:
-		err, out.Undo = o.call(ctx, http.MethodPost, path+"/enable", nil, &answer), undo(state.ModuleDisable)
-	case state.ModuleDisable:
-		err, out.Undo = o.call(ctx, http.MethodPost, path+"/disable", nil, &answer), undo(state.ModuleEnable)
-	case state.ModuleReload:
-		err = o.call(ctx, http.MethodPost, path+"/reload", nil, &answer)
-	case state.ModuleUninstall:
-		err = o.call(ctx, http.MethodDelete, path, nil, &answer)
-	case state.CredentialDelete:
-		err = o.call(ctx, http.MethodDelete, path+"/credentials", nil, &answer)
-	case state.CredentialSet:
-		err = o.setCredentials(ctx, path, a, &answer)
-	case state.RoutingReload:
-		err = o.call(ctx, http.MethodPost, "/admin/routing-config/reload", nil, &answer)
-		answer.Message = "the orchestrator reloaded its routing configuration"
-	default:
-		err = fmt.Errorf("%s cannot be asked of the orchestrator", a.Kind)
-	}
-	if err != nil {
-		return state.Outcome{}, fmt.Errorf("%s %s: %w", a.Kind, a.Target, err)
-	}
-	out.Result = cmp.Or(answer.Message, "done")
-	return out, nil
-}
-
-// setCredentials stores credentials by the recorded call, or, where there is no
-// such call, by the documented one.
-func (o *Orchestrator) setCredentials(ctx context.Context, path string, a state.Action, answer any) (err error) {
-	values := map[string]any{}
-	defer func() { err = hide(err, values) }()
-	for k, v := range a.Secrets {
-		if k == "@json" {
-			if err := json.Unmarshal([]byte(v.Reveal()), &values); err != nil {
-				return errors.New("the credentials are not a JSON object")
-			}
-			continue
-		}
-		values[k] = v.Reveal()
-	}
-	err = o.call(ctx, http.MethodPost, path+"/credentials", map[string]any{"credentials": values}, answer)
-	var se statusError
-	if errors.As(err, &se) && (se.status == http.StatusNotFound || se.status == http.StatusMethodNotAllowed) {
-		_, platform, _ := strings.Cut(a.Target, "/")
-		err = o.call(ctx, http.MethodPost, "/admin/credentials", map[string]any{"platform": platform, "credentials": values}, answer)
-	}
-	return err
-}
-
-// hide takes the values that were sent out of an error: services quote what they
-// refuse, and these are not known to the mask yet.
-func hide(err error, values map[string]any) error {
-	if err == nil {
-		return nil
-	}
-	var sent []string
-	var collect func(v any)
-	collect = func(v any) {
-		switch v := v.(type) {
-		case map[string]any:
-			for _, e := range v {
-				collect(e)
-			}
-		case []any:
-			for _, e := range v {
-				collect(e)
-			}
-		case string:
-			sent = append(sent, v)
-		}
-	}
-	collect(values)
-	var m secrets.Mask
-	m.Add(sent...)
-	text := m.Mask(err.Error())
-	for _, v := range sent { // too short to be looked for in ordinary text, but not here
-		if len(v) > 2 && len(v) < secrets.MinLength {
-			text = strings.ReplaceAll(text, v, secrets.Masked)
-		}
-	}
-	return errors.New(text)
-}
-
 // statusError is an answer other than success.
 type statusError struct {
 	status int
@@ -303,6 +251,19 @@ type statusError struct {
 }
 
 func (e statusError) Error() string { return e.text }
+
+// largestAnswer bounds an answer's body.
+const largestAnswer = 16 << 20
+
+// readLimit bounds a call that only looks: the next one comes soon.
+const readLimit = 5 * time.Second
+
+// read asks the API for something.
+func (o *Orchestrator) read(ctx context.Context, path string, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	defer cancel()
+	return o.call(ctx, http.MethodGet, path, nil, out)
+}
 
 // call asks the API. Its errors say what was asked and what was answered, in
 // either of the API's forms of error.
@@ -320,20 +281,27 @@ func (o *Orchestrator) call(ctx context.Context, method, path string, in, out an
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
 	resp, err := o.http.Do(req)
-	if err != nil {
-		return fmt.Errorf("orchestrator %s: %w: is it running?", o.base, err)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("orchestrator %s: %s: no answer in time: it hangs, or is overloaded", o.base, path)
+	case err != nil:
+		return remedy(fmt.Errorf("orchestrator %s: %w: is it running?", o.base, err))
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
-	if err != nil {
+	b, err := io.ReadAll(io.LimitReader(resp.Body, largestAnswer+1))
+	switch {
+	case err != nil:
 		return fmt.Errorf("orchestrator %s: %s: the answer broke off: %w", o.base, path, err)
-	}
-	if resp.StatusCode >= 300 {
-		return statusError{resp.StatusCode, o.mask(fmt.Sprintf("the orchestrator answers %d: %s", resp.StatusCode, detail(b)))}
-	}
-	if out == nil {
+	case len(b) > largestAnswer:
+		return fmt.Errorf("orchestrator %s: %s: the answer is larger than %d MiB", o.base, path, largestAnswer>>20)
+	case resp.StatusCode >= 300:
+		return statusError{resp.StatusCode, o.mask(o.answered(resp, b))}
+	case out == nil:
 		return nil
+	case strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html"):
+		return fmt.Errorf("orchestrator %s: %s: it answers a web page: is this the admin API's address?", o.base, path)
 	}
 	if err := json.Unmarshal(b, out); err != nil {
 		return fmt.Errorf("orchestrator %s: %s: the answer is not what NEXUS sends: %w", o.base, path, err)
@@ -341,8 +309,42 @@ func (o *Orchestrator) call(ctx context.Context, method, path string, in, out an
 	return nil
 }
 
-// detail is the text of an error's body, in whichever form it comes.
+// answered words an answer other than success.
+func (o *Orchestrator) answered(resp *http.Response, b []byte) string {
+	text := fmt.Sprintf("the orchestrator answers %d: ", resp.StatusCode)
+	switch to := resp.Header.Get("Location"); {
+	case resp.StatusCode < 400 && to != "":
+		return text + "it sends on to " + to + ", which is not followed: name that address as engine.url"
+	case strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html"):
+		text += "a web page"
+	default:
+		text += detail(b)
+	}
+	if resp.StatusCode == http.StatusUnauthorized {
+		text += ": engine.token or OPSDECK_TOKEN gives the token"
+	}
+	return text
+}
+
+// refused is how Python words that a service behind the orchestrator is down.
+var refused = regexp.MustCompile(`HTTPS?ConnectionPool\(host='([^']+)', port=(\d+)\).*?(?:\[Errno -?\d+\] )?([^:'\[\]]+)'\)\)$`)
+
+// longestDetail is how much of an error's text is kept, in bytes.
+const longestDetail = 300
+
+// detail is the text of an error's body, in whichever form it comes, short.
 func detail(b []byte) string {
+	text := strings.TrimSpace(rawDetail(b))
+	if m := refused.FindStringSubmatch(text); m != nil {
+		return fmt.Sprintf("the service %s:%s behind it does not answer: %s", m[1], m[2], strings.TrimSpace(m[3]))
+	}
+	if len(text) > longestDetail {
+		text = strings.ToValidUTF8(text[:longestDetail], "") + "..."
+	}
+	return text
+}
+
+func rawDetail(b []byte) string {
 	var e struct {
 		Detail  any    `json:"detail"`
 		Error   string `json:"error"`
@@ -365,6 +367,5 @@ func detail(b []byte) string {
 			return e.Error
 		}
 	}
-	text := strings.TrimSpace(string(b))
-	return text[:min(len(text), 300)]
+	return string(b)
 }

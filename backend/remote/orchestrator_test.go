@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -111,8 +112,11 @@ func TestOrchestratorShowsWhatTheRecordedServiceSends(t *testing.T) {
 	if hello == nil || hello.Status != state.ModuleInstalled || hello.Runner != "running" || hello.Version != "1.0.0" || hello.HealthWord != "healthy" {
 		t.Errorf("test/hello = %+v", hello)
 	}
-	if m.Cannot[state.CredentialRotate] == "" {
-		t.Error("what the service cannot do is not disabled with a reason")
+	for _, spec := range state.Specs { // also those that nobody thought of here
+		own := slices.Contains(o.Sections(), spec.Section)
+		if can := slices.Contains(o.Kinds(), spec.Kind); own && can == (m.Cannot[spec.Kind] != "") || !own && m.Cannot[spec.Kind] != "" {
+			t.Errorf("%s: among its kinds is %v, and the reason against it %q", spec.Kind, can, m.Cannot[spec.Kind])
+		}
 	}
 	if r := (<-puts).(state.Routing); r.Categories != 13 || r.Tiers != 2 || r.Problem != "" {
 		t.Errorf("routing = %+v", r)
@@ -141,11 +145,29 @@ func TestOrchestratorActsThroughEitherDialectAndSaysWhatWasAnswered(t *testing.T
 	if _, err := do(state.ModuleReload, "x/y"); err == nil || !strings.Contains(err.Error(), "500: Module not found: x/y") {
 		t.Errorf("reload of what is not there: %v", err)
 	}
-	if _, err := do(state.CredentialSet, "showroom/metrics_demo"); err == nil || !strings.Contains(err.Error(), "answers 500: HTTPConnectionPool") {
+	if _, err := do(state.CredentialSet, "showroom/metrics_demo"); err == nil || !strings.HasSuffix(err.Error(), "answers 500: the service dashboard:8001 behind it does not answer: Name or service not known") {
 		t.Errorf("storing credentials while the dashboard is down: %v", err)
 	}
 	if _, err := do(state.CredentialSet, "weather/openweather"); err == nil || !rec.called("POST /admin/credentials") {
 		t.Errorf("the documented call was not tried where the recorded one is missing: %v", err)
+	}
+	if out, err := do(state.RoutingReload, "routing"); err != nil || !strings.Contains(out.Result, "reloaded") {
+		t.Errorf("reload of the routing: %+v, %v", out, err)
+	}
+	for _, tt := range []struct {
+		args map[string]string
+		call string
+		ok   bool
+	}{
+		{map[string]string{"category": "finance", "patch": `{"tier":"heavy","priority":"high"}`}, "PATCH /admin/routing-config/category/finance", true},
+		{map[string]string{"category": "search", "delete": "true"}, "DELETE /admin/routing-config/category/search", true},
+		{map[string]string{"category": "nope", "delete": "true"}, "DELETE /admin/routing-config/category/nope", false},
+		{map[string]string{"config": `{"categories":{"x":{"tier":5,"max_latency_ms":"soon"}}}`}, "PUT /admin/routing-config", false},
+	} {
+		out, err := o.Execute(t.Context(), state.Action{Kind: state.RoutingSet, Target: "routing", Args: tt.args}, func(string, float64) {})
+		if (err == nil) != tt.ok || !rec.called(tt.call) || tt.ok && (out.Undo == nil || !strings.Contains(out.Undo.Args["config"], `"categories"`)) {
+			t.Errorf("%v: %+v, %v", tt.args, out, err)
+		}
 	}
 	if out, err := do(state.ModuleUninstall, "gaming/testgame"); err != nil || !strings.Contains(out.Result, "uninstalled") {
 		t.Errorf("uninstall: %+v, %v", out, err)

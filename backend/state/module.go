@@ -153,12 +153,26 @@ func (m Modules) Module(id string) *Module {
 type Pipeline struct {
 	Health Health  `json:"health"`
 	Stages []Stage `json:"stages"` // in flow order: ingest, aggregate, synthesize, deliver
+	// Services are those that an orchestrator elsewhere reports on, itself among them.
+	Services []Service `json:"services,omitempty"`
+	// Stream says why its pipeline stream cannot be followed; "" when it can.
+	Stream string `json:"stream,omitempty"`
+	// Reports are what it says of itself: its providers, its system.
+	Reports []Report `json:"reports,omitempty"`
+}
+
+// Report is one text of another program's: indented JSON, cleaned, cut at 64 KiB.
+type Report struct {
+	Title string    `json:"title"`
+	Text  string    `json:"text"`
+	At    time.Time `json:"at"`
 }
 
 // Stage is one stage of the pipeline.
 type Stage struct {
 	Title string `json:"title"`
-	// State is "idle", "running", "error" or "paused".
+	// State is "idle", "running", "error", "paused", or "unknown" where only the name is
+	// known: then the figures are negative.
 	State string `json:"state"`
 	// Depth is jobs waiting; Capacity the bound of that queue; InFlight jobs in work.
 	Depth    int `json:"depth"`

@@ -142,7 +142,11 @@ func (d *deck) serveAPI() {
 		d.apiAddr, d.noAPI = listen, why
 		d.hub.SetWorkspace(func(w *state.Workspace) { w.Listen, w.ListenErr = listen, why })
 	}
-	if addr == "off" || d.wiring.api == nil {
+	if d.wiring.api == nil {
+		set("", "the admin API is the orchestrator's own, at "+d.ws.Engine.URL)
+		return
+	}
+	if addr == "off" {
 		set("", "the admin API is off (listen: off)")
 		return
 	}

@@ -95,6 +95,13 @@ func examine(ctx context.Context, ws *config.Workspace) (all []finding) {
 	} else {
 		add("engine", true, "none runs now")
 	}
+	if ws.Engine.URL != "" {
+		if said, err := remote.Ask(ctx, ws.Engine.URL, remote.Access{Token: ws.Engine.Token, CA: ws.Engine.CA}); err != nil {
+			add("engine.url", false, "%v", err)
+		} else {
+			add("engine.url", true, "%s answers: %s", ws.Engine.URL, said)
+		}
+	}
 	if n, err := journal.Verify(filepath.Join(ws.Data, "journal.jsonl")); err == nil {
 		add("journal", true, "%d entries, the chain is intact", n)
 	} else if !errors.Is(err, os.ErrNotExist) {

@@ -200,6 +200,13 @@ func (r reloader) Execute(_ context.Context, _ state.Action, progress func(strin
 	replace("services", !reflect.DeepEqual(next.Service, was.Service), func() state.Source { return r.newHealth(next) })
 	replace("rules", !reflect.DeepEqual(next.Rules, was.Rules) || next.Metrics.Evaluate != was.Metrics.Evaluate,
 		func() state.Source { return r.newAlerting(next) })
+	if next.Engine.URL != "" && was.Engine.URL != "" && next.Engine != was.Engine {
+		src, rerr := r.newRemote(next)
+		if rerr != nil {
+			return state.Outcome{}, fmt.Errorf("reload the workspace file: %w", rerr)
+		}
+		replace("engine", true, func() state.Source { return src })
+	}
 	if err != nil {
 		return state.Outcome{}, err
 	}
@@ -208,6 +215,7 @@ func (r reloader) Execute(_ context.Context, _ state.Action, progress func(strin
 		what    string
 		changed bool
 	}{
+		{"engine", (next.Engine.URL == "") != (was.Engine.URL == "")},
 		{"data", next.Data != was.Data}, {"listen", next.Listen != was.Listen && was.Origin["listen"] != "flag"},
 		{"tls", next.TLS != was.TLS}, {"hosts", !reflect.DeepEqual(next.Hosts, was.Hosts)},
 		{"modules", next.Modules != was.Modules}, {"routing", next.Routing != was.Routing}, {"settle", next.Settle != was.Settle},
