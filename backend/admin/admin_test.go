@@ -106,7 +106,7 @@ func (f figures) Run(ctx context.Context, put func(state.Section)) error {
 
 // rig is the API in front of a real hub and engine.
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	hub    *backend.Hub
 	engine *engine.Engine
@@ -151,7 +151,7 @@ type options struct {
 	sections []state.Section
 }
 
-func newRig(t *testing.T, o options, files ...map[string]string) *rig {
+func newRig(t testing.TB, o options, files ...map[string]string) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), token: o.token}
 	for _, set := range files {

@@ -3,6 +3,7 @@ package admin
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,6 +92,13 @@ func (s *Server) createToken(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.unprocessable(w, invalid{[]any{"body"}, err.Error(), "value_error"})
 		return
+	}
+	if ts := s.cfg.Door.Tokens(); ts != nil {
+		list, _ := ts.List()
+		if slices.ContainsFunc(list, func(t Token) bool { return t.Name == req.Name }) {
+			s.fail(w, http.StatusConflict, fmt.Sprintf("there is a token %q: revoke it first, or take another name", req.Name))
+			return
+		}
 	}
 	p, ok := s.do(w, r, a)
 	if !ok {
