@@ -24,6 +24,7 @@ func (e *Engine) Kinds() []state.Kind {
 		state.CredentialRotate, state.CredentialSet, state.CredentialDelete, state.CredentialUndo,
 		state.CredentialExpire, state.CredentialRekey, state.CredentialForget, state.CredentialUnlock,
 		state.RoutingReload, state.RoutingSet, state.ModuleClearCache,
+		state.PipelinePause, state.PipelineResume, state.PipelineDrain, state.PipelineWorkers, state.PipelineRetry, state.PipelineDiscard,
 	}
 }
 
@@ -44,6 +45,8 @@ func (e *Engine) Execute(ctx context.Context, a state.Action, progress func(stri
 		return e.setRouting(a)
 	case state.ModuleClearCache:
 		return e.clearCaches(a)
+	case state.PipelinePause, state.PipelineResume, state.PipelineDrain, state.PipelineWorkers, state.PipelineRetry, state.PipelineDiscard:
+		return e.told(a, func() (state.Outcome, error) { return e.steer(ctx, a, progress) })
 	case state.CredentialRekey:
 		return e.told(a, func() (state.Outcome, error) { return e.rekey(a, progress) })
 	case state.CredentialForget:

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"hash/fnv"
 	"maps"
 	"slices"
 	"sync"
@@ -21,13 +22,15 @@ type Summary struct {
 
 // ContextModule is what one module last gave.
 type ContextModule struct {
-	Module    string            `json:"module_id"`
-	Platform  string            `json:"platform"`
-	Fetched   time.Time         `json:"fetched_at"`
-	Newest    time.Time         `json:"newest,omitzero"`
-	Items     int               `json:"items"`
-	Truncated bool              `json:"truncated,omitempty"`
-	Data      []json.RawMessage `json:"data"`
+	Module    string    `json:"module_id"`
+	Platform  string    `json:"platform"`
+	Fetched   time.Time `json:"fetched_at"`
+	Newest    time.Time `json:"newest,omitzero"`
+	Items     int       `json:"items"`
+	Truncated bool      `json:"truncated,omitempty"`
+	// Restored says that it is of before the engine's last start.
+	Restored bool              `json:"restored,omitempty"`
+	Data     []json.RawMessage `json:"data"`
 }
 
 // ContextCategory is what all modules of one category last gave.
@@ -51,10 +54,16 @@ type contextStore struct {
 	merged    map[string]map[string]ContextModule
 	summaries map[string]Summary
 	delivered map[string]*ContextCategory
+	// dirty are the modules whose delivered results are not on disk yet; their value
+	// is the category, "" for those that were dropped.
+	dirty map[string]string
+	// before has, of each module, the hashes of the items of its fetch before the last.
+	before map[string]map[uint64]bool
 }
 
 func newContextStore() *contextStore {
-	return &contextStore{merged: map[string]map[string]ContextModule{}, summaries: map[string]Summary{}, delivered: map[string]*ContextCategory{}}
+	return &contextStore{merged: map[string]map[string]ContextModule{}, summaries: map[string]Summary{}, delivered: map[string]*ContextCategory{},
+		dirty: map[string]string{}, before: map[string]map[uint64]bool{}}
 }
 
 // aggregate merges a module's items into its category: the newest fetch wins.
@@ -72,6 +81,9 @@ func (c *contextStore) aggregate(j *job) error {
 	data := j.items
 	if data == nil {
 		data = []json.RawMessage{}
+	}
+	if old, ok := cat[j.module]; ok {
+		c.before[j.module] = hashes(old.Data)
 	}
 	cat[j.module] = ContextModule{Module: j.module, Platform: j.platform, Fetched: j.fetched.UTC(), Newest: j.newest, Items: j.summary.Items, Truncated: j.truncated, Data: data}
 	return nil
@@ -105,6 +117,7 @@ func (c *contextStore) deliver(j *job) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.publish(j.category, j.fetched)
+	c.dirty[j.module] = j.category
 	return nil
 }
 
@@ -129,6 +142,8 @@ func (c *contextStore) drop(category, module string) {
 		return
 	}
 	delete(c.merged[category], module)
+	delete(c.before, module)
+	c.dirty[module] = ""
 	c.summaries[category] = c.summary(category)
 	c.publish(category, time.Now())
 }
@@ -138,4 +153,70 @@ func (c *contextStore) all(now time.Time) Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return Context{Timestamp: now.UTC(), Categories: maps.Clone(c.delivered)}
+}
+
+// unsaved are the results that changed since the last call, and the modules whose
+// results were dropped.
+func (c *contextStore) unsaved() (changed []keptResult, dropped []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, category := range c.dirty {
+		if m, ok := c.merged[category][id]; ok {
+			changed = append(changed, keptResult{category, m})
+		} else {
+			dropped = append(dropped, id)
+		}
+	}
+	clear(c.dirty)
+	return changed, dropped
+}
+
+// again says that these were not saved.
+func (c *contextStore) again(changed []keptResult, dropped []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range changed {
+		if _, ok := c.dirty[k.module.Module]; !ok {
+			c.dirty[k.module.Module] = k.category
+		}
+	}
+	for _, id := range dropped {
+		if _, ok := c.dirty[id]; !ok {
+			c.dirty[id] = ""
+		}
+	}
+}
+
+// restore delivers results of before a restart, but none in place of a newer one.
+func (c *contextStore) restore(kept []keptResult) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range kept {
+		cat := c.merged[k.category]
+		if cat == nil {
+			cat = map[string]ContextModule{}
+			c.merged[k.category] = cat
+		}
+		if _, ok := cat[k.module.Module]; ok {
+			continue
+		}
+		cat[k.module.Module] = k.module
+		c.summaries[k.category] = c.summary(k.category)
+		c.publish(k.category, k.module.Fetched)
+	}
+}
+
+// hashes tell items from others.
+func hashes(items []json.RawMessage) map[uint64]bool {
+	out := make(map[uint64]bool, len(items))
+	for _, it := range items {
+		out[itemHash(it)] = true
+	}
+	return out
+}
+
+func itemHash(it json.RawMessage) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write(it)
+	return h.Sum64()
 }

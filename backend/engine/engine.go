@@ -47,6 +47,8 @@ type Config struct {
 	// KeyFile gives the file that Key's came from and its content with other keys;
 	// nil where the key cannot be changed.
 	KeyFile func(keys []string) (path string, text []byte, err error)
+	// Stages says what each stage of the pipeline, by its title, may do at a time.
+	Stages map[string]StageConfig
 	// Watch is how long a rotation watches the new credentials before it lets the
 	// old ones go: 10s.
 	Watch time.Duration
@@ -87,6 +89,7 @@ type Engine struct {
 	tallies  map[string]tally
 	changed  bool // the modules section is to be published
 	rerouted bool // the routing section is to be published
+	piped    bool // the pipeline section is to be published before its second is over
 	looked   bool // the disk was looked at: until then the modules are not known
 	python   python
 	pyErr    string
@@ -97,6 +100,8 @@ type Engine struct {
 	keys     []state.KeyUse
 	used     map[string]time.Time // modules whose credentials were used since the last note
 	noted    time.Time            // when uses were last noted
+	looks    state.Interests      // what is being looked at
+	keeps    string               // why results do not survive a restart; "" when they do
 }
 
 // New prepares an engine; nothing runs before Run.
@@ -174,7 +179,7 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 
 	e.mu.Lock()
 	e.life, e.wg, e.registry, e.store, e.launcher = life, &modules, reg, store, newLauncher(e.cfg.DataDir, e.cfg.Log)
-	e.context, e.pipeline = results, newPipeline(results, started)
+	e.context, e.pipeline = results, newPipeline(results, started, e.cfg.Stages)
 	e.modules, e.tallies = map[string]*module{}, map[string]tally{}
 	e.python, e.pyErr, e.pyReady = python{}, "", make(chan struct{})
 	e.looked = false
@@ -196,6 +201,7 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 	}()
 
 	wg.Go(func() { pipe.run(life) })
+	wg.Go(func() { e.keepResults(life, results, pipe) })
 	wg.Go(func() {
 		defer close(ready)
 		e.lookForPython(life)
@@ -269,10 +275,10 @@ func (e *Engine) publishLoop(ctx context.Context, put func(state.Section)) {
 		}
 		last = time.Now()
 		e.mu.Lock()
-		changed, rerouted := e.changed, e.rerouted
-		e.changed, e.rerouted = false, false
+		changed, rerouted, piped := e.changed, e.rerouted, e.piped
+		e.changed, e.rerouted, e.piped = false, false, false
 		e.mu.Unlock()
-		e.publish(put, changed, tick, tick || changed && last.Sub(began) < warmUp, rerouted)
+		e.publish(put, changed, tick, tick || piped || changed && last.Sub(began) < warmUp, rerouted)
 	}
 }
 
@@ -283,18 +289,39 @@ func (e *Engine) publish(put func(state.Section), modules, tick, pipeline, routi
 		put(e.modulesSection())
 	}
 	if pipeline {
-		e.mu.Lock()
-		p := e.pipeline
-		e.mu.Unlock()
-		var out state.Pipeline
-		for _, s := range p.stages {
-			out.Stages = append(out.Stages, s.sample(now, p.started, e.cfg.Mask.Mask, tick))
-		}
-		put(out)
+		put(e.pipelineSection(now, tick))
 	}
 	if routing {
 		put(e.routing.section(e.cfg.Mask.Mask))
 	}
+}
+
+// Interest implements state.Interested.
+func (e *Engine) Interest(in state.Interests) {
+	e.mu.Lock()
+	e.looks = in
+	e.mu.Unlock()
+}
+
+// pipelineSection is the pipeline as state; tick says that a second of its history ends.
+func (e *Engine) pipelineSection(now time.Time, tick bool) state.Pipeline {
+	e.mu.Lock()
+	p, problem, held := e.pipeline, e.keeps, 0
+	for _, m := range e.modules {
+		if m.held {
+			held++
+		}
+	}
+	var want []string
+	for _, in := range e.looks {
+		if in.Job != "" {
+			want = append(want, in.Job)
+		}
+	}
+	e.mu.Unlock()
+	out := p.section(now, e.cfg.Mask.Mask, tick, slices.Contains(want, "*"), want)
+	out.Held, out.Problem = held, problem
+	return out
 }
 
 // modulesSection is the modules as state. Only those that changed are made anew.

@@ -89,7 +89,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, s := range p.stages {
 		s.mu.Lock()
-		depth, inFlight, done, errs := len(s.waiting), s.inFlight, s.done, s.errors
+		depth, inFlight, done, errs := len(s.queue), s.inFlight, s.finished, s.errors
 		s.mu.Unlock()
 		ch <- prometheus.MustNewConstMetric(m.depth, prometheus.GaugeValue, float64(depth), s.title)
 		ch <- prometheus.MustNewConstMetric(m.inFlight, prometheus.GaugeValue, float64(inFlight), s.title)

@@ -47,6 +47,7 @@ type module struct {
 
 	next, lastFetch, lastOK time.Time
 	fetching                bool
+	held                    bool // a fetch is due and waits for room in the pipeline
 	successes, failures     int64
 	streak                  int // failures since the last success
 	latencies               []float64
@@ -132,6 +133,8 @@ func (m *module) reason() string {
 		return "it waits to be enabled"
 	case m.warning != "":
 		return m.warning
+	case m.held:
+		return "its fetch is due and waits: the pipeline takes nothing now"
 	}
 	return m.ending(time.Now())
 }
@@ -232,9 +235,11 @@ type ask struct{ answer chan fetched }
 
 // fetched is what came of one fetch.
 type fetched struct {
-	items int
-	took  time.Duration
-	err   error
+	items  int
+	took   time.Duration
+	err    error
+	handed bool // the pipeline has it
+	aside  bool // the pipeline has no room for it: it is kept as a failed job
 }
 
 // String is it in a few words.
@@ -242,7 +247,11 @@ func (f fetched) String() string {
 	if f.err != nil {
 		return "its fetch fails: " + f.err.Error()
 	}
-	return fmt.Sprintf("fetched %s in %s", plural(f.items, "item"), f.took.Round(time.Millisecond))
+	text := fmt.Sprintf("fetched %s in %s", plural(f.items, "item"), f.took.Round(time.Millisecond))
+	if f.aside {
+		text += "; not delivered: the pipeline takes nothing now, it is kept as a failed job"
+	}
+	return text
 }
 
 func plural(n int, noun string) string {

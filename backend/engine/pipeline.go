@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,8 +20,11 @@ import (
 var stageTitles = [4]string{"ingest", "aggregate", "synthesize", "deliver"}
 
 const (
-	// stageCapacity bounds each stage's queue; a full one holds back the stage before it.
+	// stageCapacity bounds each stage's queue; a full one holds back the stage before
+	// it, and the first one the fetches.
 	stageCapacity = 256
+	// maxWorkers bounds how many jobs a stage works on at a time.
+	maxWorkers = 64
 	// lateWindow is over how many jobs latencies are told.
 	lateWindow = 256
 	// recent is how long after a job a stage still reads "running".
@@ -29,31 +33,32 @@ const (
 	maxKept = 1 << 20
 )
 
-// job is one module's fetch on its way through the stages.
-type job struct {
-	module, category, platform string
-	fetched                    time.Time
-	raw                        json.RawMessage
-	items                      []json.RawMessage
-	newest                     time.Time
-	truncated                  bool
-	summary                    Summary
-	err                        error
-	queued                     time.Time
-}
+// StageConfig is what a stage may do at a time; 0 stands for the default.
+type StageConfig struct{ Workers, Capacity int }
 
-// stage is one step: a bounded queue and workers that empty it.
+// stage is one step: a bounded queue, and workers that empty it. A job is taken out
+// of the queue only when the next stage has room for it, so that no worker ever
+// waits and what is in work when a stage is paused is finished.
 type stage struct {
-	title   string
-	in      chan *job
-	workers int
-	work    func(*job) error
-	next    *stage
+	title    string
+	work     func(*job) error
+	next     *stage
+	capacity int
+	// failed gets a job that could not be worked on; done one that left the last stage.
+	failed func(*job, string, error)
+	done   func(*job)
+	kick   chan struct{} // something changed that may let a job go; capacity 1
 
 	mu       sync.Mutex
-	waiting  []time.Time // when each queued job came, oldest first
+	queue    []*job // oldest first
+	reserved int    // places in the queue that are promised
+	workers  int
 	inFlight int
-	done     int64
+	paused   string        // by whom and when; "" while it works
+	closed   string        // the same, of its intake
+	freed    chan struct{} // closed and replaced when there may be room
+
+	finished int64
 	errors   int64
 	lastErr  string
 	errAt    time.Time
@@ -65,42 +70,107 @@ type stage struct {
 	depths   []float64
 }
 
-func (s *stage) put(ctx context.Context, j *job) error {
-	j.queued = time.Now()
+// reserve promises a place in the queue, if there is one.
+func (s *stage) reserve() bool {
 	s.mu.Lock()
-	s.waiting = append(s.waiting, j.queued)
+	defer s.mu.Unlock()
+	if s.closed != "" || len(s.queue)+s.reserved >= s.capacity {
+		return false
+	}
+	s.reserved++
+	return true
+}
+
+// unreserve gives a promised place back.
+func (s *stage) unreserve() {
+	s.mu.Lock()
+	s.reserved--
+	s.mu.Unlock()
+	s.wake()
+}
+
+// put takes a job into a place that was reserved for it.
+func (s *stage) put(j *job) {
+	s.mu.Lock()
+	s.reserved--
+	s.queue = append(s.queue, j)
+	j.enter(s.title, time.Now())
+	s.mu.Unlock()
+	s.wake()
+}
+
+// wake lets the stage and those that wait for room in it look again. The stage
+// before it is told by who took a job out.
+func (s *stage) wake() {
+	s.mu.Lock()
+	close(s.freed)
+	s.freed = make(chan struct{})
 	s.mu.Unlock()
 	select {
-	case s.in <- j:
-		return nil
-	case <-ctx.Done():
-		s.mu.Lock()
-		if n := len(s.waiting); n > 0 {
-			s.waiting = s.waiting[:n-1]
-		}
-		s.mu.Unlock()
-		return context.Cause(ctx)
+	case s.kick <- struct{}{}:
+	default:
 	}
 }
 
-func (s *stage) run(ctx context.Context) {
+// run works until ctx ends and every worker has stopped; before is the stage before
+// this one, nil for the first.
+func (s *stage) run(ctx context.Context, before *stage) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	for {
+		for j := s.take(); j != nil; j = s.take() {
+			if before != nil {
+				before.wake()
+			}
+			wg.Go(func() { s.do(j) })
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case j := <-s.in:
-			s.mu.Lock()
-			s.waiting = s.waiting[1:]
-			s.inFlight++
-			s.mu.Unlock()
-			from := time.Now()
-			err := s.guard(j)
-			s.finish(time.Since(from), err, time.Now())
-			if err == nil && s.next != nil {
-				_ = s.next.put(ctx, j)
-			}
+		case <-s.kick:
 		}
 	}
+}
+
+// take is the next job that may be worked on, nil for none. A place for it in the
+// next stage is reserved.
+func (s *stage) take() *job {
+	s.mu.Lock()
+	can := s.paused == "" && len(s.queue) > 0 && s.inFlight < s.workers
+	s.mu.Unlock()
+	if !can || s.next != nil && !s.next.reserve() {
+		return nil
+	}
+	s.mu.Lock()
+	j := s.queue[0]
+	s.queue[0] = nil
+	s.queue = s.queue[1:]
+	s.inFlight++
+	close(s.freed)
+	s.freed = make(chan struct{})
+	s.mu.Unlock()
+	j.start(time.Now())
+	return j
+}
+
+// do works on one job and passes it on.
+func (s *stage) do(j *job) {
+	from := time.Now()
+	err := s.guard(j)
+	j.end(time.Now(), err)
+	s.finish(time.Since(from), err, time.Now())
+	switch {
+	case err != nil:
+		if s.next != nil {
+			s.next.unreserve()
+		}
+		s.failed(j, s.title, err)
+	case s.next != nil:
+		s.next.put(j)
+	default:
+		s.done(j)
+	}
+	s.wake()
 }
 
 // guard keeps one bad result from taking the engine down.
@@ -123,11 +193,19 @@ func (s *stage) finish(took time.Duration, err error, now time.Time) {
 		s.lastErr, s.errAt = err.Error(), now
 		return
 	}
-	s.done++
+	s.finished++
 	s.okAt = now
 	s.late[s.lateN%lateWindow] = float64(took) / float64(time.Millisecond)
 	s.lateN++
 	s.buckets[now.Unix()%60]++
+}
+
+// count counts a job that failed before it came here.
+func (s *stage) count(err error, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.errors++
+	s.lastErr, s.errAt = err.Error(), now
 }
 
 // tick empties the buckets of seconds that went by.
@@ -150,8 +228,8 @@ func (s *stage) sample(now, started time.Time, mask func(string) string, record 
 	defer s.mu.Unlock()
 	s.tick(now)
 	out := state.Stage{
-		Title: s.title, State: "idle", Depth: len(s.waiting), Capacity: cap(s.in), InFlight: s.inFlight,
-		Done: s.done, Errors: s.errors, LastError: state.Clean(mask(s.lastErr)), LastErrorAt: s.errAt,
+		Title: s.title, State: "idle", Paused: s.paused, Workers: s.workers, Depth: len(s.queue), Capacity: s.capacity, InFlight: s.inFlight,
+		Done: s.finished, Errors: s.errors, LastError: state.Clean(mask(s.lastErr)), LastErrorAt: s.errAt,
 	}
 	var sum int64
 	for _, b := range s.buckets {
@@ -164,13 +242,15 @@ func (s *stage) sample(now, started time.Time, mask func(string) string, record 
 		slices.Sort(l)
 		out.P50, out.P95 = l[(n-1)*50/100], l[(n-1)*95/100]
 	}
-	if len(s.waiting) > 0 {
-		out.Oldest = now.Sub(s.waiting[0]).Round(time.Millisecond)
+	if len(s.queue) > 0 {
+		out.Oldest = now.Sub(s.queue[0].queued()).Round(time.Millisecond)
 	}
 	switch {
+	case s.paused != "" || s.closed != "":
+		out.State = "paused"
 	case s.errAt.After(s.okAt):
 		out.State = "error"
-	case s.inFlight > 0 || len(s.waiting) > 0 || !s.okAt.IsZero() && now.Sub(s.okAt) < recent:
+	case s.inFlight > 0 || len(s.queue) > 0 || !s.okAt.IsZero() && now.Sub(s.okAt) < recent:
 		out.State = "running"
 	}
 	if record {
@@ -187,44 +267,115 @@ func (s *stage) sample(now, started time.Time, mask func(string) string, record 
 type pipeline struct {
 	stages  [4]*stage
 	store   *contextStore
+	jobs    *jobs
 	started time.Time
 }
 
-func newPipeline(store *contextStore, now time.Time) *pipeline {
-	p := &pipeline{store: store, started: now}
+func newPipeline(store *contextStore, now time.Time, cfg map[string]StageConfig) *pipeline {
+	p := &pipeline{store: store, started: now, jobs: newJobs(now)}
 	work := [4]func(*job) error{ingest, store.aggregate, store.synthesize, store.deliver}
 	for i := range p.stages {
-		p.stages[i] = &stage{title: stageTitles[i], in: make(chan *job, stageCapacity), workers: 1, work: work[i]}
+		title := stageTitles[i]
+		p.stages[i] = &stage{
+			title: title, work: work[i], kick: make(chan struct{}, 1), freed: make(chan struct{}),
+			capacity: cmp.Or(cfg[title].Capacity, stageCapacity), workers: min(cmp.Or(cfg[title].Workers, defaultWorkers[i]), maxWorkers),
+			failed: p.jobs.failed, done: p.jobs.done,
+		}
 		if i > 0 {
 			p.stages[i-1].next = p.stages[i]
 		}
 	}
-	// Parsing is the one stage that costs; the others keep their order by being alone.
-	p.stages[0].workers = 2
 	return p
 }
+
+// defaultWorkers: parsing is the one stage that costs.
+var defaultWorkers = [4]int{2, 1, 1, 1}
 
 // run works until ctx ends and every worker has stopped.
 func (p *pipeline) run(ctx context.Context) {
 	var wg sync.WaitGroup
+	var before *stage
 	for _, s := range p.stages {
-		for range s.workers {
-			wg.Go(func() { s.run(ctx) })
-		}
+		b := before
+		wg.Go(func() { s.run(ctx, b) })
+		before = s
 	}
 	wg.Wait()
 }
 
-// submit hands in what a fetch gave, or why it gave nothing; it waits while the
-// first queue is full.
-func (p *pipeline) submit(ctx context.Context, j *job) error { return p.stages[0].put(ctx, j) }
+// room promises a place to a job, if there is one; where there is none, may is closed
+// when there may be. That is what holds fetches back while the pipeline is full,
+// paused or drained.
+func (p *pipeline) room() (ok bool, may <-chan struct{}) {
+	s := p.stages[0]
+	s.mu.Lock()
+	may = s.freed
+	s.mu.Unlock()
+	return s.reserve(), may
+}
+
+// leave gives back a place that was promised and is not needed.
+func (p *pipeline) leave() { p.stages[0].unreserve() }
+
+// submit hands in what a fetch gave, into the place that was promised.
+func (p *pipeline) submit(j *job) {
+	p.jobs.add(j)
+	p.stages[0].put(j)
+}
+
+// refuse records a fetch that gave nothing, and so never got in.
+func (p *pipeline) refuse(j *job, err error) {
+	p.jobs.add(j)
+	p.stages[0].count(fmt.Errorf("%s: %w", j.module, err), time.Now())
+	p.jobs.failed(j, stageFetch, err)
+}
+
+// stage is the one of that title, or nil.
+func (p *pipeline) stage(title string) *stage {
+	for _, s := range p.stages {
+		if s.title == title {
+			return s
+		}
+	}
+	return nil
+}
+
+// noRoom keeps what a fetch gave that found no place, for a retry.
+func (p *pipeline) noRoom(j *job) {
+	p.jobs.add(j)
+	s := p.stages[0]
+	s.mu.Lock()
+	why := fmt.Sprintf("%d jobs wait there already", len(s.queue)+s.reserved)
+	switch {
+	case s.closed != "":
+		why = "the pipeline was drained by " + s.closed
+	case s.paused != "":
+		why = "it is paused by " + s.paused + ", and " + why
+	}
+	s.mu.Unlock()
+	err := fmt.Errorf("%s takes nothing now: %s; what was fetched is kept: resume it, then retry this job", s.title, why)
+	s.count(fmt.Errorf("%s: %w", j.module, err), time.Now())
+	p.jobs.failed(j, s.title, err)
+}
+
+// section is the pipeline as state; all asks for the last jobs, want for some of them
+// with their steps.
+func (p *pipeline) section(now time.Time, mask func(string) string, record bool, all bool, want []string) state.Pipeline {
+	out := state.Pipeline{}
+	for _, s := range p.stages {
+		out.Stages = append(out.Stages, s.sample(now, p.started, mask, record))
+	}
+	first := p.stages[0]
+	first.mu.Lock()
+	out.Closed = first.closed
+	first.mu.Unlock()
+	out.Jobs = p.jobs.list(all, want, func(s string) string { return state.Clean(mask(s)) })
+	return out
+}
 
 // ingest turns what an adapter gave into items: an array's elements, an object's
 // "items" or "data" array, or the one value.
 func ingest(j *job) error {
-	if j.err != nil {
-		return fmt.Errorf("%s: %w", j.module, j.err)
-	}
 	items, err := itemsOf(j.raw)
 	if err != nil {
 		return fmt.Errorf("%s: its result is not JSON: %w", j.module, err)

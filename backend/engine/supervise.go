@@ -66,14 +66,17 @@ func (e *Engine) supervise(ctx context.Context, m *module, sup *supervisor, firs
 			r.stop(true)
 		}
 		e.mu.Lock()
+		m.held = false
 		m.runner, m.pid, m.fetching, m.loadedAt, m.next = "stopped", 0, false, time.Time{}, time.Time{}
 		e.touched(m)
 		e.mu.Unlock()
 	}()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var freed <-chan struct{} // set while a fetch is due and the pipeline has no room
 	for {
 		var asked chan fetched
+		room := false
 		var dead <-chan struct{}
 		if r != nil {
 			dead = r.dead
@@ -97,9 +100,13 @@ func (e *Engine) supervise(ctx context.Context, m *module, sup *supervisor, firs
 				asked = a.answer
 			case <-sup.poke:
 			case <-timer.C:
+			case <-freed:
 			}
 		}
-		res := e.cycle(ctx, m, &r, asked != nil)
+		if room, freed = e.room(m, asked != nil); !room && asked == nil {
+			continue
+		}
+		res := e.cycle(ctx, m, &r, asked != nil, room)
 		if ctx.Err() != nil {
 			res.err = errStopping
 		} else {
@@ -115,6 +122,26 @@ func (e *Engine) supervise(ctx context.Context, m *module, sup *supervisor, firs
 			return
 		}
 	}
+}
+
+// room asks for a place in the pipeline for what a fetch will give. A scheduled fetch
+// waits until there is one, told by freed; one that was asked for goes on without.
+func (e *Engine) room(m *module, asked bool) (ok bool, freed <-chan struct{}) {
+	e.mu.Lock()
+	pipe := e.pipeline
+	e.mu.Unlock()
+	ok, freed = pipe.room()
+	held := !ok && !asked
+	e.mu.Lock()
+	if m.held != held {
+		m.held = held
+		e.touched(m)
+	}
+	e.mu.Unlock()
+	if !held {
+		freed = nil
+	}
+	return ok, freed
 }
 
 func (m *module) intervalNow(e *Engine) time.Duration {
@@ -154,8 +181,19 @@ func acquire(ctx context.Context, slots chan struct{}) error {
 }
 
 // cycle makes one fetch, starting the runner where there is none, and records
-// what came of it. What an operator asked for does not queue for a slot.
-func (e *Engine) cycle(ctx context.Context, m *module, r **runner, urgent bool) (res fetched) {
+// what came of it. What an operator asked for does not queue for a slot. room says
+// that the pipeline promised a place for what it gives.
+func (e *Engine) cycle(ctx context.Context, m *module, r **runner, urgent, room bool) (res fetched) {
+	if room {
+		e.mu.Lock()
+		pipe := e.pipeline
+		e.mu.Unlock()
+		defer func() {
+			if !res.handed {
+				pipe.leave()
+			}
+		}()
+	}
 	if *r == nil {
 		if !urgent {
 			if err := acquire(ctx, e.starts); err != nil {
@@ -200,7 +238,7 @@ func (e *Engine) cycle(ctx context.Context, m *module, r **runner, urgent bool) 
 		}
 		return e.failed(ctx, m, err, took)
 	}
-	return e.fetched(ctx, m, got, from, took)
+	return e.fetched(ctx, m, got, from, took, room)
 }
 
 // launch starts a runner and lets it load its adapter.
@@ -353,7 +391,7 @@ func (e *Engine) failed(ctx context.Context, m *module, err error, took time.Dur
 	e.mu.Unlock()
 	e.metrics.fetch(m, took, false)
 	e.cfg.Log.Warn("fetch failed", "module", m.id, "stage", f.Stage, "err", text)
-	_ = pipe.submit(ctx, &job{module: m.id, category: m.category, platform: m.platform, fetched: now, err: errors.New(text)})
+	pipe.refuse(&job{module: m.id, category: m.category, platform: m.platform, fetched: now}, errors.New(text))
 	return fetched{took: took, err: errors.New(text)}
 }
 
@@ -375,7 +413,7 @@ func (e *Engine) died(m *module, err error, wait time.Duration) {
 }
 
 // fetched records a result and hands it to the pipeline.
-func (e *Engine) fetched(ctx context.Context, m *module, got *reply, at time.Time, took time.Duration) fetched {
+func (e *Engine) fetched(ctx context.Context, m *module, got *reply, at time.Time, took time.Duration, room bool) fetched {
 	raw := got.Data
 	if text := string(raw); e.cfg.Mask.Has(text) {
 		if text = e.cfg.Mask.Mask(text); !json.Valid([]byte(text)) {
@@ -405,8 +443,13 @@ func (e *Engine) fetched(ctx context.Context, m *module, got *reply, at time.Tim
 	pipe := e.pipeline
 	e.mu.Unlock()
 	e.metrics.fetch(m, took, true)
-	_ = pipe.submit(ctx, &job{module: m.id, category: m.category, platform: m.platform, fetched: at, raw: raw})
-	return fetched{items: len(items), took: took}
+	j := &job{module: m.id, category: m.category, platform: m.platform, fetched: at, raw: raw}
+	if room {
+		pipe.submit(j)
+	} else {
+		pipe.noRoom(j)
+	}
+	return fetched{items: len(items), took: took, handed: room, aside: !room}
 }
 
 // probe makes one fetch with a runner of its own: with the values given, or, where

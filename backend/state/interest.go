@@ -15,6 +15,9 @@ type Interest struct {
 	// Keys rises, at most once in some seconds, when keys are pressed: it is how others
 	// see whether somebody sits there.
 	Keys uint64 `json:"keys,omitempty"`
+	// Job is the pipeline job whose way through the stages is wanted; "*" asks for the
+	// last jobs of all modules.
+	Job string `json:"job,omitempty"`
 }
 
 // Interests is what all consoles together look at.
@@ -35,4 +38,9 @@ func (in Interests) Log(id string) bool {
 // Queue reports whether anybody looks into the queue.
 func (in Interests) Queue(key string) bool {
 	return slices.ContainsFunc(in, func(i Interest) bool { return i.Queue == key })
+}
+
+// Job reports whether anybody looks at the pipeline job; "*" asks after all.
+func (in Interests) Job(id string) bool {
+	return slices.ContainsFunc(in, func(i Interest) bool { return i.Job == id })
 }

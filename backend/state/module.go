@@ -159,6 +159,15 @@ type Pipeline struct {
 	Stream string `json:"stream,omitempty"`
 	// Reports are what it says of itself: its providers, its system.
 	Reports []Report `json:"reports,omitempty"`
+	// Held is how many modules wait with their fetch because the first stage is full,
+	// or takes nothing.
+	Held int `json:"held,omitempty"`
+	// Closed says who closed the intake, and when, as a drain does; "" while it is open.
+	Closed string `json:"closed,omitempty"`
+	// Jobs are those that failed and are kept, and the last others, newest first.
+	Jobs []Job `json:"jobs,omitempty"`
+	// Problem says why results do not survive a restart; "" when they do.
+	Problem string `json:"problem,omitempty"`
 }
 
 // Report is one text of another program's: indented JSON, cleaned, cut at 64 KiB.
@@ -168,12 +177,62 @@ type Report struct {
 	At    time.Time `json:"at"`
 }
 
+// Job is one fetch's way through the pipeline.
+type Job struct {
+	ID     string `json:"id"`
+	Module string `json:"module"`
+	// Status is "waiting", "running", "done", "failed" or "superseded": what a later
+	// fetch of the same module made up for.
+	Status string    `json:"status"`
+	At     time.Time `json:"at"`
+	Items  int       `json:"items"`
+	// Stage is where it is, or where it failed: "fetch" where it never got in.
+	Stage string `json:"stage"`
+	// Cause is why it failed; Times how often in a row, for the same stage.
+	Cause string    `json:"cause,omitempty"`
+	Times int       `json:"times,omitempty"`
+	Steps []JobStep `json:"steps,omitempty"`
+}
+
+// JobStep is a job's time in one stage.
+type JobStep struct {
+	Stage   string    `json:"stage"`
+	Queued  time.Time `json:"queued"`
+	Started time.Time `json:"started,omitzero"`
+	Ended   time.Time `json:"ended,omitzero"`
+	Err     string    `json:"err,omitempty"`
+}
+
+// Job is the job of that ID, or nil.
+func (p Pipeline) Job(id string) *Job {
+	for i := range p.Jobs {
+		if p.Jobs[i].ID == id {
+			return &p.Jobs[i]
+		}
+	}
+	return nil
+}
+
+// Stage is the stage of that title, or nil.
+func (p Pipeline) Stage(title string) *Stage {
+	for i := range p.Stages {
+		if p.Stages[i].Title == title {
+			return &p.Stages[i]
+		}
+	}
+	return nil
+}
+
 // Stage is one stage of the pipeline.
 type Stage struct {
 	Title string `json:"title"`
 	// State is "idle", "running", "error", "paused", or "unknown" where only the name is
 	// known: then the figures are negative.
 	State string `json:"state"`
+	// Paused says who paused it, and when; "" while it works.
+	Paused string `json:"paused,omitempty"`
+	// Workers is how many jobs it works on at a time, at most.
+	Workers int `json:"workers,omitempty"`
 	// Depth is jobs waiting; Capacity the bound of that queue; InFlight jobs in work.
 	Depth    int `json:"depth"`
 	Capacity int `json:"capacity"`
