@@ -117,7 +117,7 @@ type jobs struct {
 }
 
 func newJobs(now time.Time) *jobs {
-	return &jobs{prefix: strconv.FormatInt(now.Unix(), 36), byID: map[string]*job{}}
+	return &jobs{prefix: strconv.FormatInt(now.UnixMilli(), 36), byID: map[string]*job{}}
 }
 
 // add gives a job its ID and remembers it.

@@ -126,7 +126,7 @@ func (r *results) save(ctx context.Context, changed []keptResult, dropped []stri
 			return err
 		}
 		for _, b := range bad {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO failed_jobs (job_id, module_id, category, platform, fetched_at, stage, cause, times, raw, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO failed_jobs (job_id, module_id, category, platform, fetched_at, stage, cause, times, raw, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 				b.ID, b.Module, b.category, b.platform, isoTime(b.At), b.Stage, b.Cause, b.Times, []byte(b.raw), []byte(b.data)); err != nil {
 				return err
 			}
