@@ -33,6 +33,9 @@ func (h *Hub) Attach(actor state.Actor) *Console {
 // ID is the console's among those of its hub.
 func (c *Console) ID() string { return c.info.ID }
 
+// Actor is who sits at the console.
+func (c *Console) Actor() state.Actor { return c.info.Actor }
+
 // present are the consoles in the order in which they came. The caller holds h.mu.
 func (h *Hub) present() []*Console {
 	list := make([]*Console, 0, len(h.consoles))

@@ -3,6 +3,7 @@ package tui
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -109,4 +110,29 @@ func sameControl(a, b []state.Console) bool {
 	return slices.EqualFunc(a, b, func(x, y state.Console) bool {
 		return x.ID == y.ID && x.Control == y.Control && x.Asked.Equal(y.Asked)
 	})
+}
+
+// present says who looks, and who may act.
+func (m *Model) present() string {
+	if m.live == nil || len(m.live.Workspace.Consoles) == 0 {
+		return "nobody looks that is known of"
+	}
+	var out []string
+	for _, c := range m.live.Workspace.Consoles {
+		what := "looks"
+		switch {
+		case c.Control:
+			what = "holds control"
+		case !c.Asked.IsZero():
+			what = "asks for control"
+		case !c.Controls():
+			what = "looks through a " + c.Actor.Via
+		}
+		who := c.Title()
+		if c.ID == m.live.You && c.ID != "" {
+			who += ", this one,"
+		}
+		out = append(out, fmt.Sprintf("%s %s, since %s, last key %s ago", who, what, c.Since.In(m.o.Local).Format("15:04"), m.o.Clock().Sub(c.Active).Truncate(time.Second)))
+	}
+	return strings.Join(out, "; ")
 }

@@ -59,6 +59,10 @@ func TestWhoHoldsControlIsToldWhoAsksAndWhoTookIt(t *testing.T) {
 	as(d, "c1", shared(d.snap, "c1", fake.Now))
 	d.holds("bob asks for control", "bob (pts/2) asks for control: : hand over control to bob (pts/2)")
 	d.press(":")
+	d.typeText("who looks")
+	d.press("enter")
+	d.holds("ada (pts/1), this one, holds control", "last key 12m0s ago; bob (pts/2) asks for control")
+	d.press(":")
 	d.typeText("hand over control")
 	d.press("enter")
 	if got := d.b.Submitted(); len(got) != 1 || got[0].Kind != state.ControlGive || got[0].Target != "c2" {

@@ -212,6 +212,7 @@ func (m *Model) newPalette() overlay {
 	command("wrap", views.Wrap)
 	command("raw records", views.Raw)
 	command("sort", views.SortNext)
+	add("who looks", "", func(m *Model) tea.Cmd { m.say(m.present()); return nil })
 	for _, n := range theme.Names {
 		add("theme "+n, "", func(m *Model) tea.Cmd {
 			m.look.Name = n

@@ -3,6 +3,7 @@ package remote
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -51,14 +52,14 @@ var ErrNotOpsdeck = errors.New("what answers is not opsdeck")
 
 // Dial attaches to the engine that listens at the unix socket.
 func Dial(ctx context.Context, socket string, actor state.Actor) (*Client, error) {
-	return dialSocket(ctx, socket, actor, 0)
+	return dialSocket(ctx, socket, actor, "", 0)
 }
 
-func dialSocket(ctx context.Context, socket string, actor state.Actor, quiet time.Duration) (*Client, error) {
+func dialSocket(ctx context.Context, socket string, actor state.Actor, session string, quiet time.Duration) (*Client, error) {
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", socket)
 	}}
-	return attach(ctx, &http.Client{Transport: tr}, "http://opsdeck", socket, actor, helloPatience, quiet)
+	return attach(ctx, &http.Client{Transport: tr}, "http://opsdeck", socket, actor, session, helloPatience, quiet)
 }
 
 // quietLimit is how long an engine on another host may send nothing: it sends a
@@ -94,13 +95,13 @@ const helloPatience = 10 * time.Second
 // ErrSilent means that the engine takes a console's connection and says nothing.
 var ErrSilent = errors.New("it takes the connection and does not answer: it hangs, or was stopped")
 
-func attach(ctx context.Context, hc *http.Client, base, where string, actor state.Actor, patience, quiet time.Duration) (*Client, error) {
+func attach(ctx context.Context, hc *http.Client, base, where string, actor state.Actor, session string, patience, quiet time.Duration) (*Client, error) {
 	who, err := json.Marshal(actor)
 	if err != nil {
 		return nil, err
 	}
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	c := &Client{http: hc, base: base, session: rand.Text(), cancel: cancel, notify: make(chan struct{}),
+	c := &Client{http: hc, base: base, session: cmp.Or(session, rand.Text()), cancel: cancel, notify: make(chan struct{}),
 		watch: make(chan state.Interest, 1), snap: &state.Snapshot{}, ended: make(chan struct{}), quiet: quiet}
 	q := url.Values{"session": {c.session}, "actor": {string(who)}}
 	stop := context.AfterFunc(ctx, cancel)
@@ -321,6 +322,9 @@ type Access struct {
 	// CA is a file of PEM certificates that may sign the server's, beside those the
 	// system knows; "" for none.
 	CA string
+	// Session names a console over its connections, so that one that comes again has
+	// the place that it had; it is secret. "" for a new one at each.
+	Session string
 }
 
 // client is for requests with this access. They follow no redirect to elsewhere.
@@ -357,7 +361,7 @@ func DialHTTP(ctx context.Context, at string, access Access, actor state.Actor) 
 	if err != nil {
 		return nil, fmt.Errorf("attach to %s: %w", at, err)
 	}
-	c, err := attach(ctx, hc, u.Scheme+"://"+u.Host, at, actor, helloPatience, quietLimit)
+	c, err := attach(ctx, hc, u.Scheme+"://"+u.Host, at, actor, access.Session, helloPatience, quietLimit)
 	return c, remedy(err)
 }
 

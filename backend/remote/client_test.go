@@ -402,6 +402,39 @@ func TestHandlerRefusesWhatIsNoConsole(t *testing.T) {
 	}
 }
 
+// TestWhoComesAgainHasThePlaceItHad: a console's link is cut, and the engine does not
+// know of it yet when the console is back.
+func TestWhoComesAgainHasThePlaceItHad(t *testing.T) {
+	e := serve(t)
+	dial := func(user, session string) (*Client, error) {
+		return dialSocket(t.Context(), e.socket, state.Actor{User: user, From: "pts/1", Via: "console"}, session, 0)
+	}
+	first, err := dial("ada", "s1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	bob := e.dial("bob")
+	before := until(t, bob, "both are there", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) == 2 })
+	if c, err := dial("eve", "s1"); err == nil {
+		c.Close()
+		t.Error("eve takes ada's session")
+	}
+	again, err := dial("ada", "s1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	<-first.ended // its place is taken
+	first.Close()
+	s := until(t, again, "it is shown the consoles", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) > 0 })
+	if h := s.Workspace.Holder(); len(s.Workspace.Consoles) != 2 || h == nil || h.ID != s.You || h.ID != before.Workspace.Holder().ID {
+		t.Errorf("control is with %+v of %+v; this is %q", h, s.Workspace.Consoles, s.You)
+	}
+	again.Close()
+	until(t, bob, "it has left, and control went on", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) == 1 && s.Workspace.Consoles[0].Control })
+}
+
 // TestASlowConsoleGetsFewerFrames lets one read nothing for many versions.
 func TestASlowConsoleGetsFewerFrames(t *testing.T) {
 	e := serve(t)
@@ -426,7 +459,7 @@ func TestAnEngineThatHangsIsNotWaitedForForEver(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	c, err := attach(t.Context(), &http.Client{Transport: &http.Transport{}}, "http://"+ln.Addr().String(), "it", state.Actor{}, 10*time.Millisecond, 0)
+	c, err := attach(t.Context(), &http.Client{Transport: &http.Transport{}}, "http://"+ln.Addr().String(), "it", state.Actor{}, "", 10*time.Millisecond, 0)
 	if !errors.Is(err, ErrSilent) {
 		t.Errorf("attach = %v, %v; want %v", c, err, ErrSilent)
 	}

@@ -35,7 +35,7 @@ type Link struct {
 // How long a link waits before it tries again: at first, and at most.
 const (
 	linkBackoff    = 500 * time.Millisecond
-	linkBackoffMax = 10 * time.Second
+	linkBackoffMax = 5 * time.Second
 	// linkDial bounds one attempt.
 	linkDial = 30 * time.Second
 )

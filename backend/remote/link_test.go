@@ -93,7 +93,7 @@ func TestAnEngineThatFallsSilentIsLost(t *testing.T) {
 	}))
 	defer srv.Close()
 	defer close(hang)
-	c, err := attach(t.Context(), srv.Client(), srv.URL, "far", state.Actor{}, patience, 20*time.Millisecond)
+	c, err := attach(t.Context(), srv.Client(), srv.URL, "far", state.Actor{}, "", patience, 20*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -142,16 +142,16 @@ type recordedModule struct {
 // action that only the engine inside knows is disabled by having been added.
 func (o *Orchestrator) cannot() map[state.Kind]string {
 	reasons := map[state.Kind]string{
-		state.ModuleRestart:  "runs its modules in itself: reload the module instead",
-		state.ModuleFetch:    "has no call that fetches now",
-		state.CredentialUndo: "keeps no earlier credentials",
+		state.ModuleRestart:  "the orchestrator runs its modules in itself: reload the module instead",
+		state.ModuleFetch:    "the orchestrator has no call that fetches now",
+		state.CredentialUndo: "the orchestrator keeps no earlier credentials",
 	}
 	out := map[state.Kind]string{}
 	for _, spec := range state.Specs {
 		if slices.Contains(o.Kinds(), spec.Kind) || !slices.Contains(o.Sections(), spec.Section) {
 			continue
 		}
-		out[spec.Kind] = fmt.Sprintf("the orchestrator at %s %s", o.base, cmp.Or(reasons[spec.Kind], "has no call for it: only opsdeck's own engine does that"))
+		out[spec.Kind] = cmp.Or(reasons[spec.Kind], "only opsdeck's own engine does that, not the orchestrator at "+o.base)
 	}
 	return out
 }

@@ -40,12 +40,18 @@ type Handler struct {
 	Actor func(*http.Request, state.Actor) state.Actor
 
 	mu       sync.Mutex
-	sessions map[string]*backend.Console
+	sessions map[string]*session
+}
+
+// session is a console's place here, over its streams.
+type session struct {
+	*backend.Console
+	end context.CancelFunc // of the stream that it has now
 }
 
 // NewHandler serves hub to consoles. version is the engine's.
 func NewHandler(hub *backend.Hub, version string, log *slog.Logger) *Handler {
-	h := &Handler{hub: hub, version: version, log: log, mux: http.NewServeMux(), sessions: map[string]*backend.Console{}}
+	h := &Handler{hub: hub, version: version, log: log, mux: http.NewServeMux(), sessions: map[string]*session{}}
 	h.mux.HandleFunc("GET "+Prefix+"stream", h.stream)
 	h.mux.HandleFunc("PUT "+Prefix+"interest", h.interest)
 	h.mux.HandleFunc("POST "+Prefix+"actions", h.submit)
@@ -56,10 +62,42 @@ func NewHandler(hub *backend.Hub, version string, log *slog.Logger) *Handler {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
 
-func (h *Handler) session(id string) *backend.Console {
+func (h *Handler) session(id string) *session {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.sessions[id]
+}
+
+// open gives a stream its session, nil where that is somebody else's. A console
+// whose link was cut comes again before its old stream is known to be dead: it gets
+// the place that it had, with the control that it held.
+func (h *Handler) open(id string, actor state.Actor, end context.CancelFunc) *session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := &session{end: end}
+	if was := h.sessions[id]; was == nil {
+		s.Console = h.hub.Attach(actor)
+	} else if was.Actor().User != actor.User {
+		return nil
+	} else {
+		was.end()
+		s.Console = was.Console
+	}
+	h.sessions[id] = s
+	return s
+}
+
+// leave closes a session, unless another stream has taken it over.
+func (h *Handler) leave(id string, s *session) {
+	h.mu.Lock()
+	mine := h.sessions[id] == s
+	if mine {
+		delete(h.sessions, id)
+	}
+	h.mu.Unlock()
+	if mine {
+		s.Close()
+	}
 }
 
 // stream sends frames until the console or the engine goes.
@@ -75,23 +113,14 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 	if h.Actor != nil {
 		actor = h.Actor(r, actor)
 	}
-	var c *backend.Console
-	h.mu.Lock()
-	if h.sessions[id] == nil {
-		c = h.hub.Attach(actor)
-		h.sessions[id] = c
-	}
-	h.mu.Unlock()
+	ctx, end := context.WithCancel(r.Context())
+	defer end()
+	c := h.open(id, actor, end)
 	if c == nil {
-		http.Error(w, "stream: the session has one already", http.StatusConflict)
+		http.Error(w, "stream: the session is another's", http.StatusConflict)
 		return
 	}
-	defer func() {
-		h.mu.Lock()
-		delete(h.sessions, id)
-		h.mu.Unlock()
-		c.Close()
-	}()
+	defer h.leave(id, c)
 
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	flush := http.NewResponseController(w)
@@ -103,10 +132,10 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 	d := newDiffer()
 	after := uint64(0)
 	for {
-		wait, done := context.WithTimeout(r.Context(), heartbeat)
+		wait, done := context.WithTimeout(ctx, heartbeat)
 		s, err := c.Wait(wait, after)
 		done()
-		if err != nil && r.Context().Err() != nil {
+		if ctx.Err() != nil {
 			return
 		}
 		if err != nil { // nothing new: what there is, so that the link is seen to live

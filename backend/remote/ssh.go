@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -79,7 +81,8 @@ type SSH struct {
 	// never ask: the console has the terminal then.
 	Terminal *os.File
 
-	tunnel *tunnel // only one Dial runs at a time
+	session string  // names our console there, over connections
+	tunnel  *tunnel // only one Dial runs at a time
 }
 
 // tunnel is a running ssh that forwards a socket.
@@ -145,7 +148,10 @@ func (s *SSH) Dial(ctx context.Context, actor state.Actor) (*Client, error) {
 		}
 		s.tunnel = t
 	}
-	c, err := dialSocket(ctx, s.tunnel.socket, actor, quietLimit)
+	if s.session == "" {
+		s.session = rand.Text()
+	}
+	c, err := dialSocket(ctx, s.tunnel.socket, actor, s.session, quietLimit)
 	if err != nil {
 		far := s.tunnel.far
 		s.Close()
@@ -235,6 +241,7 @@ func (s *SSH) open(ctx context.Context, terminal *os.File) (_ *tunnel, err error
 	if err := private(runtimeDir()); err != nil {
 		return nil, err
 	}
+	sweep(runtimeDir())
 	dir, err := os.MkdirTemp(runtimeDir(), "ssh-")
 	if err != nil {
 		return nil, fmt.Errorf("create a folder for the forwarded socket: %w", err)
@@ -312,6 +319,22 @@ func (s *SSH) open(ctx context.Context, terminal *os.File) (_ *tunnel, err error
 		return nil, fmt.Errorf("forward %s: %w: %s", t.far, ferr, state.Clean(strings.TrimSpace(string(bytes.TrimSpace(out)))))
 	}
 	return t, nil
+}
+
+// sweep removes the folders of consoles that were killed before they could.
+func sweep(dir string) {
+	old, _ := filepath.Glob(filepath.Join(dir, "ssh-*"))
+	for _, d := range old {
+		st, err := os.Stat(d)
+		if err != nil || time.Since(st.ModTime()) < time.Minute { // it may be just beginning
+			continue
+		}
+		if c, err := net.DialTimeout("unix", filepath.Join(d, "c"), time.Second); err == nil {
+			c.Close()
+			continue
+		}
+		_ = os.RemoveAll(d)
+	}
 }
 
 // without leaves out an option, with the -o before it.

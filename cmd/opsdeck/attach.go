@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -44,7 +45,7 @@ func newAttach(g *globals, c *consoleFlags) *cobra.Command {
 			if strings.HasPrefix(at, "ssh:") {
 				return attachSSH(cmd.Context(), ws, c, at)
 			}
-			access := remote.Access{Token: ws.Getenv("OPSDECK_TOKEN"), CA: ca}
+			access := remote.Access{Token: ws.Getenv("OPSDECK_TOKEN"), CA: ca, Session: rand.Text()}
 			if tokenFile != "" {
 				b, err := os.ReadFile(tokenFile)
 				if err != nil {
