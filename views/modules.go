@@ -195,6 +195,14 @@ func moduleOverview(d *Doc, s *state.Snapshot, m *state.Module) {
 		runner += fmt.Sprintf(", restarted %d times", m.Restarts)
 	}
 	d.KV("runner", ink, runner)
+	d.KV("keeps", t.Text, m.Keeps)
+	if m.Breaker != "" && m.Breaker != "closed" {
+		circuit, ink := status(t, m.Breaker)
+		if !m.BreakerUntil.IsZero() {
+			circuit += ", tried again " + e.when(m.BreakerUntil)
+		}
+		d.KV("circuit", ink, circuit)
+	}
 	d.Head("Fetches")
 	d.KV("last", t.Text, e.when(m.LastFetch))
 	d.KV("last good", t.Text, e.when(m.LastOK))
@@ -203,6 +211,9 @@ func moduleOverview(d *Doc, s *state.Snapshot, m *state.Module) {
 	}
 	if m.Interval > 0 {
 		d.KV("every", t.Text, f.span(m.Interval))
+	}
+	if m.CacheTTL > 0 {
+		d.KV("cache", t.Text, "a result serves for "+f.span(m.CacheTTL))
 	}
 	total := float64(m.Successes + m.Failures)
 	if total > 0 {

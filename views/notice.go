@@ -67,7 +67,7 @@ func wordInk(t *theme.Theme, word string) (string, theme.Ink) {
 	switch word {
 	case "healthy", "running", "enabled", "ok", "done", "present", "better":
 		return t.OK, t.Good
-	case "degraded", "starting", "restarting", "validating", "pending", "warning", "backoff", "queued", "paused":
+	case "degraded", "starting", "restarting", "validating", "pending", "warning", "backoff", "queued", "paused", "open", "half-open":
 		return t.Caution, t.Warn
 	case "unhealthy", "failed", "down", "dead", "error", "firing", "critical", "missing", "locked", "worse", "refused", "interrupted":
 		return t.Wrong, t.Bad

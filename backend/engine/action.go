@@ -34,6 +34,8 @@ func (e *Engine) Kinds() []state.Kind {
 // or that Args["delete"]="true" removes; Args["expect"] lists the tags ([Tag]) that
 // the configuration in force may have. For credential.rotate and credential.set see
 // [SecretJSON].
+// A module.fetch asks the module's upstream, past its cache, unless
+// Args["cached"]="true".
 func (e *Engine) Execute(ctx context.Context, a state.Action, progress func(string, float64)) (state.Outcome, error) {
 	if progress == nil {
 		progress = func(string, float64) {}
@@ -282,7 +284,10 @@ func (e *Engine) enabled(m *module) error {
 }
 
 // ask has the module's supervisor fetch now, before all others.
-func (e *Engine) ask(ctx context.Context, m *module) fetched {
+func (e *Engine) ask(ctx context.Context, m *module) fetched { return e.request(ctx, m, false) }
+
+// request is ask; with cached, what is in the module's cache is good enough.
+func (e *Engine) request(ctx context.Context, m *module, cached bool) fetched {
 	e.mu.Lock()
 	sup := m.sup
 	e.mu.Unlock()
@@ -291,7 +296,7 @@ func (e *Engine) ask(ctx context.Context, m *module) fetched {
 	}
 	answer := make(chan fetched, 1)
 	select {
-	case sup.requests <- ask{answer}:
+	case sup.requests <- ask{answer, cached}:
 		return wait(ctx, answer)
 	case <-sup.done:
 		return fetched{err: errStopping}
@@ -300,12 +305,12 @@ func (e *Engine) ask(ctx context.Context, m *module) fetched {
 	}
 }
 
-func (e *Engine) fetchNow(ctx context.Context, m *module, _ state.Action, progress func(string, float64)) (state.Outcome, error) {
+func (e *Engine) fetchNow(ctx context.Context, m *module, a state.Action, progress func(string, float64)) (state.Outcome, error) {
 	if err := e.enabled(m); err != nil {
 		return state.Outcome{}, err
 	}
 	progress("waiting for its adapter", -1)
-	f := e.ask(ctx, m)
+	f := e.request(ctx, m, a.Args["cached"] == "true")
 	if f.err != nil {
 		return state.Outcome{}, f.err
 	}

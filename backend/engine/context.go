@@ -29,8 +29,11 @@ type ContextModule struct {
 	Items     int       `json:"items"`
 	Truncated bool      `json:"truncated,omitempty"`
 	// Restored says that it is of before the engine's last start.
-	Restored bool              `json:"restored,omitempty"`
-	Data     []json.RawMessage `json:"data"`
+	Restored bool `json:"restored,omitempty"`
+	// Stale says that fetches fail since; Age is then how old the data is, in seconds.
+	Stale bool              `json:"stale,omitempty"`
+	Age   float64           `json:"age_seconds,omitempty"`
+	Data  []json.RawMessage `json:"data"`
 }
 
 // ContextCategory is what all modules of one category last gave.
@@ -219,4 +222,21 @@ func itemHash(it json.RawMessage) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write(it)
 	return h.Sum64()
+}
+
+// dropStale drops from /context what modules that fail gave longer ago than their
+// manifests let it stand in.
+func (e *Engine) dropStale() {
+	now := time.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, m := range e.modules {
+		if m.manifest == nil || m.manifest.StaleFor == 0 || m.failure == nil || m.lastOK.IsZero() || m.dropped.Equal(m.lastOK) || now.Sub(m.lastOK) < m.manifest.StaleFor {
+			continue
+		}
+		m.dropped = m.lastOK
+		m.note(now, "its last good data, %s old, was dropped", now.Sub(m.lastOK).Round(time.Second))
+		e.context.drop(m.category, m.id)
+		e.touched(m)
+	}
 }

@@ -41,13 +41,15 @@
 //	engine:  {"op":"configure","module":"weather/x","category":"weather","platform":"x",
 //	          "dir":"/ws/modules/weather/x","workspace":"/ws","entry_point":"adapter.sh","class_name":"",
 //	          "shared":"/ws/shared","credentials":{...},"settings":{...},"timeout_seconds":10}
-//	adapter: {"op":"ready"}                    or {"op":"error","error":"why"}
+//	          and rate_limit_per_minute, max_retries, retry_delay_seconds where its manifest has them
+//	adapter: {"op":"ready","load_seconds":0.01} or {"op":"error","error":"why"}
 //	engine:  {"op":"fetch","id":1}             at every interval
-//	adapter: {"op":"result","id":1,"data":[...],"metadata":{...}}
+//	adapter: {"op":"result","id":1,"data":[...],"metadata":{...},"keeps":"its cache"}
 //	                                           or {"op":"error","id":1,"error":"why","traceback":"..."}
 //	engine:  {"op":"bye"}                      and the end of input
 //
-// data is an array of items, or one item. An id that is left out means the fetch
+// keeps says what would be lost with the process, load_seconds the processor time
+// that loading took: both may be left out. data is an array of items, or one item. An id that is left out means the fetch
 // under way. A line that is not a JSON object goes to the adapter's log. Members
 // that are not known are ignored, on both sides.
 //
@@ -65,6 +67,47 @@
 //	    '{"op":"bye"'*) exit 0 ;;
 //	  esac
 //	done
+//
+// # What a manifest may say
+//
+// Beside the members of both shapes, all optional:
+//
+//	interval_seconds           between fetches; that of the workspace
+//	timeout_seconds            of one import and of one fetch with its retries; likewise
+//	cache_ttl_seconds          how long a result serves in place of a fetch; 0. A fetch
+//	                           that an operator asks for goes past it
+//	stale_while_error_seconds  how long the last good data stays in /context, marked
+//	                           as stale with its age, while fetches fail; 0, for ever
+//	max_retries                of a failed fetch, within its timeout; 0. What fails on
+//	                           import, by a limit or by time is not tried again
+//	retry_delay_seconds        between them, give or take half; 1
+//	rate_limit_per_minute      of fetches, also operators'; 0, none. A sixth may come at once
+//	memory_limit_mb            1024
+//	resident                   whether its process stays between fetches; as it is used
+//	circuit_breaker            {"failures": 5, "open_seconds": 30}: after so many in a
+//	                           row it is left alone so long, and twice as long each time
+//	                           that it fails then, up to 5 minutes; reload, enable and
+//	                           fetch try it at once (breaker.go)
+//	http                       a request that the engine makes itself: no Python, no
+//	                           entry_point
+//
+// # Modules that are a request
+//
+//	{"name": "weather", "version": "1", "category": "weather", "platform": "openweather",
+//	 "http": {
+//	   "url": "https://api.openweathermap.org/data/2.5/weather", "query": {"q": "Berlin"},
+//	   "auth": {"type": "query", "name": "appid", "field": "api_key"},
+//	   "transform": "{temperature: .main.temp, timestamp: .dt}"}}
+//
+// auth.type is none, bearer (field), header and query (name, field), or basic
+// (username_field, password_field); field names a stored credential, "api_key" where
+// it is left out. ${name} in url (not in its host), headers, query and body is the
+// credential of that name. transform is a jq program: one result is the data, several
+// are a list. pagination is {"next": a jq program for the next page's address,
+// "max_pages": 10}. A status that is not in expect_status, 2xx where that is left out,
+// is a failure, with the first line of the answer. Answers of over 8 MiB are refused,
+// TLS is verified, and neither redirects nor pages are followed to another host. A
+// transform ends with the fetch's timeout, or when it takes 256 MiB.
 //
 // # The limits of an adapter
 //
@@ -117,6 +160,15 @@
 // keeps. Programs are started by it too. Where there is no Python, and outside
 // Linux, adapters are children of the engine: those of a killed engine die by the
 // parent-death signal, and what they left behind is known by its TMPDIR.
+//
+// # Why a module stays resident
+//
+// Adapters leave after a fetch where over 32 are resident (pool.go), and are forked
+// again for the next. Many keep something in class attributes or globals between
+// fetches, as the operations guide advises for caching: holdings.py looks for what
+// changed since loading, for threads, tasks, child processes and open files, and such
+// an adapter stays. So does one whose loading takes over a 200th of its interval, and
+// a program, unless its manifest says "resident": false.
 //
 // # Why the disk is polled
 //

@@ -73,6 +73,7 @@ type Engine struct {
 	routing   *routing
 	metrics   *metrics
 	context   *contextStore
+	pool      pool
 
 	starts  chan struct{} // imports at a time: they cost a core each
 	fetches chan struct{} // scheduled fetches at a time: they mostly wait
@@ -222,6 +223,7 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 	})
 	wg.Go(func() {
 		e.every(life, flushEvery, func() {
+			e.dropStale()
 			if err := e.flush(); err != nil {
 				e.cfg.Log.Error("counts of fetches did not reach the registry", "err", err)
 			}

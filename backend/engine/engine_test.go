@@ -244,3 +244,12 @@ func TestModulesOfEveryShapeRun(t *testing.T) {
 
 // testLog writes the engine's log to the test's.
 func testLog(t testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
+
+func read(t testing.TB, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

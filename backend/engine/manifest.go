@@ -37,6 +37,25 @@ type Manifest struct {
 	Settings          map[string]any
 	// Memory bounds the adapter's memory in bytes.
 	Memory int64
+	// Resident says whether its process stays between fetches; nil leaves it open.
+	Resident *bool
+	// CacheTTL is how long a result answers in place of a fetch, StaleFor how long
+	// the last good one stays in /context while fetches fail; 0 is not at all, and
+	// for ever.
+	CacheTTL, StaleFor time.Duration
+	// Retries is how often a failed fetch is tried again within its timeout.
+	Retries    int
+	RetryDelay time.Duration
+	// Rate bounds fetches a minute; 0 is no bound.
+	Rate int
+	// The breaker opens after BreakerFailures in a row, for BreakerOpen at first.
+	BreakerFailures int
+	BreakerOpen     time.Duration
+	// HTTP is the request that it makes in place of an adapter; nil for none.
+	HTTP *httpSpec
+
+	retries    *int // as far as it says
+	retryDelay *float64
 }
 
 // limits are what its adapter runs under.
@@ -113,6 +132,7 @@ func (ms *manifests) parse(file string, text []byte) (*Manifest, error) {
 		}
 		return dflt
 	}
+	given := func(k string) bool { _, ok := fields[k].(json.Number); return ok }
 	dur := func(k string) time.Duration { return time.Duration(num(k, 0) * float64(time.Second)) }
 	var b bytes.Buffer
 	if json.Compact(&b, bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))) == nil {
@@ -123,6 +143,36 @@ func (ms *manifests) parse(file string, text []byte) (*Manifest, error) {
 	m.Interval, m.Timeout = dur("interval_seconds"), dur("timeout_seconds")
 	m.Settings, _ = fields["settings"].(map[string]any)
 	m.Memory = int64(num("memory_limit_mb", defaultMemory)) << 20
+	if b, ok := fields["resident"].(bool); ok {
+		m.Resident = &b
+	}
+	m.CacheTTL, m.StaleFor = dur("cache_ttl_seconds"), dur("stale_while_error_seconds")
+	m.Rate, m.Retries = int(num("rate_limit_per_minute", 0)), int(num("max_retries", 0))
+	m.RetryDelay = time.Duration(num("retry_delay_seconds", 1) * float64(time.Second))
+	if given("max_retries") {
+		m.retries = &m.Retries
+	}
+	if given("retry_delay_seconds") {
+		s := m.RetryDelay.Seconds()
+		m.retryDelay = &s
+	}
+	m.BreakerFailures, m.BreakerOpen = breakerFailures, breakerOpens
+	if b, ok := fields["circuit_breaker"].(map[string]any); ok {
+		if n, ok := b["failures"].(json.Number); ok {
+			f, _ := n.Float64()
+			m.BreakerFailures = int(f)
+		}
+		if n, ok := b["open_seconds"].(json.Number); ok {
+			f, _ := n.Float64()
+			m.BreakerOpen = time.Duration(f * float64(time.Second))
+		}
+	}
+	if h, ok := fields["http"].(map[string]any); ok {
+		var ps Problems
+		if m.HTTP, ps = readHTTP(d, h); ps != nil {
+			return nil, ps
+		}
+	}
 	if m.DisplayName == "" {
 		m.DisplayName = m.Name
 	}
@@ -144,6 +194,11 @@ func (ms *manifests) parse(file string, text []byte) (*Manifest, error) {
 		if auth == "basic" {
 			m.Required = []string{"username", "password"}
 		}
+	}
+	if m.HTTP != nil {
+		m.Required = m.HTTP.fields
+		m.NeedsCredentials = len(m.Required) > 0
+		m.EntryPoint = "manifest.json" // what is looked at for changes
 	}
 	if m.EntryPoint == "" {
 		m.EntryPoint = "adapter.py"

@@ -9,6 +9,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -50,6 +51,11 @@ type module struct {
 	held                    bool // a fetch is due and waits for room in the pipeline
 	successes, failures     int64
 	streak                  int // failures since the last success
+	breaker                 breaker
+	limiter                 *rate.Limiter
+	cachedAt                time.Time // of what the cache would give; zero for none
+	keeps                   string    // what its process keeps between fetches
+	dropped                 time.Time // the lastOK whose data was dropped as too old
 	latencies               []float64
 	items                   int
 	result                  string
@@ -192,7 +198,10 @@ func (m *module) build(e *Engine) state.Module {
 		LastResult: m.result, Dir: e.rel(m.dir), History: m.history,
 	}
 	if m.sup != nil {
-		out.NextFetch = m.next
+		out.NextFetch, out.Breaker, out.BreakerUntil, out.Keeps = m.next, m.breaker.state(), m.breaker.until, e.clean(m.keeps)
+		if m.manifest != nil {
+			out.CacheTTL, out.CachedAt = m.manifest.CacheTTL, m.cachedAt
+		}
 	}
 	if man := m.manifest; man != nil {
 		out.DisplayName, out.Description, out.Version = e.clean(man.DisplayName), e.clean(man.Description), e.clean(man.Version)
@@ -227,16 +236,23 @@ type supervisor struct {
 	cancel   context.CancelFunc
 	done     chan struct{}
 	requests chan ask
-	poke     chan struct{}
+	poke     chan struct{} // a fetch is due now
+	leave    chan struct{} // its process is to go
+	fresh    chan struct{} // its process is to go with all it keeps, and a fetch is due by its interval
 }
 
 // ask asks a supervisor for a fetch now.
-type ask struct{ answer chan fetched }
+type ask struct {
+	answer chan fetched
+	cached bool // what is in the cache is good enough
+}
 
 // fetched is what came of one fetch.
 type fetched struct {
 	items  int
 	took   time.Duration
+	cached time.Duration // the age of what the cache gave, 0 for a real fetch
+	wait   time.Duration // until the rate limit allows one
 	err    error
 	handed bool // the pipeline has it
 	aside  bool // the pipeline has no room for it: it is kept as a failed job
@@ -246,6 +262,9 @@ type fetched struct {
 func (f fetched) String() string {
 	if f.err != nil {
 		return "its fetch fails: " + f.err.Error()
+	}
+	if f.cached > 0 {
+		return fmt.Sprintf("%s from its cache, %s old", plural(f.items, "item"), f.cached.Round(time.Second))
 	}
 	text := fmt.Sprintf("fetched %s in %s", plural(f.items, "item"), f.took.Round(time.Millisecond))
 	if f.aside {

@@ -52,6 +52,8 @@ type reply struct {
 	Missing   string          `json:"missing"`
 	// Keeps says what would be lost with the process, "" for nothing.
 	Keeps string `json:"keeps"`
+	// Cost is how long its loading took the processor, in seconds; 0 where not told.
+	Cost float64 `json:"load_seconds"`
 }
 
 // Failure is why an adapter did not do what it was asked: one line, and all of it.
@@ -136,6 +138,7 @@ func (r *runner) configure(ctx context.Context, c *configure) error {
 	if m.Op == "error" {
 		return r.failed(m, "import")
 	}
+	r.cost = time.Duration(max(0, min(m.Cost, 1e6)) * float64(time.Second))
 	return nil
 }
 

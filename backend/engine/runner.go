@@ -30,6 +30,7 @@ type runner struct {
 	launcher *launcher
 	limits   limits
 	tmp      string
+	cost     time.Duration // of loading it, in processor time
 	in       *os.File
 	replies  chan line
 	dead     chan struct{}           // closed when the process has ended and was reaped

@@ -21,6 +21,7 @@ def _main(source_name, Holdings):
     import logging
     import math
     import os
+    import time
     import traceback
     import types
     import typing
@@ -471,7 +472,7 @@ def _main(source_name, Holdings):
                     capabilities = plain(adapter.get_capabilities(), "capabilities", frozenset())
                 except Exception:
                     pass
-                reply = {"op": "ready", "capabilities": capabilities}
+                reply = {"op": "ready", "capabilities": capabilities, "load_seconds": time.process_time()}
                 holdings = Holdings(adapter, message["dir"], loop)
             except BaseException as error:
                 reply = failure("import", error)

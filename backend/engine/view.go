@@ -244,6 +244,12 @@ func (e *Engine) Context() Context {
 			slices.Sort(ids)
 			with := *cat
 			with.Summary.Failing = ids
+			with.Modules = slices.Clone(with.Modules)
+			for i := range with.Modules {
+				if o := &with.Modules[i]; slices.Contains(ids, o.Module) {
+					o.Stale, o.Age = true, c.Timestamp.Sub(o.Fetched).Round(time.Millisecond).Seconds()
+				}
+			}
 			c.Categories[name] = &with
 		}
 	}

@@ -59,7 +59,8 @@ type Module struct {
 	HealthWord string `json:"health_word"`
 	// Reason says why the module is in its status, when that is not by choice.
 	Reason string `json:"reason,omitempty"`
-	// Runner is the adapter process: "running", "starting", "backoff", "stopped".
+	// Runner is the adapter process: "running", "starting", "backoff", "stopped", or
+	// "idle": it loaded well and left until its next fetch, to be forked then.
 	Runner string `json:"runner"`
 	PID    int    `json:"pid,omitempty"`
 	// Restarts counts how often the runner was started again since the engine began.
@@ -76,6 +77,15 @@ type Module struct {
 	Latencies []float64 `json:"latencies,omitempty"`
 	// Items is how many items the last good fetch gave.
 	Items int `json:"items"`
+	// Breaker is the circuit: "closed", "open" (no fetch until BreakerUntil) or
+	// "half-open" (one fetch tries); "" while the module does not run.
+	Breaker      string    `json:"breaker,omitempty"`
+	BreakerUntil time.Time `json:"breaker_until,omitzero"`
+	// CacheTTL is how long a result serves in place of a fetch; CachedAt is its time.
+	CacheTTL time.Duration `json:"cache_ttl,omitempty"`
+	CachedAt time.Time     `json:"cached_at,omitzero"`
+	// Keeps says what the process holds between fetches, for which it does not leave.
+	Keeps string `json:"keeps,omitempty"`
 	// Credentials: "none needed", "present", "missing", "locked".
 	Credentials CredentialState `json:"credentials"`
 	// CredentialFields are the names of the stored fields, never their values.
