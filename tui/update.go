@@ -260,6 +260,10 @@ func (m *Model) watch() {
 		if t.Queue != "" {
 			in.Queue = t.Queue
 		}
+		if t.Job != "" {
+			in.Job = t.Job
+		}
+		in.Brief = in.Brief || t.Brief
 		in.Logs = append(in.Logs, t.Logs...)
 	}
 	if m.keyed.Sub(m.toldKeys) >= keysEvery {
@@ -267,7 +271,7 @@ func (m *Model) watch() {
 		m.keysTold++
 	}
 	in.Keys = m.keysTold
-	same := in.Keys == m.told.Keys && in.Container == m.told.Container && in.Queue == m.told.Queue && strings.Join(in.Logs, "\n") == strings.Join(m.told.Logs, "\n")
+	same := in.Keys == m.told.Keys && in.Container == m.told.Container && in.Queue == m.told.Queue && in.Job == m.told.Job && in.Brief == m.told.Brief && strings.Join(in.Logs, "\n") == strings.Join(m.told.Logs, "\n")
 	if !same {
 		m.told = in
 		m.o.Backend.Watch(in)

@@ -103,6 +103,10 @@ type Target struct {
 	Marked bool
 	// Container and Queue say what is being looked at, for [state.Interest].
 	Container, Queue string
+	// Job is the pipeline job whose way is wanted; Brief asks for the briefing of what
+	// was delivered.
+	Job   string
+	Brief bool
 	// Logs are the container log sources that are wanted.
 	Logs []string
 }

@@ -11,9 +11,10 @@ import (
 	"github.com/opsdeck/opsdeck/theme"
 )
 
-// hop is one row of the pipeline's pane: a stage or a service.
+// hop is one row of the pipeline's pane: a stage, a job that failed in it, or a service.
 type hop struct {
 	stage *state.Stage
+	job   *state.Job
 	svc   *state.Service
 	told  bool // by the orchestrator, not probed from here
 	index int
@@ -24,32 +25,51 @@ func hops(s *state.Snapshot) []hop {
 	for i := range s.Pipeline.Stages {
 		out = append(out, hop{stage: &s.Pipeline.Stages[i], index: i})
 	}
+	for i := range s.Pipeline.Jobs {
+		if j := &s.Pipeline.Jobs[i]; j.Status == "failed" {
+			out = append(out, hop{job: j, index: 10 + i})
+		}
+	}
 	for i := range s.Pipeline.Services {
-		out = append(out, hop{svc: &s.Pipeline.Services[i], told: true, index: 100 + i})
+		out = append(out, hop{svc: &s.Pipeline.Services[i], told: true, index: 1000 + i})
 	}
 	for i := range s.Services.List {
-		out = append(out, hop{svc: &s.Services.List[i], index: 1000 + i})
+		out = append(out, hop{svc: &s.Services.List[i], index: 10000 + i})
 	}
 	return out
 }
 
 func (h *hop) title() string {
-	if h.stage != nil {
+	switch {
+	case h.stage != nil:
 		return h.stage.Title
+	case h.job != nil:
+		return h.job.Module
 	}
 	return h.svc.Title
 }
 
+// target is what actions call it.
+func (h *hop) target() string {
+	if h.job != nil {
+		return h.job.ID
+	}
+	return h.title()
+}
+
 func (h *hop) word() string {
-	if h.stage != nil {
+	switch {
+	case h.stage != nil:
 		return h.stage.State
+	case h.job != nil:
+		return h.job.Status
 	}
 	return h.svc.Word
 }
 
 func (h *hop) rank() int {
 	switch h.word() {
-	case "error", "down", "unhealthy":
+	case "error", "down", "unhealthy", "failed":
 		return 0
 	case "degraded", "paused":
 		return 1
@@ -76,7 +96,7 @@ func (h *hop) latency(q float64) float64 {
 	if h.svc != nil {
 		return quantile(h.svc.Latencies, q)
 	}
-	if h.stage.Done <= 0 {
+	if h.stage == nil || h.stage.Done <= 0 {
 		return -1
 	}
 	if q == 0.5 {
@@ -86,8 +106,11 @@ func (h *hop) latency(q float64) float64 {
 }
 
 func (h *hop) errors() float64 {
-	if h.stage != nil {
+	switch {
+	case h.stage != nil:
 		return float64(h.stage.Errors)
+	case h.job != nil:
+		return float64(h.job.Times)
 	}
 	n := 0.0
 	for _, v := range h.svc.Latencies {
@@ -117,7 +140,7 @@ func NewPipeline(env *Env) Pane {
 		Info: Info{
 			Name: "pipeline", Title: "Pipeline", Section: state.SectionPipeline,
 			Acts:  []state.SectionName{state.SectionPipeline, state.SectionServices, state.SectionRouting},
-			About: "The way from fetch to delivery, stage by stage: jobs waiting and in work, jobs a second over the last minute, latencies over the last 256 jobs. Below, the services that the workspace names: latencies and errors are those of the last probes.",
+			About: "The way from fetch to delivery, stage by stage: jobs waiting and in work, jobs a second over the last minute, latencies over the last 256 jobs. Below, the jobs that failed, kept for a retry, and the services that the workspace names: latencies and errors are those of the last probes.",
 		},
 		Cols: []Column[hop]{
 			{Title: "State", W: 11, Cell: func(e *Env, h *hop) (string, theme.Ink) {
@@ -127,7 +150,7 @@ func NewPipeline(env *Env) Pane {
 				}
 				return g + " " + h.word(), ink
 			}, Cmp: func(a, b *hop) int { return cmp.Compare(a.rank(), b.rank()) }},
-			{Title: "Stage, service", W: 12, Flex: 2, Cell: func(e *Env, h *hop) (string, theme.Ink) { return h.title(), e.Theme.Text },
+			{Title: "Stage, job, service", W: 12, Flex: 2, Cell: func(e *Env, h *hop) (string, theme.Ink) { return h.title(), e.Theme.Text },
 				Cmp: func(a, b *hop) int { return strings.Compare(a.title(), b.title()) }},
 			{Title: "Waiting", W: 8, Right: true, Rank: 2, Cell: stageOnly(func(f figures, s *state.Stage) string { return f.count(float64(s.Depth)) })},
 			{Title: "In work", W: 7, Right: true, Rank: 4, Cell: stageOnly(func(f figures, s *state.Stage) string { return f.count(float64(s.InFlight)) })},
@@ -144,11 +167,19 @@ func NewPipeline(env *Env) Pane {
 				if h.stage != nil {
 					return spark(e.Theme, h.stage.Depths, 12, 4), e.Theme.Info
 				}
+				if h.job != nil {
+					return figuresOf(e.Theme).age(e.Now(), h.job.At), e.Theme.Text
+				}
 				return spark(e.Theme, h.svc.Latencies, 12, 0), e.Theme.Info
 			}},
 			{Title: "Why", W: 18, Flex: 4, Rank: 6, Cell: func(e *Env, h *hop) (string, theme.Ink) {
-				if h.stage != nil {
+				switch {
+				case h.stage != nil && h.stage.Paused != "":
+					return "paused by " + h.stage.Paused, e.Theme.Warn
+				case h.stage != nil:
 					return h.stage.LastError, e.Theme.Dim
+				case h.job != nil:
+					return "in " + h.job.Stage + ": " + h.job.Cause, e.Theme.Dim
 				}
 				return h.svc.Err, e.Theme.Dim
 			}},
@@ -158,12 +189,20 @@ func NewPipeline(env *Env) Pane {
 			if h.stage != nil {
 				return "stage " + h.stage.Title
 			}
+			if h.job != nil {
+				return "job " + h.job.ID
+			}
 			if h.told {
 				return "reported " + h.svc.Title
 			}
 			return "service " + h.svc.Title
 		},
-		Target: (*hop).title,
+		Target: (*hop).target,
+		Look: func(h *hop, t *Target) {
+			if t.Brief = h.stage != nil; h.job != nil {
+				t.Job = h.job.ID
+			}
+		},
 		Text:   func(h *hop) string { return h.title() + " " + h.word() },
 		Health: func(s *state.Snapshot) state.Health { return s.Pipeline.Health },
 		Deps:   []state.SectionName{state.SectionPipeline, state.SectionServices, state.SectionRouting},
@@ -185,6 +224,11 @@ func pipelineHead(e *Env, s *state.Snapshot, w, h int) []string {
 	}
 	if p := s.Pipeline.Stream; p != "" && h >= 6 {
 		out = append(out, NewLine(t, w, false).Put(t.Warn, t.Caution+" "+p).String())
+	}
+	for _, p := range pipelineStands(s) {
+		if h >= 6+len(out) {
+			out = append(out, NewLine(t, w, false).Put(t.Warn, t.Caution+" "+p).String())
+		}
 	}
 	if len(s.Pipeline.Stages) == 0 || h < 9 {
 		return out
@@ -236,6 +280,9 @@ func pipelineSummary(e *Env, s *state.Snapshot) []Span {
 	if n := len(s.Pipeline.Stages); n > 0 && known {
 		out = append(out, Span{t.Dim, f.perSecond(s.Pipeline.Stages[n-1].Rate) + " delivered"})
 	}
+	if n := s.Pipeline.Held; n > 0 {
+		out = append(out, Span{t.Warn, fmt.Sprintf("%s %d held back", t.Caution, n)})
+	}
 	if bad > 0 {
 		out = append(out, Span{t.Bad, fmt.Sprintf("%s %d unwell", t.Wrong, bad)})
 	}
@@ -250,12 +297,21 @@ func hopOverview(d *Doc, s *state.Snapshot, h *hop) {
 	t, f := e.Theme, figuresOf(e.Theme)
 	st, ink := status(t, h.word())
 	d.KV("state", ink, st)
+	if h.job != nil {
+		jobOverview(d, h.job)
+		return
+	}
 	if g := h.stage; g != nil && g.Depth < 0 {
 		d.Text(t.Dim, "The orchestrator names this stage and says nothing else of it.")
 		return
 	} else if g != nil {
 		d.KV("waiting", t.Text, fmt.Sprintf("%d of at most %d", g.Depth, g.Capacity))
-		d.KV("in work", t.Text, fmt.Sprintf("%d jobs", g.InFlight))
+		if g.Workers > 0 {
+			d.KV("in work", t.Text, fmt.Sprintf("%d jobs of at most %d", g.InFlight, g.Workers))
+		} else {
+			d.KV("in work", t.Text, fmt.Sprintf("%d jobs", g.InFlight))
+		}
+		d.KV("paused", t.Warn, g.Paused)
 		d.KV("rate", t.Text, f.perSecond(g.Rate)+" over the last minute")
 		d.KV("latency", t.Text, fmt.Sprintf("p50 %s, p95 %s, of the last 256 jobs", f.millis(h.latency(0.5)), f.millis(h.latency(0.95))))
 		d.KV("done", t.Text, f.count(float64(g.Done))+" since the engine started")
@@ -295,7 +351,7 @@ func hopOverview(d *Doc, s *state.Snapshot, h *hop) {
 func hopReports(d *Doc, s *state.Snapshot, _ *hop) {
 	t := d.env.Theme
 	if len(s.Pipeline.Reports) == 0 {
-		d.Text(t.Dim, "only an orchestrator elsewhere reports on itself here: its providers, its system and its context")
+		d.Text(t.Dim, "nothing is reported of this row: a stage has the briefing of /context, an orchestrator elsewhere its providers, its system and its context")
 		return
 	}
 	for _, r := range s.Pipeline.Reports {

@@ -74,6 +74,8 @@ func schemas() schema {
 			"health_status", str, "requires_auth", boolean, "auth_type", str, "capabilities", object(), "interval_seconds", number, "last_fetch", nullable(str), "error", nullable(str)),
 		"Routing":   schema{"type": "object", "description": "In every shape recorded, and in the guide's short form; unknown members are kept."},
 		"ActionRow": object("kind", str, "key?", str, "title", str, "risk", oneOf("safe", "confirm", "typed"), "target?", str, "disabled?", str),
+		"Relevant":  object("category", str, "module_id", str, "title", str, "score", number, "reasons", list(str), "at?", str, "item", anything),
+		"Job":       object("id", str, "module", str, "status", str, "at", str, "items", integer, "stage", str, "cause?", str, "times?", integer, "steps?", list(object("stage", str, "queued", str))),
 		"Progress":  object("id", str, "action", object("kind", str, "target", str, "actor", object("user", str, "via", str)), "status", str),
 		"Token":     object("name", str, "role", oneOf("viewer", "operator", "admin"), "scopes?", list(str), "created", str, "expires?", str, "last_used?", str, "expired", boolean),
 	}

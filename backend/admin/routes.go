@@ -93,9 +93,20 @@ func (s *Server) routes() []route {
 
 		{method: "GET", pattern: "/context", role: Viewer, summary: "What every enabled module last gave", answer: object("timestamp", str, "categories", object()),
 			handler: func(w http.ResponseWriter, _ *http.Request) { s.reply(w, http.StatusOK, s.cfg.Engine.Context()) }},
+		{method: "GET", pattern: "/context/summary", role: Viewer, summary: "What is in /context, in figures", answer: object("timestamp", str, "categories", list(object("category", str, "items", integer, "modules", integer, "new", integer, "gone", integer, "bytes", integer)), "modules", integer, "items", integer, "failing", list(str)),
+			handler: func(w http.ResponseWriter, _ *http.Request) { s.reply(w, http.StatusOK, s.cfg.Engine.ContextSummary()) }},
+		{method: "GET", pattern: "/context/briefing", role: Viewer, summary: "What is in /context, what changed and what does not work, in sentences", answer: object("timestamp", str, "text", str, "headlines", list(str), "attention", list(str), "items", list(ref("Relevant"))),
+			handler: func(w http.ResponseWriter, _ *http.Request) { s.reply(w, http.StatusOK, s.cfg.Engine.Briefing()) }},
+		{method: "GET", pattern: "/context/relevance", role: Viewer, summary: "The items in /context, the most relevant first, with their reasons",
+			query:  map[string]string{"query": "words that an item should hold", "category": "this category alone", "limit": "how many at most, up to 200; 20"},
+			answer: object("timestamp", str, "query?", str, "of", integer, "items", list(ref("Relevant"))), handler: s.relevance},
 		{method: "GET", pattern: "/context/{category}", role: Viewer, summary: "What the modules of one category last gave", answer: object("category", str, "summary", object(), "updated_at", str, "modules", list(object("module_id", str, "platform", str, "data", list(anything)))), handler: s.contextCategory},
 		{method: "GET", pattern: "/stream/pipeline-state", role: Viewer, headers: map[string]string{"Last-Event-ID": "the id that was seen last: the same state is not sent again"},
 			summary: "The pipeline's state every 2 seconds: an event named pipeline-state in the documented shape, one without a name in the recorded shape", media: eventStream, answer: str, handler: s.pipelineStream},
+
+		{method: "GET", pattern: "/pipeline/jobs", role: Viewer, summary: "The last jobs of the pipeline and those that failed, newest first", query: map[string]string{"module": "of this module alone", "status": "in this status alone"},
+			answer: object("jobs", list(ref("Job"))), handler: s.jobs},
+		{method: "GET", pattern: "/pipeline/jobs/{id}", role: Viewer, summary: "One job's way through the stages", answer: ref("Job"), handler: s.job},
 
 		{method: "GET", pattern: "/metrics", role: Viewer, summary: "Metrics; in JSON with Accept: application/json", media: exposition, answer: str, handler: s.metrics},
 		{method: "GET", pattern: "/metrics/prometheus", role: Viewer, summary: "Metrics in the exposition format", media: exposition, answer: str,

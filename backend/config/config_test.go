@@ -21,6 +21,8 @@ func TestParseNamesFileLineAndWhatWasExpected(t *testing.T) {
 		{"bad engine", "engine: {url: \"localhost:8003\"}\n", "opsdeck.yaml:1: engine.url: \"localhost:8003\": expected a URL such as"},
 		{"a token in the file", "engine:\n  url: http://h:1\n  token: s3cret\n", "opsdeck.yaml:3: engine.token: a token does not belong into this file"},
 		{"a token for nothing", "engine: {token: \"${T}\"}\n", "opsdeck.yaml:1: engine: url is missing"},
+		{"no stage", "pipeline:\n  digest: {workers: 2}\n", "opsdeck.yaml:2: pipeline.digest: there is no such stage: expected one of ingest, aggregate, synthesize, deliver"},
+		{"too many workers", "pipeline:\n  ingest:\n    workers: 100\n", "opsdeck.yaml:3: pipeline.ingest.workers: 100: expected 1 to 64"},
 		{"bad theme", "theme: pink\n", "opsdeck.yaml:1: theme"},
 		{"bad glob", "rules: [\"a[\"]\n", "is not a glob"},
 	} {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,13 +36,15 @@ type File struct {
 	Modules Modules `yaml:"modules"`
 	// Credentials says where the master key of the credential store comes from.
 	Credentials Credentials `yaml:"credentials"`
-	Routing     string      `yaml:"routing"`
-	Logs        []Log       `yaml:"logs"`
-	Docker      Docker      `yaml:"docker"`
-	Redis       Redis       `yaml:"redis"`
-	Rules       []string    `yaml:"rules"`
-	Service     []Service   `yaml:"services"`
-	Metrics     Metrics     `yaml:"metrics"`
+	// Pipeline says what each stage, by its title, may do at a time.
+	Pipeline map[string]Stage `yaml:"pipeline"`
+	Routing  string           `yaml:"routing"`
+	Logs     []Log            `yaml:"logs"`
+	Docker   Docker           `yaml:"docker"`
+	Redis    Redis            `yaml:"redis"`
+	Rules    []string         `yaml:"rules"`
+	Service  []Service        `yaml:"services"`
+	Metrics  Metrics          `yaml:"metrics"`
 	// Settle is how long after an action its verdict is taken; default 10s.
 	Settle Duration `yaml:"settle"`
 	// Keys rebinds the console's keys: action name to key.
@@ -86,6 +89,18 @@ type TLS struct {
 	Cert string `yaml:"cert"`
 	Key  string `yaml:"key"`
 }
+
+// Stage configures one stage of the pipeline: ingest, aggregate, synthesize, deliver.
+type Stage struct {
+	// Workers is how many jobs it works on at a time, 1 to 64; default 2 for ingest, 1
+	// for the others.
+	Workers int `yaml:"workers"`
+	// Capacity is how many jobs may wait before it, 1 to 10000; default 256.
+	Capacity int `yaml:"capacity"`
+}
+
+// stages are the pipeline's, in flow order.
+var stages = []string{"ingest", "aggregate", "synthesize", "deliver"}
 
 // Log is one glob of log files and how they are rotated.
 type Log struct {
@@ -210,6 +225,12 @@ func Parse(name string, b []byte) (f *File, err error) {
 			"%q: expected rename or copytruncate", l.Rotate.Mode)
 		check(l.Rotate.Keep >= 0, at+".rotate.keep", "%d: expected 0 or more", l.Rotate.Keep)
 		check(l.Rotate.Signal == "" || l.Rotate.PidFile != "", at+".rotate.signal", "needs pid_file, the file with the process id to signal")
+	}
+	for title, s := range f.Pipeline {
+		at := "$.pipeline." + title
+		check(slices.Contains(stages, title), at, "there is no such stage: expected one of %s", strings.Join(stages, ", "))
+		check(s.Workers >= 0 && s.Workers <= 64, at+".workers", "%d: expected 1 to 64", s.Workers)
+		check(s.Capacity >= 0 && s.Capacity <= 10000, at+".capacity", "%d: expected 1 to 10000", s.Capacity)
 	}
 	for i, s := range f.Service {
 		at := fmt.Sprintf("$.services[%d]", i)

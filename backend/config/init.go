@@ -55,6 +55,10 @@ modules:
 #   token: ${OPSDECK_TOKEN}
 #   ca: /etc/ssl/private-ca.pem
 
+# What each stage of the pipeline may do at a time:
+# pipeline:
+#   ingest: {workers: 2, capacity: 256}
+
 # Routing configuration: {{.Note "routing"}}.
 routing: {{q (.Rel .Routing)}}
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/opsdeck/opsdeck/backend/state"
 )
 
 // What /context/summary, /context/relevance and /context/briefing serve: what is in
@@ -93,7 +95,7 @@ func (e *Engine) seen() (list []seenOf, failing map[string]string) {
 	store := e.context
 	failing = map[string]string{}
 	for _, m := range e.modules {
-		if m.shown() == "failed" && m.registered {
+		if m.shown() == state.ModuleFailed && m.registered {
 			failing[m.id] = e.clean(m.reason())
 		}
 	}
@@ -349,4 +351,23 @@ func (e *Engine) Briefing() Briefing {
 	}
 	out.Text = strings.Join(lines, "\n")
 	return out
+}
+
+// briefEvery is how often the briefing is made anew while somebody looks at it.
+const briefEvery = 5 * time.Second
+
+// briefed is the briefing as published, at most so old.
+func (e *Engine) briefed(now time.Time) state.Report {
+	e.mu.Lock()
+	last := e.brief
+	e.mu.Unlock()
+	if now.Sub(last.At) < briefEvery {
+		return last
+	}
+	text := e.clean(e.Briefing().Text)
+	last = state.Report{Title: "briefing of /context", Text: strings.ToValidUTF8(text[:min(len(text), maxShown)], ""), At: now}
+	e.mu.Lock()
+	e.brief = last
+	e.mu.Unlock()
+	return last
 }

@@ -102,6 +102,7 @@ type Engine struct {
 	used     map[string]time.Time // modules whose credentials were used since the last note
 	noted    time.Time            // when uses were last noted
 	looks    state.Interests      // what is being looked at
+	brief    state.Report         // the last briefing that was published
 	keeps    string               // why results do not survive a restart; "" when they do
 }
 
@@ -315,7 +316,9 @@ func (e *Engine) pipelineSection(now time.Time, tick bool) state.Pipeline {
 		}
 	}
 	var want []string
+	brief := false
 	for _, in := range e.looks {
+		brief = brief || in.Brief
 		if in.Job != "" {
 			want = append(want, in.Job)
 		}
@@ -323,6 +326,9 @@ func (e *Engine) pipelineSection(now time.Time, tick bool) state.Pipeline {
 	e.mu.Unlock()
 	out := p.section(now, e.cfg.Mask.Mask, tick, slices.Contains(want, "*"), want)
 	out.Held, out.Problem = held, problem
+	if brief {
+		out.Reports = []state.Report{e.briefed(now)}
+	}
 	return out
 }
 

@@ -144,10 +144,10 @@ func healthy() *state.Snapshot {
 	m.List[3].Status, m.List[3].HealthWord, m.List[3].Runner, m.List[3].PID = state.ModuleDisabled, "unknown", "stopped", 0
 	m.List[3].Latencies = nil
 	p := state.Pipeline{Stages: []state.Stage{
-		{Title: "ingest", State: "running", Capacity: 256, InFlight: 1, Rate: 2.4, P50: 4.2, P95: 18, Done: 8123, Depths: wave(30, 1, 1, 1)},
-		{Title: "aggregate", State: "idle", Capacity: 256, Rate: 2.4, P50: 1.1, P95: 3.8, Done: 8122, Depths: wave(30, 0, 0, 1)},
-		{Title: "synthesize", State: "running", Capacity: 256, Depth: 2, InFlight: 1, Rate: 2.3, P50: 31, P95: 122, Done: 8119, Depths: wave(30, 2, 1, 2)},
-		{Title: "deliver", State: "idle", Capacity: 256, Rate: 2.3, P50: 2.7, P95: 9.4, Done: 8119, Depths: wave(30, 0, 0, 1)},
+		{Title: "ingest", Workers: 2, State: "running", Capacity: 256, InFlight: 1, Rate: 2.4, P50: 4.2, P95: 18, Done: 8123, Depths: wave(30, 1, 1, 1)},
+		{Title: "aggregate", Workers: 1, State: "idle", Capacity: 256, Rate: 2.4, P50: 1.1, P95: 3.8, Done: 8122, Depths: wave(30, 0, 0, 1)},
+		{Title: "synthesize", Workers: 1, State: "running", Capacity: 256, Depth: 2, InFlight: 1, Rate: 2.3, P50: 31, P95: 122, Done: 8119, Depths: wave(30, 2, 1, 2)},
+		{Title: "deliver", Workers: 1, State: "idle", Capacity: 256, Rate: 2.3, P50: 2.7, P95: 9.4, Done: 8119, Depths: wave(30, 0, 0, 1)},
 	}}
 	sv := state.Services{List: []state.Service{
 		{Title: "dashboard", URL: "http://127.0.0.1:8080/health", Word: "healthy", LatencyMS: 5, StatusCode: 200, Since: Now.Add(-5 * time.Hour), Checked: Now.Add(-3 * time.Second), Latencies: wave(20, 5, 2, 1),
@@ -243,6 +243,13 @@ func incident() *state.Snapshot {
 	p := s.Pipeline
 	p.Stages = append([]state.Stage(nil), p.Stages...)
 	p.Stages[0].State, p.Stages[0].Errors, p.Stages[0].LastError, p.Stages[0].LastErrorAt = "error", 14, "weather/openweather: KeyError: 'main'", Now.Add(-25*time.Second)
+	p.Stages[3].State, p.Stages[3].Paused, p.Stages[3].Depth, p.Held = "paused", "ada, 03:02:11", 256, 3
+	p.Jobs = []state.Job{
+		{ID: "mwuf-2k", Module: "weather/openweather", Status: "failed", At: Now.Add(-25 * time.Second), Stage: "fetch", Cause: "KeyError: 'main'", Times: 14},
+		{ID: "mwuf-2j", Module: "news/hackernews", Status: "failed", At: Now.Add(-4 * time.Minute), Items: 30, Stage: "ingest", Cause: "ingest takes nothing now: 256 jobs wait there already; what was fetched is kept", Times: 1,
+			Steps: []state.JobStep{{Stage: "ingest", Queued: Now.Add(-4 * time.Minute), Started: Now.Add(-4*time.Minute + 3*time.Millisecond), Ended: Now.Add(-4*time.Minute + 9*time.Millisecond), Err: "it is paused"}}},
+		{ID: "mwuf-2l", Module: "finance/stocks", Status: "done", At: Now.Add(-2 * time.Second), Items: 12, Stage: "delivered"},
+	}
 	sv := s.Services
 	sv.List = append([]state.Service(nil), sv.List...)
 	sv.List[1].Word, sv.List[1].Err, sv.List[1].LatencyMS, sv.List[1].StatusCode = "down", "GET http://127.0.0.1:9001/health: connect: connection refused", -1, 0
@@ -283,6 +290,10 @@ func relabel(s *state.Snapshot, f func(string) string) *state.Snapshot {
 	p.Stages = append([]state.Stage(nil), p.Stages...)
 	for i := range p.Stages {
 		p.Stages[i].Title, p.Stages[i].LastError = f(p.Stages[i].Title), f(p.Stages[i].LastError)
+	}
+	p.Jobs = append([]state.Job(nil), p.Jobs...)
+	for i := range p.Jobs {
+		p.Jobs[i].Module, p.Jobs[i].Cause = f(p.Jobs[i].Module), f(p.Jobs[i].Cause)
 	}
 	sv.List = append([]state.Service(nil), sv.List...)
 	for i := range sv.List {

@@ -18,6 +18,8 @@ type Interest struct {
 	// Job is the pipeline job whose way through the stages is wanted; "*" asks for the
 	// last jobs of all modules.
 	Job string `json:"job,omitempty"`
+	// Brief asks for the briefing of what was delivered.
+	Brief bool `json:"brief,omitempty"`
 }
 
 // Interests is what all consoles together look at.

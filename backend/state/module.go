@@ -167,7 +167,8 @@ type Pipeline struct {
 	Services []Service `json:"services,omitempty"`
 	// Stream says why its pipeline stream cannot be followed; "" when it can.
 	Stream string `json:"stream,omitempty"`
-	// Reports are what it says of itself: its providers, its system.
+	// Reports are what it says of itself: its providers, its system; of the engine the
+	// briefing, while somebody looks at it.
 	Reports []Report `json:"reports,omitempty"`
 	// Held is how many modules wait with their fetch because the first stage is full,
 	// or takes nothing.
@@ -180,7 +181,8 @@ type Pipeline struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-// Report is one text of another program's: indented JSON, cleaned, cut at 64 KiB.
+// Report is one text that tells of the whole, cleaned, cut at 64 KiB: the engine's
+// briefing of what it delivered, or indented JSON of an orchestrator elsewhere.
 type Report struct {
 	Title string    `json:"title"`
 	Text  string    `json:"text"`

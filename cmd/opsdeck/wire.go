@@ -100,9 +100,18 @@ func (w *wiring) newOrchestrator(ws *config.Workspace) (_ state.Source, err erro
 	w.engine, err = engine.New(engine.Config{
 		Workspace: ws.Dir, ModulesDir: ws.Modules.Dir, DataDir: ws.Data, SharedDir: ws.Modules.Shared, RoutingFile: ws.Routing,
 		Python: ws.Modules.Python, Interval: time.Duration(ws.Modules.Interval), Timeout: time.Duration(ws.Modules.Timeout),
-		Key: ws.Key, KeyFile: ws.KeyFile, KeyFrom: keyFrom(ws), Mask: w.mask, Log: w.log,
+		Stages: stages(ws.Pipeline), Key: ws.Key, KeyFile: ws.KeyFile, KeyFrom: keyFrom(ws), Mask: w.mask, Log: w.log,
 	})
 	return w.engine, err
+}
+
+// stages are the pipeline's settings in the terms of the engine.
+func stages(in map[string]config.Stage) map[string]engine.StageConfig {
+	out := map[string]engine.StageConfig{}
+	for title, s := range in {
+		out[title] = engine.StageConfig(s)
+	}
+	return out
 }
 
 // keyFrom says where the workspace's master key comes from.
@@ -218,7 +227,7 @@ func (r reloader) Execute(_ context.Context, _ state.Action, progress func(strin
 		{"engine", (next.Engine.URL == "") != (was.Engine.URL == "")},
 		{"data", next.Data != was.Data}, {"listen", next.Listen != was.Listen && was.Origin["listen"] != "flag"},
 		{"tls", next.TLS != was.TLS}, {"hosts", !reflect.DeepEqual(next.Hosts, was.Hosts)},
-		{"modules", next.Modules != was.Modules}, {"routing", next.Routing != was.Routing}, {"settle", next.Settle != was.Settle},
+		{"modules", next.Modules != was.Modules}, {"pipeline", !reflect.DeepEqual(next.Pipeline, was.Pipeline)}, {"credentials", next.Credentials != was.Credentials}, {"routing", next.Routing != was.Routing}, {"settle", next.Settle != was.Settle},
 		{"metrics", next.Metrics.Interval != was.Metrics.Interval || next.Metrics.Retention != was.Metrics.Retention},
 		{"keys", !reflect.DeepEqual(next.Keys, was.Keys)}, {"theme", next.Theme != was.Theme},
 	} {

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+func newPipeline(g *globals) *cobra.Command {
+	workers, failed := 0, false
+	jobs := &cobra.Command{Use: "jobs", Short: "list the last jobs and those that failed, newest first", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		s, list, err := g.jobs(cmd, "*")
+		if err != nil {
+			return err
+		}
+		defer s.Stop()
+		shown := []state.Job{}
+		var rows [][]string
+		for _, j := range list {
+			if !failed || j.Status == "failed" {
+				shown = append(shown, j)
+				rows = append(rows, []string{j.ID, j.Module, j.Status, j.Stage, ago(j.At), fmt.Sprint(j.Items), firstLine(j.Cause)})
+			}
+		}
+		if g.json {
+			return printJSON(cmd.OutOrStdout(), shown)
+		}
+		return table(cmd.OutOrStdout(), "JOB MODULE STATUS STAGE FETCHED ITEMS CAUSE", rows)
+	}}
+	jobs.Flags().BoolVar(&failed, "failed", false, "only those that failed and can be retried")
+	job := &cobra.Command{Use: "job JOB", Short: "follow one job's way through the stages", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+		s, list, err := g.jobs(cmd, args[0])
+		if err != nil {
+			return err
+		}
+		defer s.Stop()
+		j := state.Pipeline{Jobs: list}.Job(args[0])
+		if j == nil {
+			return exitError{exitFailed, fmt.Errorf("there is no job %q, or it was long ago: opsdeck pipeline jobs lists the last", args[0])}
+		}
+		if g.json {
+			return printJSON(cmd.OutOrStdout(), j)
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s of %s is %s, in %s\n", j.ID, j.Module, j.Status, j.Stage)
+		if j.Cause != "" {
+			fmt.Fprintln(cmd.OutOrStdout(), j.Cause)
+		}
+		var rows [][]string
+		for _, st := range j.Steps {
+			row := []string{st.Stage, st.Queued.Local().Format("15:04:05.000"), "", "", st.Err}
+			if !st.Started.IsZero() {
+				row[2] = st.Started.Sub(st.Queued).Round(time.Microsecond).String()
+			}
+			if !st.Ended.IsZero() {
+				row[3] = st.Ended.Sub(st.Started).Round(time.Microsecond).String()
+			}
+			rows = append(rows, row)
+		}
+		return table(cmd.OutOrStdout(), "STAGE CAME WAITED WORKED ERROR", rows)
+	}}
+	return group("pipeline", "list, pause, resume and drain the pipeline's stages; follow and retry its jobs",
+		listCmd(g, "list", "list the stages with their figures", state.SectionPipeline, func(s *state.Snapshot) any { return s.Pipeline },
+			"STAGE STATE WAITING IN-WORK WORKERS RATE P95 DONE ERRORS PAUSED", func(s *state.Snapshot) (rows [][]string) {
+				for i, st := range s.Pipeline.Stages {
+					paused := st.Paused
+					if i == 0 && paused == "" && s.Pipeline.Closed != "" {
+						paused = "drained by " + s.Pipeline.Closed
+					}
+					rows = append(rows, []string{st.Title, st.State, number(float64(st.Depth), ""), number(float64(st.InFlight), ""), fmt.Sprint(st.Workers),
+						fmt.Sprintf("%.2f/s", st.Rate), fmt.Sprintf("%.1fms", st.P95), number(float64(st.Done), ""), number(float64(st.Errors), ""), paused})
+				}
+				return rows
+			}),
+		jobs, job,
+		actionCmd(g, verb{use: "pause STAGE", short: "let a stage finish what it has in work, and take nothing more", kind: state.PipelinePause}),
+		actionCmd(g, verb{use: "resume STAGE", short: "let a paused stage, or a drained pipeline's ingest, go on", kind: state.PipelineResume}),
+		actionCmd(g, verb{use: "drain", short: "take nothing in, and wait until everything is worked off", kind: state.PipelineDrain}),
+		actionCmd(g, verb{use: "workers STAGE", short: "set how many jobs a stage works on at a time, until the next start", kind: state.PipelineWorkers,
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().IntVar(&workers, "to", 1, "how `MANY`, 1 to 64")
+			},
+			prepare: func(_ *cobra.Command, _ *session, a *state.Action, _ []string) error {
+				a.Args = map[string]string{"workers": fmt.Sprint(workers)}
+				return nil
+			}}),
+		actionCmd(g, verb{use: "retry JOB", short: "put a failed job back where it failed", kind: state.PipelineRetry}),
+		actionCmd(g, verb{use: "discard JOB", short: "drop a failed job", kind: state.PipelineDiscard}),
+	)
+}
+
+// jobs waits until the pipeline tells of the jobs asked for: one by its ID, "*" for
+// the last. The session is to be stopped by the caller.
+func (g *globals) jobs(cmd *cobra.Command, want string) (*session, []state.Job, error) {
+	s, err := g.sitDown(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	snap, err := s.section(state.SectionPipeline)
+	if err != nil {
+		s.Stop()
+		return nil, nil, err
+	}
+	s.Watch(state.Interest{Job: want})
+	// The engine publishes the pipeline every second: the second from now on knows of
+	// the wish, unless the job is told of before.
+	ctx, cancel := context.WithTimeout(cmd.Context(), sectionPatience)
+	defer cancel()
+	for seen, last := 0, snap.Versions[state.SectionPipeline]; seen < 2; {
+		if j := snap.Pipeline.Job(want); j != nil && len(j.Steps) > 0 {
+			break
+		}
+		next, err := s.Wait(ctx, snap.Version)
+		if err != nil {
+			s.Stop()
+			return nil, nil, err
+		}
+		if snap = next; snap.Versions[state.SectionPipeline] != last {
+			seen, last = seen+1, snap.Versions[state.SectionPipeline]
+		}
+	}
+	return s, snap.Pipeline.Jobs, nil
+}

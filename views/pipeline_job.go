@@ -1,0 +1,57 @@
+package views
+
+import (
+	"fmt"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// pipelineStands says what keeps the pipeline from its work.
+func pipelineStands(s *state.Snapshot) (out []string) {
+	p := &s.Pipeline
+	if p.Closed != "" {
+		out = append(out, "drained by "+p.Closed+": resume ingest to let fetches in")
+	}
+	if p.Held > 0 {
+		out = append(out, fmt.Sprintf("%d modules wait with their fetch: the pipeline takes nothing now", p.Held))
+	}
+	if p.Problem != "" {
+		out = append(out, p.Problem)
+	}
+	return out
+}
+
+// jobOverview is a job's way through the stages.
+func jobOverview(d *Doc, j *state.Job) {
+	e := d.env
+	t, f := e.Theme, figuresOf(e.Theme)
+	d.KV("job", t.Text, j.ID)
+	d.KV("module", t.Text, j.Module)
+	d.KV("fetched", t.Text, e.when(j.At))
+	if j.Items > 0 {
+		d.KV("items", t.Text, f.count(float64(j.Items)))
+	}
+	d.KV("failed in", t.Text, j.Stage)
+	if j.Times > 1 {
+		d.KV("times", t.Text, fmt.Sprintf("%d in a row", j.Times))
+	}
+	d.Head("Why")
+	d.Text(t.Bad, j.Cause)
+	if len(j.Steps) == 0 {
+		return
+	}
+	d.Head("Its way")
+	for _, st := range j.Steps {
+		text := "waited " + f.millis(st.Started.Sub(st.Queued).Seconds()*1000)
+		if st.Started.IsZero() {
+			text = "waits since " + e.when(st.Queued)
+		} else if !st.Ended.IsZero() {
+			text += ", worked on " + f.millis(st.Ended.Sub(st.Started).Seconds()*1000)
+		}
+		ink := t.Text
+		if st.Err != "" {
+			ink, text = t.Bad, text+": "+st.Err
+		}
+		d.KV(st.Stage, ink, text)
+	}
+}
