@@ -83,7 +83,7 @@ func schemas() schema {
 
 // parameters explains the values of paths.
 var parameters = map[string]string{
-	"category": "a category of modules or of data", "platform": "a platform", "name": "a name", "id": "an action's id",
+	"category": "a category of modules or of data", "platform": "a platform", "name": "a name", "id": "an action's id", "job": "a job's id",
 }
 
 // document is the OpenAPI document of routes.

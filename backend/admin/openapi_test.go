@@ -88,7 +88,7 @@ func (op operation) pointer(more ...string) string {
 }
 
 // fill puts real names into a pattern's place holders.
-func fill(pattern, actionID string) string {
+func fill(pattern, actionID, job string) string {
 	name := "modules"
 	switch {
 	case strings.Contains(pattern, "routing-config"):
@@ -96,7 +96,7 @@ func fill(pattern, actionID string) string {
 	case strings.Contains(pattern, "tokens"):
 		name = "grafana"
 	}
-	return strings.NewReplacer("{category}", "host", "{platform}", "load", "{name}", name, "{id}", actionID).Replace(pattern)
+	return strings.NewReplacer("{category}", "host", "{platform}", "load", "{name}", name, "{id}", actionID, "{job}", job).Replace(pattern)
 }
 
 // wholeRig has everything that the examples of the document name.
@@ -123,7 +123,7 @@ func TestEveryCallAnswersAsTheDocumentSays(t *testing.T) {
 	}
 	// What takes away comes last, so that the others find what they name.
 	slices.SortStableFunc(all, func(a, b operation) int { return rank(a) - rank(b) })
-	id, ids := "", map[string]bool{}
+	id, job, ids := "", "", map[string]bool{}
 	for _, op := range all {
 		if ids[op.ID] {
 			t.Errorf("two calls have the operationId %s", op.ID)
@@ -133,6 +133,9 @@ func TestEveryCallAnswersAsTheDocumentSays(t *testing.T) {
 			if p := r.hub.Latest().Actions.List; len(p) > 0 {
 				id = string(p[0].ID)
 			}
+		}
+		if len(r.engine.Jobs()) > 0 {
+			job = r.engine.Jobs()[0].ID
 		}
 		t.Run(op.ID, func(t *testing.T) {
 			body := ""
@@ -151,9 +154,9 @@ func TestEveryCallAnswersAsTheDocumentSays(t *testing.T) {
 				if media == "text/event-stream" {
 					return // TestPipelineStreamHasBothShapes
 				}
-				status, text, header := r.request(op.method, fill(op.path, id), body, nil)
+				status, text, header := r.request(op.method, fill(op.path, id, job), body, nil)
 				if status != 200 {
-					t.Fatalf("%s %s: %d %s", op.method, fill(op.path, id), status, text)
+					t.Fatalf("%s %s: %d %s", op.method, fill(op.path, id, job), status, text)
 				}
 				if got, _, _ := mime.ParseMediaType(header.Get("Content-Type")); got != media {
 					t.Errorf("Content-Type is %q, the document says %q", got, media)
@@ -177,7 +180,7 @@ func TestEveryCallAnswersAsTheDocumentSays(t *testing.T) {
 				func(q *http.Request) { q.Header.Set("Authorization", "Bearer wrong") },
 				func(q *http.Request) { q.Host = "evil.example" },
 			} {
-				status, text, _ := r.request(op.method, fill(op.path, id), body, edit)
+				status, text, _ := r.request(op.method, fill(op.path, id, job), body, edit)
 				v, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
 				if err == nil {
 					err = fault.Validate(v)
@@ -187,7 +190,7 @@ func TestEveryCallAnswersAsTheDocumentSays(t *testing.T) {
 				}
 			}
 			if op.RequestBody != nil {
-				status, text, _ := r.request(op.method, fill(op.path, id), `{"a": `, nil)
+				status, text, _ := r.request(op.method, fill(op.path, id, job), `{"a": `, nil)
 				v, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
 				if err == nil {
 					err = fault.Validate(v)
@@ -246,7 +249,7 @@ func TestNobodyGoesBeyondTheRole(t *testing.T) {
 			if rankOf[role] >= rankOf[op.Role] {
 				continue // that they may: TestEveryCallAnswersAsTheDocumentSays
 			}
-			if got := as(token, op.method, fill(op.path, "x"), `{"kind": "module.restart", "target": "host/load"}`); got != 403 {
+			if got := as(token, op.method, fill(op.path, "x", "x"), `{"kind": "module.restart", "target": "host/load"}`); got != 403 {
 				t.Errorf("a %s calls %s %s: %d", role, op.method, op.path, got)
 			}
 		}

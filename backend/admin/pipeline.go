@@ -40,7 +40,7 @@ func (s *Server) jobs(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) job(w http.ResponseWriter, r *http.Request) {
-	j, ok := s.cfg.Engine.Job(r.PathValue("id"))
+	j, ok := s.cfg.Engine.Job(r.PathValue("job"))
 	if !ok {
 		s.fail(w, http.StatusNotFound, "there is no such job, or it was long ago: GET /pipeline/jobs lists the last")
 		return

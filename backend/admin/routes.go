@@ -106,7 +106,7 @@ func (s *Server) routes() []route {
 
 		{method: "GET", pattern: "/pipeline/jobs", role: Viewer, summary: "The last jobs of the pipeline and those that failed, newest first", query: map[string]string{"module": "of this module alone", "status": "in this status alone"},
 			answer: object("jobs", list(ref("Job"))), handler: s.jobs},
-		{method: "GET", pattern: "/pipeline/jobs/{id}", role: Viewer, summary: "One job's way through the stages", answer: ref("Job"), handler: s.job},
+		{method: "GET", pattern: "/pipeline/jobs/{job}", role: Viewer, summary: "One job's way through the stages", answer: ref("Job"), handler: s.job},
 
 		{method: "GET", pattern: "/metrics", role: Viewer, summary: "Metrics; in JSON with Accept: application/json", media: exposition, answer: str, handler: s.metrics},
 		{method: "GET", pattern: "/metrics/prometheus", role: Viewer, summary: "Metrics in the exposition format", media: exposition, answer: str,
