@@ -330,10 +330,11 @@ func (e *Engine) reloadRouting() (state.Outcome, error) {
 // clearCaches has the modules that Args["modules"] lists (separated by spaces; all
 // where it is empty) fetch anew instead of giving what they kept.
 func (e *Engine) clearCaches(a state.Action) (state.Outcome, error) {
-	n := 0
-	if c, ok := any(e).(interface{ ClearCaches(ids []string) int }); ok {
-		n = c.ClearCaches(strings.Fields(a.Args["modules"]))
+	var ids []string // nil for all
+	if a.Args["modules"] != "" {
+		ids = strings.Fields(a.Args["modules"])
 	}
+	n := e.ClearCaches(ids)
 	return state.Outcome{Result: "cleared " + plural(n, "cache")}, nil
 }
 
