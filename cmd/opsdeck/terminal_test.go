@@ -137,7 +137,7 @@ func TestDemoIsMendedFromTheKeyboard(t *testing.T) {
 	term.row(`● enabled +host/uptime +healthy`)
 	term.row(`✗ firing +ModulesInFail`)
 
-	// A wrong key is put back, and never shown.
+	// A wrong key touches nothing, and is never shown.
 	term.press("1", "g")
 	term.row(`▸ ✗ failed +depot/inventory`)
 	term.press("T")
@@ -147,7 +147,7 @@ func TestDemoIsMendedFromTheKeyboard(t *testing.T) {
 	term.press("Enter")
 	term.holds("▸ Rotate")
 	term.press("Enter")
-	s := term.holds("the new credentials do not work: PermissionError: the depot answers 401", "the old ones were put back")
+	s := term.holds("the new credentials do not work: PermissionError: the depot answers 401", "the old ones were kept")
 	if strings.Contains(s, wrong) {
 		t.Errorf("the key is on the screen:\n%s", s)
 	}
