@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,8 @@ func TestParseNamesFileLineAndWhatWasExpected(t *testing.T) {
 		{"a token for nothing", "engine: {token: \"${T}\"}\n", "opsdeck.yaml:1: engine: url is missing"},
 		{"no stage", "pipeline:\n  digest: {workers: 2}\n", "opsdeck.yaml:2: pipeline.digest: there is no such stage: expected one of ingest, aggregate, synthesize, deliver"},
 		{"too many workers", "pipeline:\n  ingest:\n    workers: 100\n", "opsdeck.yaml:3: pipeline.ingest.workers: 100: expected 1 to 64"},
+		{"scraping nothing", "metrics:\n  scrape:\n    - name: llm\n      url: localhost\n", "opsdeck.yaml:4: metrics.scrape[0].url: \"localhost\": expected a URL such as http://127.0.0.1:8001/metrics"},
+		{"scraping twice", "metrics:\n  scrape:\n    - {name: llm, url: http://a}\n    - {name: llm, url: http://b}\n", "a name that no other has was expected"},
 		{"bad theme", "theme: pink\n", "opsdeck.yaml:1: theme"},
 		{"bad glob", "rules: [\"a[\"]\n", "is not a glob"},
 	} {
@@ -124,7 +127,7 @@ func TestInitWritesAFileThatLoadsToTheSameSettings(t *testing.T) {
 		b, _ := os.ReadFile(path)
 		t.Fatalf("%v %v in\n%s", err, after.Problems, b)
 	}
-	if after.Name != before.Name || after.Modules != before.Modules || after.Metrics != before.Metrics ||
+	if after.Name != before.Name || after.Modules != before.Modules || !reflect.DeepEqual(after.Metrics, before.Metrics) ||
 		after.Logs[0].Path != before.Logs[0].Path || after.Rules[0] != before.Rules[0] || after.Settle != before.Settle {
 		t.Errorf("got %+v, want %+v", after.File, before.File)
 	}

@@ -153,6 +153,20 @@ type Metrics struct {
 	// Evaluate is how often rules without an interval of their own are evaluated;
 	// default 15s.
 	Evaluate Duration `yaml:"evaluate"`
+	// Scrape are the services whose metrics are relayed, each ScrapeInterval, 15s.
+	Scrape         []Scrape `yaml:"scrape"`
+	ScrapeInterval Duration `yaml:"scrape_interval"`
+}
+
+// Scrape is one service whose metrics are stored and served with the engine's own.
+type Scrape struct {
+	// Name becomes the label "service".
+	Name string `yaml:"name"`
+	// URL serves the exposition format; ${NAME} is taken from the environment.
+	URL string `yaml:"url"`
+	// Match are the beginnings of the names that are taken; default: delegation,
+	// providers, tools, RPC and inference.
+	Match []string `yaml:"match"`
 }
 
 // Duration is a time.Duration written as "30s", "2h" or "7d".
@@ -242,6 +256,13 @@ func Parse(name string, b []byte) (f *File, err error) {
 		"%q: expected a URL such as http://127.0.0.1:8003", f.Engine.URL)
 	check(f.Engine.URL != "" || f.Engine.Token == "" && f.Engine.CA == "", "$.engine", "url is missing: token and ca are for an orchestrator elsewhere")
 	check(f.Engine.Token == "" || strings.Contains(f.Engine.Token, "${"), "$.engine.token", "a token does not belong into this file: write ${NAME}, and NAME into the environment or .env")
+	names := map[string]bool{}
+	for i, s := range f.Metrics.Scrape {
+		at := fmt.Sprintf("$.metrics.scrape[%d]", i)
+		check(s.Name != "" && !names[s.Name], at, "a name that no other has was expected")
+		check(strings.HasPrefix(s.URL, "http://") || strings.HasPrefix(s.URL, "https://"), at+".url", "%q: expected a URL such as http://127.0.0.1:8001/metrics", s.URL)
+		names[s.Name] = true
+	}
 	for i, r := range f.Rules {
 		_, gerr := filepath.Match(r, "")
 		check(gerr == nil, fmt.Sprintf("$.rules[%d]", i), "%q is not a glob", r)

@@ -101,6 +101,11 @@ metrics:
   interval: {{dur .Metrics.Interval}}     # between samples
   retention: {{dur .Metrics.Retention}}
   evaluate: {{dur .Metrics.Evaluate}}    # rules without an interval of their own
+  # Services whose delegation, provider, tool and inference figures are stored, asked
+  # for in rules and served at /metrics/prometheus with the engine's own.
+  # scrape:
+  #   - name: llm
+  #     url: http://127.0.0.1:8002/metrics
 
 # How long after a restart or reload its verdict is taken.
 settle: {{dur .Settle}}

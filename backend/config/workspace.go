@@ -144,6 +144,7 @@ func (w *Workspace) resolve(fl Flags, raw []byte) {
 	dur("metrics.interval", &w.Metrics.Interval, 5*time.Second)
 	dur("metrics.retention", &w.Metrics.Retention, 6*time.Hour)
 	dur("metrics.evaluate", &w.Metrics.Evaluate, 15*time.Second)
+	dur("metrics.scrape_interval", &w.Metrics.ScrapeInterval, 15*time.Second)
 	dur("settle", &w.Settle, 10*time.Second)
 	set("docker.host", &w.Docker.Host, "", "default")
 
@@ -187,6 +188,9 @@ func (w *Workspace) resolve(fl Flags, raw []byte) {
 	}
 	for i := range w.Rules {
 		w.Rules[i] = abs(w.Rules[i])
+	}
+	for i := range w.Metrics.Scrape {
+		w.Metrics.Scrape[i].URL = os.Expand(w.Metrics.Scrape[i].URL, w.Getenv)
 	}
 	for i := range w.Service {
 		w.Service[i].URL = os.Expand(w.Service[i].URL, w.Getenv)

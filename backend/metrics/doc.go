@@ -8,6 +8,9 @@
 // for services, opsdeck_* for the rest. It refuses to invent: a figure that is
 // unknown, and a section that is stale, gives no sample.
 //
+// [Relay] adds what other services expose: the delegation and provider figures of
+// NEXUS belong to the services that count them, and are relayed, never made up.
+//
 // # Who may write
 //
 // [Store.Run] alone appends; rule evaluation appends through [Store.Appendable].

@@ -70,6 +70,7 @@ func startDeck(ws *config.Workspace, serves bool) (d *deck, owner remote.Owner, 
 	d.cancel = cancel
 	d.wg.Go(func() { d.hub.Run(ctx) })
 	d.wg.Go(func() { d.wiring.store.Run(ctx, time.Duration(ws.Metrics.Interval)) })
+	d.wg.Go(func() { d.wiring.relay.Run(ctx) })
 	d.wg.Go(func() { d.openStore() })
 	d.wg.Go(func() { d.tellFindings(ctx) })
 	if err = d.serveSocket(me.Socket); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/admin"
 	"github.com/opsdeck/opsdeck/backend/config"
 	"github.com/opsdeck/opsdeck/backend/journal"
+	"github.com/opsdeck/opsdeck/backend/metrics"
 	"github.com/opsdeck/opsdeck/backend/remote"
 	"github.com/opsdeck/opsdeck/tui"
 )
@@ -114,6 +115,14 @@ func examine(ctx context.Context, ws *config.Workspace) (all []finding) {
 		add("credentials", false, "%s holds MODULE_ENCRYPTION_KEY and can be read by other users: chmod 600 %s", key.File, key.File)
 	default:
 		add("credentials", true, "MODULE_ENCRYPTION_KEY comes from %s", key.From)
+	}
+	for _, s := range ws.Metrics.Scrape {
+		t := metrics.Target{Name: s.Name, URL: s.URL, Match: s.Match}
+		if got, err := newRelay(ws, func(s string) string { return s }, slog.New(slog.DiscardHandler)).Fetch(ctx, t); err != nil {
+			add("metrics", false, "%v", err)
+		} else {
+			add("metrics", true, "%s: %d names are relayed from %s", s.Name, len(got), s.URL)
+		}
 	}
 	python := ws.Modules.Python
 	if python == "" {

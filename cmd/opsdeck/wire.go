@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,6 +38,7 @@ type wiring struct {
 	engine *engine.Engine // nil where an orchestrator elsewhere takes its place
 	docker *docker.Source
 	store  *metrics.Store
+	relay  *metrics.Relay
 	api    *admin.Server // nil without an engine
 	door   *admin.Door
 	tokens *admin.Tokens
@@ -62,7 +64,9 @@ func wire(ws *config.Workspace, j *journal.Journal, log *slog.Logger) (*wiring, 
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
-	w.store = metrics.NewStore(registry, log)
+	w.relay = newRelay(ws, w.mask.Mask, log)
+	all := prometheus.Gatherers{registry, w.relay}
+	w.store = metrics.NewStore(all, log)
 	w.docker = w.newDocker(ws)
 
 	w.hub = backend.New(backend.Options{
@@ -79,7 +83,7 @@ func wire(ws *config.Workspace, j *journal.Journal, log *slog.Logger) (*wiring, 
 		return w, nil
 	}
 	registry.MustRegister(w.engine.Collector())
-	w.api = admin.New(admin.Config{Hub: w.hub, Engine: w.engine, Door: w.door, Metrics: registry, Mask: w.mask.Mask, Log: log})
+	w.api = admin.New(admin.Config{Hub: w.hub, Engine: w.engine, Door: w.door, Metrics: all, Mask: w.mask.Mask, Log: log})
 	return w, nil
 }
 
@@ -112,6 +116,21 @@ func stages(in map[string]config.Stage) map[string]engine.StageConfig {
 		out[title] = engine.StageConfig(s)
 	}
 	return out
+}
+
+// newRelay relays the metrics of the services that the workspace names, and of an
+// orchestrator in the engine's place: all but the status of its modules, which is
+// made from what it says of them.
+func newRelay(ws *config.Workspace, mask func(string) string, log *slog.Logger) *metrics.Relay {
+	var targets []metrics.Target
+	for _, s := range ws.Metrics.Scrape {
+		targets = append(targets, metrics.Target{Name: s.Name, URL: s.URL, Match: s.Match})
+	}
+	if ws.Engine.URL != "" {
+		targets = append(targets, metrics.Target{Name: "orchestrator", URL: strings.TrimSuffix(ws.Engine.URL, "/") + "/metrics", Token: ws.Engine.Token,
+			Match: append(slices.Clone(metrics.Relayed), "nexus_module_builds", "nexus_module_validations", "nexus_module_installs", "nexus_credential_operations", "nexus_pipeline_")})
+	}
+	return metrics.NewRelay(targets, time.Duration(ws.Metrics.ScrapeInterval), mask, log)
 }
 
 // keyFrom says where the workspace's master key comes from.
@@ -228,7 +247,8 @@ func (r reloader) Execute(_ context.Context, _ state.Action, progress func(strin
 		{"data", next.Data != was.Data}, {"listen", next.Listen != was.Listen && was.Origin["listen"] != "flag"},
 		{"tls", next.TLS != was.TLS}, {"hosts", !reflect.DeepEqual(next.Hosts, was.Hosts)},
 		{"modules", next.Modules != was.Modules}, {"pipeline", !reflect.DeepEqual(next.Pipeline, was.Pipeline)}, {"credentials", next.Credentials != was.Credentials}, {"routing", next.Routing != was.Routing}, {"settle", next.Settle != was.Settle},
-		{"metrics", next.Metrics.Interval != was.Metrics.Interval || next.Metrics.Retention != was.Metrics.Retention},
+		{"metrics", next.Metrics.Interval != was.Metrics.Interval || next.Metrics.Retention != was.Metrics.Retention ||
+			next.Metrics.ScrapeInterval != was.Metrics.ScrapeInterval || !reflect.DeepEqual(next.Metrics.Scrape, was.Metrics.Scrape)},
 		{"keys", !reflect.DeepEqual(next.Keys, was.Keys)}, {"theme", next.Theme != was.Theme},
 	} {
 		if s.changed {
