@@ -24,7 +24,12 @@ func (s *Server) health(word string) http.HandlerFunc {
 func moduleID(r *http.Request) string { return r.PathValue("category") + "/" + r.PathValue("platform") }
 
 func (s *Server) modules(w http.ResponseWriter, _ *http.Request) {
-	s.reply(w, http.StatusOK, s.cfg.Engine.ModulesJSON())
+	text, err := s.cfg.Engine.ModulesText()
+	if err != nil {
+		s.fail(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	s.write(w, http.StatusOK, text) // the engine has masked it, module by module
 }
 
 func (s *Server) module(w http.ResponseWriter, r *http.Request) {

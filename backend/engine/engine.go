@@ -96,6 +96,7 @@ type Engine struct {
 	pyErr    string
 	pyTried  time.Time
 	pyReady  chan struct{}
+	textSize int // of the last ModulesText, in bytes
 	credSeen stamp
 	locked   string // why the credential store is, as last seen
 	keys     []state.KeyUse
@@ -359,7 +360,7 @@ func (e *Engine) modulesSection() state.Modules {
 
 // touched says that a module changed; e.mu is held.
 func (e *Engine) touched(m *module) {
-	m.stale, e.changed = true, true
+	m.stale, m.text, e.changed = true, nil, true
 	select {
 	case e.wake <- struct{}{}:
 	default:

@@ -66,8 +66,10 @@ type module struct {
 	history                 []state.Event
 	rows                    map[string]secrets.Info // of the credential store, shared
 
-	view  state.Module
-	stale bool
+	view   state.Module
+	stale  bool
+	text   []byte // its JSON as of textAt; nil once it changed
+	textAt time.Time
 }
 
 func newModule(id, category, platform, dir string) *module {

@@ -127,6 +127,12 @@ func TestModuleJSONHasTheRecordedMembers(t *testing.T) {
 	if got := r.e.ModulesJSON(); got["total"] != 3 || got["loaded"] != 1 {
 		t.Errorf("total %v, loaded %v", got["total"], got["loaded"])
 	}
+	for range 2 { // once made, once kept
+		want, _ := json.Marshal(r.e.ModulesJSON())
+		if got, err := r.e.ModulesText(); err != nil || !sameJSON(string(got), string(want)) {
+			t.Errorf("the text is not that of the value: %s, %v", got, err)
+		}
+	}
 	for _, v := range []any{r.e.Health(), r.e.SystemInfo(), r.e.Providers(), r.e.Context()} {
 		if _, err := json.Marshal(v); err != nil {
 			t.Error(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -44,6 +45,37 @@ func (e *Engine) ModulesJSON() map[string]any {
 	}
 	total, loaded := e.counts()
 	return map[string]any{"modules": list, "total": total, "loaded": loaded}
+}
+
+// textLives is how long a module's JSON text is used at most: its health also goes by
+// the date.
+const textLives = 10 * time.Second
+
+// ModulesText is the JSON text of [Engine.ModulesJSON]. Of modules that did not change
+// it is kept, so that it may be asked for often.
+func (e *Engine) ModulesText() ([]byte, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := time.Now()
+	out := append(make([]byte, 0, e.textSize+4096), `{"modules":[`...)
+	for i, id := range slices.Sorted(maps.Keys(e.modules)) {
+		m := e.modules[id]
+		if m.text == nil || now.Sub(m.textAt) > textLives {
+			text, err := json.Marshal(e.moduleJSON(m, false))
+			if err != nil {
+				return nil, fmt.Errorf("engine: module %s: %w", id, err)
+			}
+			m.text, m.textAt = text, now
+		}
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, m.text...)
+	}
+	total, loaded := e.counts()
+	out = fmt.Appendf(out, `],"total":%d,"loaded":%d}`, total, loaded)
+	e.textSize = len(out)
+	return out, nil
 }
 
 func (e *Engine) counts() (total, loaded int) {
