@@ -21,6 +21,7 @@ import (
 
 // lab is what the parts share: a folder, and what was started beside it.
 type lab struct {
+	soak       time.Duration // length of the long run; 0 for none
 	ctx        context.Context
 	bin        string
 	dir        string

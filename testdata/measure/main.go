@@ -37,6 +37,7 @@ var parts = []struct {
 	{"flood", "500,000 lines a second, over ten renames and ten truncations", measureFlood},
 	{"lag", "how soon a kill, a push, a line and a broken adapter show", measureLag},
 	{"modules", "200 modules: CPU, memory, the API beside them, and the start", measureModules},
+	{"soak", "growth over a long run, with 50 consumers of the stream; only with -soak", measureSoak},
 	{"faults", "what breaks shows in its pane, and recovers by itself", measureFaults},
 }
 
@@ -52,6 +53,7 @@ func main() {
 	containers := flag.Int("containers", 50, "containers beside the idle console")
 	secs := flag.Float64("secs", 30, "length of a measured window, in seconds")
 	runs := flag.Int("runs", 7, "starts of which the median is taken")
+	soak := flag.Duration("soak", 0, "length of the long run, such as 1h; 0 for none")
 	keep := flag.Bool("keep", false, "leave the temporary folder there")
 	flag.Usage = func() {
 		fmt.Fprintf(os.Stderr, "usage: measure [flags] BIN\n\nThe parts:\n")
@@ -77,7 +79,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	l := &lab{ctx: ctx, bin: bin, containers: *containers, window: time.Duration(*secs * float64(time.Second)), runs: *runs}
+	l := &lab{ctx: ctx, bin: bin, containers: *containers, window: time.Duration(*secs * float64(time.Second)), runs: *runs, soak: *soak}
 	if err := l.open(); err != nil {
 		fmt.Fprintln(os.Stderr, "measure:", err)
 		os.Exit(1)

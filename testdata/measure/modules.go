@@ -28,17 +28,9 @@ const (
 // measureModules runs an engine with many modules, asks it all the while, and
 // starts it several times with all of them registered.
 func measureModules(l *lab) error {
-	w, err := l.newWorkspace("modules", "")
+	w, err := l.manyModules("modules")
 	if err != nil {
 		return err
-	}
-	for i := range manyModules {
-		cat, plat := fmt.Sprintf("cat%d", i%10), fmt.Sprintf("plat%03d", i)
-		dir := filepath.Join("modules", cat, plat)
-		text := strings.Replace(manifest(cat, plat, "adapter.py"), `"interval_seconds": 2`, fmt.Sprintf(`"interval_seconds": %g`, manyEvery.Seconds()), 1)
-		if err := either(w.write(filepath.Join(dir, "manifest.json"), text), w.write(filepath.Join(dir, "adapter.py"), adapter(cat, plat, `[{"n": 1, "text": "some data"}]`))); err != nil {
-			return err
-		}
 	}
 	s, err := l.engine(w)
 	if err != nil {
@@ -82,6 +74,23 @@ func measureModules(l *lab) error {
 	l.below(fmt.Sprintf("modules: exec of opsdeck serve to /admin/health, %d registered, median of %d", manyModules, l.runs), quantile(starts, .5), 150, "ms")
 	l.note("modules: the same, best and worst", fmt.Sprintf("%s to %s ms", number(quantile(starts, 0)), number(quantile(starts, 1))))
 	return nil
+}
+
+// manyModules is a workspace with many modules that work.
+func (l *lab) manyModules(name string) (*workspace, error) {
+	w, err := l.newWorkspace(name, "")
+	if err != nil {
+		return nil, err
+	}
+	for i := range manyModules {
+		cat, plat := fmt.Sprintf("cat%d", i%10), fmt.Sprintf("plat%03d", i)
+		dir := filepath.Join("modules", cat, plat)
+		text := strings.Replace(manifest(cat, plat, "adapter.py"), `"interval_seconds": 2`, `"interval_seconds": `+strconv.FormatFloat(manyEvery.Seconds(), 'g', -1, 64), 1)
+		if err := either(w.write(filepath.Join(dir, "manifest.json"), text), w.write(filepath.Join(dir, "adapter.py"), adapter(cat, plat, `[{"n": 1, "text": "some data"}]`))); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
 }
 
 func wait(ctx context.Context, d time.Duration) error {
