@@ -83,6 +83,33 @@ func TestLoadResolvesDefaultsAndTellsWhereTheyCameFrom(t *testing.T) {
 	}
 }
 
+func TestTheDashboardsAddressIsLeftToWhoPublishesIt(t *testing.T) {
+	for _, c := range []struct{ name, yaml, compose, listen, want, from string }{
+		{"by default", "", "", "", DefaultDashboard, "default"},
+		{"where a compose file publishes it", "", "services:\n  dashboard:\n    ports: [\"8001:8001\"]\n", "", "off", "found docker-compose.yaml:3"},
+		{"named all the same", "dashboard: 127.0.0.1:9001\n", "ports: 8001", "", "127.0.0.1:9001", "opsdeck.yaml:1"},
+		{"elsewhere", "", "", "127.0.0.1:1", "off", "default"},
+		{"with an orchestrator in the engine's place", "engine: {url: http://a:1}\n", "", "", "off", "default"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if c.yaml != "" {
+				write(t, filepath.Join(dir, FileName), c.yaml)
+			}
+			if c.compose != "" {
+				write(t, filepath.Join(dir, "docker-compose.yaml"), c.compose)
+			}
+			w, err := Load(Flags{Workspace: dir, Listen: c.listen})
+			if err != nil || len(w.Problems) > 0 {
+				t.Fatal(err, w.Problems)
+			}
+			if w.Dashboard != c.want || w.Origin["dashboard"] != c.from {
+				t.Errorf("got %s, %s; want %s, %s", w.Dashboard, w.Origin["dashboard"], c.want, c.from)
+			}
+		})
+	}
+}
+
 func TestLoadOfABrokenFileStartsWithDefaultsAndSaysSo(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "opsdeck.yaml"), "logs: 5\n")

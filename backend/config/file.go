@@ -26,6 +26,10 @@ type File struct {
 	Data string `yaml:"data"`
 	// Listen is the admin API's address; default "127.0.0.1:8003"; "off" for none.
 	Listen string `yaml:"listen"`
+	// Dashboard is a second address of the same API, for what asks the dashboard of
+	// NEXUS; "off" for none. Default: DefaultDashboard beside the default Listen, unless
+	// a compose file here publishes that port.
+	Dashboard string `yaml:"dashboard"`
 	// TLS serves the admin API over TLS; default: not.
 	TLS TLS `yaml:"tls"`
 	// Hosts are further names by which the admin API is called: a Host header must have

@@ -31,6 +31,9 @@ data: {{q (.Rel .Data)}}
 # The admin API. "off" for none. Callers from elsewhere need a token ("opsdeck tokens
 # create"), and should find TLS.
 listen: {{q .Listen}}
+
+# The same API where what asks the dashboard of NEXUS looks for it. "off" for none.
+dashboard: {{q .Dashboard}}
 # tls:
 #   cert: tls/cert.pem     # PEM; read again when they change
 #   key: tls/key.pem

@@ -38,7 +38,9 @@ type Flags struct {
 // Defaults.
 const (
 	DefaultListen = "127.0.0.1:8003"
-	DefaultRedis  = "redis://127.0.0.1:6379/0"
+	// DefaultDashboard is where the dashboard of NEXUS serves adapters and context.
+	DefaultDashboard = "127.0.0.1:8001"
+	DefaultRedis     = "redis://127.0.0.1:6379/0"
 )
 
 // Load finds the workspace and resolves its settings. An error means that there
@@ -159,6 +161,13 @@ func (w *Workspace) resolve(fl Flags, raw []byte) {
 	} else {
 		set("listen", &w.Listen, DefaultListen, "default")
 	}
+	dashboard, why := "off", "default"
+	if w.Listen == DefaultListen && w.Engine.URL == "" {
+		if dashboard, why = DefaultDashboard, "default"; w.publishes("8001") != "" {
+			dashboard, why = "off", "found "+w.publishes("8001")
+		}
+	}
+	set("dashboard", &w.Dashboard, dashboard, why)
 	w.TLS.Cert, w.TLS.Key = abs(w.TLS.Cert), abs(w.TLS.Key)
 	if w.Redis.URL == "" {
 		if u := w.Getenv("REDIS_URL"); u != "" {
@@ -202,6 +211,24 @@ func (w *Workspace) resolve(fl Flags, raw []byte) {
 		w.Origin["data"] = fmt.Sprintf("%s:%d", FileName, lineOf(raw, "$.data"))
 	}
 	w.Data = abs(w.Data)
+}
+
+// publishes is the compose file here that speaks of a port, with the line; "" where
+// none does.
+func (w *Workspace) publishes(port string) string {
+	for _, name := range []string{"docker-compose.yaml", "docker-compose.yml", "compose.yaml", "compose.yml"} {
+		b, err := os.ReadFile(filepath.Join(w.Dir, name))
+		if err != nil {
+			continue
+		}
+		n := 0
+		for line := range strings.Lines(string(b)) {
+			if n++; strings.Contains(line, port) {
+				return fmt.Sprintf("%s:%d", name, n)
+			}
+		}
+	}
+	return ""
 }
 
 // find looks for what a workspace may hold.

@@ -275,3 +275,34 @@ func TestRegistryOfAnotherKindIsRefused(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestRestoredRegistryIsReadAnewWithoutARestart(t *testing.T) {
+	r := newRig(t, map[string]string{"modules/t/a/manifest.json": `{"name":"a","version":"1","category":"t","platform":"a","entry_point":"a.sh","status":"installed"}`,
+		"modules/t/a/a.sh": strings.Replace(shellAdapter, "DATA", "[1]", 1)})
+	r.start(Config{Python: "none"})
+	r.module("t/a", "runs", healthy)
+	backup, err := os.ReadFile(filepath.Join(r.dir, "data/module_registry.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.do(state.ModuleDisable, "t/a", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	r.module("t/a", "is disabled", func(m *state.Module) bool { return m.Status == state.ModuleDisabled })
+	r.write("data/restored.db", string(backup))
+	if err := os.Rename(filepath.Join(r.dir, "data/restored.db"), filepath.Join(r.dir, "data/module_registry.db")); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-r.done:
+		if !errors.Is(err, errReplaced) {
+			t.Fatalf("it ends with %v, want %v", err, errReplaced)
+		}
+	case <-time.After(patience):
+		t.Fatal("it works on a file that has no name any more")
+	}
+	r.cancel()
+	r.cancel = nil
+	r.start(Config{Python: "none"}) // as the hub does
+	r.module("t/a", "runs, as the backup says", healthy)
+}

@@ -175,7 +175,8 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 		return errors.Join(fmt.Errorf("engine: read the registry: %w", err), reg.close())
 	}
 	store := secrets.Open(filepath.Join(e.cfg.DataDir, "module_credentials.db"), e.cfg.Key, e.cfg.Mask)
-	life, cancel := context.WithCancel(ctx)
+	life, end := context.WithCancelCause(ctx)
+	cancel := func() { end(nil) }
 	var wg, modules sync.WaitGroup
 	started := time.Now()
 	results := newContextStore()
@@ -221,7 +222,13 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 		case e.wake <- struct{}{}:
 		default:
 		}
-		e.every(life, e.cfg.Scan, func() { e.scan(life) })
+		e.every(life, e.cfg.Scan, func() {
+			if reg.replaced() {
+				end(errReplaced)
+				return
+			}
+			e.scan(life)
+		})
 	})
 	wg.Go(func() {
 		e.every(life, flushEvery, func() {
@@ -232,6 +239,9 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 		})
 	})
 	e.publishLoop(life, put)
+	if err := context.Cause(life); errors.Is(err, errReplaced) {
+		return err
+	}
 	return ctx.Err()
 }
 

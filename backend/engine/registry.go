@@ -45,6 +45,7 @@ type Record struct {
 type registry struct {
 	db   *sql.DB
 	path string
+	file os.FileInfo // what db was opened on
 }
 
 func openRegistry(ctx context.Context, path string) (*registry, error) {
@@ -70,13 +71,27 @@ func openRegistry(ctx context.Context, path string) (*registry, error) {
 		_ = db.Close()
 		return nil, fmt.Errorf("engine: open the registry %s: %w; put back a good copy of it", path, err)
 	}
-	r := &registry{db, path}
+	r := &registry{db: db, path: path}
 	// A file with other columns is found out here, not in the middle of an action.
 	if _, err := r.all(ctx); err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("engine: read the registry %s: %w; put back a good copy of it", path, err)
 	}
+	if r.file, err = os.Stat(path); err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("engine: open the registry %s: %w", path, err)
+	}
 	return r, nil
+}
+
+// errReplaced says that another file has taken the registry's name.
+var errReplaced = errors.New("engine: the registry was replaced by another file, as a restored backup does: it is read anew")
+
+// replaced reports whether another file has taken the registry's name. One that is
+// gone is not: what is open goes on.
+func (r *registry) replaced() bool {
+	now, err := os.Stat(r.path)
+	return err == nil && !os.SameFile(now, r.file)
 }
 
 func (r *registry) close() error { return r.db.Close() }

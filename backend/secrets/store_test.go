@@ -413,3 +413,30 @@ func TestValuesNeverShow(t *testing.T) {
 		}
 	}
 }
+
+// FuzzToken opens what is no token, or one that was tampered with, as nothing.
+func FuzzToken(f *testing.F) {
+	key := strings.TrimSpace(contractKey(f))
+	keys, err := parseKeys(key)
+	if err != nil {
+		f.Fatal(err)
+	}
+	good, err := fernet.EncryptAndSign([]byte(`{"api_key": "a"}`), keys[0])
+	if err != nil {
+		f.Fatal(err)
+	}
+	list, err := fernet.EncryptAndSign([]byte(`["no object"]`), keys[0])
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, s := range []string{string(good), string(list), "", "gAAAAA", string(good[:len(good)-4]), "\x00\xff"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, token string) {
+		v, err := decrypt(token, keys)
+		if (err == nil) != (v.Len() > 0) || err == nil && v.Reveal()["api_key"] != "a" {
+			t.Errorf("%q: %v, %v", token, v.Fields(), err)
+		}
+		_ = CheckKey(token)
+	})
+}

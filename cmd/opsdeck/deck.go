@@ -40,6 +40,8 @@ type deck struct {
 	servers []*http.Server
 	// apiAddr is where the admin API is served, noAPI why it is not.
 	apiAddr, noAPI string
+	// dashboard is where it is served beside, "" for nowhere.
+	dashboard string
 }
 
 // startDeck takes the workspace and starts everything in it. Where another
@@ -177,6 +179,28 @@ func (d *deck) serveAPI() {
 	mux.Handle("/", d.wiring.api)
 	d.serve(ln, d.wiring.door.Guard(addr, mux), secure)
 	set(ln.Addr().String(), "")
+	d.serveDashboard(mux, secure)
+}
+
+// serveDashboard serves the same API where what asks the dashboard of NEXUS looks
+// for it. An address that is taken, by that dashboard itself as a rule, is left to
+// who has it.
+func (d *deck) serveDashboard(h http.Handler, secure *tls.Config) {
+	addr := d.ws.Dashboard
+	if addr == "off" || addr == "" {
+		return
+	}
+	if !admin.Loopback(addr) && admin.Loopback(d.ws.Listen) {
+		d.log.Warn("the dashboard's address is not served: it is open to other hosts, and listen is not", "addr", addr)
+		return
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		d.log.Info("the dashboard's address is not served", "err", err)
+		return
+	}
+	d.dashboard = ln.Addr().String()
+	d.serve(ln, d.wiring.door.Guard(addr, h), secure)
 }
 
 // taken says what to do about an address that cannot be listened on.

@@ -29,15 +29,15 @@ func guideCommands(t *testing.T) (all []string) {
 			all = append(all, line)
 		}
 	}
-	if len(all) != 10 {
-		t.Fatalf("%d commands, want 10", len(all))
+	if len(all) != 12 {
+		t.Fatalf("%d commands, want 12", len(all))
 	}
 	return all
 }
 
 // TestTheGuidesCommandsWorkAsPrinted runs each with the shell, curl and jq against a
 // real engine in a workspace without a workspace file, in the guide's order. A file of
-// curl's own sends port 8003 to where that engine listens: the commands are not touched.
+// curl's own sends their ports to where that engine listens: the commands are not touched.
 func TestTheGuidesCommandsWorkAsPrinted(t *testing.T) {
 	need(t, "curl", "the guide's commands cannot be run")
 	need(t, "jq", "the guide's commands cannot be run")
@@ -92,7 +92,7 @@ func TestTheGuidesCommandsWorkAsPrinted(t *testing.T) {
 		}
 	}
 	addr := at.FindStringSubmatch(said.String())[1]
-	write(".curlrc", fmt.Sprintf("connect-to = localhost:8003:%s\nsilent\nshow-error\nfail-with-body\n", addr))
+	write(".curlrc", fmt.Sprintf("connect-to = localhost:8003:%[1]s\nconnect-to = localhost:8001:%[1]s\nsilent\nshow-error\nfail-with-body\n", addr))
 
 	answers := map[string]string{}
 	for _, c := range commands {
@@ -111,7 +111,7 @@ func TestTheGuidesCommandsWorkAsPrinted(t *testing.T) {
 		answers[c] = out.String()
 	}
 	for part, want := range map[string]string{
-		"/admin/health": `"status":"ok"`, "credentials/{platform}": `"has_credentials":false`, "my_platform/enable": `"success":true`,
+		"/admin/health": `"status":"ok"`, ":8001/health": `"status":"healthy"`, "adapters/clear-cache": `"success":true`, "credentials/{platform}": `"has_credentials":false`, "my_platform/enable": `"success":true`,
 		`select(.platform`: `"platform": "my_platform"`, "openweather/check": `"valid":true`, "routing-config | jq": `"max_cost_per_request": 0.05`,
 		"openweather/reload": `"success":true`, "admin/credentials  ": `"success":true`,
 	} {

@@ -100,6 +100,9 @@ func serve(ctx context.Context, g *globals, cmd *cobra.Command) error {
 		fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck:", d.noAPI)
 	} else {
 		where = "API at " + d.apiAddr
+		if d.dashboard != "" {
+			where += " and " + d.dashboard
+		}
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "opsdeck %s serves %s, process %d, %s\n", version(), ws.Dir, os.Getpid(), where)
 	serves := fmt.Sprintf("serves %s, %s", ws.Dir, where)

@@ -1,8 +1,12 @@
 # Service Health Checks
 curl http://localhost:8003/admin/health
+curl http://localhost:8001/health
 
 # Adapter Failing
 curl http://localhost:8003/admin/credentials/{platform}
+
+# High Memory Usage
+curl -X POST http://localhost:8001/adapters/clear-cache
 
 # LIDM Tier Thresholds
 curl -X PUT http://localhost:8003/admin/routing-config \
