@@ -201,6 +201,7 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 		modules.Wait()
 		wg.Wait()
 		launcher.close()
+		e.noteUses(true)
 		err = errors.Join(err, e.flush(), store.Close(), reg.close())
 	}()
 
