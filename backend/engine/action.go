@@ -23,7 +23,8 @@ func (e *Engine) Kinds() []state.Kind {
 		state.ModuleEnable, state.ModuleDisable, state.ModuleReload, state.ModuleRestart, state.ModuleFetch, state.ModuleUninstall,
 		state.CredentialRotate, state.CredentialSet, state.CredentialDelete, state.CredentialUndo,
 		state.CredentialExpire, state.CredentialRekey, state.CredentialForget, state.CredentialUnlock,
-		state.RoutingReload, state.RoutingSet, state.ModuleClearCache,
+		state.RoutingReload, state.RoutingSet, state.RoutingStage, state.RoutingThreshold, state.RoutingRoute, state.RoutingRemove,
+		state.RoutingApply, state.RoutingDiscard, state.RoutingConfirm, state.RoutingRevert, state.RoutingRollback, state.ModuleClearCache,
 		state.PipelinePause, state.PipelineResume, state.PipelineDrain, state.PipelineWorkers, state.PipelineRetry, state.PipelineDiscard,
 	}
 }
@@ -42,9 +43,10 @@ func (e *Engine) Execute(ctx context.Context, a state.Action, progress func(stri
 	}
 	switch a.Kind {
 	case state.RoutingReload:
-		return e.reloadRouting()
-	case state.RoutingSet:
-		return e.setRouting(a)
+		return e.reloadRouting(a.Actor)
+	case state.RoutingSet, state.RoutingStage, state.RoutingThreshold, state.RoutingRoute, state.RoutingRemove,
+		state.RoutingApply, state.RoutingDiscard, state.RoutingConfirm, state.RoutingRevert, state.RoutingRollback:
+		return e.routingActions(ctx, a)
 	case state.ModuleClearCache:
 		return e.clearCaches(a)
 	case state.PipelinePause, state.PipelineResume, state.PipelineDrain, state.PipelineWorkers, state.PipelineRetry, state.PipelineDiscard:
@@ -317,8 +319,11 @@ func (e *Engine) fetchNow(ctx context.Context, m *module, a state.Action, progre
 	return state.Outcome{Result: f.String()}, nil
 }
 
-func (e *Engine) reloadRouting() (state.Outcome, error) {
-	_, err := e.routing.reload(true, time.Now())
+func (e *Engine) reloadRouting(by state.Actor) (state.Outcome, error) {
+	changed, err := e.routing.reload(true, time.Now())
+	if changed && err == nil {
+		e.remember(by, "file", "")
+	}
 	e.routed()
 	if err != nil {
 		return state.Outcome{}, fmt.Errorf("reload the routing configuration: %w", cleanError{err, e.clean(err.Error())})
@@ -343,34 +348,6 @@ func plurals(n int, one, many string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %s", n, many)
-}
-
-func (e *Engine) setRouting(a state.Action) (state.Outcome, error) {
-	now := time.Now()
-	var before []byte
-	var err error
-	what, want := "the routing configuration", a.Args["expect"]
-	switch cat := a.Args["category"]; {
-	case cat != "" && a.Args["delete"] == "true":
-		what = "category " + cat
-		before, err = e.routing.remove(cat, want, now)
-	case cat != "":
-		what = "category " + cat
-		before, err = e.routing.patch(cat, []byte(a.Args["patch"]), want, now)
-	case strings.TrimSpace(a.Args["config"]) != "":
-		before, err = e.routing.set([]byte(a.Args["config"]), a.Args["keep"] == "true", want, now)
-	default:
-		err = errors.New(`the argument "config", or "category" with "patch" or "delete", was expected`)
-	}
-	e.routed()
-	if err != nil {
-		return state.Outcome{}, fmt.Errorf("set %s: %w; nothing was changed", what, cleanError{err, e.clean(err.Error())})
-	}
-	out := state.Outcome{Result: e.clean("set " + what + " in " + e.routing.rel)}
-	if before != nil {
-		out.Undo = &state.Action{Kind: state.RoutingSet, Target: "routing", Args: map[string]string{"config": string(before)}, Actor: a.Actor}
-	}
-	return out, nil
 }
 
 var _ state.Executor = (*Engine)(nil)

@@ -79,6 +79,12 @@ type Engine struct {
 	fetches chan struct{} // scheduled fetches at a time: they mostly wait
 	wake    chan struct{} // something is to be published
 
+	trials sync.Mutex // held while the routing configuration is changed, and while a trial lapses
+	histMu sync.Mutex // guards hist
+	hist   *routingHistory
+	// shift says what the last delegations would do under another configuration.
+	shift func(text []byte) []string
+
 	mu       sync.Mutex
 	life     context.Context // of the present Run; nil when none
 	wg       *sync.WaitGroup // of the present Run's module goroutines
@@ -100,11 +106,15 @@ type Engine struct {
 	credSeen stamp
 	locked   string // why the credential store is, as last seen
 	keys     []state.KeyUse
-	used     map[string]time.Time // modules whose credentials were used since the last note
-	noted    time.Time            // when uses were last noted
-	looks    state.Interests      // what is being looked at
-	brief    state.Report         // the last briefing that was published
-	keeps    string               // why results do not survive a restart; "" when they do
+	used     map[string]time.Time   // modules whose credentials were used since the last note
+	noted    time.Time              // when uses were last noted
+	looks    state.Interests        // what is being looked at
+	staged   *staged                // a change of routing that waits to be applied
+	onTrial  *trial                 // one that waits to be confirmed
+	versions []state.RoutingVersion // of the routing configuration, newest first
+	unkept   string                 // why there are none
+	brief    state.Report           // the last briefing that was published
+	keeps    string                 // why results do not survive a restart; "" when they do
 }
 
 // New prepares an engine; nothing runs before Run.
@@ -202,7 +212,8 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 		wg.Wait()
 		launcher.close()
 		e.noteUses(true)
-		err = errors.Join(err, e.flush(), store.Close(), reg.close())
+		e.lapse(time.Now(), true, "it was not confirmed before the engine ended")
+		err = errors.Join(err, e.closeHistory(), e.flush(), store.Close(), reg.close())
 	}()
 
 	wg.Go(func() { pipe.run(life) })
@@ -212,6 +223,8 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 		e.lookForPython(life)
 	})
 	_, _ = e.routing.reload(true, started)
+	e.kept(nil)
+	e.lapse(started, true, "it was not confirmed before the engine ended")
 	e.refreshCredentials()
 	e.publish(put, true, true, true, true)
 	wg.Go(func() {
@@ -307,7 +320,7 @@ func (e *Engine) publish(put func(state.Section), modules, tick, pipeline, routi
 		put(e.pipelineSection(now, tick))
 	}
 	if routing {
-		put(e.routing.section(e.cfg.Mask.Mask))
+		put(e.routingSection())
 	}
 }
 

@@ -27,6 +27,10 @@ const (
 const patience = 30 * time.Second
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv("OPSDECK_ENGINE_TRIAL"); dir != "" {
+		trialChild(dir)
+		return
+	}
 	if os.Getenv("OPSDECK_ENGINE_CHILD") != "" {
 		child()
 		return

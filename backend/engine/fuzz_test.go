@@ -65,14 +65,18 @@ func FuzzRouting(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.set(text, false, "", time.Now()); err != nil {
+		change := func(args map[string]string) ([]byte, error) {
+			was, _, err := r.change(args, "", time.Now(), nil)
+			return was, err
+		}
+		if _, err := change(map[string]string{"config": string(text)}); err != nil {
 			if _, perr := r.parse("", text); perr != nil {
 				problemsHold(t, text, perr)
 			}
 			return
 		}
 		before := r.text
-		if _, err := r.patch(name, patch, "", time.Now()); err != nil {
+		if _, err := change(map[string]string{"category": name, "patch": string(patch)}); err != nil {
 			if !bytes.Equal(before, r.text) {
 				t.Fatalf("a refused patch changed the configuration: %v", err)
 			}
@@ -81,7 +85,7 @@ func FuzzRouting(f *testing.F) {
 		if _, ok := object(r.config["categories"])[name]; !ok {
 			t.Fatalf("category %q is not there after %q on %q", name, patch, text)
 		}
-		if _, err := r.remove(name, "", time.Now()); err != nil {
+		if _, err := change(map[string]string{"category": name, "delete": "true"}); err != nil {
 			t.Fatal(err)
 		}
 		on, err := os.ReadFile(r.path)

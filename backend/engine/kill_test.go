@@ -142,7 +142,7 @@ func child() {
 		case op < 19:
 			next.Routing = n
 			do = func() {
-				_, err := rt.set(fmt.Appendf(nil, `{"version": "%d", "categories": {}}`, n), false, "", time.Now())
+				_, _, err := rt.change(map[string]string{"config": fmt.Sprintf(`{"version": "%d", "categories": {}}`, n)}, "", time.Now(), nil)
 				check(err)
 			}
 		default:

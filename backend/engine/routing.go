@@ -142,35 +142,120 @@ func (r *routing) expected(want string) error {
 	return fmt.Errorf("%w: %s, and %s was expected: read it again", ErrChanged, now, want)
 }
 
-// set validates a whole new configuration, puts it in the file and in force. Where
-// keep is true, members that text does not name stay. It returns the text that was
-// there before, nil where there was none. For want see expected.
-func (r *routing) set(text []byte, keep bool, want string, now time.Time) (before []byte, err error) {
+// edited is base with a change: args["config"] is a whole new configuration, of which
+// with args["keep"]="true" members that it does not name stay; args["category"] names
+// the category, or args["tier"] the tier, that args["patch"], a JSON object, is merged
+// into, or that args["delete"]="true" removes (categories only). What is not named
+// keeps its order and its unknown members. what says in a few words what changes.
+func edited(base []byte, args map[string]string) (text []byte, what string, err error) {
+	whole := strings.TrimSpace(args["config"])
+	kind, name := "category", args["category"]
+	if args["tier"] != "" {
+		kind, name = "tier", args["tier"]
+	}
+	what = kind + " " + name
+	_, named := args["category"]
+	if args["tier"] == "" && !named {
+		what = "the routing configuration"
+	}
+	if args["tier"] == "" && !named && whole == "" && args["patch"] == "" {
+		return nil, what, errors.New(`the argument "config", "patch", or "category" or "tier" with "patch" or "delete", was expected`)
+	}
+	if whole != "" && args["keep"] != "true" {
+		return []byte(whole), what, nil
+	}
+	if base == nil {
+		base = []byte("{}")
+	}
+	tree, err := parseOrdered(bytes.TrimPrefix(base, []byte("\xef\xbb\xbf")))
+	if err != nil {
+		return nil, what, err
+	}
+	at, fields := tree, whole
+	switch {
+	case whole != "":
+	case args["delete"] == "true":
+		if kind == "tier" {
+			return nil, what, errors.New("a tier is removed by editing the whole configuration")
+		}
+		if !tree.child("categories").remove(name) {
+			return nil, what, fmt.Errorf("%w: %q", ErrNoCategory, name)
+		}
+		return tree.text(), what, nil
+	default:
+		fields = args["patch"]
+		if named || args["tier"] != "" {
+			if name == "" || !utf8.ValidString(name) {
+				return nil, what, fmt.Errorf("the %s's name is %q: text was expected", kind, name)
+			}
+			list := "categories"
+			if kind == "tier" {
+				list = "tiers"
+			}
+			at = tree.child(list).child(name)
+		}
+	}
+	d, err := parse("", []byte(fields))
+	if err != nil {
+		return nil, what, err
+	}
+	if _, ok := d.value.(map[string]any); !ok {
+		return nil, what, Problems{d.problem(0, nil, "an object was expected")}
+	}
+	patch, err := parseOrdered([]byte(fields))
+	if err != nil {
+		return nil, what, err
+	}
+	for _, m := range patch.members {
+		if inner, ok := m.value.(json.RawMessage); ok && whole == "" && at == tree && len(inner) > 0 && inner[0] == '{' {
+			// One level deep, so that one constraint can be changed and the others stay.
+			into, err := parseOrdered(inner)
+			if err != nil {
+				return nil, what, err
+			}
+			for _, x := range into.members {
+				at.child(m.name).set(x.name, x.value)
+			}
+			continue
+		}
+		at.set(m.name, m.value)
+	}
+	return tree.text(), what, nil
+}
+
+// change puts an edited configuration in the file and in force, and returns the text
+// that was there before, nil where there was none. For want see expected. before,
+// which may be nil, is called with both texts when all is well and nothing is
+// written yet; its error keeps it from being written.
+func (r *routing) change(args map[string]string, want string, now time.Time, before func(was, is []byte) error) (was []byte, what string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.expected(want); err != nil {
-		return nil, err
+		return nil, "the routing configuration", err
 	}
-	if keep {
-		tree, err := r.tree()
-		if err != nil {
-			return nil, err
-		}
-		with, err := parseOrdered(text)
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range with.members {
-			tree.set(m.name, m.value)
-		}
-		text = tree.text()
+	if _, err := r.tree(); err != nil && strings.TrimSpace(args["config"]) == "" {
+		return nil, "the routing configuration", err
 	}
-	return r.put(text, now)
+	text, what, err := edited(r.text, args)
+	if err != nil {
+		return nil, what, err
+	}
+	if text, err = r.indented(text); err != nil {
+		return nil, what, err
+	}
+	if before != nil {
+		if err := before(r.text, text); err != nil {
+			return nil, what, err
+		}
+	}
+	was, err = r.put(text, now)
+	return was, what, err
 }
 
-func (r *routing) put(text []byte, now time.Time) ([]byte, error) {
-	config, err := r.parse("", text)
-	if err != nil {
+// indented is a configuration as it is written to the file. Its error is of type
+// Problems where it does not hold.
+func (r *routing) indented(text []byte) ([]byte, error) {
+	if _, err := r.parse("", text); err != nil {
 		return nil, err
 	}
 	var b bytes.Buffer
@@ -178,63 +263,22 @@ func (r *routing) put(text []byte, now time.Time) ([]byte, error) {
 		return nil, err
 	}
 	b.WriteByte('\n')
-	if err := writeFile(r.path, b.Bytes()); err != nil {
+	return b.Bytes(), nil
+}
+
+// put writes an indented configuration and puts it in force; r.mu is held.
+func (r *routing) put(text []byte, now time.Time) ([]byte, error) {
+	config, err := r.parse("", text)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeFile(r.path, text); err != nil {
 		return nil, fmt.Errorf("engine: write %s: %w", r.rel, err)
 	}
 	before := r.text
 	r.seen, _ = stampFile(r.path)
-	r.config, r.text, r.problem, r.loaded, r.exists = config, b.Bytes(), "", now, true
+	r.config, r.text, r.problem, r.loaded, r.exists = config, text, "", now, true
 	return before, nil
-}
-
-// patch merges fields into one category, which is made where it is missing. The
-// rest of the file keeps its order and its unknown members.
-func (r *routing) patch(name string, fields []byte, want string, now time.Time) (before []byte, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err := r.expected(want); err != nil {
-		return nil, err
-	}
-	if name == "" || !utf8.ValidString(name) {
-		return nil, fmt.Errorf("the category's name is %q: text was expected", name)
-	}
-	d, err := parse("", fields)
-	if err != nil {
-		return nil, err
-	}
-	if _, ok := d.value.(map[string]any); !ok {
-		return nil, Problems{d.problem(0, nil, "an object was expected")}
-	}
-	tree, err := r.tree()
-	if err != nil {
-		return nil, err
-	}
-	patch, err := parseOrdered(fields)
-	if err != nil {
-		return nil, err
-	}
-	cat := tree.child("categories").child(name)
-	for _, m := range patch.members {
-		cat.set(m.name, m.value)
-	}
-	return r.put(tree.text(), now)
-}
-
-// remove deletes one category.
-func (r *routing) remove(name, want string, now time.Time) (before []byte, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err := r.expected(want); err != nil {
-		return nil, err
-	}
-	tree, err := r.tree()
-	if err != nil {
-		return nil, err
-	}
-	if !tree.child("categories").remove(name) {
-		return nil, fmt.Errorf("%w: %q", ErrNoCategory, name)
-	}
-	return r.put(tree.text(), now)
 }
 
 func (r *routing) tree() (*ordered, error) {
@@ -252,7 +296,7 @@ func (r *routing) tree() (*ordered, error) {
 func (r *routing) section(mask func(string) string) state.Routing {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := state.Routing{Loaded: r.loaded, Problem: state.Clean(mask(r.problem))}
+	out := state.Routing{Loaded: r.loaded, Problem: state.Clean(mask(r.problem)), MaxLatencyMS: -1, MaxCost: -1}
 	if r.exists {
 		out.File = r.rel
 	}
@@ -262,6 +306,8 @@ func (r *routing) section(mask func(string) string) state.Routing {
 		if json.Indent(&b, bytes.TrimPrefix(r.text, []byte("\xef\xbb\xbf")), "", "  ") == nil {
 			out.JSON = state.Clean(mask(b.String()))
 		}
+		out.Tag = Tag(r.text)
+		describeRouting(&out, r.config, func(s string) string { return state.Clean(mask(s)) })
 	}
 	return out
 }

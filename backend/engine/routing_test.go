@@ -60,7 +60,7 @@ func TestRouting(t *testing.T) {
 	if ps := r.e.ValidateRouting([]byte(`{"categories": {"x": {"tier": 5, "max_latency_ms": "soon"}}}`)); len(ps) != 1 || ps[0].Want != "integer" || strings.Join(ps[0].Path, "/") != "categories/x/max_latency_ms" {
 		t.Errorf("got %+v", ps)
 	}
-	if _, err := set(out.Undo.Args); err != nil {
+	if _, err := r.do(out.Undo.Kind, out.Undo.Target, out.Undo.Args, nil); err != nil {
 		t.Fatal(err)
 	}
 	if c, _ := r.e.RoutingCategory("finance"); c["tier"] != "standard" {

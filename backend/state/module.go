@@ -308,6 +308,112 @@ type Routing struct {
 	Problem    string `json:"problem,omitempty"`
 	Categories int    `json:"categories"`
 	Tiers      int    `json:"tiers"`
-	// JSON is the configuration in force, indented, cleaned.
+	// JSON is the configuration in force, indented, cleaned; Tag names it.
 	JSON string `json:"json,omitempty"`
+	Tag  string `json:"tag,omitempty"`
+	// Threshold is the complexity from which on is delegated, ThresholdFrom the member
+	// that says so, "default" where none does. MaxLatencyMS and MaxCost are the guide's
+	// constraints; negative where there are none.
+	Threshold     float64 `json:"threshold"`
+	ThresholdFrom string  `json:"threshold_from,omitempty"`
+	MaxLatencyMS  float64 `json:"max_latency_ms"`
+	MaxCost       float64 `json:"max_cost"`
+	// Rows are the categories and tiers, by name.
+	Rows []Route `json:"rows,omitempty"`
+	// Warnings are what holds to the schema and is odd all the same.
+	Warnings []string `json:"warnings,omitempty"`
+	// Staged is a change that waits to be applied; nil for none.
+	Staged *StagedRouting `json:"staged,omitempty"`
+	// Trial is a change that is undone unless it is confirmed; nil for none.
+	Trial *RoutingTrial `json:"trial,omitempty"`
+	// History are the last versions that were in force, newest first; Unkept says why
+	// there are none.
+	History []RoutingVersion `json:"history,omitempty"`
+	Unkept  string           `json:"unkept,omitempty"`
+	// Delegations is how many are known for a replay; Figures says why requests and
+	// latencies are not, "" where they are.
+	Delegations int    `json:"delegations,omitempty"`
+	Figures     string `json:"figures,omitempty"`
+	// Providers are what their services count of them.
+	Providers []RouteFigures `json:"providers,omitempty"`
+}
+
+// Route is one category or tier of the routing configuration.
+type Route struct {
+	// ID is "category/NAME" or "tier/NAME".
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Tier, Provider and Model are a category's, "" for none.
+	Tier     string `json:"tier,omitempty"`
+	Provider string `json:"provider,omitempty"`
+	Model    string `json:"model,omitempty"`
+	// Priority is a category's word or a tier's number.
+	Priority string `json:"priority,omitempty"`
+	// MaxLatencyMS is a category's, negative for none.
+	MaxLatencyMS float64 `json:"max_latency_ms"`
+	// Endpoint, MaxConcurrent (0 for none) and Enabled are a tier's.
+	Endpoint      string `json:"endpoint,omitempty"`
+	MaxConcurrent int    `json:"max_concurrent,omitempty"`
+	Enabled       bool   `json:"enabled,omitempty"`
+	// Unlisted says that categories name this tier and the tiers do not.
+	Unlisted bool `json:"unlisted,omitempty"`
+	// Figures are what its service counts of a tier.
+	Figures RouteFigures `json:"figures"`
+}
+
+// RouteFigures are counts of the services that own them; negative where unknown.
+type RouteFigures struct {
+	Title     string  `json:"title,omitempty"`
+	Requests  float64 `json:"requests"`
+	Errors    float64 `json:"errors"`
+	LatencyMS float64 `json:"latency_ms"`
+}
+
+// StagedRouting is a change of the routing configuration that waits to be applied.
+type StagedRouting struct {
+	By   Actor     `json:"by"`
+	At   time.Time `json:"at"`
+	What string    `json:"what"`
+	// Base is the tag of the configuration that it changes.
+	Base string `json:"base"`
+	// Diff is unified, cleaned; Added and Removed count its lines.
+	Diff    string `json:"diff"`
+	Added   int    `json:"added"`
+	Removed int    `json:"removed"`
+	// Shift is what the last delegations would have done under it, a line each.
+	Shift []string `json:"shift,omitempty"`
+	// Warnings are those of the changed configuration.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// RoutingTrial is a change that is in force and not confirmed.
+type RoutingTrial struct {
+	By    Actor     `json:"by"`
+	Why   string    `json:"why,omitempty"`
+	At    time.Time `json:"at"`
+	Until time.Time `json:"until"`
+}
+
+// RoutingVersion is one configuration that was in force.
+type RoutingVersion struct {
+	Version int64     `json:"version"`
+	At      time.Time `json:"at"`
+	By      Actor     `json:"by"`
+	// How it came: "found", "file", "set", "applied", "reverted" or "rolled back".
+	How string `json:"how"`
+	Why string `json:"why,omitempty"`
+	Tag string `json:"tag"`
+	// Added and Removed count the lines that differ from the version before it.
+	Added   int `json:"added"`
+	Removed int `json:"removed"`
+}
+
+// Row is the category or tier of that ID, or nil.
+func (r Routing) Row(id string) *Route {
+	for i := range r.Rows {
+		if r.Rows[i].ID == id {
+			return &r.Rows[i]
+		}
+	}
+	return nil
 }

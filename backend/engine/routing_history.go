@@ -1,0 +1,270 @@
+package engine
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/aymanbagabas/go-udiff"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// keepRouting is how many versions of the routing configuration are kept.
+const keepRouting = 100
+
+// routingHistory is data/routing.db: every version of the routing configuration that
+// was in force, with who, how and why, and the change that is on trial. A commit has
+// reached the disk when it returns: what is on trial is written down before it is in
+// force, so that it can be undone whatever happens meanwhile.
+type routingHistory struct{ db *sql.DB }
+
+const createHistory = `
+CREATE TABLE IF NOT EXISTS versions (
+	version INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, by TEXT NOT NULL, how TEXT NOT NULL, why TEXT NOT NULL,
+	tag TEXT NOT NULL, added INTEGER NOT NULL, removed INTEGER NOT NULL, text BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS trial (
+	one INTEGER PRIMARY KEY CHECK (one = 1), at TEXT NOT NULL, until TEXT NOT NULL, by TEXT NOT NULL, why TEXT NOT NULL,
+	before BLOB, tag TEXT NOT NULL)`
+
+func openHistory(ctx context.Context, path string) (*routingHistory, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(abs), 0o755); err != nil {
+		return nil, err
+	}
+	q := url.Values{"mode": {"rwc"}, "_pragma": {"busy_timeout(5000)", "synchronous(FULL)"}, "_txlock": {"immediate"}}
+	u := url.URL{Scheme: "file", Path: abs, RawQuery: q.Encode()}
+	db, err := sql.Open("sqlite", u.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	if _, err := db.ExecContext(ctx, createHistory); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &routingHistory{db}, nil
+}
+
+func (h *routingHistory) close() error { return h.db.Close() }
+
+// trial is a change that is undone unless it is confirmed.
+type trial struct {
+	state.RoutingTrial
+	before []byte // nil where there was no configuration
+	tag    string // of what is on trial
+}
+
+// begin writes down what is to be on trial, before it is put in force.
+func (h *routingHistory) begin(ctx context.Context, t trial) error {
+	by, err := json.Marshal(t.By)
+	if err != nil {
+		return err
+	}
+	_, err = h.db.ExecContext(ctx, `INSERT INTO trial (one, at, until, by, why, before, tag) VALUES (1, ?, ?, ?, ?, ?, ?)`,
+		isoTime(t.At), isoTime(t.Until), string(by), t.Why, t.before, t.tag)
+	return err
+}
+
+// onTrial is the change on trial, nil for none.
+func (h *routingHistory) onTrial(ctx context.Context) (*trial, error) {
+	var t trial
+	var at, until, by string
+	err := h.db.QueryRowContext(ctx, `SELECT at, until, by, why, before, tag FROM trial`).Scan(&at, &until, &by, &t.Why, &t.before, &t.tag)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	t.At, t.Until = parseISO(at), parseISO(until)
+	_ = json.Unmarshal([]byte(by), &t.By)
+	return &t, nil
+}
+
+// end takes the trial's note away.
+func (h *routingHistory) end(ctx context.Context) error {
+	_, err := h.db.ExecContext(ctx, `DELETE FROM trial`)
+	return err
+}
+
+// add records a version that is in force now.
+func (h *routingHistory) add(ctx context.Context, v state.RoutingVersion, text []byte) error {
+	by, err := json.Marshal(v.By)
+	if err != nil {
+		return err
+	}
+	tx, err := h.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	var last []byte
+	var tag string
+	err = tx.QueryRowContext(ctx, `SELECT text, tag FROM versions ORDER BY version DESC LIMIT 1`).Scan(&last, &tag)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if tag == Tag(text) {
+		return nil // it is in force already
+	}
+	_, v.Added, v.Removed = unified(last, text)
+	if _, err := tx.ExecContext(ctx, `INSERT INTO versions (at, by, how, why, tag, added, removed, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		isoTime(v.At), string(by), v.How, v.Why, Tag(text), v.Added, v.Removed, text); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM versions WHERE version <= (SELECT max(version) FROM versions) - ?`, keepRouting); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// list is the versions that are kept, newest first.
+func (h *routingHistory) list(ctx context.Context) ([]state.RoutingVersion, error) {
+	rows, err := h.db.QueryContext(ctx, `SELECT version, at, by, how, why, tag, added, removed FROM versions ORDER BY version DESC`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []state.RoutingVersion
+	for rows.Next() {
+		var v state.RoutingVersion
+		var at, by string
+		if err := rows.Scan(&v.Version, &at, &by, &v.How, &v.Why, &v.Tag, &v.Added, &v.Removed); err != nil {
+			return nil, err
+		}
+		v.At = parseISO(at)
+		_ = json.Unmarshal([]byte(by), &v.By)
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
+// text is one version as it was in force.
+func (h *routingHistory) text(ctx context.Context, version int64) ([]byte, error) {
+	var text []byte
+	err := h.db.QueryRowContext(ctx, `SELECT text FROM versions WHERE version = ?`, version).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("version %d is not kept: the last %d are", version, keepRouting)
+	}
+	return text, err
+}
+
+// unified is what makes one text into another, and how many lines it adds and removes.
+func unified(was, is []byte) (diff string, added, removed int) {
+	diff = udiff.Unified("in force", "changed", string(was), string(is))
+	for i, line := range strings.Split(diff, "\n") {
+		switch {
+		case i < 2: // the names
+		case strings.HasPrefix(line, "+"):
+			added++
+		case strings.HasPrefix(line, "-"):
+			removed++
+		}
+	}
+	return diff, added, removed
+}
+
+// historyDeadline bounds each use of the history.
+const historyDeadline = 10 * time.Second
+
+// history opens data/routing.db at its first use; create makes it where it is missing.
+// It is nil where there is none and none is made.
+func (e *Engine) history(create bool) (*routingHistory, error) {
+	e.histMu.Lock()
+	defer e.histMu.Unlock()
+	if e.hist != nil {
+		return e.hist, nil
+	}
+	path := filepath.Join(e.cfg.DataDir, "routing.db")
+	if _, err := os.Stat(path); !create && errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), historyDeadline)
+	defer cancel()
+	h, err := openHistory(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("the history of the routing configuration, %s: %w", e.rel(path), err)
+	}
+	e.hist = h
+	return h, nil
+}
+
+func (e *Engine) closeHistory() error {
+	e.histMu.Lock()
+	defer e.histMu.Unlock()
+	h := e.hist
+	if e.hist = nil; h == nil {
+		return nil
+	}
+	return h.close()
+}
+
+// remember records the configuration in force, where it is another than the newest
+// version, and what it came by. What cannot be recorded is said, and goes on.
+func (e *Engine) remember(by state.Actor, how, why string) {
+	text := e.RoutingJSON()
+	if text == nil {
+		return
+	}
+	h, err := e.history(true)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), historyDeadline)
+		defer cancel()
+		err = h.add(ctx, state.RoutingVersion{At: time.Now(), By: by, How: how, Why: why}, text)
+	}
+	e.kept(err)
+}
+
+// kept says whether the history can be kept, and reads what it has.
+func (e *Engine) kept(err error) {
+	var list []state.RoutingVersion
+	var t *trial
+	if err == nil {
+		var h *routingHistory
+		if h, err = e.history(false); h != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), historyDeadline)
+			defer cancel()
+			var terr error
+			list, err = h.list(ctx)
+			t, terr = h.onTrial(ctx)
+			err = errors.Join(err, terr)
+		}
+	}
+	text := ""
+	if err != nil {
+		text = e.clean(err.Error())
+		e.cfg.Log.Error("routing", "err", text)
+	}
+	for i := range list {
+		list[i].Why = e.clean(list[i].Why)
+	}
+	e.mu.Lock()
+	e.unkept, e.versions, e.onTrial = text, list, t
+	e.mu.Unlock()
+	e.routed()
+}
+
+// RoutingVersion is one version of the routing configuration as it was in force.
+func (e *Engine) RoutingVersion(version int64) ([]byte, error) {
+	h, err := e.history(false)
+	if err != nil {
+		return nil, err
+	}
+	if h == nil {
+		return nil, errors.New("no version is kept yet")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), historyDeadline)
+	defer cancel()
+	return h.text(ctx, version)
+}
