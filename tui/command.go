@@ -101,6 +101,8 @@ func (m *Model) do(c views.Command) tea.Cmd {
 		m.focusOn((m.focus + step) % n)
 	case cmdShell:
 		return m.shell()
+	case views.Edit:
+		return m.edit()
 	case views.Follow:
 		if !m.past.live() {
 			m.toNow()

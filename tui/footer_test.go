@@ -50,11 +50,11 @@ func TestFooterPrefersTheNewestResult(t *testing.T) {
 	d.now = d.now.Add(time.Second)
 	acts.List = []state.Progress{one("f-2", "db", "running", ""), one("f-1", "api", "failed", "no such container")}
 	d.show(d.snap, acts)
-	d.sees("✗ restart container api failed", "1 more in pane 7", "no such container")
+	d.sees("✗ restart container api failed", "1 more in pane 8", "no such container")
 	d.now = d.now.Add(time.Second)
 	acts.List = []state.Progress{one("f-2", "db", "done", ""), acts.List[1]}
 	d.show(d.snap, acts)
-	d.sees("● restart container db", "1 more in pane 7, 1 failed")
+	d.sees("● restart container db", "1 more in pane 8, 1 failed")
 }
 
 func TestDialogsSayTheirKeys(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden frames anew")
 
-var paneNames = []string{"overview", "modules", "pipeline", "containers", "queues", "logs", "alerts", "actions"}
+var paneNames = []string{"overview", "modules", "pipeline", "containers", "queues", "logs", "alerts", "routing", "actions"}
 
 func still() Options {
 	return Options{Clock: func() time.Time { return fake.Now }, Local: time.UTC, Theme: "dark"}

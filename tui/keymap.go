@@ -124,17 +124,18 @@ func table() []bind {
 		b("Act", cmdMenu, "the actions of this row, with the reasons for those it does not allow", "x"),
 		b("Act", cmdHelp, "help", "?"),
 		b("Act", cmdUndo, "undo the last action that can be undone", "u"),
+		in(inLists, b("Act", views.Edit, "edit in $EDITOR what is staged before it changes anything", "e")),
 		in(inLists, b("Act", cmdShell, "a shell in the container", "!")),
 		b("Act", cmdQuit, "quit asks", "ctrl+c"),
 
-		act("E", "enable", "enable or disable"),
+		act("E", "enable", "enable or disable, apply"),
 		act("L", "reload", "reload"),
 		act("T", "rotate", "rotate credentials or a log file"),
 		act("R", "restart", "restart"),
-		act("S", "start-stop", "start or stop"),
-		act("A", "acknowledge", "acknowledge an alert"),
+		act("S", "start-stop", "start or stop, pause or resume"),
+		act("A", "acknowledge", "acknowledge an alert, confirm a change"),
 		act("M", "silence", "silence an alert"),
-		act("Q", "requeue", "requeue failed items"),
+		act("Q", "requeue", "requeue failed items, retry a failed job"),
 	}
 	// Log files are rotated from the stream's pane as well.
 	for i := range t {

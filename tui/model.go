@@ -56,6 +56,7 @@ type Model struct {
 	unfolded time.Time
 	touched  bool // a key has been pressed
 	mine     []deed
+	edited   edit // the configuration that was last edited here
 	// lastAsked is the last action that was asked for without a dialog.
 	lastAsked   string
 	lastAskedAt time.Time

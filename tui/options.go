@@ -43,6 +43,11 @@ type Options struct {
 	// then NoShell says why.
 	Shell   func(containerID string) (tea.ExecCommand, error)
 	NoShell string
+	// Edit opens text in the user's editor, at a line of it where line is above 0; read
+	// gives what came of it once the editor has ended, and removes it. nil when there
+	// is none, and then NoEdit says why.
+	Edit   func(name, text string, line int) (cmd tea.ExecCommand, read func() (string, error), err error)
+	NoEdit string
 	// Wall is the layout without chrome, which changes nothing.
 	Wall bool
 	// Pane is shown alone, full screen, at the start; "" is the overview.

@@ -84,6 +84,9 @@ func (m *Model) submitted(msg submitMsg) {
 		return
 	}
 	m.note = ""
+	if msg.a.Kind == state.RoutingStage {
+		m.edited.id = msg.id
+	}
 	msg.a.Secrets = nil
 	m.mine = append(m.mine, deed{id: msg.id, a: msg.a, asked: m.o.Clock()})
 	if len(m.mine) > 20 {

@@ -72,6 +72,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		} else {
 			m.say("copied " + msg.what + ": " + msg.how)
 		}
+	case editMsg:
+		cmd = m.takeEdit(msg)
 	case shellMsg:
 		if msg.err != nil {
 			m.say("shell: " + msg.err.Error())

@@ -155,6 +155,7 @@ const (
 	Bookmark  Command = "bookmark"
 	BookNext  Command = "bookmark-next"
 	LevelNext Command = "level"
+	Edit      Command = "edit"
 )
 
 // Do is a command given to a pane.
@@ -181,6 +182,7 @@ func All(env *Env) []Pane {
 		NewQueues(env),
 		NewLogs(env),
 		NewAlerts(env),
+		NewRouting(env),
 		NewActions(env),
 	}
 }

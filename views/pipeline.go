@@ -139,7 +139,7 @@ func NewPipeline(env *Env) Pane {
 	return NewList(env, Spec[hop]{
 		Info: Info{
 			Name: "pipeline", Title: "Pipeline", Section: state.SectionPipeline,
-			Acts:  []state.SectionName{state.SectionPipeline, state.SectionServices, state.SectionRouting},
+			Acts:  []state.SectionName{state.SectionPipeline, state.SectionServices},
 			About: "The way from fetch to delivery, stage by stage: jobs waiting and in work, jobs a second over the last minute, latencies over the last 256 jobs. Below, the jobs that failed, kept for a retry, and the services that the workspace names: latencies and errors are those of the last probes.",
 		},
 		Cols: []Column[hop]{
@@ -211,7 +211,7 @@ func NewPipeline(env *Env) Pane {
 		Summary: func(e *Env, s *state.Snapshot) []Span {
 			return pipelineSummary(e, s)
 		},
-		Tabs: []Tab[hop]{{"Overview", hopOverview}, {"Routing", hopRouting}, {"Reports", hopReports}},
+		Tabs: []Tab[hop]{{"Overview", hopOverview}, {"Reports", hopReports}},
 	})
 }
 
@@ -359,19 +359,4 @@ func hopReports(d *Doc, s *state.Snapshot, _ *hop) {
 		d.Text(t.Text, r.Text)
 		d.Gap()
 	}
-}
-
-func hopRouting(d *Doc, s *state.Snapshot, _ *hop) {
-	t := d.env.Theme
-	r := s.Routing
-	if r.File == "" {
-		d.Text(t.Dim, "there is no routing configuration: create config/routing_config.json")
-		return
-	}
-	d.KV("file", t.Text, r.File)
-	d.KV("loaded", t.Text, d.env.when(r.Loaded))
-	d.KV("holds", t.Text, fmt.Sprintf("%d categories, %d tiers", r.Categories, r.Tiers))
-	d.KV("problem", t.Warn, r.Problem)
-	d.Gap()
-	d.Text(t.Text, r.JSON)
 }

@@ -227,6 +227,7 @@ func (e *Engine) stage(a state.Action, args map[string]string) (out state.Outcom
 	}
 	diff, added, removed := unified(now, text)
 	s.Diff, s.Added, s.Removed = e.clean(diff[:min(len(diff), maxDiff)]), added, removed
+	s.JSON = e.clean(strings.TrimSpace(string(text)))
 	for _, w := range oddities(config) {
 		s.Warnings = append(s.Warnings, e.clean(w))
 	}

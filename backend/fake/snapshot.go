@@ -193,7 +193,22 @@ func healthy() *state.Snapshot {
 			Query: "nexus_module_status{status=\"failed\"} > 0", For: time.Minute, Annotations: map[string]string{"summary": "Module {{ $labels.name }} has failed"}})
 	}
 	hs := state.Host{Hostname: "ops-01", OS: "Debian 13", Cores: 8, CPUPercent: 12, Load1: 0.7, Load5: 0.6, Load15: 0.5, MemTotal: 32 << 30, MemUsed: 11 << 30}
-	r := state.Routing{File: "config/routing_config.json", Loaded: Now.Add(-time.Hour), Categories: 4, Tiers: 3, JSON: "{\n  \"tiers\": 3\n}"}
+	unknown := state.RouteFigures{Requests: -1, Errors: -1, LatencyMS: -1}
+	r := state.Routing{File: "config/routing_config.json", Loaded: Now.Add(-time.Hour), Categories: 3, Tiers: 2, Tag: "5d41402abc4b2a76", JSON: "{\n  \"tiers\": 3\n}",
+		Threshold: 0.7, ThresholdFrom: "lidm_delegation_threshold", MaxLatencyMS: 5000, MaxCost: 0.05, Delegations: 4210,
+		Rows: []state.Route{
+			{ID: "category/coding", Name: "coding", Tier: "heavy", Priority: "high", MaxLatencyMS: -1, Figures: unknown,
+				Goes: []state.RouteGoes{{When: "below 0.7", Where: "standard, answered directly"}, {When: "from 0.7", Where: "heavy, as the category says"}}},
+			{ID: "category/finance", Name: "finance", Tier: "standard", Provider: "local", Model: "small-3", Priority: "medium", MaxLatencyMS: 900, Figures: unknown},
+			{ID: "category/verification", Name: "verification", Tier: "ultra", Priority: "high", MaxLatencyMS: -1, Figures: unknown},
+			{ID: "tier/heavy", Name: "heavy", Endpoint: "llm_service:50051", Priority: "1", MaxConcurrent: 10, Enabled: true, MaxLatencyMS: -1, Figures: state.RouteFigures{Requests: 1204, Errors: 3, LatencyMS: 2140}},
+			{ID: "tier/standard", Name: "standard", Endpoint: "llm_service_standard:50051", Priority: "2", MaxConcurrent: 10, Enabled: true, MaxLatencyMS: -1, Figures: state.RouteFigures{Requests: 8120, Errors: 0, LatencyMS: 310}},
+			{ID: "tier/ultra", Name: "ultra", Unlisted: true, MaxLatencyMS: -1, Figures: unknown},
+		},
+		Warnings:  []string{"tier ultra is not among the tiers; it is that of verification"},
+		Providers: []state.RouteFigures{{Title: "local", Requests: 9324, Errors: 3, LatencyMS: 540}},
+		History:   []state.RoutingVersion{{Version: 12, At: Now.Add(-time.Hour), By: state.Actor{User: "ada"}, How: "applied", Why: "finance answers were too slow", Tag: "5d41402abc4b2a76", Added: 1, Removed: 1}, {Version: 11, At: Now.Add(-48 * time.Hour), By: state.Actor{User: "unknown"}, How: "file", Tag: "7d793037a0760186", Added: 4}},
+	}
 	acts := state.Actions{List: []state.Progress{
 		{ID: "a-2", Action: state.Action{Kind: state.ContainerRestart, Target: "web", Actor: state.Actor{User: "ada", From: "pts/3", Via: "console"}}, Status: "done", Percent: -1, Result: "restarted in 1.2 s", Queued: Now.Add(-9 * time.Minute), Started: Now.Add(-9 * time.Minute), Ended: Now.Add(-9*time.Minute + 1200*time.Millisecond),
 			Verdict: &state.Verdict{Word: "better", Before: []state.Figure{{Title: "health", Value: 3, Text: "unhealthy", Weight: 100}}, After: []state.Figure{{Title: "health", Value: 0, Text: "healthy", Weight: 100}}}},
@@ -250,13 +265,18 @@ func incident() *state.Snapshot {
 			Steps: []state.JobStep{{Stage: "ingest", Queued: Now.Add(-4 * time.Minute), Started: Now.Add(-4*time.Minute + 3*time.Millisecond), Ended: Now.Add(-4*time.Minute + 9*time.Millisecond), Err: "it is paused"}}},
 		{ID: "mwuf-2l", Module: "finance/stocks", Status: "done", At: Now.Add(-2 * time.Second), Items: 12, Stage: "delivered"},
 	}
+	r := s.Routing
+	r.Trial = &state.RoutingTrial{By: state.Actor{User: "ada"}, Why: "spare the heavy tier", At: Now.Add(-30 * time.Second), Until: Now.Add(90 * time.Second)}
+	r.Staged = &state.StagedRouting{By: state.Actor{User: "bob"}, At: Now.Add(-10 * time.Second), What: "category finance", Base: r.Tag, Added: 1, Removed: 1,
+		Diff:  "--- in force\n+++ changed\n@@ -3,3 +3,3 @@\n   \"finance\": {\n-    \"tier\": \"standard\"\n+    \"tier\": \"heavy\"\n   }\n",
+		Shift: []string{"412 of 4210 delegations go elsewhere: finance from standard to heavy", "expected latency 0.55 s -> 0.73 s"}}
 	sv := s.Services
 	sv.List = append([]state.Service(nil), sv.List...)
 	sv.List[1].Word, sv.List[1].Err, sv.List[1].LatencyMS, sv.List[1].StatusCode = "down", "GET http://127.0.0.1:9001/health: connect: connection refused", -1, 0
 	sv.List[1].Latencies = append(wave(12, 40, 9, 2), -1, -1, -1, -1)
 	acts := s.Actions
 	acts.List = append([]state.Progress{{ID: "a-3", Action: state.Action{Kind: state.ModuleRestart, Target: "weather/openweather", Actor: state.Actor{User: "ada", Via: "console"}}, Status: "running", Step: "waiting for the first good fetch", Percent: 40, Queued: Now.Add(-6 * time.Second), Started: Now.Add(-6 * time.Second)}}, acts.List...)
-	return sections(s.With(9, Now, m, c, q, a, p, sv, acts), health(state.OK, ""))
+	return sections(s.With(9, Now, m, c, q, a, p, sv, acts, r), health(state.OK, ""))
 }
 
 // Hostile is text that tries to break the screen, as it arrives.
@@ -291,6 +311,12 @@ func relabel(s *state.Snapshot, f func(string) string) *state.Snapshot {
 	for i := range p.Stages {
 		p.Stages[i].Title, p.Stages[i].LastError = f(p.Stages[i].Title), f(p.Stages[i].LastError)
 	}
+	rt := s.Routing
+	rt.Rows = append([]state.Route(nil), rt.Rows...)
+	for i := range rt.Rows {
+		r := &rt.Rows[i]
+		r.ID, r.Name, r.Tier, r.Endpoint = f(r.ID), f(r.Name), f(r.Tier), f(r.Endpoint)
+	}
 	p.Jobs = append([]state.Job(nil), p.Jobs...)
 	for i := range p.Jobs {
 		p.Jobs[i].Module, p.Jobs[i].Cause = f(p.Jobs[i].Module), f(p.Jobs[i].Cause)
@@ -317,7 +343,7 @@ func relabel(s *state.Snapshot, f func(string) string) *state.Snapshot {
 		acts.List[i].Action.Target, acts.List[i].Result, acts.List[i].Step = f(acts.List[i].Action.Target), f(acts.List[i].Result), f(acts.List[i].Step)
 	}
 	w.Title, w.Hostname = f(w.Title), f(w.Hostname)
-	return s.With(s.Version+1, Now, m, c, q, a, p, sv, l, acts, w)
+	return s.With(s.Version+1, Now, m, c, q, a, p, rt, sv, l, acts, w)
 }
 
 func long() *state.Snapshot {

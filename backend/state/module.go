@@ -357,8 +357,16 @@ type Route struct {
 	Enabled       bool   `json:"enabled,omitempty"`
 	// Unlisted says that categories name this tier and the tiers do not.
 	Unlisted bool `json:"unlisted,omitempty"`
+	// Goes says where requests of a category go, by their complexity.
+	Goes []RouteGoes `json:"goes,omitempty"`
 	// Figures are what its service counts of a tier.
 	Figures RouteFigures `json:"figures"`
+}
+
+// RouteGoes is where requests go: "below 0.7", "standard, directly".
+type RouteGoes struct {
+	When  string `json:"when"`
+	Where string `json:"where"`
 }
 
 // RouteFigures are counts of the services that own them; negative where unknown.
@@ -380,6 +388,8 @@ type StagedRouting struct {
 	Diff    string `json:"diff"`
 	Added   int    `json:"added"`
 	Removed int    `json:"removed"`
+	// JSON is the changed configuration, indented, cleaned.
+	JSON string `json:"json,omitempty"`
 	// Shift is what the last delegations would have done under it, a line each.
 	Shift []string `json:"shift,omitempty"`
 	// Warnings are those of the changed configuration.
