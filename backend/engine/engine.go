@@ -47,6 +47,9 @@ type Config struct {
 	// KeyFile gives the file that Key's came from and its content with other keys;
 	// nil where the key cannot be changed.
 	KeyFile func(keys []string) (path string, text []byte, err error)
+	// Query evaluates PromQL at this instant, over the series that other services' metrics
+	// are relayed into; nil where there are none.
+	Query func(ctx context.Context, promql string) ([]Sample, error)
 	// Stages says what each stage of the pipeline, by its title, may do at a time.
 	Stages map[string]StageConfig
 	// Watch is how long a rotation watches the new credentials before it lets the
@@ -79,11 +82,11 @@ type Engine struct {
 	fetches chan struct{} // scheduled fetches at a time: they mostly wait
 	wake    chan struct{} // something is to be published
 
-	trials sync.Mutex // held while the routing configuration is changed, and while a trial lapses
-	histMu sync.Mutex // guards hist
-	hist   *routingHistory
-	// shift says what the last delegations would do under another configuration.
-	shift func(text []byte) []string
+	trials      sync.Mutex // held while the routing configuration is changed, and while a trial lapses
+	histMu      sync.Mutex // guards hist
+	hist        *routingHistory
+	delegations *delegations
+	figures     routeFigures
 
 	mu       sync.Mutex
 	life     context.Context // of the present Run; nil when none
@@ -152,6 +155,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	e.metrics = newMetrics(e)
+	e.delegations = &delegations{path: delegationsPath(cfg.DataDir)}
 	e.starts = make(chan struct{}, max(2, runtime.NumCPU()))
 	e.fetches = make(chan struct{}, max(8, 4*runtime.NumCPU()))
 	return e, nil
@@ -218,6 +222,8 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 
 	wg.Go(func() { pipe.run(life) })
 	wg.Go(func() { e.keepResults(life, results, pipe) })
+	wg.Go(func() { e.keepDelegationsOn(life) })
+	wg.Go(func() { e.askFigures(life) })
 	wg.Go(func() {
 		defer close(ready)
 		e.lookForPython(life)

@@ -23,6 +23,7 @@ func describeRouting(out *state.Routing, config map[string]any, clean func(strin
 		c := object(categories[name])
 		r := state.Route{ID: "category/" + clean(name), Name: clean(name), Tier: clean(words(c["tier"])), Provider: clean(words(c["provider"])), Model: clean(words(c["model"])),
 			Priority: clean(words(c["priority"])), MaxLatencyMS: figure(c["max_latency_ms"]), Figures: none}
+		r.Goes = goes(config, name)
 		named[words(c["tier"])] = true
 		out.Rows = append(out.Rows, r)
 	}

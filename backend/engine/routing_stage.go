@@ -232,8 +232,8 @@ func (e *Engine) stage(a state.Action, args map[string]string) (out state.Outcom
 		s.Warnings = append(s.Warnings, e.clean(w))
 	}
 	s.What = e.clean(s.What)
-	if e.shift != nil {
-		s.Shift = e.shift(text)
+	for _, line := range Replay(e.routing.current(), config, e.delegations.list()).Lines() {
+		s.Shift = append(s.Shift, e.clean(line))
 	}
 	e.mu.Lock()
 	e.staged = s
@@ -383,6 +383,8 @@ func (e *Engine) lapse(now time.Time, anyway bool, why string) {
 // routingSection is the routing configuration as state.
 func (e *Engine) routingSection() state.Routing {
 	out := e.routing.section(e.cfg.Mask.Mask)
+	out.Delegations = len(e.delegations.list())
+	e.figures.into(&out)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if s := e.staged; s != nil && s.Base == out.Tag {

@@ -104,7 +104,7 @@ func (w *wiring) newOrchestrator(ws *config.Workspace) (_ state.Source, err erro
 	w.engine, err = engine.New(engine.Config{
 		Workspace: ws.Dir, ModulesDir: ws.Modules.Dir, DataDir: ws.Data, SharedDir: ws.Modules.Shared, RoutingFile: ws.Routing,
 		Python: ws.Modules.Python, Interval: time.Duration(ws.Modules.Interval), Timeout: time.Duration(ws.Modules.Timeout),
-		Stages: stages(ws.Pipeline), Key: ws.Key, KeyFile: ws.KeyFile, KeyFrom: keyFrom(ws), Mask: w.mask, Log: w.log,
+		Query: w.query, Stages: stages(ws.Pipeline), Key: ws.Key, KeyFile: ws.KeyFile, KeyFrom: keyFrom(ws), Mask: w.mask, Log: w.log,
 	})
 	return w.engine, err
 }
@@ -133,6 +133,19 @@ func newRelay(ws *config.Workspace, mask func(string) string, log *slog.Logger) 
 	return metrics.NewRelay(targets, time.Duration(ws.Metrics.ScrapeInterval), mask, log)
 }
 
+// query asks the embedded time series.
+func (w *wiring) query(ctx context.Context, promql string) ([]engine.Sample, error) {
+	v, err := w.store.Query(ctx, promql, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	out := make([]engine.Sample, 0, len(v))
+	for _, s := range v {
+		out = append(out, engine.Sample{Labels: s.Metric.Map(), Value: s.F})
+	}
+	return out, nil
+}
+
 // keyFrom says where the workspace's master key comes from.
 func keyFrom(ws *config.Workspace) func() string {
 	return func() string {
@@ -158,6 +171,9 @@ func (w *wiring) newDocker(ws *config.Workspace) *docker.Source {
 
 func (w *wiring) newLogs(ws *config.Workspace) *logs.Source {
 	cfg := logs.Config{Root: ws.Dir, Containers: w.docker, Mask: w.mask.Mask}
+	if w.engine != nil {
+		cfg.Tap = w.engine.TapLog
+	}
 	for _, l := range ws.Logs {
 		cfg.Files = append(cfg.Files, l.Path)
 		cfg.Rotations = append(cfg.Rotations, logs.RotationRule{Files: []string{l.Path}, Rotation: rotation(l.Rotate)})

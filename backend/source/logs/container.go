@@ -66,7 +66,7 @@ func (r *run) watchBoxes(now time.Time) {
 		present[id] = true
 		b := r.boxes[id]
 		if b == nil {
-			b = &box{id: c.ID, stream: newStream(state.LogSource{ID: id, Kind: "container", Title: c.Title}, r.s.cfg.MaxBytes, r.s.cfg.Mask)}
+			b = &box{id: c.ID, stream: r.s.newStream(state.LogSource{ID: id, Kind: "container", Title: c.Title})}
 			r.boxes[id] = b
 			r.dirty = true
 		}
@@ -88,7 +88,7 @@ func (r *run) watchBoxes(now time.Time) {
 			b.stop()
 			src := b.src
 			src.Rate, src.Err = 0, ""
-			b.stream = newStream(src, r.s.cfg.MaxBytes, r.s.cfg.Mask)
+			b.stream = r.s.newStream(src)
 			r.dirty = true
 		}
 	}

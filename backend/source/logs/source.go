@@ -55,6 +55,16 @@ type Config struct {
 	// Rotations say how files are rotated: the first whose Files match wins, and a
 	// file that none matches is rotated by copy and truncate.
 	Rotations []RotationRule
+	// Tap is given the lines that speak of a "complexity", of files and of container logs
+	// that are looked at, with their times; nil for nobody. It must not wait.
+	Tap func(at time.Time, line string)
+}
+
+// newStream is the stream of one source.
+func (s *Source) newStream(src state.LogSource) *stream {
+	st := newStream(src, s.cfg.MaxBytes, s.cfg.Mask)
+	st.tap = s.cfg.Tap
+	return st
 }
 
 // Source is the logs source. Its methods may be called from any goroutine.
@@ -243,7 +253,7 @@ func (r *run) scan() {
 		}
 		src := state.LogSource{ID: "file:" + path, Kind: "file", Title: r.title(path), Path: path, Rotation: r.s.rotation(path).String()}
 		r.files[path] = &file{
-			stream:   newStream(src, r.s.cfg.MaxBytes, r.s.cfg.Mask),
+			stream:   r.s.newStream(src),
 			follower: newFollower(path, r.started && hasGlob(r.s.cfg.Files, path)),
 			literal:  !hasGlob(r.s.cfg.Files, path),
 		}

@@ -1,0 +1,272 @@
+package engine
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+const (
+	// keepDelegations is how many delegations are kept for a replay.
+	keepDelegations = 10_000
+	// delegationsFile may grow to this, in bytes; then what is kept is written anew.
+	delegationsFile = 8 << 20
+	// longestName bounds a category's or tier's name, in bytes.
+	longestName = 128
+)
+
+// Delegation is one request that was routed, as its service told of it.
+type Delegation struct {
+	At         time.Time `json:"at"`
+	Category   string    `json:"category"`
+	Complexity float64   `json:"complexity"` // 0 to 1
+	Tier       string    `json:"tier,omitempty"`
+	Strategy   string    `json:"strategy,omitempty"`
+	// LatencyMS and Cost are negative where they are not known.
+	LatencyMS float64 `json:"latency_ms"`
+	Cost      float64 `json:"cost"`
+}
+
+// delegations keeps the last of them, and data/delegations.jsonl, a line each.
+type delegations struct {
+	path string
+
+	mu      sync.Mutex
+	ring    []Delegation // oldest first
+	unsaved []Delegation
+	loaded  bool
+}
+
+// list is what is kept, oldest first.
+func (k *delegations) list() []Delegation {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.ring)
+}
+
+// add takes delegations in. Ones that are not newer than all that the file had, as of
+// a log that is read from its beginning again, are known already: after says so.
+func (k *delegations) add(list []Delegation, after bool) (n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, d := range list {
+		if after && len(k.ring) > 0 && !d.At.After(k.ring[len(k.ring)-1].At) {
+			continue
+		}
+		k.ring, k.unsaved = append(k.ring, d), append(k.unsaved, d)
+		n++
+	}
+	if over := len(k.ring) - keepDelegations; over > 0 {
+		k.ring = slices.Clone(k.ring[over:])
+	}
+	if over := len(k.unsaved) - keepDelegations; over > 0 {
+		k.unsaved = slices.Clone(k.unsaved[over:])
+	}
+	return n
+}
+
+// ReadDelegations reads a file of delegations, a line each, the last of them. Lines
+// that are none are passed over.
+func ReadDelegations(path string) ([]Delegation, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var out []Delegation
+	sc := bufio.NewScanner(f)
+	sc.Buffer(nil, 64<<10)
+	for sc.Scan() {
+		if d, ok := delegationOf(sc.Bytes(), time.Time{}); ok && !d.At.IsZero() {
+			out = append(out, d)
+		}
+		if len(out) >= 2*keepDelegations {
+			out = slices.Clone(out[keepDelegations:])
+		}
+	}
+	return out[max(0, len(out)-keepDelegations):], sc.Err()
+}
+
+// load reads what was kept; what came meanwhile is newer.
+func (k *delegations) load() error {
+	old, err := ReadDelegations(k.path)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.ring = append(old, k.ring...)
+	k.ring = k.ring[max(0, len(k.ring)-keepDelegations):]
+	k.loaded = true
+	return err
+}
+
+// save writes what came since the last time.
+func (k *delegations) save() error {
+	k.mu.Lock()
+	list := k.unsaved
+	k.unsaved = nil
+	whole := k.ring
+	k.mu.Unlock()
+	if len(list) == 0 {
+		return nil
+	}
+	back := func(err error) error {
+		k.mu.Lock()
+		k.unsaved = append(list, k.unsaved...)
+		k.mu.Unlock()
+		return err
+	}
+	if st, err := os.Stat(k.path); err == nil && st.Size() > delegationsFile {
+		b, err := lines(whole)
+		if err == nil {
+			err = writeFile(k.path, b)
+		}
+		if err != nil {
+			return back(err)
+		}
+		return nil
+	}
+	b, err := lines(list)
+	if err != nil {
+		return back(err)
+	}
+	f, err := os.OpenFile(k.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return back(err)
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return back(err)
+	}
+	return nil
+}
+
+func lines(list []Delegation) ([]byte, error) {
+	var b bytes.Buffer
+	for _, d := range list {
+		line, err := json.Marshal(d)
+		if err != nil {
+			return nil, err
+		}
+		b.Write(append(line, '\n'))
+	}
+	return b.Bytes(), nil
+}
+
+// keepDelegationsOn reads what was kept and writes what comes, until ctx ends.
+func (e *Engine) keepDelegationsOn(ctx context.Context) {
+	said := ""
+	say := func(err error) {
+		if err == nil || err.Error() == said {
+			return
+		}
+		said = err.Error()
+		e.cfg.Log.Error("delegations are not kept", "err", e.clean(said))
+	}
+	say(e.delegations.load())
+	e.routed()
+	defer func() { say(e.delegations.save()) }()
+	n := -1
+	e.every(ctx, flushEvery, func() {
+		say(e.delegations.save())
+		if now := len(e.delegations.list()); now != n {
+			n = now
+			e.routed()
+		}
+	})
+}
+
+// AddDelegations takes in delegations that a service tells of, a JSON object or an
+// array of at most 1000, and says how many. The error names the first that is none.
+func (e *Engine) AddDelegations(text []byte) (int, error) {
+	var list []json.RawMessage
+	if text = bytes.TrimSpace(text); len(text) > 0 && text[0] == '[' {
+		if err := json.Unmarshal(text, &list); err != nil {
+			return 0, errors.New("an array of delegations was expected")
+		}
+	} else {
+		list = []json.RawMessage{text}
+	}
+	if len(list) > 1000 {
+		return 0, fmt.Errorf("%d delegations at once: at most 1000 were expected", len(list))
+	}
+	var out []Delegation
+	for i, raw := range list {
+		d, ok := delegationOf(raw, time.Now())
+		if !ok {
+			return 0, fmt.Errorf("delegation %d: an object with a complexity from 0 to 1 and a category or tier was expected", i+1)
+		}
+		d.Category, d.Tier, d.Strategy = e.clean(d.Category), e.clean(d.Tier), e.clean(d.Strategy)
+		out = append(out, d)
+	}
+	return e.delegations.add(out, false), nil
+}
+
+// TapLog looks at a record of the followed logs: one whose text is a JSON object with a
+// "complexity" (or "complexity_score") from 0 to 1, and a "category" (or
+// "task_category") or a "tier" (or "lidm_tier"), is a delegation; "strategy",
+// "latency_ms" (or "duration_ms") and "cost" (or "cost_usd") are taken where they are
+// there. It never waits, and costs a search of the text where there is nothing.
+func (e *Engine) TapLog(at time.Time, text string) {
+	if !strings.Contains(text, `"complexity`) {
+		return
+	}
+	if i := strings.IndexByte(text, '{'); i >= 0 && len(text) < 64<<10 {
+		if d, ok := delegationOf([]byte(text[i:]), at); ok {
+			d.Category, d.Tier, d.Strategy = e.clean(d.Category), e.clean(d.Tier), e.clean(d.Strategy)
+			e.delegations.add([]Delegation{d}, true)
+		}
+	}
+}
+
+// delegationOf reads one; at is when it happened where it does not say.
+func delegationOf(text []byte, at time.Time) (Delegation, bool) {
+	var m map[string]any
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	if dec.Decode(&m) != nil {
+		return Delegation{}, false
+	}
+	number := func(names ...string) float64 {
+		for _, n := range names {
+			if v, ok := m[n].(json.Number); ok {
+				if f, err := v.Float64(); err == nil {
+					return f
+				}
+			}
+		}
+		return -1
+	}
+	word := func(names ...string) string {
+		for _, n := range names {
+			if s, _ := m[n].(string); s != "" && len(s) <= longestName {
+				return state.Clean(s)
+			}
+		}
+		return ""
+	}
+	d := Delegation{At: at, Category: word("category", "task_category"), Tier: word("tier", "lidm_tier"), Strategy: word("strategy"),
+		Complexity: number("complexity", "complexity_score"), LatencyMS: number("latency_ms", "duration_ms"), Cost: number("cost", "cost_usd")}
+	if s, _ := m["at"].(string); s != "" {
+		if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
+			d.At = t
+		}
+	}
+	ok := d.Complexity >= 0 && d.Complexity <= 1 && (d.Category != "" || d.Tier != "")
+	return d, ok
+}
+
+func delegationsPath(data string) string { return filepath.Join(data, "delegations.jsonl") }

@@ -1,0 +1,103 @@
+package engine
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// Sample is one series' value at one instant.
+type Sample struct {
+	Labels map[string]string
+	Value  float64
+}
+
+// figuresEvery is how often the counts of tiers and providers are asked for.
+const figuresEvery = 15 * time.Second
+
+// routeFigures are what the services that own them count of tiers and providers. The
+// engine routes nothing itself: it asks the time series, into which their metrics are
+// relayed, and makes up nothing.
+type routeFigures struct {
+	mu               sync.Mutex
+	tiers, providers map[string]state.RouteFigures
+	why              string
+}
+
+// unknownFigures: no service exposes them.
+const unknownFigures = "not known: no service exposes them (metrics.scrape in opsdeck.yaml)"
+
+// into fills in a section.
+func (f *routeFigures) into(out *state.Routing) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out.Figures = f.why
+	for i := range out.Rows {
+		if g, ok := f.tiers[out.Rows[i].Name]; ok && out.Rows[i].ID == "tier/"+out.Rows[i].Name {
+			out.Rows[i].Figures = g
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.providers)) {
+		out.Providers = append(out.Providers, f.providers[name])
+	}
+}
+
+// askFigures asks for the counts until ctx ends.
+func (e *Engine) askFigures(ctx context.Context) {
+	look := func() {
+		limited, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		tiers := e.figuresBy(limited, "tier", "lidm_delegation_requests_total", "lidm_delegation_errors_total", "lidm_delegation_latency_ms")
+		providers := e.figuresBy(limited, "provider", "llm_provider_requests_total", "llm_provider_errors_total", "llm_provider_latency_ms")
+		why := ""
+		if len(tiers)+len(providers) == 0 {
+			why = unknownFigures
+		}
+		f := &e.figures
+		f.mu.Lock()
+		same := maps.Equal(f.tiers, tiers) && maps.Equal(f.providers, providers) && f.why == why
+		f.tiers, f.providers, f.why = tiers, providers, why
+		f.mu.Unlock()
+		if !same {
+			e.routed()
+		}
+	}
+	look()
+	e.every(ctx, figuresEvery, look)
+}
+
+// figuresBy are counts and the mean latency by a label; none where there are none.
+func (e *Engine) figuresBy(ctx context.Context, label, requests, errors, latency string) map[string]state.RouteFigures {
+	if e.cfg.Query == nil {
+		return nil
+	}
+	out := map[string]state.RouteFigures{}
+	ask := func(query string, set func(*state.RouteFigures, float64)) {
+		list, err := e.cfg.Query(ctx, query)
+		if err != nil {
+			return // the store is not open yet, or closed: the next look asks again
+		}
+		for _, s := range list {
+			name := e.clean(s.Labels[label])
+			if name == "" || s.Value != s.Value {
+				continue
+			}
+			f, ok := out[name]
+			if !ok {
+				f = state.RouteFigures{Title: name, Requests: -1, Errors: -1, LatencyMS: -1}
+			}
+			set(&f, s.Value)
+			out[name] = f
+		}
+	}
+	sum := func(name string) string { return "sum by (" + label + ") (" + name + ")" }
+	ask(sum(requests), func(f *state.RouteFigures, v float64) { f.Requests = v })
+	ask(sum(errors), func(f *state.RouteFigures, v float64) { f.Errors = v })
+	ask("avg by ("+label+") ("+latency+")", func(f *state.RouteFigures, v float64) { f.LatencyMS = v })
+	ask(sum(latency+"_sum")+" / "+sum(latency+"_count"), func(f *state.RouteFigures, v float64) { f.LatencyMS = v })
+	return out
+}

@@ -1,0 +1,167 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+)
+
+// Shift is what a change of the routing configuration would have made of delegations
+// that happened.
+type Shift struct {
+	// Of is how many were looked at, Moved how many go elsewhere.
+	Of    int         `json:"of"`
+	Moved int         `json:"moved"`
+	Tiers []TierShift `json:"tiers"` // by name
+	Moves []Move      `json:"moves"` // the largest first
+	// Latency and Cost are expected means over all that are measured: of their tiers,
+	// before and after; negative where unknown. Measured is how many delegations have a
+	// tier whose latency is known, before and after alike.
+	LatencyBefore float64 `json:"latency_before_ms"`
+	LatencyAfter  float64 `json:"latency_after_ms"`
+	CostBefore    float64 `json:"cost_before"`
+	CostAfter     float64 `json:"cost_after"`
+	Measured      int     `json:"measured"`
+}
+
+// TierShift is one tier's load before and after.
+type TierShift struct {
+	Tier   string `json:"tier"`
+	Before int    `json:"before"`
+	After  int    `json:"after"`
+	// MeanMS, P95MS and MeanCost were measured over Records; negative where unknown.
+	MeanMS   float64 `json:"mean_ms"`
+	P95MS    float64 `json:"p95_ms"`
+	MeanCost float64 `json:"mean_cost"`
+	Records  int     `json:"records"`
+}
+
+// Move is how many delegations of a category go to another tier.
+type Move struct {
+	Category string `json:"category"`
+	From     string `json:"from"`
+	To       string `json:"to"`
+	N        int    `json:"n"`
+}
+
+// maxMoves bounds the moves that are told.
+const maxMoves = 10
+
+// Replay decides delegations that happened under two configurations. What a tier
+// takes and costs is what was measured of it; of a tier without records nothing is
+// said.
+func Replay(before, after map[string]any, list []Delegation) Shift {
+	s := Shift{Of: len(list), LatencyBefore: -1, LatencyAfter: -1, CostBefore: -1, CostAfter: -1, Tiers: []TierShift{}, Moves: []Move{}}
+	took, cost := map[string][]float64{}, map[string][]float64{}
+	for _, d := range list {
+		if d.Tier != "" && d.LatencyMS >= 0 {
+			took[d.Tier] = append(took[d.Tier], d.LatencyMS)
+		}
+		if d.Tier != "" && d.Cost >= 0 {
+			cost[d.Tier] = append(cost[d.Tier], d.Cost)
+		}
+	}
+	tiers, moves := map[string]*TierShift{}, map[Move]int{}
+	tier := func(name string) *TierShift {
+		name = cmp.Or(name, "nowhere")
+		t := tiers[name]
+		if t == nil {
+			l := took[name]
+			slices.Sort(l)
+			t = &TierShift{Tier: name, MeanMS: mean(l), P95MS: -1, MeanCost: mean(cost[name]), Records: len(l)}
+			if n := len(l); n > 0 {
+				t.P95MS = l[max(0, int(math.Ceil(0.95*float64(n)))-1)]
+			}
+			tiers[name] = t
+		}
+		return t
+	}
+	var lb, la, cb, ca []float64
+	for _, d := range list {
+		from, to := tier(Decide(before, d.Category, d.Complexity).Tier), tier(Decide(after, d.Category, d.Complexity).Tier)
+		from.Before++
+		to.After++
+		if from != to {
+			s.Moved++
+			moves[Move{Category: d.Category, From: from.Tier, To: to.Tier}]++
+		}
+		if from.MeanMS >= 0 && to.MeanMS >= 0 {
+			lb, la = append(lb, from.MeanMS), append(la, to.MeanMS)
+		}
+		if from.MeanCost >= 0 && to.MeanCost >= 0 {
+			cb, ca = append(cb, from.MeanCost), append(ca, to.MeanCost)
+		}
+	}
+	s.Measured = len(lb)
+	s.LatencyBefore, s.LatencyAfter, s.CostBefore, s.CostAfter = mean(lb), mean(la), mean(cb), mean(ca)
+	for _, name := range slices.Sorted(maps.Keys(tiers)) {
+		s.Tiers = append(s.Tiers, *tiers[name])
+	}
+	for m, n := range moves {
+		m.N = n
+		s.Moves = append(s.Moves, m)
+	}
+	slices.SortFunc(s.Moves, func(a, b Move) int {
+		return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Category, b.Category), cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
+	})
+	s.Moves = s.Moves[:min(len(s.Moves), maxMoves)]
+	return s
+}
+
+// mean of some figures; -1 of none.
+func mean(vs []float64) float64 {
+	if len(vs) == 0 {
+		return -1
+	}
+	sum := 0.0
+	for _, v := range vs {
+		sum += v
+	}
+	return sum / float64(len(vs))
+}
+
+// Lines is the shift in sentences.
+func (s Shift) Lines() []string {
+	if s.Of == 0 {
+		return nil
+	}
+	out := []string{fmt.Sprintf("%d of the last %d delegations go elsewhere", s.Moved, s.Of)}
+	for _, m := range s.Moves {
+		out = append(out, fmt.Sprintf("%s: %d from %s to %s", cmp.Or(m.Category, "(no category)"), m.N, m.From, m.To))
+	}
+	share := func(n int) string { return fmt.Sprintf("%.0f %%", 100*float64(n)/float64(s.Of)) }
+	for _, t := range s.Tiers {
+		line := fmt.Sprintf("tier %s: %d (%s) -> %d (%s)", t.Tier, t.Before, share(t.Before), t.After, share(t.After))
+		if t.MeanMS >= 0 {
+			line += fmt.Sprintf(", takes %.0f ms, p95 %.0f ms, measured over %d", t.MeanMS, t.P95MS, t.Records)
+		} else {
+			line += ", what it takes is not known"
+		}
+		out = append(out, line)
+	}
+	if s.LatencyBefore >= 0 {
+		out = append(out, fmt.Sprintf("expected latency %.0f ms -> %.0f ms, over the %d whose tiers are measured", s.LatencyBefore, s.LatencyAfter, s.Measured))
+	}
+	if s.CostBefore >= 0 {
+		out = append(out, fmt.Sprintf("expected cost of a request %.4f -> %.4f", s.CostBefore, s.CostAfter))
+	}
+	return out
+}
+
+// ReplayRouting replays the known delegations, of the last window where it is above 0,
+// under the configuration in force and another. Its error may be of type Problems.
+func (e *Engine) ReplayRouting(after []byte, window time.Duration) (Shift, error) {
+	config, err := e.routing.parse("", after)
+	if err != nil {
+		return Shift{}, err
+	}
+	list := e.delegations.list()
+	if window > 0 {
+		from := time.Now().Add(-window)
+		list = slices.DeleteFunc(list, func(d Delegation) bool { return d.At.Before(from) })
+	}
+	return Replay(e.routing.current(), config, list), nil
+}
