@@ -72,18 +72,20 @@ func schemas() schema {
 		"ModuleDone": object("success", boolean, "module_id", str, "message", str),
 		"Adapter": object("id", str, "category", str, "platform", str, "name", str, "description", str, "icon", str, "status", str, "state", oneOf("running", "idle", "error", "disabled"),
 			"health_status", str, "requires_auth", boolean, "auth_type", str, "capabilities", object(), "interval_seconds", number, "last_fetch", nullable(str), "error", nullable(str)),
-		"Routing":   schema{"type": "object", "description": "In every shape recorded, and in the guide's short form; unknown members are kept."},
-		"ActionRow": object("kind", str, "key?", str, "title", str, "risk", oneOf("safe", "confirm", "typed"), "target?", str, "disabled?", str),
-		"Relevant":  object("category", str, "module_id", str, "title", str, "score", number, "reasons", list(str), "at?", str, "item", anything),
-		"Job":       object("id", str, "module", str, "status", str, "at", str, "items", integer, "stage", str, "cause?", str, "times?", integer, "steps?", list(object("stage", str, "queued", str))),
-		"Progress":  object("id", str, "action", object("kind", str, "target", str, "actor", object("user", str, "via", str)), "status", str),
-		"Token":     object("name", str, "role", oneOf("viewer", "operator", "admin"), "scopes?", list(str), "created", str, "expires?", str, "last_used?", str, "expired", boolean),
+		"Routing":        schema{"type": "object", "description": "In every shape recorded, and in the guide's short form; unknown members are kept."},
+		"ActionRow":      object("kind", str, "key?", str, "title", str, "risk", oneOf("safe", "confirm", "typed"), "target?", str, "disabled?", str),
+		"RoutingVersion": object("version", integer, "at", str, "by", object("user", str), "how", str, "why?", str, "tag", str, "added", integer, "removed", integer),
+		"Decision":       object("category", str, "complexity", number, "threshold", number, "strategy", oneOf("direct", "delegate", "fallback", "none"), "tier", str, "steps", list(str)),
+		"Relevant":       object("category", str, "module_id", str, "title", str, "score", number, "reasons", list(str), "at?", str, "item", anything),
+		"Job":            object("id", str, "module", str, "status", str, "at", str, "items", integer, "stage", str, "cause?", str, "times?", integer, "steps?", list(object("stage", str, "queued", str))),
+		"Progress":       object("id", str, "action", object("kind", str, "target", str, "actor", object("user", str, "via", str)), "status", str),
+		"Token":          object("name", str, "role", oneOf("viewer", "operator", "admin"), "scopes?", list(str), "created", str, "expires?", str, "last_used?", str, "expired", boolean),
 	}
 }
 
 // parameters explains the values of paths.
 var parameters = map[string]string{
-	"category": "a category of modules or of data", "platform": "a platform", "name": "a name", "id": "an action's id", "job": "a job's id",
+	"category": "a category of modules or of data", "platform": "a platform", "name": "a name", "id": "an action's id", "job": "a job's id", "version": "a version's number",
 }
 
 // document is the OpenAPI document of routes.

@@ -147,6 +147,11 @@ func (s *Server) putRouting(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	args["config"] = string(raw)
+	for _, k := range []string{"why", "confirm_within"} {
+		if v := r.URL.Query().Get(k); v != "" {
+			args[k] = v
+		}
+	}
 	if _, ok := s.do(w, r, state.Action{Kind: state.RoutingSet, Args: args}); !ok {
 		return
 	}

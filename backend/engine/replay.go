@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -151,9 +152,28 @@ func (s Shift) Lines() []string {
 	return out
 }
 
+// WithThreshold is a configuration with another threshold; the same for nil.
+func WithThreshold(text []byte, threshold *float64) ([]byte, error) {
+	if threshold == nil {
+		return text, nil
+	}
+	out, _, err := edited(text, map[string]string{"patch": `{"lidm_delegation_threshold": ` + short64(*threshold) + `}`})
+	return out, err
+}
+
 // ReplayRouting replays the known delegations, of the last window where it is above 0,
-// under the configuration in force and another. Its error may be of type Problems.
-func (e *Engine) ReplayRouting(after []byte, window time.Duration) (Shift, error) {
+// under the configuration in force and another: after, nil for the same one, with
+// another threshold where that is not nil. Its error may be of type Problems.
+func (e *Engine) ReplayRouting(after []byte, threshold *float64, window time.Duration) (Shift, error) {
+	if after == nil {
+		if after = e.RoutingJSON(); after == nil {
+			return Shift{}, errors.New("there is no routing configuration: create " + e.routing.rel)
+		}
+	}
+	after, err := WithThreshold(after, threshold)
+	if err != nil {
+		return Shift{}, err
+	}
 	config, err := e.routing.parse("", after)
 	if err != nil {
 		return Shift{}, err

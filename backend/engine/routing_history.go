@@ -268,3 +268,10 @@ func (e *Engine) RoutingVersion(version int64) ([]byte, error) {
 	defer cancel()
 	return h.text(ctx, version)
 }
+
+// RoutingVersions are the versions that are kept, newest first.
+func (e *Engine) RoutingVersions() []state.RoutingVersion {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]state.RoutingVersion{}, e.versions...)
+}

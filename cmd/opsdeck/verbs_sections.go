@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -326,30 +325,6 @@ func newAlerts(g *globals) *cobra.Command {
 			}}),
 		actionCmd(g, verb{use: "unsilence ALERT", short: "end an alert's silence", kind: state.AlertUnsilence}),
 	)
-}
-
-func newRouting(g *globals) *cobra.Command {
-	return group("routing", "show and reload the routing configuration",
-		&cobra.Command{Use: "show", Short: "show the configuration in force", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := g.sitDown(cmd)
-			if err != nil {
-				return err
-			}
-			defer s.Stop()
-			snap, err := s.section(state.SectionRouting)
-			if err != nil {
-				return err
-			}
-			if snap.Routing.Problem != "" {
-				fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck:", snap.Routing.Problem)
-			}
-			if snap.Routing.JSON == "" {
-				return errors.New("there is no routing configuration: create config/routing_config.json")
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), snap.Routing.JSON)
-			return err
-		}},
-		actionCmd(g, verb{use: "reload", short: "read the routing configuration again", kind: state.RoutingReload}))
 }
 
 func newRules(g *globals) *cobra.Command {

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/opsdeck/opsdeck/backend/config"
+	"github.com/opsdeck/opsdeck/backend/engine"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+func newRouting(g *globals) *cobra.Command {
+	var why, within string
+	flags := func(cmd *cobra.Command) {
+		cmd.Flags().StringVar(&why, "why", "", "what the next person should know")
+		cmd.Flags().StringVar(&within, "confirm-within", "", "undo it unless it is confirmed within this `TIME`, such as 2m")
+	}
+	reasons := func(a *state.Action) {
+		if a.Args == nil {
+			a.Args = map[string]string{}
+		}
+		a.Args["why"], a.Args["confirm_within"] = why, within
+	}
+	staged := func(cmd *cobra.Command, s *session) (*state.Routing, error) {
+		snap, err := s.section(state.SectionRouting)
+		if err != nil {
+			return nil, err
+		}
+		return &snap.Routing, nil
+	}
+	return group("routing", "show, try, change and roll back the routing configuration",
+		newRoutingShow(g), newRoutingTest(g), newRoutingReplay(g),
+		listCmd(g, "list", "list categories and tiers, and what the services count of them", state.SectionRouting, func(s *state.Snapshot) any { return s.Routing },
+			"ROUTE GOES-TO PRIORITY MODEL MAX-LATENCY REQUESTS ERRORS LATENCY", func(s *state.Snapshot) (rows [][]string) {
+				for _, r := range s.Routing.Rows {
+					to := cmp.Or(r.Tier, r.Endpoint)
+					if r.Unlisted {
+						to = "(not listed)"
+					}
+					rows = append(rows, []string{r.ID, to, r.Priority, strings.TrimSpace(r.Provider + " " + r.Model), number(r.MaxLatencyMS, "ms"),
+						number(r.Figures.Requests, ""), number(r.Figures.Errors, ""), number(r.Figures.LatencyMS, "ms")})
+				}
+				return rows
+			}),
+		listCmd(g, "history", "list the versions that were in force, newest first", state.SectionRouting, func(s *state.Snapshot) any { return s.Routing.History },
+			"VERSION TIME HOW BY LINES WHY", func(s *state.Snapshot) (rows [][]string) {
+				for _, v := range s.Routing.History {
+					rows = append(rows, []string{fmt.Sprint(v.Version), v.At.Local().Format(time.DateTime), v.How, v.By.User, fmt.Sprintf("+%d -%d", v.Added, v.Removed), v.Why})
+				}
+				return rows
+			}),
+		&cobra.Command{Use: "diff", Short: "show what is staged: the difference, and what it would have made of the last delegations", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := g.sitDown(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.Stop()
+			r, err := staged(cmd, s)
+			if err != nil {
+				return err
+			}
+			if r.Staged == nil {
+				return exitError{exitFailed, errors.New("nothing is staged: opsdeck routing stage FILE stages a change")}
+			}
+			if g.json {
+				return printJSON(cmd.OutOrStdout(), r.Staged)
+			}
+			lines := append(slices.Clone(r.Staged.Warnings), r.Staged.Shift...)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", strings.TrimRight(r.Staged.Diff, "\n"), strings.Join(lines, "\n"))
+			return err
+		}},
+		actionCmd(g, verb{use: "stage FILE", short: "check a whole configuration and stage it; - is standard input", kind: state.RoutingStage, args: cobra.ExactArgs(1),
+			prepare: func(cmd *cobra.Command, s *session, a *state.Action, args []string) error {
+				text, err := readRouting(cmd, args[0])
+				if err != nil {
+					return err
+				}
+				r, err := staged(cmd, s)
+				if err != nil {
+					return err
+				}
+				a.Args = map[string]string{"config": string(text), "expect": r.Tag}
+				return nil
+			}}),
+		actionCmd(g, verb{use: "apply", short: "put what is staged in force", kind: state.RoutingApply, flags: flags,
+			prepare: func(_ *cobra.Command, _ *session, a *state.Action, _ []string) error { reasons(a); return nil }}),
+		actionCmd(g, verb{use: "discard", short: "drop what is staged", kind: state.RoutingDiscard}),
+		actionCmd(g, verb{use: "confirm", short: "keep a change that would be undone", kind: state.RoutingConfirm}),
+		actionCmd(g, verb{use: "revert", short: "undo a change that is not confirmed", kind: state.RoutingRevert}),
+		actionCmd(g, verb{use: "rollback VERSION", short: "put an earlier version in force again", kind: state.RoutingRollback, args: cobra.ExactArgs(1), flags: flags,
+			prepare: func(_ *cobra.Command, _ *session, a *state.Action, args []string) error {
+				a.Args = map[string]string{"version": args[0]}
+				reasons(a)
+				return nil
+			}}),
+		actionCmd(g, verb{use: "reload", short: "read the routing configuration again", kind: state.RoutingReload}))
+}
+
+func newRoutingShow(g *globals) *cobra.Command {
+	return &cobra.Command{Use: "show", Short: "show the configuration in force", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		s, err := g.sitDown(cmd)
+		if err != nil {
+			return err
+		}
+		defer s.Stop()
+		snap, err := s.section(state.SectionRouting)
+		if err != nil {
+			return err
+		}
+		if snap.Routing.Problem != "" {
+			fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck:", snap.Routing.Problem)
+		}
+		if snap.Routing.JSON == "" {
+			return errors.New("there is no routing configuration: create config/routing_config.json")
+		}
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), snap.Routing.JSON)
+		return err
+	}}
+}
+
+// readRouting reads a configuration from a file or standard input.
+func readRouting(cmd *cobra.Command, from string) ([]byte, error) {
+	var r io.Reader = cmd.InOrStdin()
+	if from != "-" {
+		f, err := os.Open(from)
+		if err != nil {
+			return nil, exitError{exitUsage, fmt.Errorf("read the routing configuration: %w", err)}
+		}
+		defer f.Close()
+		r = f
+	}
+	return io.ReadAll(io.LimitReader(r, 2<<20))
+}
+
+// routingOf reads the workspace's own configuration, and the one that a flag names;
+// neither needs an engine.
+func routingOf(cmd *cobra.Command, ws *config.Workspace, with string) (own []byte, parsed, other map[string]any, err error) {
+	if own, err = os.ReadFile(ws.Routing); err == nil {
+		parsed, err = engine.ParseRouting(ws.Rel(ws.Routing), own)
+	}
+	if err != nil {
+		return nil, nil, nil, exitError{exitFailed, fmt.Errorf("the routing configuration: %w", err)}
+	}
+	other = parsed
+	if with != "" {
+		text, err := readRouting(cmd, with)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		if other, err = engine.ParseRouting(with, text); err != nil {
+			return nil, nil, nil, exitError{exitFailed, err}
+		}
+	}
+	return own, parsed, other, nil
+}
+
+func newRoutingTest(g *globals) *cobra.Command {
+	with := ""
+	cmd := &cobra.Command{Use: "test CATEGORY COMPLEXITY", Short: "say where a request would go, and why", Args: cobra.ExactArgs(2), RunE: func(cmd *cobra.Command, args []string) error {
+		ws, err := g.load()
+		if err != nil {
+			return err
+		}
+		complexity, err := strconv.ParseFloat(args[1], 64)
+		if err != nil || !(complexity >= 0 && complexity <= 1) {
+			return usage("the complexity is %q: a number from 0 to 1 was expected", args[1])
+		}
+		_, _, c, err := routingOf(cmd, ws, with)
+		if err != nil {
+			return err
+		}
+		d := engine.Decide(c, args[0], complexity)
+		if g.json {
+			return printJSON(cmd.OutOrStdout(), d)
+		}
+		to := cmp.Or(d.Tier, "nowhere")
+		if d.Endpoint != "" {
+			to += " at " + d.Endpoint
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s at complexity %g goes to %s (%s)\n  %s\n", d.Category, d.Complexity, to, d.Strategy, strings.Join(d.Steps, "\n  "))
+		return err
+	}}
+	cmd.Flags().StringVar(&with, "with", "", "under the configuration in `FILE`; - is standard input")
+	return cmd
+}
+
+func newRoutingReplay(g *globals) *cobra.Command {
+	var with, since, threshold string
+	cmd := &cobra.Command{Use: "replay", Short: "show what another configuration would have made of the last delegations", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		ws, err := g.load()
+		if err != nil {
+			return err
+		}
+		own, before, after, err := routingOf(cmd, ws, with)
+		if err != nil {
+			return err
+		}
+		if threshold != "" {
+			v, err := strconv.ParseFloat(threshold, 64)
+			if err != nil {
+				return usage("--threshold is %q: a number from 0 to 1 was expected", threshold)
+			}
+			text, err := engine.WithThreshold(own, &v)
+			if err == nil {
+				after, err = engine.ParseRouting("the changed threshold", text)
+			}
+			if err != nil {
+				return exitError{exitFailed, err}
+			}
+		}
+		if with == "" && threshold == "" {
+			return usage("replay against what? --with FILE or --threshold NUMBER")
+		}
+		list, err := engine.ReadDelegations(filepath.Join(ws.Data, "delegations.jsonl"))
+		if err != nil {
+			return exitError{exitFailed, fmt.Errorf("the delegations that are known: %w", err)}
+		}
+		if since != "" {
+			d, err := state.ParseDuration(since)
+			if err != nil {
+				return exitError{exitUsage, err}
+			}
+			list = slices.DeleteFunc(list, func(x engine.Delegation) bool { return time.Since(x.At) > d })
+		}
+		shift := engine.Replay(before, after, list)
+		if g.json {
+			return printJSON(cmd.OutOrStdout(), shift)
+		}
+		if shift.Of == 0 {
+			return exitError{exitFailed, errors.New("no delegations are known: they are read from JSON log lines with a complexity, or sent to POST /admin/delegations")}
+		}
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), strings.Join(shift.Lines(), "\n"))
+		return err
+	}}
+	cmd.Flags().StringVar(&with, "with", "", "the configuration in `FILE`; - is standard input")
+	cmd.Flags().StringVar(&threshold, "threshold", "", "the one in force with another `THRESHOLD`")
+	cmd.Flags().StringVar(&since, "since", "", "only those of the last `TIME`, such as 24h")
+	return cmd
+}
