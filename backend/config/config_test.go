@@ -23,6 +23,7 @@ func TestParseNamesFileLineAndWhatWasExpected(t *testing.T) {
 		{"a token in the file", "engine:\n  url: http://h:1\n  token: s3cret\n", "opsdeck.yaml:3: engine.token: a token does not belong into this file"},
 		{"a token for nothing", "engine: {token: \"${T}\"}\n", "opsdeck.yaml:1: engine: url is missing"},
 		{"no stage", "pipeline:\n  digest: {workers: 2}\n", "opsdeck.yaml:2: pipeline.digest: there is no such stage: expected one of ingest, aggregate, synthesize, deliver"},
+		{"too many resident", "modules:\n  resident: 5000\n", "opsdeck.yaml:2: modules.resident: 5000: expected 1 to 1000"},
 		{"too many workers", "pipeline:\n  ingest:\n    workers: 100\n", "opsdeck.yaml:3: pipeline.ingest.workers: 100: expected 1 to 64"},
 		{"scraping nothing", "metrics:\n  scrape:\n    - name: llm\n      url: localhost\n", "opsdeck.yaml:4: metrics.scrape[0].url: \"localhost\": expected a URL such as http://127.0.0.1:8001/metrics"},
 		{"scraping twice", "metrics:\n  scrape:\n    - {name: llm, url: http://a}\n    - {name: llm, url: http://b}\n", "a name that no other has was expected"},

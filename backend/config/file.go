@@ -76,6 +76,9 @@ type Modules struct {
 	// Interval between fetches, default 30s; Timeout of one, default 10s.
 	Interval Duration `yaml:"interval"`
 	Timeout  Duration `yaml:"timeout"`
+	// Resident is how many adapters stay in their processes between fetches, beside
+	// those that keep something, 1 to 1000; default 32.
+	Resident int `yaml:"resident"`
 	// Python is the interpreter; default: python3 on the PATH.
 	Python string `yaml:"python"`
 }
@@ -244,6 +247,7 @@ func Parse(name string, b []byte) (f *File, err error) {
 		check(l.Rotate.Keep >= 0, at+".rotate.keep", "%d: expected 0 or more", l.Rotate.Keep)
 		check(l.Rotate.Signal == "" || l.Rotate.PidFile != "", at+".rotate.signal", "needs pid_file, the file with the process id to signal")
 	}
+	check(f.Modules.Resident >= 0 && f.Modules.Resident <= 1000, "$.modules.resident", "%d: expected 1 to 1000", f.Modules.Resident)
 	for title, s := range f.Pipeline {
 		at := "$.pipeline." + title
 		check(slices.Contains(stages, title), at, "there is no such stage: expected one of %s", strings.Join(stages, ", "))

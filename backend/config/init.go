@@ -45,6 +45,7 @@ modules:
   shared: {{q (.Rel .Modules.Shared)}}   # what adapters import as "shared"
   interval: {{dur .Modules.Interval}}    # between fetches
   timeout: {{dur .Modules.Timeout}}     # of one fetch
+  # resident: 32           # adapters that wait for their next fetch in a process
   # python: /usr/bin/python3
 
 # The credential store's master key is MODULE_ENCRYPTION_KEY, in the environment, among

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,10 +20,11 @@ import (
 // forks says that adapters are forked from a keeper.
 const forks = true
 
-// ownGroup puts the child into a process group of its own, and has the kernel
-// kill it when the thread that started it ends: see [spawner].
+// ownGroup puts the child into a session of its own, and with that into a process
+// group, and has the kernel kill it when the thread that started it ends: see
+// [spawner].
 func ownGroup() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 }
 
 // onMainThread reports whether the calling thread is the process's first.
@@ -50,6 +52,7 @@ func packets() (*net.UnixConn, *os.File, error) {
 // confine sets limits on a process that has just started. What the system refuses
 // is watched all the same.
 func confine(pid int, w want) {
+	_ = prioritize([]proc{{pid: pid, group: pid, session: pid}}, w.Nice)
 	for _, r := range []struct {
 		which int
 		value int64
@@ -68,9 +71,14 @@ func confine(pid int, w want) {
 
 // proc is one process as /proc tells of it.
 type proc struct {
-	pid, parent, threads int
-	resident             int64 // bytes, shared ones too
+	pid, parent, group, session, threads int
+	resident                             int64         // bytes, shared ones too
+	used                                 time.Duration // of the processor, with its children that have ended
 }
+
+// tick is the unit of processor times in /proc: sysconf(_SC_CLK_TCK), which is 100 on
+// every architecture that Go runs on.
+const tick = time.Second / 100
 
 // procs are all processes. Those that end meanwhile are left out.
 func procs() []proc {
@@ -98,7 +106,13 @@ func procs() []proc {
 		}
 		p := proc{pid: pid}
 		p.parent, _ = strconv.Atoi(string(f[1]))
+		p.group, _ = strconv.Atoi(string(f[2]))
+		p.session, _ = strconv.Atoi(string(f[3]))
 		p.threads, _ = strconv.Atoi(string(f[17]))
+		for _, field := range f[11:15] {
+			n, _ := strconv.ParseInt(string(field), 10, 64)
+			p.used += time.Duration(n) * tick
+		}
 		pages, _ := strconv.ParseInt(string(f[21]), 10, 64)
 		p.resident = pages * int64(os.Getpagesize())
 		out = append(out, p)
@@ -195,9 +209,11 @@ func killMarked(dir string) {
 
 const (
 	// glance is how often the number of tasks on the host is looked at, and census
-	// how often all of them are; a jump of the first brings the second at once.
-	glance = 100 * time.Millisecond
+	// how often all of them are; a jump of the first brings the second at once, and
+	// more of them that want the processor than there are cores bring it soon.
+	glance = 25 * time.Millisecond
 	census = time.Second
+	soon   = 100 * time.Millisecond
 	jump   = 32
 )
 
@@ -220,14 +236,16 @@ func (l *launcher) watch(ctx context.Context) {
 			if n == 0 {
 				continue
 			}
-			all := tasks
+			all, wanting := tasks, 0
 			if n, err := slurp("/proc/loadavg", buf); err == nil {
 				if f := strings.Fields(string(buf[:n])); len(f) > 3 {
-					_, total, _ := strings.Cut(f[3], "/")
+					some, total, _ := strings.Cut(f[3], "/")
 					all, _ = strconv.Atoi(total)
+					wanting, _ = strconv.Atoi(some)
 				}
 			}
-			if now.Sub(last) < census && all < tasks+jump {
+			since := now.Sub(last)
+			if since < census && all < tasks+jump && (since < soon || wanting <= runtime.NumCPU()) {
 				continue
 			}
 			last, tasks = now, all
@@ -238,6 +256,7 @@ func (l *launcher) watch(ctx context.Context) {
 
 // count takes a census of all adapters.
 func (l *launcher) count() {
+	now := time.Now()
 	list := procs()
 	below := byParent(list)
 	own := make(map[int]proc, len(list))
@@ -257,11 +276,15 @@ func (l *launcher) count() {
 		}
 		var threads int
 		var bytes int64
+		var used time.Duration
 		kin := family(below, root)
 		for _, p := range kin {
 			threads += p.threads
 			bytes += p.resident
+			used += p.used
 		}
+		percent := r.share.count(now, used, l.idly)
+		r.share.yield(kin)
 		switch {
 		case len(kin) > maxProcesses:
 			r.condemn(&Failure{Stage: "limit", Text: fmt.Sprintf("its adapter started more than %d processes", maxProcesses)})
@@ -269,6 +292,8 @@ func (l *launcher) count() {
 			r.condemn(&Failure{Stage: "limit", Text: fmt.Sprintf("its adapter started more than %d threads", maxThreads)})
 		case bytes > r.limits.memory && proportional(kin) > r.limits.memory:
 			r.condemn(overMemory(r.limits, "with all that it started"))
+		case percent > 0:
+			r.condemn(&Failure{Stage: stageIdle, Text: fmt.Sprintf("its adapter used %d %% of a core for %s while nothing was asked of it", percent, l.idly)})
 		}
 	}
 }

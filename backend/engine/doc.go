@@ -124,7 +124,13 @@
 //   - write a line of over 8 MiB, or more than 1000 messages that nobody asked for.
 //     What it prints is read slowly after 1 MiB in a second.
 //
-// Going over one fails the module with that as its reason. Whatever an adapter
+// Its priority is 5 below the engine's. One that takes much of the processor within
+// a fetch has the lowest priority until the fetch ends, with all that it started
+// (share_linux.go), so that others' fetches do not wait for it. One that uses more than
+// half a core for 30 s while nothing is asked of it is stopped, with that as a warning,
+// and started again for its next fetch.
+//
+// Going over a limit fails the module with that as its reason. Whatever an adapter
 // started ends with it, also in a session of its own or forked twice, and also when
 // the engine is killed. Outside Linux, only what Python can set on itself holds.
 //
@@ -163,8 +169,8 @@
 //
 // # Why a module stays resident
 //
-// Adapters leave after a fetch where over 32 are resident (pool.go), and are forked
-// again for the next. Many keep something in class attributes or globals between
+// Adapters leave after a fetch where over 32 are resident (pool.go; "resident" of the
+// workspace's modules says how many), and are forked again for the next. Many keep something in class attributes or globals between
 // fetches, as the operations guide advises for caching: holdings.py looks for what
 // changed since loading, for threads, tasks, child processes and open files, and such
 // an adapter stays. So does one whose loading takes over a 200th of its interval, and

@@ -37,6 +37,12 @@ type Config struct {
 	Interval time.Duration
 	// Timeout bounds one import and one fetch where a manifest says nothing: 10s.
 	Timeout time.Duration
+	// Resident is how many adapters stay in their processes between fetches, beside
+	// those that keep something: 32.
+	Resident int
+	// Idle is for how long an adapter may use half a core while nothing is asked of
+	// it: 30s.
+	Idle time.Duration
 	// Scan is how often the disk is looked at for changes: 1s.
 	Scan time.Duration
 	// Key gives MODULE_ENCRYPTION_KEY; nil or "" leaves the credential store locked.
@@ -140,6 +146,8 @@ func New(cfg Config) (*Engine, error) {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Second)
 	cfg.Scan = cmp.Or(cfg.Scan, time.Second)
 	cfg.Watch = cmp.Or(cfg.Watch, 10*time.Second)
+	cfg.Resident = max(1, cmp.Or(cfg.Resident, poolSize))
+	cfg.Idle = cmp.Or(cfg.Idle, 30*time.Second)
 	if cfg.Mask == nil {
 		cfg.Mask = &secrets.Mask{}
 	}
@@ -151,6 +159,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{cfg: cfg, manifests: ms, context: newContextStore(), wake: make(chan struct{}, 1)}
+	e.pool.size = cfg.Resident
 	if e.routing, err = newRouting(cfg.RoutingFile, e.rel(cfg.RoutingFile)); err != nil {
 		return nil, err
 	}
@@ -196,7 +205,7 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 	results := newContextStore()
 
 	e.mu.Lock()
-	e.life, e.wg, e.registry, e.store, e.launcher = life, &modules, reg, store, newLauncher(e.cfg.DataDir, e.cfg.Log)
+	e.life, e.wg, e.registry, e.store, e.launcher = life, &modules, reg, store, newLauncher(e.cfg.DataDir, e.cfg.Idle, e.cfg.Log)
 	e.context, e.pipeline = results, newPipeline(results, started, e.cfg.Stages)
 	e.modules, e.tallies = map[string]*module{}, map[string]tally{}
 	e.python, e.pyErr, e.pyReady = python{}, "", make(chan struct{})

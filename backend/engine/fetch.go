@@ -125,9 +125,16 @@ func (e *Engine) attempt(ctx context.Context, m *module, man *Manifest, r **runn
 	}
 	got, err := (*r).fetch(ctx)
 	if err == nil {
+		e.yielded(m, *r, false)
 		return got, nil
 	}
 	var f *Failure
+	if fate := (*r).fate.Load(); fate != nil && fate.Stage == stageIdle { // not for this fetch's sake
+		(*r).stop(false)
+		*r = nil
+		e.rested(m, fate)
+		return nil, errKeeperGone
+	}
 	if !errors.As(err, &f) || slices.Contains([]string{"timeout", "crash", "memory", "limit"}, f.Stage) || f.Text == "" || strings.HasPrefix(f.Text, "its result was refused") {
 		if fate := (*r).fate.Load(); fate != nil {
 			f = fate // it was ended for a reason, and takes its time
@@ -135,6 +142,7 @@ func (e *Engine) attempt(ctx context.Context, m *module, man *Manifest, r **runn
 		if f != nil && f.Traceback == "" {
 			err = &Failure{f.Stage, f.Text, (*r).log.String()}
 		}
+		e.yielded(m, *r, true)
 		(*r).stop(false)
 		*r = nil
 	}
@@ -231,6 +239,12 @@ func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout tim
 	if err != nil {
 		return nil, err
 	}
+	e.mu.Lock()
+	greedy := m.greedy
+	e.mu.Unlock()
+	if greedy {
+		r.lower()
+	}
 	err = r.configure(limited, &configure{
 		Module: m.id, Category: m.category, Platform: m.platform, Dir: m.dir, Workspace: e.cfg.Workspace,
 		EntryPoint: man.EntryPoint, ClassName: man.ClassName, Shared: e.cfg.SharedDir,
@@ -238,6 +252,7 @@ func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout tim
 		Rate: man.Rate, Retries: man.retries, RetryDelay: man.retryDelay,
 	})
 	if err != nil {
+		e.yielded(m, r, true)
 		r.stop(false)
 		if f := (*Failure)(nil); errors.As(err, &f) && f.Traceback == "" {
 			err = &Failure{f.Stage, f.Text, r.log.String()}
@@ -329,6 +344,31 @@ func (e *Engine) failed(ctx context.Context, m *module, err error, took time.Dur
 	e.cfg.Log.Warn("fetch failed", "module", m.id, "stage", f.Stage, "err", text)
 	pipe.refuse(&job{module: m.id, category: m.category, platform: m.platform, fetched: now}, errors.New(text))
 	return fetched{took: took, err: errors.New(text)}
+}
+
+// yielded records whether the module's process has the lowest priority now. Where it
+// is ended with that, the next starts with it.
+func (e *Engine) yielded(m *module, r *runner, ended bool) {
+	low := r.share.isLow()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if low && !m.yielded && !m.greedy {
+		m.note(time.Now(), "its adapter takes much of the processor: it has the lowest priority until its fetch ends")
+	}
+	m.yielded, m.greedy = low, low && ended
+}
+
+// rested records that a process was ended for what it did between fetches. The next
+// fetch starts another.
+func (e *Engine) rested(m *module, why *Failure) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	text := e.clean(why.Text)
+	m.note(time.Now(), "%s; stopped until its next fetch", text)
+	m.lastErr, m.traceback, m.errAt = text, e.clean(tail(why.Traceback)), time.Now()
+	m.runner, m.pid = "idle", 0
+	m.warning = text + "; it was stopped until its next fetch"
+	e.touched(m)
 }
 
 // died records that a runner ended between fetches.

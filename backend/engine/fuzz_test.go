@@ -188,7 +188,7 @@ func FuzzHTTPManifest(f *testing.F) {
 // The shim's reader takes hostile lines as noise and goes on.
 func FuzzShim(f *testing.F) {
 	needPython(f)
-	l := newLauncher(f.TempDir(), testLog(f))
+	l := newLauncher(f.TempDir(), time.Minute, testLog(f))
 	f.Cleanup(l.close)
 	py, err := findPython(context.Background(), "")
 	if err != nil {

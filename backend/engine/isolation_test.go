@@ -188,7 +188,7 @@ func TestKilledEngineLeavesNothingRunning(t *testing.T) {
 	if left, _ := filepath.Glob(prefix + "*"); len(left) != 1 {
 		t.Errorf("the killed engine left %v: want its folder", left)
 	}
-	l := newLauncher(filepath.Join(dir, "data"), testLog(t))
+	l := newLauncher(filepath.Join(dir, "data"), time.Minute, testLog(t))
 	if left, _ := filepath.Glob(prefix + "*"); len(left) != 1 || left[0] != l.root {
 		t.Errorf("there are %v; want the new engine's alone", left)
 	}

@@ -55,6 +55,12 @@ def prepare(given):
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         except (ValueError, OSError):
             pass
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, want["nice"])
+            with open("/proc/self/autogroup", "w") as f:  # where sessions share the processor
+                f.write(str(want["nice"]))
+        except OSError:
+            pass
         limit("RLIMIT_NOFILE", want.get("files"))
         limit("RLIMIT_FSIZE", want.get("file_size"))
         limit("RLIMIT_DATA", want.get("memory"))
@@ -176,6 +182,7 @@ def keep(become, adopt):
         """Kills a process and all below it. They are stopped first, so that none
         starts another while the others are looked for, and it goes last, so that
         what its children leave behind still lies below it."""
+        signal_to(-pid, signal.SIGSTOP)  # an adapter's whole group at once
         signal_to(pid, signal.SIGSTOP)
         stopped = {pid}
         for _ in range(1000):

@@ -65,6 +65,7 @@ type want struct {
 	Space   int64  `json:"address_space"`
 	Files   int64  `json:"files"`
 	Size    int64  `json:"file_size"`
+	Nice    int    `json:"nice"`
 }
 
 // ended is how a process came to its end.
@@ -94,6 +95,8 @@ type launcher struct {
 	wg      sync.WaitGroup
 	life    context.Context // until close
 	stop    context.CancelFunc
+	// idly is for how long an adapter may use half a core while nothing is asked of it.
+	idly time.Duration
 
 	mu      sync.Mutex
 	next    int
@@ -112,8 +115,8 @@ func leftover(dataDir string) string {
 }
 
 // newLauncher removes what a killed engine of the same data folder left behind.
-func newLauncher(dataDir string, log *slog.Logger) *launcher {
-	l := &launcher{log: log, spawner: newSpawner(), runners: map[*runner]bool{}}
+func newLauncher(dataDir string, idly time.Duration, log *slog.Logger) *launcher {
+	l := &launcher{log: log, spawner: newSpawner(), runners: map[*runner]bool{}, idly: idly}
 	prefix := leftover(dataDir)
 	old, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*"))
 	for _, dir := range old {

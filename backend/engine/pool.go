@@ -6,7 +6,7 @@ import (
 )
 
 // poolSize is how many adapters stay resident between their fetches, beside those
-// that keep something.
+// that keep something, where the workspace does not say.
 const poolSize = 32
 
 // dear is the part of its interval that an adapter may take to load, and still be
@@ -19,6 +19,7 @@ const dear = 1.0 / 200
 // least recent use, modules fetched in turn would each push out the one that is
 // next.
 type pool struct {
+	size   int
 	mu     sync.Mutex
 	places map[*supervisor]float64 // worth of those that stay
 }
@@ -31,7 +32,7 @@ func (p *pool) park(s *supervisor, worth float64) bool {
 	if p.places == nil {
 		p.places = map[*supervisor]float64{}
 	}
-	if _, has := p.places[s]; has || len(p.places) < poolSize {
+	if _, has := p.places[s]; has || len(p.places) < p.size {
 		p.places[s] = worth
 		return true
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 func TestPoolKeepsTheDearest(t *testing.T) {
-	var p pool
+	p := pool{size: poolSize}
 	var all []*supervisor
 	for i := range poolSize {
 		s := &supervisor{leave: make(chan struct{}, 1)}
@@ -75,13 +75,45 @@ func TestAdaptersThatKeepSomethingAreNoticed(t *testing.T) {
 	}
 }
 
+// An adapter that works on between its fetches is stopped with its reason; its next
+// fetch finds another process.
+func TestAdapterThatUsesTheProcessorBetweenFetchesIsStopped(t *testing.T) {
+	needPython(t)
+	needProc(t)
+	r := newRig(t, adapterOf("busy", `
+@register_adapter
+class A(BaseAdapter):
+    async def fetch_raw(self, config):
+        import threading
+        def spin():
+            while True: pass
+        threading.Thread(target=spin, daemon=True).start()
+        return [1]
+`))
+	r.start(Config{Interval: time.Hour, Idle: time.Second})
+	for n := range int64(2) {
+		m := r.module("t/busy", "was stopped", func(m *state.Module) bool {
+			return m.Successes == n+1 && m.Runner == "idle" && m.LastError != ""
+		})
+		if m.PID != 0 || m.Failures != 0 || m.Restarts != 0 || m.Status != state.ModuleInstalled || m.HealthWord != "degraded" {
+			t.Errorf("process %d, %d failures, %d restarts, %s, %s", m.PID, m.Failures, m.Restarts, m.Status, m.HealthWord)
+		}
+		if want := "% of a core for 1s while nothing was asked of it"; !strings.Contains(m.LastError, want) {
+			t.Errorf("got %q, want %q in it", m.LastError, want)
+		}
+		if _, err := r.do(state.ModuleFetch, "t/busy", nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Beyond the pool's places adapters leave after their fetch, are shown as idle and
 // loaded, and fetch again; those that keep something stay.
 func TestIdleAdaptersLeaveAndComeBack(t *testing.T) {
 	needPython(t)
 	needProc(t)
 	files := map[string]string{}
-	const n = poolSize + 6
+	const size, n = 4, 4 + 6
 	for i := range n {
 		for k, v := range adapterOf(fmt.Sprintf("m%d", i), works) {
 			files[k] = v
@@ -91,7 +123,7 @@ func TestIdleAdaptersLeaveAndComeBack(t *testing.T) {
 	away := adapterOf("away", works)
 	away["modules/t/away/manifest.json"] = strings.Replace(away["modules/t/away/manifest.json"], `"version"`, `"resident": false, "version"`, 1)
 	r := newRig(t, merged(files, keeps, away))
-	r.start(Config{Interval: time.Hour})
+	r.start(Config{Interval: time.Hour, Resident: size})
 	s := r.until("all have fetched and those beyond the pool have left", func(s *state.Snapshot) bool {
 		idle, done := 0, 0
 		for _, m := range s.Modules.List {

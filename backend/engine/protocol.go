@@ -59,11 +59,14 @@ type reply struct {
 // Failure is why an adapter did not do what it was asked: one line, and all of it.
 type Failure struct {
 	// Stage is "start", "import", "fetch_raw", "transform", "result", "fetch",
-	// "timeout", "memory", "limit" or "crash".
+	// "timeout", "memory", "limit", "idle" or "crash".
 	Stage     string
 	Text      string
 	Traceback string
 }
+
+// stageIdle is that of a process which was ended for what it did between fetches.
+const stageIdle = "idle"
 
 // Error implements error.
 func (f *Failure) Error() string { return f.Text }
@@ -112,6 +115,7 @@ func (r *runner) hear(ctx context.Context, want func(*reply) bool) (*reply, erro
 
 // configure waits for hello, sends what the adapter needs, waits for ready.
 func (r *runner) configure(ctx context.Context, c *configure) error {
+	r.share.turn(r.pid(), true)
 	hello, err := r.hear(ctx, func(m *reply) bool { return m.Op == "hello" || m.Op == "error" })
 	if err != nil {
 		return err
@@ -146,6 +150,8 @@ func (r *runner) configure(ctx context.Context, c *configure) error {
 func (r *runner) fetch(ctx context.Context) (*reply, error) {
 	r.next++
 	id := r.next
+	r.share.turn(r.pid(), true)
+	defer r.share.turn(r.pid(), false)
 	if err := r.tell(ctx, request{Op: "fetch", ID: id}); err != nil {
 		return nil, r.broken(ctx, err)
 	}

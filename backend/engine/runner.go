@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -29,6 +30,7 @@ type runner struct {
 	process
 	launcher *launcher
 	limits   limits
+	share    share
 	tmp      string
 	cost     time.Duration // of loading it, in processor time
 	in       *os.File
@@ -73,7 +75,7 @@ func (l *launcher) startRunner(ctx context.Context, py python, dir, entry string
 		files = append(files, a, b)
 	}
 	inR, inW, outR, outW, errR, errW := files[0], files[1], files[2], files[3], files[4], files[5]
-	w := want{Dir: dir, Memory: lim.memory, Space: lim.addressSpace(), Files: maxFiles, Size: maxFileSize}
+	w := want{Dir: dir, Memory: lim.memory, Space: lim.addressSpace(), Files: maxFiles, Size: maxFileSize, Nice: adapterPriority()}
 	if filepath.Ext(entry) != ".py" {
 		w.Program = filepath.Join(dir, entry)
 	}
@@ -111,6 +113,7 @@ func (l *launcher) startRunner(ctx context.Context, py python, dir, entry string
 // condemn ends the process for a reason.
 func (r *runner) condemn(why *Failure) {
 	if r.fate.CompareAndSwap(nil, why) {
+		_ = syscall.Kill(-r.pid(), syscall.SIGSTOP) // all of its group at once: they start nothing more
 		r.end()
 	}
 }

@@ -105,6 +105,10 @@ func (e *Engine) supervise(ctx context.Context, m *module, sup *supervisor, firs
 					leave()
 					continue
 				}
+				if f := (*Failure)(nil); errors.As(err, &f) && f.Stage == stageIdle {
+					e.rested(m, f)
+					continue
+				}
 				crashes++
 				wait := min(time.Second<<min(crashes-1, 6), m.intervalNow(e))
 				e.died(m, err, wait)
@@ -150,8 +154,8 @@ func (e *Engine) supervise(ctx context.Context, m *module, sup *supervisor, firs
 		}
 		if r == nil {
 			e.pool.forget(sup)
-		} else if res.err == nil && !e.stays(m, sup, r) {
-			leave()
+		} else if r.lift() != nil || res.err == nil && !e.stays(m, sup, r) {
+			leave() // or it keeps the lowest priority
 		}
 	}
 }

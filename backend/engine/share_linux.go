@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// yields is how much lower than the engine's the priority of its adapters is.
+	yields = 5
+	// lowest is the priority of an adapter that takes much of the processor.
+	lowest = 19
+	// greedy is the processor time that an adapter may take before its priority is
+	// lowered, where that is a quarter of a core and more.
+	greedy = 200 * time.Millisecond
+)
+
+// share is what one adapter, with all that it started, takes of the processor. Its
+// time is divided into phases: loading, a fetch, and between fetches.
+type share struct {
+	mu    sync.Mutex
+	busy  bool          // something is asked of it
+	since time.Time     // the phase began
+	base  time.Duration // what it had taken then
+	total time.Duration // what it had taken as last counted
+	at    time.Time     // it was last counted
+	low   bool          // it has the lowest priority
+	// idle is how long it was counted between fetches, and idled what it took then.
+	idle, idled time.Duration
+}
+
+// turn begins a phase of the process.
+func (s *share) turn(pid int, busy bool) {
+	now, used := time.Now(), clock(pid)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy, s.since, s.base = busy, now, max(s.total, used)
+}
+
+// clock is the processor time that one process has taken.
+func clock(pid int) time.Duration {
+	var t unix.Timespec
+	if unix.ClockGettime(int32(^pid<<3|2), &t) != nil { // as clock_getcpuclockid(3) makes it
+		return 0
+	}
+	return time.Duration(t.Nano())
+}
+
+// count takes note of what the family has taken, and that it gets the lowest priority
+// where that is much. It returns how many percent of a core it used for window while
+// nothing was asked of it, 0 where that is no more than half of one.
+func (s *share) count(now time.Time, total, window time.Duration) (percent int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.since.IsZero() {
+		return 0
+	}
+	if !s.busy {
+		from, had := s.at, s.total
+		if s.since.After(from) {
+			from, had = s.since, s.base
+		}
+		s.idle += now.Sub(from)
+		s.idled += max(0, total-had)
+		if s.idle >= window {
+			if 2*s.idled > s.idle {
+				percent = int(100 * s.idled / s.idle)
+			}
+			s.idle, s.idled = 0, 0
+		}
+	}
+	s.total, s.at = total, now
+	took := total - s.base
+	if took > greedy && 4*took > now.Sub(s.since) {
+		s.low = true
+	}
+	return percent
+}
+
+// isLow reports whether it has the lowest priority.
+func (s *share) isLow() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.low
+}
+
+// lower gives the process and all below it the lowest priority.
+func (r *runner) lower() {
+	r.share.mu.Lock()
+	defer r.share.mu.Unlock()
+	r.share.low = true
+	_ = prioritize(r.kin(), lowest)
+}
+
+// lift gives the priority back to a process that has the lowest, with all below it.
+// It fails where the engine may not do that.
+func (r *runner) lift() error {
+	r.share.mu.Lock()
+	defer r.share.mu.Unlock()
+	if !r.share.low {
+		return nil
+	}
+	r.share.low = false
+	return prioritize(r.kin(), adapterPriority())
+}
+
+// kin is the process with all below it.
+func (r *runner) kin() []proc {
+	list := procs()
+	i := slices.IndexFunc(list, func(p proc) bool { return p.pid == r.pid() })
+	if i < 0 {
+		return nil
+	}
+	return family(byParent(list), list[i])
+}
+
+// yield has what the process started since it got the lowest priority have it too.
+func (s *share) yield(kin []proc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.low {
+		_ = prioritize(kin, lowest)
+	}
+}
+
+// adapterPriority is the nice value of adapters.
+func adapterPriority() int {
+	n, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		return yields
+	}
+	return min(20-n+yields, lowest-1) // the system call gives 20 less the value
+}
+
+// prioritize gives an adapter's processes a nice value. The kernel shares the
+// processor among sessions first where it makes groups of them (sched(7),
+// "autogroup"): then each session's own value counts.
+func prioritize(kin []proc, nice int) error {
+	session, _ := unix.Getsid(0)
+	own := unix.Getpgrp()
+	var sessions, groups []int
+	var errs []error
+	for _, p := range kin {
+		if p.session != session && !slices.Contains(sessions, p.session) {
+			sessions = append(sessions, p.session)
+			if f, err := os.OpenFile("/proc/"+strconv.Itoa(p.pid)+"/autogroup", os.O_WRONLY, 0); err == nil {
+				_, _ = f.WriteString(strconv.Itoa(nice))
+				_ = f.Close()
+			}
+		}
+		if p.group != own && !slices.Contains(groups, p.group) {
+			groups = append(groups, p.group)
+			if err := unix.Setpriority(unix.PRIO_PGRP, p.group, nice); err != nil && !errors.Is(err, unix.ESRCH) {
+				errs = append(errs, fmt.Errorf("priority of process group %d: %w", p.group, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
