@@ -411,3 +411,28 @@ func TestAskingForWhatIsSoIsDone(t *testing.T) {
 		}
 	}
 }
+
+// TestAdaptersAreServedWithWhatTheySay has one whose manifest says less.
+func TestAdaptersAreServedWithWhatTheySay(t *testing.T) {
+	r := newRig(t, options{}, map[string]string{
+		"modules/host/load/manifest.json": `{"name": "load", "version": "1", "category": "host", "platform": "load", "entry_point": "adapter.sh", "auth_type": "none", "status": "installed", "capabilities": {"read": false}}`,
+		"modules/host/load/adapter.sh": `#!/bin/sh
+echo '{"op":"hello","protocol":1}'
+while read -r line; do
+  case $line in
+    '{"op":"configure"'*) echo '{"op":"ready","capabilities":{"read":true,"batch":5}}' ;;
+    '{"op":"fetch"'*) echo '{"op":"result","data":[1]}' ;;
+    '{"op":"bye"'*) exit 0 ;;
+  esac
+done
+`})
+	r.until("it works", func(s *state.Snapshot) bool {
+		m := s.Modules.Module("host/load")
+		return m != nil && m.HealthWord == "healthy"
+	})
+	_, got := r.call("GET", "/adapters", "")
+	row := got["adapters"].([]any)[0].(map[string]any)
+	if got, want := fmt.Sprint(row["capabilities"]), "map[batch:5 read:true]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

@@ -18,11 +18,13 @@ type adapterJSON struct {
 	Icon        any    `json:"icon"`
 	// Status is what was decided of its module, State how it does: running, idle
 	// (enabled, and its adapter does not run now), error, disabled.
-	Status       string  `json:"status"`
-	State        string  `json:"state"`
-	Health       any     `json:"health_status"`
-	RequiresAuth bool    `json:"requires_auth"`
-	AuthType     any     `json:"auth_type"`
+	Status       string `json:"status"`
+	State        string `json:"state"`
+	Health       any    `json:"health_status"`
+	RequiresAuth bool   `json:"requires_auth"`
+	AuthType     any    `json:"auth_type"`
+	// Capabilities are what the adapter said when it was last loaded, before that what
+	// its manifest says.
 	Capabilities any     `json:"capabilities"`
 	Interval     float64 `json:"interval_seconds"`
 	LastFetch    any     `json:"last_fetch"`
@@ -30,7 +32,7 @@ type adapterJSON struct {
 }
 
 func (s *Server) adapters(w http.ResponseWriter, _ *http.Request) {
-	snap := s.cfg.Hub.Latest()
+	snap, own := s.cfg.Hub.Latest(), s.cfg.Engine.Capabilities()
 	out, running := []adapterJSON{}, 0
 	for _, row := range s.cfg.Engine.ModulesJSON()["modules"].([]map[string]any) {
 		a := adapterJSON{Name: row["display_name"], Description: row["description"], Icon: row["icon"], Health: row["health_status"],
@@ -40,6 +42,9 @@ func (s *Server) adapters(w http.ResponseWriter, _ *http.Request) {
 		a.Platform, _ = row["platform"].(string)
 		a.RequiresAuth, _ = row["requires_api_key"].(bool)
 		if c, ok := row["capabilities"].(map[string]any); ok {
+			a.Capabilities = c
+		}
+		if c, ok := own[a.ID]; ok {
 			a.Capabilities = c
 		}
 		a.Status, _ = row["status"].(string)

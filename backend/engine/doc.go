@@ -42,7 +42,7 @@
 //	          "dir":"/ws/modules/weather/x","workspace":"/ws","entry_point":"adapter.sh","class_name":"",
 //	          "shared":"/ws/shared","credentials":{...},"settings":{...},"timeout_seconds":10}
 //	          and rate_limit_per_minute, max_retries, retry_delay_seconds where its manifest has them
-//	adapter: {"op":"ready","load_seconds":0.01} or {"op":"error","error":"why"}
+//	adapter: {"op":"ready","load_seconds":0.01,"capabilities":{"read":true}} or {"op":"error","error":"why"}
 //	engine:  {"op":"fetch","id":1}             at every interval
 //	adapter: {"op":"result","id":1,"data":[...],"metadata":{...},"keeps":"its cache"}
 //	                                           or {"op":"error","id":1,"error":"why","traceback":"..."}

@@ -199,6 +199,7 @@ func (e *Engine) launch(ctx context.Context, m *module) (*runner, error) {
 	}
 	e.mu.Lock()
 	m.runner, m.pid, m.loadedAt, m.log = "running", r.pid(), time.Now(), &r.log
+	m.capabilities, _ = e.cleanValue(r.capabilities).(map[string]any)
 	e.touched(m)
 	e.mu.Unlock()
 	return r, nil

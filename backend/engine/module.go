@@ -53,11 +53,12 @@ type module struct {
 	streak                  int // failures since the last success
 	breaker                 breaker
 	limiter                 *rate.Limiter
-	cachedAt                time.Time // of what the cache would give; zero for none
-	keeps                   string    // what its process keeps between fetches
-	yielded                 bool      // its process had the lowest priority in the last fetch
-	greedy                  bool      // and was ended: the next starts with that
-	dropped                 time.Time // the lastOK whose data was dropped as too old
+	cachedAt                time.Time      // of what the cache would give; zero for none
+	keeps                   string         // what its process keeps between fetches
+	capabilities            map[string]any // as its adapter said when it was last loaded; nil for nothing
+	yielded                 bool           // its process had the lowest priority in the last fetch
+	greedy                  bool           // and was ended: the next starts with that
+	dropped                 time.Time      // the lastOK whose data was dropped as too old
 	latencies               []float64
 	items                   int
 	result                  string

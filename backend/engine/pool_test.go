@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -171,5 +172,26 @@ func TestIdleAdaptersLeaveAndComeBack(t *testing.T) {
 	m = r.module("t/keeps", "starts anew", func(m *state.Module) bool { return m.Successes == 4 })
 	if strings.TrimSpace(strings.Trim(m.LastResult, "[] \n")) != "1" {
 		t.Errorf("got %s, want [1]", m.LastResult)
+	}
+}
+
+// What an adapter says that it can do is known once it was loaded.
+func TestAdaptersTellWhatTheyCanDo(t *testing.T) {
+	needPython(t)
+	body := func(gives string) string {
+		return works + "    def get_capabilities(self):\n        return " + gives + "\n"
+	}
+	r := newRig(t, merged(
+		adapterOf("tells", body(`{"read": True, "batch": {"size": 7}, "note": "a\x1b[2Jb"}`)),
+		adapterOf("wrong", body(`["read"]`)),
+		adapterOf("endless", body(`{"read": "x" * 100000}`)),
+		adapterOf("breaks", body(`1 / 0`))))
+	r.start(Config{})
+	for _, name := range []string{"tells", "wrong", "endless", "breaks"} {
+		r.module("t/"+name, "fetches", healthy)
+	}
+	want := map[string]map[string]any{"t/tells": {"read": true, "batch": map[string]any{"size": 7.0}, "note": state.Clean("a\x1b[2Jb")}}
+	if got := r.e.Capabilities(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

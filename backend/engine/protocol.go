@@ -52,6 +52,8 @@ type reply struct {
 	Missing   string          `json:"missing"`
 	// Keeps says what would be lost with the process, "" for nothing.
 	Keeps string `json:"keeps"`
+	// Capabilities is what its get_capabilities() gave when it was loaded.
+	Capabilities json.RawMessage `json:"capabilities"`
 	// Cost is how long its loading took the processor, in seconds; 0 where not told.
 	Cost float64 `json:"load_seconds"`
 }
@@ -141,6 +143,9 @@ func (r *runner) configure(ctx context.Context, c *configure) error {
 	}
 	if m.Op == "error" {
 		return r.failed(m, "import")
+	}
+	if len(m.Capabilities) <= maxShown && json.Unmarshal(m.Capabilities, &r.capabilities) != nil {
+		r.capabilities = nil // it is no object
 	}
 	r.cost = time.Duration(max(0, min(m.Cost, 1e6)) * float64(time.Second))
 	return nil

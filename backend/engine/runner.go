@@ -33,17 +33,19 @@ type runner struct {
 	share    share
 	tmp      string
 	cost     time.Duration // of loading it, in processor time
-	in       *os.File
-	replies  chan line
-	dead     chan struct{}           // closed when the process has ended and was reaped
-	logged   chan struct{}           // closed when its log has ended
-	how      ended                   // once dead is closed
-	fate     atomic.Pointer[Failure] // why the engine ended it
-	wg       sync.WaitGroup
-	log      ring
-	next     int64
-	stopped  bool // the engine ended it
-	once     sync.Once
+	// capabilities is what it said that it can do; nil for nothing.
+	capabilities map[string]any
+	in           *os.File
+	replies      chan line
+	dead         chan struct{}           // closed when the process has ended and was reaped
+	logged       chan struct{}           // closed when its log has ended
+	how          ended                   // once dead is closed
+	fate         atomic.Pointer[Failure] // why the engine ended it
+	wg           sync.WaitGroup
+	log          ring
+	next         int64
+	stopped      bool // the engine ended it
+	once         sync.Once
 }
 
 // line is one line of an adapter's output, or why there is none.

@@ -47,6 +47,20 @@ func (e *Engine) ModulesJSON() map[string]any {
 	return map[string]any{"modules": list, "total": total, "loaded": loaded}
 }
 
+// Capabilities are what the adapters themselves said that they can do when they were
+// last loaded, by module; none of those that said nothing.
+func (e *Engine) Capabilities() map[string]map[string]any {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := map[string]map[string]any{}
+	for id, m := range e.modules {
+		if len(m.capabilities) > 0 {
+			out[id] = m.capabilities
+		}
+	}
+	return out
+}
+
 // textLives is how long a module's JSON text is used at most: its health also goes by
 // the date.
 const textLives = 10 * time.Second
