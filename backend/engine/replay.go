@@ -80,9 +80,10 @@ func Replay(before, after map[string]any, list []Delegation) Shift {
 		}
 		return t
 	}
+	was, will := decider(before), decider(after)
 	var lb, la, cb, ca []float64
 	for _, d := range list {
-		from, to := tier(Decide(before, d.Category, d.Complexity).Tier), tier(Decide(after, d.Category, d.Complexity).Tier)
+		from, to := tier(was(d)), tier(will(d))
 		from.Before++
 		to.After++
 		if from != to {
@@ -110,6 +111,26 @@ func Replay(before, after map[string]any, list []Delegation) Shift {
 	})
 	s.Moves = s.Moves[:min(len(s.Moves), maxMoves)]
 	return s
+}
+
+// decider gives the tiers of delegations. A decision goes by the category and the side of
+// the threshold alone, so that each is made once.
+func decider(config map[string]any) func(Delegation) string {
+	type side struct {
+		category string
+		below    bool
+	}
+	th, _ := threshold(config)
+	made := map[side]string{}
+	return func(d Delegation) string {
+		k := side{d.Category, d.Complexity < th}
+		tier, ok := made[k]
+		if !ok {
+			tier = Decide(config, d.Category, d.Complexity).Tier
+			made[k] = tier
+		}
+		return tier
+	}
 }
 
 // mean of some figures; -1 of none.
