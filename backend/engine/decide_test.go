@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -128,7 +130,7 @@ func TestDelegationsComeFromLogsAndCallsAndSurviveARestart(t *testing.T) {
 	} {
 		r.e.TapLog(at.Add(time.Duration(i)*time.Second), line)
 	}
-	r.e.TapLog(at, `{"complexity": 0.9, "category": "coding", "tier": "heavy"}`) // the log is read from its beginning again
+	r.e.TapLog(at, `{"complexity": 0.9, "category": "coding", "tier": "heavy", "latency_ms": 2100, "cost": 0.02}`) // the log is read from its beginning again
 	if n, err := r.e.AddDelegations([]byte(`[{"complexity": 0.5, "category": "finance", "at": "2026-02-11T12:00:09Z"}, {"complexity": 0.6, "tier": "heavy"}]`)); n != 2 || err != nil {
 		t.Fatal(n, err)
 	}
@@ -160,7 +162,9 @@ func TestDelegationsAreBoundedInMemoryAndOnDisk(t *testing.T) {
 	k := &delegations{path: filepath.Join(t.TempDir(), "d.jsonl")}
 	list := delegated(configOf(t, recordedRouting(t)), keepDelegations)
 	for range 12 {
-		k.add(list, false)
+		for i := range list {
+			k.add(list[i:i+1], false)
+		}
 		if err := k.save(); err != nil {
 			t.Fatal(err)
 		}
@@ -173,6 +177,55 @@ func TestDelegationsAreBoundedInMemoryAndOnDisk(t *testing.T) {
 	}
 	if got, err := ReadDelegations(k.path); err != nil || len(got) != keepDelegations {
 		t.Errorf("%d are read (%v)", len(got), err)
+	}
+}
+
+// A log's times are often whole seconds: those of one second are all kept, and what is
+// read again is not, whether or not the file was loaded before.
+func TestDelegationsOfOneSecondAreToldApart(t *testing.T) {
+	at := time.Date(2026, 2, 11, 12, 0, 0, 0, time.UTC)
+	log := []Delegation{
+		{At: at, Category: "coding", Complexity: 0.9, LatencyMS: -1, Cost: -1}, {At: at, Category: "math", Complexity: 0.9, LatencyMS: -1, Cost: -1},
+		{At: at, Category: "math", Complexity: 0.8, LatencyMS: 90, Cost: -1}, {At: at.Add(-time.Second), Category: "late", Complexity: 0.8, LatencyMS: -1, Cost: -1},
+	}
+	path := filepath.Join(t.TempDir(), "d.jsonl")
+	k := &delegations{path: path}
+	if n := k.add(log, true); n != 4 {
+		t.Fatalf("%d of 4 were taken", n)
+	}
+	if n := k.add(log, true); n != 0 {
+		t.Errorf("%d were taken twice", n)
+	}
+	if err := k.save(); err != nil {
+		t.Fatal(err)
+	}
+	next := &delegations{path: path}
+	next.add(append(log, Delegation{At: at.Add(time.Second), Category: "new", Complexity: 0.5}), true)
+	if err := errors.Join(next.load(), next.save()); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := ReadDelegations(path)
+	if got := len(next.list()); got != 5 || len(kept) != 5 || err != nil || kept[4].Category != "new" {
+		t.Errorf("%d are kept, %d in the file, want 5 (%v)", got, len(kept), err)
+	}
+}
+
+func TestDelegationsAfterADamagedLineAreRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "d.jsonl")
+	line := `{"at":"2026-02-11T12:00:00Z","category":"coding","complexity":0.8}` + "\n"
+	if err := os.WriteFile(path, []byte(line+strings.Repeat("\x00", 200<<10)+"\n"+"{\n"+line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ReadDelegations(path); err != nil || len(got) != 2 {
+		t.Errorf("%d are read, want 2 (%v)", len(got), err)
+	}
+}
+
+func BenchmarkTapOfADelegation(b *testing.B) {
+	e := &Engine{cfg: Config{Mask: &secrets.Mask{}}, delegations: &delegations{}}
+	line := `{"complexity": 0.9, "category": "coding", "tier": "heavy", "latency_ms": 2100}`
+	for i := 0; b.Loop(); i++ {
+		e.TapLog(time.Unix(int64(i), 0), line)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -39,46 +40,86 @@ type Delegation struct {
 	Cost      float64 `json:"cost"`
 }
 
+// identity tells delegations apart. A log that is read from its beginning again, after a
+// start or a reload, gives the same ones; times alone do not do, as those of logs are
+// often whole seconds.
+type identity struct {
+	at                          int64
+	category, tier, strategy    string
+	complexity, latencyMS, cost float64
+}
+
+func (d Delegation) identity() identity {
+	return identity{d.At.UnixNano(), d.Category, d.Tier, d.Strategy, d.Complexity, max(d.LatencyMS, -1), max(d.Cost, -1)}
+}
+
 // delegations keeps the last of them, and data/delegations.jsonl, a line each.
 type delegations struct {
 	path string
 
-	mu      sync.Mutex
-	ring    []Delegation // oldest first
+	mu sync.Mutex
+	// ring is oldest first. It grows to twice keepDelegations before the older half goes,
+	// so that one that comes costs no copy of all the others.
+	ring    []Delegation
+	known   map[identity]bool // of the ring
 	unsaved []Delegation
-	loaded  bool
 }
+
+// kept is the part of the ring that counts.
+func (k *delegations) kept() []Delegation { return k.ring[max(0, len(k.ring)-keepDelegations):] }
 
 // list is what is kept, oldest first.
 func (k *delegations) list() []Delegation {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return slices.Clone(k.ring)
+	return slices.Clone(k.kept())
 }
 
-// add takes delegations in. Ones that are not newer than all that the file had, as of
-// a log that is read from its beginning again, are known already: after says so.
-func (k *delegations) add(list []Delegation, after bool) (n int) {
+// count is how many are kept.
+func (k *delegations) count() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.kept())
+}
+
+// add takes delegations in. logged says that they come of a log, which may be read from
+// its beginning again: what is kept already, or has been dropped for its age, is passed
+// over then.
+func (k *delegations) add(list []Delegation, logged bool) (n int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, d := range list {
-		if after && len(k.ring) > 0 && !d.At.After(k.ring[len(k.ring)-1].At) {
+		if logged && (k.known[d.identity()] || len(k.ring) >= keepDelegations && d.At.Before(k.ring[0].At)) {
 			continue
 		}
-		k.ring, k.unsaved = append(k.ring, d), append(k.unsaved, d)
+		k.put(d)
+		k.unsaved = append(k.unsaved, d)
 		n++
 	}
-	if over := len(k.ring) - keepDelegations; over > 0 {
-		k.ring = slices.Clone(k.ring[over:])
-	}
-	if over := len(k.unsaved) - keepDelegations; over > 0 {
-		k.unsaved = slices.Clone(k.unsaved[over:])
+	if len(k.unsaved) >= 2*keepDelegations {
+		k.unsaved = slices.Clone(k.unsaved[len(k.unsaved)-keepDelegations:])
 	}
 	return n
 }
 
+// put appends to the ring.
+func (k *delegations) put(d Delegation) {
+	if k.known == nil {
+		k.known = map[identity]bool{}
+	}
+	k.ring = append(k.ring, d)
+	k.known[d.identity()] = true
+	if len(k.ring) >= 2*keepDelegations {
+		k.ring = slices.Clone(k.kept())
+		clear(k.known)
+		for _, d := range k.ring {
+			k.known[d.identity()] = true
+		}
+	}
+}
+
 // ReadDelegations reads a file of delegations, a line each, the last of them. Lines
-// that are none are passed over.
+// that are none, or too long for one, are passed over.
 func ReadDelegations(path string) ([]Delegation, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -89,27 +130,47 @@ func ReadDelegations(path string) ([]Delegation, error) {
 	}
 	defer f.Close()
 	var out []Delegation
-	sc := bufio.NewScanner(f)
-	sc.Buffer(nil, 64<<10)
-	for sc.Scan() {
-		if d, ok := delegationOf(sc.Bytes(), time.Time{}); ok && !d.At.IsZero() {
+	in, long := bufio.NewReaderSize(f, 64<<10), false
+	for err == nil {
+		var line []byte
+		line, err = in.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			long, err = true, nil
+			continue
+		}
+		if d, ok := delegationOf(line, time.Time{}); ok && !long && !d.At.IsZero() {
 			out = append(out, d)
 		}
+		long = false
 		if len(out) >= 2*keepDelegations {
 			out = slices.Clone(out[keepDelegations:])
 		}
 	}
-	return out[max(0, len(out)-keepDelegations):], sc.Err()
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return out[max(0, len(out)-keepDelegations):], err
 }
 
-// load reads what was kept; what came meanwhile is newer.
+// load reads what was kept. What came meanwhile is newer, but for what a log gave that
+// was read from its beginning again.
 func (k *delegations) load() error {
 	old, err := ReadDelegations(k.path)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.ring = append(old, k.ring...)
-	k.ring = k.ring[max(0, len(k.ring)-keepDelegations):]
-	k.loaded = true
+	was := map[identity]bool{}
+	for _, d := range old {
+		was[d.identity()] = true
+	}
+	again := func(d Delegation) bool {
+		return was[d.identity()] || len(old) >= keepDelegations && d.At.Before(old[0].At)
+	}
+	k.unsaved = slices.DeleteFunc(k.unsaved, again)
+	meanwhile := slices.DeleteFunc(k.ring, again)
+	k.ring, k.known = nil, nil
+	for _, d := range slices.Concat(old, meanwhile) {
+		k.put(d)
+	}
 	return err
 }
 
@@ -118,7 +179,7 @@ func (k *delegations) save() error {
 	k.mu.Lock()
 	list := k.unsaved
 	k.unsaved = nil
-	whole := k.ring
+	whole := k.kept()
 	k.mu.Unlock()
 	if len(list) == 0 {
 		return nil
@@ -182,7 +243,7 @@ func (e *Engine) keepDelegationsOn(ctx context.Context) {
 	n := -1
 	e.every(ctx, flushEvery, func() {
 		say(e.delegations.save())
-		if now := len(e.delegations.list()); now != n {
+		if now := e.delegations.count(); now != n {
 			n = now
 			e.routed()
 		}
