@@ -46,6 +46,27 @@ func (f *routeFigures) into(out *state.Routing) {
 	}
 }
 
+// TierFigures are the counts of tiers by name, as of the last look; empty where no service
+// exposes any.
+func (e *Engine) TierFigures() map[string]state.RouteFigures {
+	e.figures.mu.Lock()
+	defer e.figures.mu.Unlock()
+	return copied(e.figures.tiers)
+}
+
+// ProviderFigures are those of providers.
+func (e *Engine) ProviderFigures() map[string]state.RouteFigures {
+	e.figures.mu.Lock()
+	defer e.figures.mu.Unlock()
+	return copied(e.figures.providers)
+}
+
+func copied(in map[string]state.RouteFigures) map[string]state.RouteFigures {
+	out := make(map[string]state.RouteFigures, len(in))
+	maps.Copy(out, in)
+	return out
+}
+
 // askFigures asks for the counts until ctx ends.
 func (e *Engine) askFigures(ctx context.Context) {
 	look := func() {
