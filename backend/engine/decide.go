@@ -29,8 +29,8 @@ type Decision struct {
 const (
 	tierStandard = "standard"
 	tierHeavy    = "heavy"
-	// tierExternal is a service that is not one of the model tiers: it is never listed
-	// among them, so that it is missing there is nothing to fall back for.
+	// tierExternal is a service that is not one of the model tiers: that it is not listed
+	// among them is nothing to fall back for. Listed, it is a tier like the others.
 	tierExternal = "external"
 )
 
@@ -62,7 +62,7 @@ func Decide(config map[string]any, category string, complexity float64) Decision
 		d.Provider, d.Model, d.Priority = words(cat["provider"]), words(cat["model"]), words(cat["priority"])
 	}
 	tiers := object(config["tiers"])
-	if len(tiers) == 0 || d.Tier == tierExternal {
+	if _, listed := tiers[d.Tier]; len(tiers) == 0 || d.Tier == tierExternal && !listed {
 		return d
 	}
 	usable := func(name string) bool {

@@ -45,6 +45,7 @@ func TestDecide(t *testing.T) {
 		{"the guide's short form, above", short, "coding", 0.81, "delegate", "heavy", "is not configured"},
 		{"the default threshold", `{}`, "coding", 0.69, "direct", "standard", "0.7 (default)"},
 		{"a disabled tier", off, "a", 1, "fallback", "mid", "tier heavy is disabled: mid"},
+		{"one outside that is listed and disabled", `{"categories": {"a": {"tier": "external"}}, "tiers": {"external": {"enabled": false}, "heavy": {}}}`, "a", 1, "fallback", "heavy", "tier external is disabled: heavy"},
 		{"no tier left", `{"tiers": {"heavy": {"enabled": false}}}`, "a", 1, "none", "", "it goes nowhere"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -246,6 +247,9 @@ func TestFiguresAreAskedForAndNeverMadeUp(t *testing.T) {
 	})
 	if h := s.Routing.Row("tier/heavy"); h.Figures.Errors >= 0 || h.Figures.LatencyMS >= 0 || s.Routing.Row("tier/standard").Figures.Requests >= 0 || s.Routing.Figures != "" {
 		t.Errorf("got %+v, %q", h, s.Routing.Figures)
+	}
+	if got := r.e.TierFigures(); len(got) != 1 || got["heavy"].Requests != 12 || len(r.e.ProviderFigures()) != 1 {
+		t.Errorf("got %v and %v", got, r.e.ProviderFigures())
 	}
 	if p := s.Routing.Providers[0]; p.LatencyMS != 310 || p.Requests >= 0 {
 		t.Errorf("got %+v", p)

@@ -8,6 +8,8 @@
 //     by it at any time (registry.go).
 //   - config/routing_config.json: it is read, validated, watched, and changed only
 //     through an action, atomically (routing.go).
+//   - data/delegations.jsonl, the last delegations that logs and callers told of, a line
+//     each; what routing would make of them is replayed from it (delegation.go).
 //   - The sections modules, pipeline and routing of the snapshot.
 //   - Every adapter process, with its children.
 //
