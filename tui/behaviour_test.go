@@ -131,7 +131,7 @@ func TestDisabledSaysWhy(t *testing.T) {
 	d.press("x")
 	d.sees("reload module", "it is disabled: enable it first")
 	d.press("esc", "4", "E")
-	d.sees("E does nothing in queues: it acts in modules (disable module)")
+	d.sees("E does nothing in queues: it acts in modules (enable module)")
 	d.press("Z")
 	d.sees("Z is not bound")
 }

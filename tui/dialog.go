@@ -62,9 +62,15 @@ func (m *Model) begin(spec *state.Spec, targets []string) tea.Cmd {
 			m.say(spec.Title() + ": asked already")
 			return nil
 		}
-		return m.submit(spec, can, nil, nil, "")
+		return m.submit(spec, can, nil, nil, nil, "")
 	}
 	d := &actBox{spec: spec, targets: can, skipped: cannot, fields: fields}
+	if spec.Given != nil { // what is on the screen now, not what comes while it is read
+		d.given = map[string]map[string]string{}
+		for _, id := range can {
+			d.given[id] = spec.Given(m.shown, id)
+		}
+	}
 	for _, f := range fields {
 		in := newInput(m.env.Theme)
 		in.SetValue(f.Default)
@@ -153,6 +159,8 @@ type actBox struct {
 	fields          []state.Field
 	inputs          []textinput.Model
 	typed           bool
+	// given are the arguments of each target that go along unasked.
+	given map[string]map[string]string
 	// at is the input that has the focus; len(inputs) is Cancel, one more is the deed.
 	at    int
 	wrong string
@@ -261,7 +269,7 @@ func (d *actBox) submit(m *Model) tea.Cmd {
 	if d.typed {
 		confirmed = d.targets[0]
 	}
-	return m.submit(d.spec, d.targets, args, secrets, confirmed)
+	return m.submit(d.spec, d.targets, args, d.given, secrets, confirmed)
 }
 
 func (d *actBox) draw(m *Model, w, h int) []string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -50,10 +51,19 @@ func (m *Model) askedJustNow(kind state.Kind, targets []string) bool {
 	return again
 }
 
-// submit hands an action on each target to the backend.
-func (m *Model) submit(spec *state.Spec, targets []string, args map[string]string, secrets map[string]state.Secret, confirmed string) tea.Cmd {
+// submit hands an action on each target to the backend; given are further arguments
+// of each.
+func (m *Model) submit(spec *state.Spec, targets []string, args map[string]string, given map[string]map[string]string, secrets map[string]state.Secret, confirmed string) tea.Cmd {
 	var cmds []tea.Cmd
 	for _, id := range targets {
+		args := args
+		if more := given[id]; len(more) > 0 {
+			args = maps.Clone(args)
+			if args == nil {
+				args = map[string]string{}
+			}
+			maps.Copy(args, more)
+		}
 		a := state.Action{Kind: spec.Kind, Target: id, Args: args, Secrets: secrets, Actor: m.o.Actor, Confirmed: confirmed}
 		if confirmed != "" && confirmed != "yes" {
 			a.Confirmed = id

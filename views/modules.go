@@ -63,7 +63,7 @@ func NewModules(env *Env) Pane {
 		ID:     func(m *state.Module) string { return m.ID },
 		Target: func(m *state.Module) string { return m.ID },
 		Text: func(m *state.Module) string {
-			return strings.Join([]string{m.ID, m.DisplayName, m.Status.Word(), m.HealthWord, string(m.Credentials), m.LastError}, " ")
+			return strings.Join([]string{m.ID, m.DisplayName, m.Status.Word(), changedWord(m), m.HealthWord, string(m.Credentials), m.LastError}, " ")
 		},
 		Health: func(s *state.Snapshot) state.Health { return s.Modules.Health },
 		Deps:   []state.SectionName{state.SectionModules},
@@ -73,13 +73,22 @@ func NewModules(env *Env) Pane {
 		},
 		Summary: modulesSummary,
 		Tabs: []Tab[state.Module]{
-			{"Overview", moduleOverview}, {"Error", moduleError}, {"Result", moduleResult}, {"Manifest", moduleManifest}, {"History", moduleHistory},
+			{"Overview", moduleOverview}, {"Error", moduleError}, {"Result", moduleResult}, {"Manifest", moduleManifest}, {"Changes", moduleChanges}, {"Findings", moduleFindings},
+			{"Versions", moduleVersions}, {"History", moduleHistory},
 		},
 	})
 }
 
 var moduleStatus moduleCell = func(e *Env, m *state.Module) (string, theme.Ink) {
-	return status(e.Theme, m.Status.Word())
+	text, ink := status(e.Theme, m.Status.Word())
+	switch { // what a changed module waits for comes before how it does
+	case m.Change == nil || !m.Change.Held:
+	case m.Status == state.ModuleFailed:
+		return e.Theme.Wrong + " changed", ink
+	default:
+		return e.Theme.Caution + " changed", e.Theme.Warn
+	}
+	return text, ink
 }
 
 var moduleHealth moduleCell = func(e *Env, m *state.Module) (string, theme.Ink) {
@@ -126,6 +135,9 @@ var moduleCredentials moduleCell = func(e *Env, m *state.Module) (string, theme.
 }
 
 var moduleWhy moduleCell = func(e *Env, m *state.Module) (string, theme.Ink) {
+	if m.Change != nil && m.Change.Held {
+		return m.Reason, e.Theme.Warn
+	}
 	if m.Status == state.ModuleFailed || m.HealthWord == "degraded" || m.HealthWord == "unhealthy" {
 		if m.LastError != "" {
 			return m.LastError, e.Theme.Dim
@@ -173,6 +185,15 @@ func modulesSummary(e *Env, s *state.Snapshot) []Span {
 	if bad > 0 {
 		out = append(out, Span{t.Warn, fmt.Sprintf("%s %d unwell", t.Caution, bad)})
 	}
+	changed := 0
+	for i := range s.Modules.List {
+		if c := s.Modules.List[i].Change; c != nil && c.Held {
+			changed++
+		}
+	}
+	if changed > 0 {
+		out = append(out, Span{t.Warn, fmt.Sprintf("%s %d changed", t.Caution, changed)})
+	}
 	return out
 }
 
@@ -182,6 +203,19 @@ func moduleOverview(d *Doc, s *state.Snapshot, m *state.Module) {
 	st, ink := status(t, m.Status.Word())
 	d.KV("status", ink, st)
 	d.KV("reason", t.Text, m.Reason)
+	if m.Change != nil {
+		d.KV("files", t.Warn, t.Caution+" changed: "+m.Change.Summary())
+	}
+	if len(m.Findings) > 0 {
+		d.KV("findings", t.Warn, fmt.Sprintf("%d, see there", len(m.Findings)))
+	}
+	if m.Tests != nil {
+		ink := t.Text
+		if !m.Tests.OK() {
+			ink = t.Bad
+		}
+		d.KV("tests", ink, m.Tests.Summary()+", "+e.when(m.Tests.At))
+	}
 	hw, ink := status(t, m.HealthWord)
 	d.KV("health", ink, hw)
 	d.KV("name", t.Text, m.DisplayName)

@@ -316,7 +316,7 @@ func (r *rig) nowhere(secret string) {
 			return err
 		}
 		b, err := os.ReadFile(path)
-		if bytes.Contains(b, []byte(secret)) && !strings.HasSuffix(path, "adapter.sh") {
+		if bytes.Contains(b, []byte(secret)) && !strings.HasSuffix(path, "adapter.sh") && filepath.Base(filepath.Dir(path)) != "blobs" { // which has copies of that
 			r.t.Errorf("%q is in %s", secret, path)
 		}
 		return err

@@ -19,6 +19,7 @@ func TestParseNamesFileLineAndWhatWasExpected(t *testing.T) {
 		{"bad mode", "logs:\n  - path: a.log\n    rotate:\n      mode: move\n", "opsdeck.yaml:4: logs[0].rotate.mode: \"move\": expected rename or copytruncate"},
 		{"bad url", "services:\n  - name: api\n    url: localhost\n", "opsdeck.yaml:3: services[0].url"},
 		{"broken yaml", "logs: [\n", "opsdeck.yaml:"},
+		{"bad approval", "modules:\n  approval: maybe\n", "opsdeck.yaml:2: modules.approval: \"maybe\": expected on or off"},
 		{"bad engine", "engine: {url: \"localhost:8003\"}\n", "opsdeck.yaml:1: engine.url: \"localhost:8003\": expected a URL such as"},
 		{"a token in the file", "engine:\n  url: http://h:1\n  token: s3cret\n", "opsdeck.yaml:3: engine.token: a token does not belong into this file"},
 		{"a token for nothing", "engine: {token: \"${T}\"}\n", "opsdeck.yaml:1: engine: url is missing"},

@@ -81,6 +81,11 @@ type Modules struct {
 	Resident int `yaml:"resident"`
 	// Python is the interpreter; default: python3 on the PATH.
 	Python string `yaml:"python"`
+	// Approval is "on", which is the default, or "off": then modules run whatever lies
+	// in their folders, and a change of their files wants no yes.
+	Approval string `yaml:"approval"`
+	// RequireTests has every module's own tests pass before it is enabled or approved.
+	RequireTests bool `yaml:"require_tests"`
 }
 
 // Credentials configures the credential store.
@@ -234,6 +239,7 @@ func Parse(name string, b []byte) (f *File, err error) {
 		}
 	}
 	check((f.TLS.Cert == "") == (f.TLS.Key == ""), "$.tls", "cert and key go together: one of them is missing")
+	check(f.Modules.Approval == "" || f.Modules.Approval == "on" || f.Modules.Approval == "off", "$.modules.approval", "%q: expected on or off", f.Modules.Approval)
 	for i, h := range f.Hosts {
 		check(h != "" && !strings.ContainsAny(h, "/:* "), fmt.Sprintf("$.hosts[%d]", i), "%q: expected a host's name without scheme and port", h)
 	}

@@ -47,6 +47,8 @@ modules:
   timeout: {{dur .Modules.Timeout}}     # of one fetch
   # resident: 32           # adapters that wait for their next fetch in a process
   # python: /usr/bin/python3
+  # approval: off          # changed files run without a yes
+  # require_tests: true    # a module's own tests pass before it is enabled
 
 # The credential store's master key is MODULE_ENCRYPTION_KEY, in the environment, among
 # systemd's credentials or in .env, or else stands in a file, old keys below it:

@@ -139,6 +139,7 @@ func (w *Workspace) resolve(fl Flags, raw []byte) {
 	dur("modules.interval", &w.Modules.Interval, 30*time.Second)
 	dur("modules.timeout", &w.Modules.Timeout, 10*time.Second)
 	set("modules.python", &w.Modules.Python, "", "default")
+	set("modules.approval", &w.Modules.Approval, "on", "default")
 	set("credentials.key_file", &w.Credentials.KeyFile, "", "default")
 	w.Credentials.KeyFile = abs(w.Credentials.KeyFile)
 	set("routing", &w.Routing, "config/routing_config.json", "default")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ var (
 func (e *Engine) Kinds() []state.Kind {
 	return []state.Kind{
 		state.ModuleEnable, state.ModuleDisable, state.ModuleReload, state.ModuleRestart, state.ModuleFetch, state.ModuleUninstall,
+		state.ModuleValidate, state.ModuleApprove, state.ModuleRollback, state.ModuleTest,
 		state.CredentialRotate, state.CredentialSet, state.CredentialDelete, state.CredentialUndo,
 		state.CredentialExpire, state.CredentialRekey, state.CredentialForget, state.CredentialUnlock,
 		state.RoutingReload, state.RoutingSet, state.RoutingStage, state.RoutingThreshold, state.RoutingRoute, state.RoutingRemove,
@@ -35,6 +37,8 @@ func (e *Engine) Kinds() []state.Kind {
 // or that Args["delete"]="true" removes; Args["expect"] lists the tags ([Tag]) that
 // the configuration in force may have. For credential.rotate and credential.set see
 // [SecretJSON].
+// A module.approve wants Args["digest"] to name what was shown, a module.rollback
+// takes the version in Args["version"], the one before where it is left out.
 // A module.fetch asks the module's upstream, past its cache, unless
 // Args["cached"]="true".
 func (e *Engine) Execute(ctx context.Context, a state.Action, progress func(string, float64)) (state.Outcome, error) {
@@ -72,6 +76,14 @@ func (e *Engine) Execute(ctx context.Context, a state.Action, progress func(stri
 		do = e.fetchNow
 	case state.ModuleUninstall:
 		do = e.uninstall
+	case state.ModuleValidate:
+		do = e.validateModule
+	case state.ModuleApprove:
+		do = e.approve
+	case state.ModuleRollback:
+		do = e.rollback
+	case state.ModuleTest:
+		do = e.testModule
 	case state.CredentialRotate:
 		do = e.rotate
 	case state.CredentialSet:
@@ -144,10 +156,11 @@ func wait(ctx context.Context, first chan fetched) fetched {
 }
 
 func (e *Engine) enable(ctx context.Context, m *module, a state.Action, progress func(string, float64)) (state.Outcome, error) {
+	e.inspect(ctx, m, nil) // what lies there now is what is enabled
 	e.mu.Lock()
 	status, man, problem, registered := m.status, m.manifest, m.problem, m.registered
 	e.mu.Unlock()
-	if status != state.ModuleInstalled && (problem != "" || man == nil) {
+	if status != state.ModuleInstalled && (problem != "" || man == nil) && !registered {
 		return state.Outcome{}, fmt.Errorf("its manifest is not good: %s", problem)
 	}
 	if status == state.ModuleUninstalled && !registered {
@@ -159,8 +172,31 @@ func (e *Engine) enable(ctx context.Context, m *module, a state.Action, progress
 		m.registered, m.record = true, r
 		e.mu.Unlock()
 	}
+	if _, _, err := next(status, evEnable); err != nil {
+		return state.Outcome{}, err
+	}
+	progress("checking it", 10)
+	if found := e.validate(ctx, m, true); ctx.Err() != nil {
+		return state.Outcome{}, context.Cause(ctx)
+	} else if slices.ContainsFunc(found, refusing) {
+		if err := e.move(ctx, m, evCheck, evRefuse); err != nil {
+			return state.Outcome{}, err
+		}
+		return state.Outcome{}, fmt.Errorf("it was refused: %s", refusal(found))
+	}
+	tree, err := e.look(m)
+	if err != nil {
+		return state.Outcome{}, fmt.Errorf("its files cannot be read: %w", err)
+	}
 	progress("recording it in the registry", 20)
-	if err := e.move(ctx, m, evEnable); err != nil {
+	evs := []event{evCheck, evPass, evApprove, evEnable}
+	if e.cfg.NoApproval {
+		evs = []event{evCheck, evPass, evEnable}
+	}
+	if err := e.trust(m, tree, "enabled", a.Actor.User); err != nil && !e.cfg.NoApproval {
+		return state.Outcome{}, err
+	}
+	if err := e.move(ctx, m, evs...); err != nil {
 		return state.Outcome{}, err
 	}
 	out := state.Outcome{Undo: &state.Action{Kind: state.ModuleDisable, Target: m.id, Actor: a.Actor}}
@@ -230,6 +266,17 @@ func (e *Engine) reload(ctx context.Context, m *module, _ state.Action, progress
 	if was == state.ModuleDisabled || was == state.ModuleUninstalled {
 		return state.Outcome{}, fmt.Errorf("it is %s: enable it first", was.Word())
 	}
+	if was == state.ModuleInstalled {
+		if err := e.mayRun(m); err != nil {
+			e.inspect(ctx, m, nil)
+			return state.Outcome{}, fmt.Errorf("%w; nothing was changed", err)
+		}
+	} else if found := e.validate(ctx, m, false); slices.ContainsFunc(found, refusing) {
+		if _, _, err := next(was, evCheck); err == nil {
+			_ = e.move(ctx, m, evCheck, evRefuse)
+		}
+		return state.Outcome{}, fmt.Errorf("it was refused: %s", refusal(found))
+	}
 	e.stop(m)
 	first := make(chan fetched, 1)
 	e.inspect(ctx, m, first) // starts it where it is enabled
@@ -241,6 +288,12 @@ func (e *Engine) reload(ctx context.Context, m *module, _ state.Action, progress
 	}
 	progress("loading its adapter", 40)
 	f := wait(ctx, first)
+	e.mu.Lock()
+	recheck := m.recheck || f.err != nil
+	e.mu.Unlock()
+	if recheck && ctx.Err() == nil {
+		e.validate(ctx, m, false) // what it finds stands beside the failure
+	}
 	if f.err != nil && !e.loaded(m) {
 		return state.Outcome{}, fmt.Errorf("its adapter does not load: %w", f.err)
 	}
@@ -259,6 +312,10 @@ func (e *Engine) loaded(m *module) bool {
 func (e *Engine) restartRunner(ctx context.Context, m *module, _ state.Action, progress func(string, float64)) (state.Outcome, error) {
 	if err := e.enabled(m); err != nil {
 		return state.Outcome{}, err
+	}
+	if err := e.mayRun(m); err != nil {
+		e.inspect(ctx, m, nil)
+		return state.Outcome{}, fmt.Errorf("%w; what runs runs on", err)
 	}
 	progress("starting its runner again", 30)
 	first := make(chan fetched, 1)

@@ -98,3 +98,48 @@ func BenchmarkPipelineJob(b *testing.B) {
 		}
 	}
 }
+
+// The first look at 200 modules whose files nobody has approved yet: their versions
+// are kept.
+func BenchmarkMeet200Modules(b *testing.B) {
+	for b.Loop() {
+		b.StopTimer()
+		e, ms := metModules(b, 200)
+		b.StartTimer()
+		for _, m := range ms {
+			e.meet(m)
+		}
+	}
+}
+
+// Another start with 200 modules that were approved.
+func BenchmarkMeetAgain200Modules(b *testing.B) {
+	e, ms := metModules(b, 200)
+	for _, m := range ms {
+		e.meet(m)
+	}
+	for b.Loop() {
+		for _, m := range ms {
+			m.past, m.tree = nil, nil
+			e.meet(m)
+		}
+	}
+}
+
+// metModules are n modules on disk that the registry has as enabled.
+func metModules(b *testing.B, n int) (*Engine, []*module) {
+	dir := b.TempDir()
+	e, err := New(Config{Workspace: dir})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var ms []*module
+	for i := range n {
+		m := newModule(fmt.Sprintf("t/p%d", i), "t", fmt.Sprintf("p%d", i), filepath.Join(dir, fmt.Sprintf("modules/t/p%d", i)))
+		m.status, m.registered = state.ModuleInstalled, true
+		writeAll(b, m.dir, map[string]string{"manifest.json": fmt.Sprintf(`{"name":"n","version":"1","category":"t","platform":"p%d"}`, i),
+			"adapter.py": fmt.Sprintf("x = %d\n", i), "test_adapter.py": fmt.Sprintf("y = %d\n", i)})
+		ms = append(ms, m)
+	}
+	return e, ms
+}

@@ -191,7 +191,7 @@ func TestBadManifests(t *testing.T) {
 		"modules/t/miss/manifest.json": `{"version":"1","category":"t","platform":"miss"}`,
 		"modules/t/up/manifest.json":   `{"name":"up","version":"1","category":"t","platform":"up","entry_point":"../x/a.sh"}`,
 	})
-	r.start(Config{Python: "none"})
+	r.start(Config{Python: "none", NoApproval: true})
 	for id, want := range map[string]string{
 		"t/bad":  "modules/t/bad/manifest.json:3:14: version: a string was expected, this is number",
 		"t/cut":  "modules/t/cut/manifest.json:3:1: not JSON: the text ends before",
@@ -225,6 +225,7 @@ func TestBadManifests(t *testing.T) {
 	}
 	r.module("t/x", "has the new manifest", func(m *state.Module) bool { return m.Version == "1.1" && m.Reason == "" && healthy(m) })
 	// A bad one that is mended is registered like a new one.
+	r.write("modules/t/bad/adapter.py", "x = 1\n")
 	r.write("modules/t/bad/manifest.json", `{"name":"bad","version":"5","category":"t","platform":"bad"}`)
 	r.module("t/bad", "waits", func(m *state.Module) bool { return m.Status == state.ModuleValidated })
 	if err := os.RemoveAll(filepath.Join(r.dir, "modules/t/cut")); err != nil {

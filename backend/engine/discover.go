@@ -71,9 +71,46 @@ func (e *Engine) scan(ctx context.Context) {
 		default: // an action is at work on it; the next scan will look
 		}
 	}
+	e.recheckOne(ctx, all)
 	if st, _ := stampFile(filepath.Join(e.cfg.DataDir, "module_credentials.db")); st != seen || fresh {
 		e.refreshCredentials()
 	}
+}
+
+// recheckOne validates one of the modules whose files changed. An interpreter starts
+// for each, so that many at once take their turn, a look at the disk apart.
+func (e *Engine) recheckOne(ctx context.Context, all []*module) {
+	for _, m := range all {
+		e.mu.Lock()
+		due := m.recheck && e.looked && m.status != "" && m.status != state.ModuleUninstalled
+		e.mu.Unlock()
+		if !due || ctx.Err() != nil {
+			continue
+		}
+		select {
+		case m.op <- struct{}{}:
+		default:
+			continue
+		}
+		found := e.validate(ctx, m, false)
+		e.mu.Lock()
+		status := m.status
+		e.mu.Unlock()
+		if bad := slices.ContainsFunc(found, refusing); bad && slices.Contains(unsettled, status) && status != state.ModuleFailed {
+			_ = e.move(ctx, m, evCheck, evRefuse)
+		} else if !bad && status == state.ModuleFailed {
+			_ = e.move(ctx, m, evCheck, evPass)
+		}
+		<-m.op
+		return
+	}
+}
+
+// refused reports whether the last validation refused a module.
+func (e *Engine) refused(m *module) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(m.findings, refusing)
 }
 
 // folders are the modules on disk that are not known yet.
@@ -108,17 +145,26 @@ func (e *Engine) folders(known map[string]bool) map[string]*module {
 // if they seem unchanged. The caller holds m.op.
 func (e *Engine) inspect(ctx context.Context, m *module, first chan fetched) (fresh bool) {
 	apply := first != nil
+	e.meet(m)
+	moved := false
+	if tree, err := e.look(m); err == nil {
+		moved = e.noticed(ctx, m, tree)
+	}
 	e.mu.Lock()
+	waits := m.waits(e)
 	seen, failing, sup, man, tried, status := m.seen, m.failure != nil, m.sup, m.manifest, m.adapter, m.status
 	e.mu.Unlock()
 	rel := e.rel(filepath.Join(m.dir, "manifest.json"))
 	st, err := stampFile(filepath.Join(m.dir, "manifest.json"))
 	if err == nil && st == seen && !apply {
-		if failing && sup != nil && man != nil {
+		if failing && sup != nil && man != nil && !waits {
 			if now, err := stampFile(filepath.Join(m.dir, man.EntryPoint)); err == nil && now != tried {
 				e.note(m, "its adapter changed on disk: trying it")
 				e.restart(m, nil)
 			}
+		}
+		if moved && !waits && status == state.ModuleInstalled && sup == nil && man != nil {
+			_ = e.start(m, nil) // its files are again as they were approved
 		}
 		return false
 	}
@@ -177,7 +223,7 @@ func (e *Engine) refuse(ctx context.Context, m *module, why error, gone bool) {
 		// The registry holds manifests that can be read; a bad one is not put there.
 		return
 	}
-	if _, _, err := next(status, evCheck); err == nil {
+	if slices.Contains(unsettled, status) {
 		_ = e.move(ctx, m, evCheck, evRefuse)
 	}
 }
@@ -195,8 +241,15 @@ func (e *Engine) accept(ctx context.Context, m *module, man *Manifest, first cha
 		m.note(time.Now(), "its manifest is good again")
 	}
 	m.problem = ""
-	m.outdated = running && !failing && !apply && !same
+	waits := m.waits(e) && m.status == state.ModuleInstalled
+	m.outdated = waits && !same || running && !failing && !apply && !same
 	use := !m.outdated
+	if waits && !running {
+		use = false // it is described by what was approved
+		if was := e.approvedManifest(m); was != nil {
+			m.manifest = was
+		}
+	}
 	if use {
 		m.manifest = man
 	}
@@ -215,14 +268,14 @@ func (e *Engine) accept(ctx context.Context, m *module, man *Manifest, first cha
 			e.problem(m, err)
 			return false
 		}
+		e.found(m)
 		fresh = true
 	case status == state.ModulePending:
-		evs := []event{evCheck, evPass}
-		if man.Status == state.ModuleInstalled {
-			evs = append(evs, evEnable)
+		evs := e.firstEvents(m, man)
+		if err := e.move(ctx, m, evs...); err == nil {
+			e.found(m)
 		}
-		_ = e.move(ctx, m, evs...)
-	case status == state.ModuleValidating || status == state.ModuleFailed:
+	case status == state.ModuleValidating || status == state.ModuleFailed && !e.refused(m):
 		_ = e.move(ctx, m, evCheck, evPass)
 	}
 	if use && registered && !e.recorded(m, man) {
@@ -238,9 +291,9 @@ func (e *Engine) accept(ctx context.Context, m *module, man *Manifest, first cha
 	installed, running := m.status == state.ModuleInstalled, m.sup != nil
 	e.mu.Unlock()
 	switch {
-	case installed && !running:
+	case installed && !running && !waits:
 		_ = e.start(m, first)
-	case running && failing && !apply && !same:
+	case running && failing && !apply && !same && !waits:
 		e.note(m, "its manifest changed on disk: trying it")
 		e.restart(m, nil)
 	}
@@ -250,10 +303,7 @@ func (e *Engine) accept(ctx context.Context, m *module, man *Manifest, first cha
 // register puts a new module into the registry, in one commit with the status
 // that it has earned: a kill leaves either nothing or all of it.
 func (e *Engine) register(ctx context.Context, m *module, man *Manifest) error {
-	evs := []event{evCheck, evPass}
-	if man.Status == state.ModuleInstalled {
-		evs = append(evs, evEnable)
-	}
+	evs := e.firstEvents(m, man)
 	now := time.Now()
 	status, reasons := state.ModulePending, []string{"it was discovered"}
 	for _, ev := range evs {
@@ -277,8 +327,56 @@ func (e *Engine) register(ctx context.Context, m *module, man *Manifest) error {
 	for _, why := range reasons {
 		m.note(now, "%s", why)
 	}
+	if man.Status == state.ModuleInstalled && status != state.ModuleInstalled {
+		m.note(now, "its manifest calls it installed, which nobody here has approved: enable it")
+	}
 	e.touched(m)
 	return nil
+}
+
+// firstEvents are the way of a module that is new here. Its manifest's own word that
+// it is installed counts where no approval is wanted, and for the modules that a
+// workspace came with.
+func (e *Engine) firstEvents(m *module, man *Manifest) []event {
+	evs := []event{evCheck, evPass}
+	if man.Status == state.ModuleInstalled && (e.cfg.NoApproval || !e.programs.settled()) {
+		evs = append(evs, evEnable)
+	}
+	return evs
+}
+
+// found approves the files of a module that has just been enabled by its own manifest.
+func (e *Engine) found(m *module) {
+	e.mu.Lock()
+	status := m.status
+	e.mu.Unlock()
+	if status != state.ModuleInstalled {
+		return
+	}
+	if tree, err := e.look(m); err == nil {
+		_ = e.trust(m, tree, "found", "")
+	}
+}
+
+// approvedManifest is the manifest of the version that was approved, or nil; e.mu is held.
+func (e *Engine) approvedManifest(m *module) *Manifest {
+	a := m.past.approved()
+	if a == nil {
+		return nil
+	}
+	p := partOf(a.Parts, "manifest.json")
+	if p == nil {
+		return nil
+	}
+	text, err := e.programs.read(*p)
+	if err != nil {
+		return nil
+	}
+	man, err := e.manifests.parse("", text)
+	if err != nil {
+		return nil
+	}
+	return man
 }
 
 // move walks a module through the lifecycle table and commits where it ends.

@@ -6,6 +6,7 @@
 //
 //   - data/module_registry.db, in the schema that NEXUS' registry writes, readable
 //     by it at any time (registry.go).
+//   - data/module_versions: what was approved of every module, by content (versions.go).
 //   - config/routing_config.json: it is read, validated, watched, and changed only
 //     through an action, atomically (routing.go).
 //   - data/delegations.jsonl, the last delegations that logs and callers told of, a line
@@ -29,7 +30,8 @@
 // # Who may write
 //
 // Actions, through Execute, one at a time for each module. Nobody else changes
-// the registry or the routing file. The modules' own folders are never written.
+// the registry or the routing file. Of the modules' own folders, a rollback alone
+// writes the program files.
 //
 // # The adapter protocol
 //
@@ -85,6 +87,10 @@
 //	retry_delay_seconds        between them, give or take half; 1
 //	rate_limit_per_minute      of fetches, also operators'; 0, none. A sixth may come at once
 //	memory_limit_mb            1024
+//	test_file                  what module.test runs; test_adapter.py
+//	python_dependencies        distributions with versions ("requests>=2.31") that must
+//	                           be installed before it is enabled
+//	require_tests              whether its tests must pass before it is enabled
 //	resident                   whether its process stays between fetches; as it is used
 //	circuit_breaker            {"failures": 5, "open_seconds": 30}: after so many in a
 //	                           row it is left alone so long, and twice as long each time
@@ -136,6 +142,47 @@
 // started ends with it, also in a session of its own or forked twice, and also when
 // the engine is killed. Outside Linux, only what Python can set on itself holds.
 //
+// # Validation
+//
+// validate.go checks a module as it lies on disk: its manifest and files, its entry
+// point, Python syntax and imports (validate.py, which executes nothing of the module),
+// declared distributions, the names of its stored credentials, and its own tests where
+// the manifest or the workspace asks for them (testshim.py). What it finds has a place
+// and a remedy. Errors refuse enabling and approving; warnings do not, and neither does
+// a check that could not be made because there is no Python. It runs when it is asked
+// for, when a module is enabled or approved, and after its files changed: never for all
+// modules at the start.
+//
+// # Approval
+//
+// A module's program may run as it was when somebody said yes to it: by enabling it, or
+// by approving a change whose diff was shown, named by the digest of the files. What was
+// enabled before the engine first saw it is approved as it was found. When the program
+// changes on disk, what is in memory runs on, and nothing of what lies there is executed
+// until it is approved: no reload, no restart, no fork of an adapter that left while it
+// was idle (mayRun). Files that are put back as they were need no yes. Validating
+// compiles changed files and executes none; a run of its tests is asked for by itself,
+// and has no credentials. With Config.NoApproval changed files are taken as they come,
+// and their versions kept when they are loaded.
+//
+// Its program (content.go) is manifest.json, what an interpreter loads or runs, what may
+// be executed, templates, and configuration as people write it. A link that leads out
+// of the folder is refused; what editors and interpreters leave is passed over.
+//
+// # Why data files need no approval
+//
+// Real adapters keep caches, cursors and databases beside their code. If these counted,
+// such a module would stand still after its own first write, and a rollback would undo
+// what it learned. So files that hold no program are neither approved, kept nor put back.
+//
+// # Why a version is an exchange of folders
+//
+// Files written one by one leave a mixture when the engine is killed. A version is put
+// together in a folder beside the module's, with its data files linked in, and takes its
+// name in one step where the file system can exchange two names (Linux), in two elsewhere,
+// which the next start mends. The index says before what is to come (pending) and after
+// that it came, so that the version that lies there is approved, whichever it is.
+//
 // # Adding a lifecycle transition
 //
 // Add a row to transitions in lifecycle.go; TestLifecycle walks the whole table.
@@ -180,7 +227,7 @@
 //
 // # Why the disk is polled
 //
-// A look at 200 modules takes under 1 ms, once a second. It sees what file
+// A look at 200 modules takes 3 ms, once a second. It sees what file
 // watchers miss (network mounts, bind mounts, a folder that is not there yet) and
 // needs no descriptor for each folder.
 //

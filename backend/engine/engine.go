@@ -61,6 +61,11 @@ type Config struct {
 	// Watch is how long a rotation watches the new credentials before it lets the
 	// old ones go: 10s.
 	Watch time.Duration
+	// NoApproval has modules run whatever lies in their folders: a change of their files
+	// wants no yes.
+	NoApproval bool
+	// RequireTests has every module's own tests pass before it is enabled or approved.
+	RequireTests bool
 	// Mask learns every credential and blots them out of what is published; nil
 	// makes one that nobody else knows.
 	Mask *secrets.Mask
@@ -83,6 +88,7 @@ type Engine struct {
 	metrics   *metrics
 	context   *contextStore
 	pool      pool
+	programs  *versions
 
 	starts  chan struct{} // imports at a time: they cost a core each
 	fetches chan struct{} // scheduled fetches at a time: they mostly wait
@@ -163,6 +169,7 @@ func New(cfg Config) (*Engine, error) {
 	if e.routing, err = newRouting(cfg.RoutingFile, e.rel(cfg.RoutingFile)); err != nil {
 		return nil, err
 	}
+	e.programs = &versions{dir: filepath.Join(cfg.DataDir, "module_versions")}
 	e.metrics = newMetrics(e)
 	e.delegations = &delegations{path: delegationsPath(cfg.DataDir)}
 	e.starts = make(chan struct{}, max(2, runtime.NumCPU()))
@@ -237,6 +244,7 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 		defer close(ready)
 		e.lookForPython(life)
 	})
+	e.tidy()
 	_, _ = e.routing.reload(true, started)
 	e.kept(nil)
 	e.lapse(started, true, "it was not confirmed before the engine ended")
@@ -244,6 +252,11 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 	e.publish(put, true, true, true, true)
 	wg.Go(func() {
 		e.scan(life)
+		if life.Err() == nil {
+			if err := e.programs.settle(); err != nil {
+				e.cfg.Log.Error("versions of modules cannot be kept", "err", err)
+			}
+		}
 		e.mu.Lock()
 		e.looked, e.changed = true, true
 		e.mu.Unlock()

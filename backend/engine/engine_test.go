@@ -35,6 +35,10 @@ func TestMain(m *testing.M) {
 		child()
 		return
 	}
+	if os.Getenv("OPSDECK_ENGINE_ROLL") != "" {
+		rollbackChild()
+		return
+	}
 	if os.Getenv("OPSDECK_ENGINE_RUN") != "" {
 		runChild()
 		return

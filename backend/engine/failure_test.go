@@ -139,7 +139,7 @@ func TestKilledRunnerIsStartedAgain(t *testing.T) {
 func TestMendedAdapterRecoversByItself(t *testing.T) {
 	needPython(t)
 	r := newRig(t, adapterOf("x", "raise RuntimeError('broken')\n"))
-	r.start(Config{Interval: time.Hour})
+	r.start(Config{Interval: time.Hour, NoApproval: true})
 	r.module("t/x", "fails", func(m *state.Module) bool { return m.Status == state.ModuleFailed && m.Failures > 0 })
 	r.write("modules/t/x/adapter.py", adapterOf("x", works)["modules/t/x/adapter.py"])
 	m := r.module("t/x", "works", healthy)

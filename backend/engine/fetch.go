@@ -263,10 +263,6 @@ func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout tim
 	return r, nil
 }
 
-// mayRun decides whether the code of a module may run now. It is asked before
-// each start of an adapter, for whatever reason.
-func (e *Engine) mayRun(*module) error { return nil }
-
 // entryPoint is a module's entry point, which must really lie in its folder.
 func entryPoint(dir, name string) (string, error) {
 	home, err := filepath.EvalSymlinks(dir)

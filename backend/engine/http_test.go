@@ -29,7 +29,7 @@ func askedHTTP(t *testing.T, h string, creds map[string]any) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, &Failure{Stage: "timeout", Text: "its fetch timed out after 1s; its runner was killed"})
 	defer cancel()
 	defer client.CloseIdleConnections()
-	got, err := (&Engine{}).askHTTP(ctx, &module{}, man, func() (secrets.Values, error) { return secrets.NewValues(creds), nil })
+	got, err := (&Engine{cfg: Config{NoApproval: true}}).askHTTP(ctx, &module{}, man, func() (secrets.Values, error) { return secrets.NewValues(creds), nil })
 	if err != nil {
 		return "", err
 	}

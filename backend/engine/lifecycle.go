@@ -8,16 +8,24 @@ import (
 
 // A module's way through the registry:
 //
-//	            discover            check            pass
+//	            discover            check             pass
 //	(on disk) ------------> pending ------> validating ----> validated --approve--> approved
-//	                           ^                | refuse         |                     |
-//	                           |                v                | enable              | enable
-//	                         check           failed --enable--+  v                     v
-//	                           |                              +-> installed <----------+
-//	                     uninstalled <--uninstall-- (any)         |   ^
-//	                           |                          disable |   | enable
-//	                           +---------enable-------------+     v   |
-//	                                                        +-> disabled
+//	                                         ^   | refuse         |                     |
+//	                            check        |   v                | enable              | enable
+//	      validated, approved,  -------------+ failed --enable--+ |                     |
+//	      failed, disabled,                                     v v                     |
+//	      uninstalled                                      installed <------------------+
+//	                                                        |     ^
+//	                                                disable |     | enable
+//	                                                        v     |
+//	      uninstalled <--uninstall-- (any)                 disabled, uninstalled
+//
+// Enabling walks check, pass, approve and enable in one commit, or check and refuse:
+// nothing is enabled that was not checked as it lies there, and its files are approved
+// by that. Where the workspace wants no approval, approve is left out. A module that
+// is approved and not enabled falls back to validated when its files change (check,
+// pass). A new module that its own manifest calls installed is enabled by that only
+// when a workspace's modules are looked at for the first time, or without approval.
 //
 // Whether an installed module works is not in this table: that is measured, shown
 // as failed while it does not, and never decided.
@@ -44,14 +52,16 @@ type transition struct {
 }
 
 var transitions = []transition{
-	{state.ModulePending, evCheck, state.ModuleValidating, "its manifest is being checked"},
-	{state.ModuleValidated, evCheck, state.ModuleValidating, "its manifest is being checked again"},
-	{state.ModuleApproved, evCheck, state.ModuleValidating, "its manifest is being checked again"},
-	{state.ModuleFailed, evCheck, state.ModuleValidating, "its manifest is being checked again"},
+	{state.ModulePending, evCheck, state.ModuleValidating, "it is being checked"},
+	{state.ModuleValidated, evCheck, state.ModuleValidating, "it is being checked again"},
+	{state.ModuleApproved, evCheck, state.ModuleValidating, "it is being checked again"},
+	{state.ModuleFailed, evCheck, state.ModuleValidating, "it is being checked again"},
+	{state.ModuleDisabled, evCheck, state.ModuleValidating, "its files are being checked before it is enabled"},
+	{state.ModuleUninstalled, evCheck, state.ModuleValidating, "its files are being checked before it is installed again"},
 	{state.ModuleValidating, evCheck, state.ModuleValidating, "the check was interrupted and begins anew"},
-	{state.ModuleValidating, evPass, state.ModuleValidated, "its manifest is good; it waits to be enabled"},
-	{state.ModuleValidating, evRefuse, state.ModuleFailed, "its manifest was refused"},
-	{state.ModuleValidated, evApprove, state.ModuleApproved, "it was approved"},
+	{state.ModuleValidating, evPass, state.ModuleValidated, "nothing is wrong with it; it waits to be enabled"},
+	{state.ModuleValidating, evRefuse, state.ModuleFailed, "it was refused: see its findings"},
+	{state.ModuleValidated, evApprove, state.ModuleApproved, "its files were approved"},
 
 	{state.ModuleValidated, evEnable, state.ModuleInstalled, "it was enabled"},
 	{state.ModuleApproved, evEnable, state.ModuleInstalled, "it was enabled"},

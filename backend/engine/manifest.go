@@ -51,6 +51,11 @@ type Manifest struct {
 	// The breaker opens after BreakerFailures in a row, for BreakerOpen at first.
 	BreakerFailures int
 	BreakerOpen     time.Duration
+	// TestFile is what module.test runs, Dependencies the Python distributions that it
+	// declares; RequireTests has its tests pass before it is enabled or approved.
+	TestFile     string
+	Dependencies []string
+	RequireTests bool
 	// HTTP is the request that it makes in place of an adapter; nil for none.
 	HTTP *httpSpec
 
@@ -203,6 +208,16 @@ func (ms *manifests) parse(file string, text []byte) (*Manifest, error) {
 	if m.EntryPoint == "" {
 		m.EntryPoint = "adapter.py"
 	}
+	if m.TestFile = str("test_file"); m.TestFile == "" {
+		m.TestFile = "test_adapter.py"
+	}
+	list, _ := fields["python_dependencies"].([]any)
+	for _, x := range list {
+		if s, ok := x.(string); ok {
+			m.Dependencies = append(m.Dependencies, s)
+		}
+	}
+	m.RequireTests, _ = fields["require_tests"].(bool)
 	return m, nil
 }
 

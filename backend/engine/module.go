@@ -69,6 +69,16 @@ type module struct {
 	history                 []state.Event
 	rows                    map[string]secrets.Info // of the credential store, shared
 
+	tree     *content // its program on disk, as last looked at
+	past     *history // its versions; nil until it was met
+	barred   string   // why its versions cannot be read
+	known    string   // the digest on disk that was last dealt with
+	change   *state.ProgramChange
+	recheck  bool // its files changed: it is to be validated
+	findings []state.ModuleFinding
+	checked  time.Time
+	tests    *state.TestRun
+
 	view   state.Module
 	stale  bool
 	text   []byte // its JSON as of textAt; nil once it changed
@@ -108,7 +118,7 @@ func (m *module) shown() state.ModuleStatus {
 		return state.ModulePending
 	case m.status == "":
 		return state.ModuleFailed
-	case m.status == state.ModuleInstalled && (m.failure != nil || m.sup == nil && m.problem != ""):
+	case m.status == state.ModuleInstalled && (m.failure != nil || m.sup == nil && (m.problem != "" || m.heldUp())):
 		return state.ModuleFailed
 	}
 	return m.status
@@ -118,7 +128,7 @@ func (m *module) health() string {
 	switch {
 	case m.status == state.ModuleInstalled && m.failure != nil && m.streak < 3 && m.successes > 0 && m.failure.Stage != "import" && m.failure.Stage != "start":
 		return "degraded"
-	case m.status == state.ModuleInstalled && (m.failure != nil || m.sup == nil && m.problem != ""):
+	case m.status == state.ModuleInstalled && (m.failure != nil || m.sup == nil && (m.problem != "" || m.heldUp())):
 		return "unhealthy"
 	case m.status == state.ModuleInstalled && (m.warning != "" || m.ending(time.Now()) != ""):
 		return "degraded"
@@ -130,17 +140,29 @@ func (m *module) health() string {
 
 func (m *module) reason() string {
 	switch {
+	case m.barred != "":
+		return m.barred
+	case m.failure != nil && m.status == state.ModuleInstalled && m.heldUp():
+		return m.lastErr + "; " + m.change.Why()
 	case m.failure != nil && m.status == state.ModuleInstalled:
 		return m.lastErr
 	case m.problem != "" && m.sup != nil:
 		return "it runs on its last good manifest: " + m.problem
 	case m.problem != "":
 		return m.problem
+	case m.heldUp() && m.sup != nil:
+		return "it runs as it was approved: " + m.change.Why()
+	case m.heldUp():
+		return m.change.Why()
 	case m.outdated:
 		return "its manifest changed on disk: reload it to apply that"
+	case m.status == state.ModuleFailed && len(m.findings) > 0 && refusing(m.findings[0]):
+		return m.findings[0].String()
 	case m.status == state.ModuleFailed:
 		return "the registry has it as failed: enable it to try again"
-	case m.status == state.ModuleValidated || m.status == state.ModuleApproved:
+	case m.status == state.ModuleApproved:
+		return "it is approved, and waits to be enabled"
+	case m.status == state.ModuleValidated:
 		return "it waits to be enabled"
 	case m.warning != "":
 		return m.warning
@@ -195,13 +217,14 @@ func (m *module) credentials() (secrets.Info, bool) {
 func (m *module) build(e *Engine) state.Module {
 	out := state.Module{
 		ID: m.id, Category: m.category, Platform: m.platform, DisplayName: m.platform,
-		Status: m.shown(), HealthWord: m.health(), Reason: e.clean(m.reason()),
+		Status: m.shown(), Decided: m.status, HealthWord: m.health(), Reason: e.clean(m.reason()),
 		Runner: m.runner, PID: m.pid, Restarts: m.restarts,
 		Interval: m.interval(e), LastFetch: m.lastFetch, LastOK: m.lastOK, Fetching: m.fetching,
 		Successes: m.successes, Failures: m.failures, Latencies: m.latencies, Items: m.items,
 		LastError: m.lastErr, LastErrorAt: m.errAt, Traceback: m.traceback,
 		LastResult: m.result, Dir: e.rel(m.dir), History: m.history,
 	}
+	m.buildProgram(&out)
 	if m.sup != nil {
 		out.NextFetch, out.Breaker, out.BreakerUntil, out.Keeps = m.next, m.breaker.state(), m.breaker.until, e.clean(m.keeps)
 		if m.manifest != nil {
@@ -226,6 +249,36 @@ func (m *module) build(e *Engine) state.Module {
 		out.Credentials = state.CredentialsLocked
 	}
 	return out
+}
+
+// heldUp reports whether its files changed and wait for a yes.
+func (m *module) heldUp() bool { return m.change != nil && m.change.Held }
+
+// maxShownFiles bounds how many of a module's files are published.
+const maxShownFiles = 100
+
+// buildProgram adds what is known of the module's files.
+func (m *module) buildProgram(out *state.Module) {
+	out.Change, out.Findings, out.Checked, out.Tests = m.change, m.findings, m.checked, m.tests
+	on := ""
+	if m.tree != nil {
+		on = m.tree.digest
+		for _, p := range m.tree.parts[:min(len(m.tree.parts), maxShownFiles)] {
+			out.Files = append(out.Files, state.ProgramFile{Name: state.Clean(p.Name), Size: p.Size})
+		}
+	}
+	out.Digest = on
+	if m.past == nil {
+		return
+	}
+	for _, v := range m.past.Versions {
+		w := state.ProgramVersion{Digest: v.Digest, At: v.At, How: v.How, By: state.Clean(v.By), Version: state.Clean(v.Manifest), Files: len(v.Parts),
+			Approved: v.Digest == m.past.Approved, OnDisk: v.Digest == on}
+		for _, p := range v.Parts {
+			w.Bytes += p.Size
+		}
+		out.Versions = append(out.Versions, w)
+	}
 }
 
 func cleanAll(in []string) []string {

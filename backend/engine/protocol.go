@@ -17,6 +17,14 @@ type request struct {
 	ID       int64  `json:"id,omitempty"`
 	Protocol int    `json:"protocol,omitempty"`
 	*configure
+	*errand
+}
+
+// errand is a program of the engine's own that the shim runs in an adapter's place,
+// under the same limits: its function main is given Given.
+type errand struct {
+	Code  string `json:"code"`
+	Given any    `json:"given"`
 }
 
 // configure is what an adapter is told before its first fetch.

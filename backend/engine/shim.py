@@ -464,7 +464,15 @@ def _main(source_name, Holdings):
             continue
         if op == "bye":
             break
-        if op == "configure":
+        if op == "run":  # a program of the engine's own: see errand in protocol.go
+            try:
+                scope = {"__name__": "opsdeck_errand", "provide_shared": provide_shared, "AdapterConfig": AdapterConfig, "current": current}
+                exec(compile(message["code"], source_name, "exec"), scope)
+                reply = {"op": "done", "data": scope["main"](message["given"])}
+            except BaseException as error:
+                reply = failure("run", error)
+            say(reply)
+        elif op == "configure":
             try:
                 adapter = load(message)
                 capabilities = {}

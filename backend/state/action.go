@@ -22,6 +22,10 @@ const (
 	ModuleFetch      Kind = "module.fetch"
 	ModuleUninstall  Kind = "module.uninstall"
 	ModuleClearCache Kind = "module.clear-cache"
+	ModuleValidate   Kind = "module.validate"
+	ModuleApprove    Kind = "module.approve"
+	ModuleRollback   Kind = "module.rollback"
+	ModuleTest       Kind = "module.test"
 	CredentialRotate Kind = "credential.rotate"
 	CredentialSet    Kind = "credential.set"
 	CredentialDelete Kind = "credential.delete"
@@ -168,6 +172,8 @@ type Spec struct {
 	Impact func(*Snapshot, string) []string
 	// Fields are the arguments it asks for; nil for none.
 	Fields func(*Snapshot, string) []Field
+	// Given are arguments that go along unasked: what the operator was shown.
+	Given func(*Snapshot, string) map[string]string
 	// Measured says that a verdict follows: figures before and after.
 	Measured bool
 }
@@ -236,6 +242,16 @@ func (s Spec) Targets(snap *Snapshot) []string {
 
 // Specs is the table of actions.
 var Specs = []Spec{
+	{Kind: ModuleEnable, Key: "E", Verb: "enable", Past: "enabled", Noun: "module", Section: SectionModules, Risk: Confirm,
+		Disabled: moduleDisabled(func(m *Module) string {
+			switch {
+			case m.Status == ModuleInstalled:
+				return "it is enabled already"
+			case m.Status == ModuleFailed && m.Decided != ModuleFailed:
+				return "it is failed: its last error says why; mend that and reload it"
+			}
+			return ""
+		}), Impact: programImpact},
 	{Kind: ModuleDisable, Key: "E", Verb: "disable", Past: "disabled", Noun: "module", Section: SectionModules, Risk: Confirm,
 		Disabled: moduleDisabled(func(m *Module) string {
 			if m.Status == ModuleDisabled {
@@ -249,20 +265,25 @@ var Specs = []Spec{
 			}
 			return ""
 		}), Impact: moduleImpact},
-	{Kind: ModuleEnable, Key: "E", Verb: "enable", Past: "enabled", Noun: "module", Section: SectionModules, Risk: Safe,
+	{Kind: ModuleReload, Key: "L", Verb: "reload", Past: "reloaded", Noun: "module", Section: SectionModules, Risk: Safe,
+		Disabled: moduleDisabled(unchangedOnly), Measured: true},
+	{Kind: ModuleApprove, Key: "L", Verb: "approve", Past: "approved", Noun: "changed files and load module", Section: SectionModules, Risk: Confirm,
 		Disabled: moduleDisabled(func(m *Module) string {
-			switch m.Status {
-			case ModuleInstalled:
-				return "it is enabled already"
-			case ModuleFailed:
-				return "it is failed: its last error says why; mend that and reload it"
+			if m.Change == nil && (len(m.Versions) > 0 || m.Status == ModuleInstalled) {
+				return "its files are as they were approved"
+			}
+			if m.Change == nil && m.Status != ModuleValidated && m.Status != ModulePending {
+				return "it is " + m.Status.Word() + ": enable it, which approves its files"
 			}
 			return ""
-		})},
-	{Kind: ModuleReload, Key: "L", Verb: "reload", Past: "reloaded", Noun: "module", Section: SectionModules, Risk: Safe,
-		Disabled: moduleDisabled(enabledOnly), Measured: true},
+		}), Impact: changeImpact, Given: func(s *Snapshot, t string) map[string]string {
+			if m := s.Modules.Module(t); m != nil {
+				return map[string]string{"digest": m.Digest}
+			}
+			return nil
+		}, Measured: true},
 	{Kind: ModuleRestart, Key: "R", Verb: "restart", Past: "restarted", Noun: "module runner", Section: SectionModules, Risk: Confirm,
-		Disabled: moduleDisabled(enabledOnly), Impact: moduleImpact, Measured: true},
+		Disabled: moduleDisabled(unchangedOnly), Impact: moduleImpact, Measured: true},
 	{Kind: ModuleFetch, Verb: "fetch", Past: "fetched", Noun: "module now", Section: SectionModules, Risk: Safe,
 		Disabled: moduleDisabled(enabledOnly)},
 	{Kind: ModuleUninstall, Verb: "uninstall", Past: "uninstalled", Noun: "module", Section: SectionModules, Risk: Typed,
@@ -272,6 +293,22 @@ var Specs = []Spec{
 			}
 			return ""
 		}), Impact: moduleImpact},
+	{Kind: ModuleValidate, Verb: "validate", Past: "validated", Noun: "module", Section: SectionModules, Risk: Safe,
+		Disabled: moduleDisabled(func(*Module) string { return "" })},
+	{Kind: ModuleTest, Verb: "run", Past: "ran", Noun: "tests of module", Section: SectionModules, Risk: Confirm,
+		Disabled: moduleDisabled(func(*Module) string { return "" }), Impact: testImpact},
+	{Kind: ModuleRollback, Verb: "roll back", Past: "rolled back", Noun: "module", Section: SectionModules, Risk: Confirm,
+		Disabled: moduleDisabled(func(m *Module) string {
+			if previous(m) == "" {
+				return "no other version of it is kept"
+			}
+			return ""
+		}), Impact: rollbackImpact, Fields: func(s *Snapshot, t string) []Field {
+			if m := s.Modules.Module(t); m != nil {
+				return []Field{{Key: "version", Label: "Version", Hint: "its digest, or how that begins: see Versions in its detail", Default: previous(m)}}
+			}
+			return nil
+		}, Measured: true},
 	{Kind: ModuleClearCache, Verb: "clear", Past: "cleared", Noun: "adapter caches", Section: SectionModules, Risk: Safe, Global: "adapters"},
 	{Kind: CredentialRotate, Key: "T", Verb: "rotate", Past: "rotated", Noun: "credentials", Section: SectionModules, Risk: Confirm,
 		Disabled: credentialsDisabled, Impact: credentialImpact, Fields: credentialFields, Measured: true},
@@ -802,6 +839,14 @@ func plain(v float64) string {
 		return ""
 	}
 	return strconv.FormatFloat(v, 'f', -1, 64)
+}
+
+// unchangedOnly refuses what would run files that nobody has approved.
+func unchangedOnly(m *Module) string {
+	if m.Change != nil && m.Change.Held {
+		return m.Change.Why()
+	}
+	return enabledOnly(m)
 }
 
 func stageDisabled(f func(*Pipeline, *Stage) string) func(*Snapshot, string) string {

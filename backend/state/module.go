@@ -55,6 +55,9 @@ type Module struct {
 	Description string       `json:"description,omitempty"`
 	Version     string       `json:"version"`
 	Status      ModuleStatus `json:"status"`
+	// Decided is the status that the registry has: an enabled module that does not work
+	// is shown as failed, and is installed there.
+	Decided ModuleStatus `json:"decided,omitempty"`
 	// HealthWord is "healthy", "degraded", "unhealthy" or "unknown".
 	HealthWord string `json:"health_word"`
 	// Reason says why the module is in its status, when that is not by choice.
@@ -110,6 +113,21 @@ type Module struct {
 	LastResult string `json:"last_result,omitempty"`
 	// Dir is the module's folder.
 	Dir string `json:"dir,omitempty"`
+	// Files are its program on disk, at most 100 of them.
+	Files []ProgramFile `json:"files,omitempty"`
+	// Digest names what they hold.
+	Digest string `json:"digest,omitempty"`
+	// Change is how they differ from what was approved; nil where they do not, or
+	// nothing was.
+	Change *ProgramChange `json:"change,omitempty"`
+	// Versions are those that are kept, the newest first.
+	Versions []ProgramVersion `json:"versions,omitempty"`
+	// Findings are what the last validation found, errors first, at most 100; Checked
+	// is when that was.
+	Findings []ModuleFinding `json:"findings,omitempty"`
+	Checked  time.Time       `json:"checked,omitzero"`
+	// Tests are what came of its own tests when they last ran; nil where they did not.
+	Tests *TestRun `json:"tests,omitempty"`
 	// History has the last transitions and failures, newest first.
 	History []Event `json:"history,omitempty"`
 }

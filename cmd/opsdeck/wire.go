@@ -104,6 +104,7 @@ func (w *wiring) newOrchestrator(ws *config.Workspace) (_ state.Source, err erro
 	w.engine, err = engine.New(engine.Config{
 		Workspace: ws.Dir, ModulesDir: ws.Modules.Dir, DataDir: ws.Data, SharedDir: ws.Modules.Shared, RoutingFile: ws.Routing,
 		Python: ws.Modules.Python, Interval: time.Duration(ws.Modules.Interval), Timeout: time.Duration(ws.Modules.Timeout),
+		NoApproval: ws.Modules.Approval == "off", RequireTests: ws.Modules.RequireTests,
 		Resident: ws.Modules.Resident, Query: w.query, Stages: stages(ws.Pipeline),
 		Key: ws.Key, KeyFile: ws.KeyFile, KeyFrom: keyFrom(ws), Mask: w.mask, Log: w.log,
 	})
