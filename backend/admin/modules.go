@@ -65,6 +65,12 @@ func (s *Server) moduleAction(kind state.Kind, past string) http.HandlerFunc {
 		if now == nil {
 			now = m["status"]
 		}
+		if kind == state.ModuleReload || kind == state.ModuleRestart {
+			if err := s.cfg.Engine.MayRun(id); errors.Is(err, engine.ErrUnapproved) {
+				s.fail(w, http.StatusConflict, fmt.Sprintf("%s: GET /admin/modules/%s/changes, then POST /admin/modules/%s/approve with its digest", err, id, id))
+				return
+			}
+		}
 		if want := settledIn[kind]; want == "" || now != string(want) {
 			if _, ok := s.do(w, r, state.Action{Kind: kind, Target: id}); !ok {
 				return

@@ -70,6 +70,7 @@ func schemas() schema {
 		"Module":     module,
 		"Modules":    object("modules", list(ref("Module")), "total", integer, "loaded", integer),
 		"ModuleDone": object("success", boolean, "module_id", str, "message", str),
+		"Finding":    object("severity", oneOf("error", "warning"), "check", str, "file?", str, "line?", integer, "text", str, "remedy?", str),
 		"Adapter": object("id", str, "category", str, "platform", str, "name", str, "description", str, "icon", str, "status", str, "state", oneOf("running", "idle", "error", "disabled"),
 			"health_status", str, "requires_auth", boolean, "auth_type", str, "capabilities", object(), "interval_seconds", number, "last_fetch", nullable(str), "error", nullable(str)),
 		"Routing":        schema{"type": "object", "description": "In every shape recorded, and in the guide's short form; unknown members are kept."},
