@@ -64,7 +64,7 @@ func newModules(g *globals) *cobra.Command {
 			}
 			return printJSON(cmd.OutOrStdout(), m)
 		}}
-	return group("modules", "list, enable, disable, reload, restart modules", list, show,
+	cmds := append([]*cobra.Command{list, show},
 		actionCmd(g, verb{use: "enable MODULE", short: "enable a module", kind: state.ModuleEnable}),
 		actionCmd(g, verb{use: "disable MODULE", short: "disable a module", kind: state.ModuleDisable}),
 		actionCmd(g, verb{use: "reload MODULE", short: "read a module's files again and fetch", kind: state.ModuleReload}),
@@ -72,6 +72,7 @@ func newModules(g *globals) *cobra.Command {
 		actionCmd(g, verb{use: "fetch MODULE", short: "fetch now", kind: state.ModuleFetch}),
 		actionCmd(g, verb{use: "uninstall MODULE", short: "take a module out of the registry; its files stay", kind: state.ModuleUninstall}),
 	)
+	return group("modules", "list, enable, reload modules; validate, test, approve, roll back their files", append(cmds, programCmds(g)...)...)
 }
 
 func firstLine(texts ...string) string {
