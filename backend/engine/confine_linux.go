@@ -58,8 +58,11 @@ func confine(pid int, w want) {
 		value int64
 	}{
 		{unix.RLIMIT_CORE, 0}, {unix.RLIMIT_NOFILE, w.Files}, {unix.RLIMIT_FSIZE, w.Size},
-		{unix.RLIMIT_DATA, w.Memory}, {unix.RLIMIT_AS, w.Space},
+		{unix.RLIMIT_DATA, w.Memory}, {unix.RLIMIT_AS, w.Space}, {unix.RLIMIT_NPROC, w.Tasks},
 	} {
+		if r.which == unix.RLIMIT_NPROC && r.value == 0 {
+			continue
+		}
 		var now unix.Rlimit
 		if unix.Prlimit(pid, r.which, nil, &now) != nil {
 			continue
@@ -224,7 +227,6 @@ func (l *launcher) watch(ctx context.Context) {
 	defer t.Stop()
 	var last time.Time
 	tasks := 0
-	buf := make([]byte, 256)
 	for {
 		select {
 		case <-ctx.Done():
@@ -236,14 +238,7 @@ func (l *launcher) watch(ctx context.Context) {
 			if n == 0 {
 				continue
 			}
-			all, wanting := tasks, 0
-			if n, err := slurp("/proc/loadavg", buf); err == nil {
-				if f := strings.Fields(string(buf[:n])); len(f) > 3 {
-					some, total, _ := strings.Cut(f[3], "/")
-					all, _ = strconv.Atoi(total)
-					wanting, _ = strconv.Atoi(some)
-				}
-			}
+			all, wanting := hostTasks()
 			since := now.Sub(last)
 			if since < census && all < tasks+jump && (since < soon || wanting <= runtime.NumCPU()) {
 				continue
@@ -252,6 +247,22 @@ func (l *launcher) watch(ctx context.Context) {
 			l.count()
 		}
 	}
+}
+
+// hostTasks are the processes and threads of the host, and how many of them run or
+// wait for a processor; 0 where that is not known.
+func hostTasks() (all, wanting int) {
+	buf := make([]byte, 128)
+	n, err := slurp("/proc/loadavg", buf)
+	if err != nil {
+		return 0, 0
+	}
+	if f := bytes.Fields(buf[:n]); len(f) > 3 {
+		some, total, _ := strings.Cut(string(f[3]), "/")
+		all, _ = strconv.Atoi(total)
+		wanting, _ = strconv.Atoi(some)
+	}
+	return all, wanting
 }
 
 // count takes a census of all adapters.
@@ -283,6 +294,15 @@ func (l *launcher) count() {
 			bytes += p.resident
 			used += p.used
 		}
+		if bytes > r.limits.memory && l.weighing.CompareAndSwap(false, true) {
+			// On its own: it waits for locks that a process which forks keeps taking.
+			l.wg.Go(func() {
+				defer l.weighing.Store(false)
+				if proportional(kin) > r.limits.memory {
+					r.condemn(overMemory(r.limits, "with all that it started"))
+				}
+			})
+		}
 		percent := r.share.count(now, used, l.idly)
 		r.share.yield(kin)
 		switch {
@@ -290,8 +310,6 @@ func (l *launcher) count() {
 			r.condemn(&Failure{Stage: "limit", Text: fmt.Sprintf("its adapter started more than %d processes", maxProcesses)})
 		case threads > maxThreads:
 			r.condemn(&Failure{Stage: "limit", Text: fmt.Sprintf("its adapter started more than %d threads", maxThreads)})
-		case bytes > r.limits.memory && proportional(kin) > r.limits.memory:
-			r.condemn(overMemory(r.limits, "with all that it started"))
 		case percent > 0:
 			r.condemn(&Failure{Stage: stageIdle, Text: fmt.Sprintf("its adapter used %d %% of a core for %s while nothing was asked of it", percent, l.idly)})
 		}

@@ -127,7 +127,7 @@
 //   - run longer than its timeout for one import or one fetch;
 //   - have more than 64 processes or 1024 threads (counted at once when the number
 //     of tasks on the host jumps: RLIMIT_NPROC counts a user's, and root's not at
-//     all), 1024 open files in one process, or a file of over 1 GiB;
+//     all; it is 4096 above the host's, where the engine is not root), 1024 open files in one process, or a file of over 1 GiB;
 //   - gain privileges (no_new_privs) or leave a core file;
 //   - write a line of over 8 MiB, or more than 1000 messages that nobody asked for.
 //     What it prints is read slowly after 1 MiB in a second.

@@ -65,6 +65,7 @@ def prepare(given):
         limit("RLIMIT_FSIZE", want.get("file_size"))
         limit("RLIMIT_DATA", want.get("memory"))
         limit("RLIMIT_AS", want.get("address_space"))
+        limit("RLIMIT_NPROC", want.get("tasks"))
         program = want.get("program")
         try:
             os.chdir(want["dir"])

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -49,6 +50,9 @@ const (
 	// maxProcesses and maxThreads bound what an adapter starts.
 	maxProcesses = 64
 	maxThreads   = 1024
+	// maxMore is how many processes and threads of the engine's user there may be
+	// beyond those that the host has when an adapter starts.
+	maxMore = 4096
 )
 
 // addressSpace is how much an adapter may map, written or not, in bytes: enough
@@ -66,6 +70,8 @@ type want struct {
 	Files   int64  `json:"files"`
 	Size    int64  `json:"file_size"`
 	Nice    int    `json:"nice"`
+	// Tasks bounds the processes and threads of its user, 0 for no bound.
+	Tasks int64 `json:"tasks"`
 }
 
 // ended is how a process came to its end.
@@ -97,6 +103,9 @@ type launcher struct {
 	stop    context.CancelFunc
 	// idly is for how long an adapter may use half a core while nothing is asked of it.
 	idly time.Duration
+
+	// weighing says that the memory of an adapter's processes is being looked at.
+	weighing atomic.Bool
 
 	mu      sync.Mutex
 	next    int
