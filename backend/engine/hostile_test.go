@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -132,6 +133,20 @@ func TestKeeperThatDiesIsStartedAgainAndNoFetchFails(t *testing.T) {
 	for _, id := range []string{"t/x", "t/y"} {
 		if m := r.module(id, "works", healthy); m.Failures != 0 || m.LastError != "" {
 			t.Errorf("%s: %d failures, %q", id, m.Failures, m.LastError)
+		}
+	}
+}
+
+// The adapter's output may end long before the keeper has been seen to its end.
+func TestOutputThatEndsWithTheKeeperIsNoCrash(t *testing.T) {
+	for _, leaving := range []bool{false, true} {
+		k := &keeper{leaving: make(chan struct{})}
+		if leaving {
+			close(k.leaving)
+		}
+		r := &runner{process: &forked{k: k}, dead: make(chan struct{})}
+		if err := r.crashed(t.Context()); errors.Is(err, errKeeperGone) != leaving {
+			t.Errorf("the keeper is ending: %v; got %v", leaving, err)
 		}
 	}
 }

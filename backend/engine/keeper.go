@@ -29,6 +29,7 @@ type keeper struct {
 	cmd         *exec.Cmd
 	conn        *net.UnixConn
 	log         ring
+	leaving     chan struct{} // closed when it is ending, before what it kept was ended
 	gone        chan struct{} // closed when it ended
 	wg          sync.WaitGroup
 
@@ -71,7 +72,7 @@ func startKeeper(ctx context.Context, sp *spawner, py python, tmp string) (*keep
 	if err != nil {
 		return nil, errors.Join(err, conn.Close(), theirs.Close(), in.Close(), out.Close())
 	}
-	k := &keeper{python: py.path, tmp: tmp, conn: conn, gone: make(chan struct{}), kids: map[int64]*forked{}}
+	k := &keeper{python: py.path, tmp: tmp, conn: conn, leaving: make(chan struct{}), gone: make(chan struct{}), kids: map[int64]*forked{}}
 	k.cmd = exec.Command(py.path, "-c", bootstrap)
 	k.cmd.ExtraFiles = []*os.File{in, theirs}
 	// It outlives the engine by the moment in which it ends what it keeps.
@@ -142,6 +143,7 @@ func (k *keeper) listen(hello chan struct{}) {
 			f.over <- ended{status: syscall.WaitStatus(m.Status)}
 		}
 	}
+	close(k.leaving)
 	_ = syscall.Kill(k.cmd.Process.Pid, syscall.SIGKILL)
 	_ = k.cmd.Wait()
 	killMarked(k.tmp) // its adapters went with it; this ends what they left behind
@@ -228,6 +230,16 @@ func (k *keeper) close() {
 
 func (f *forked) pid() int    { return f.process }
 func (f *forked) wait() ended { return <-f.over }
+
+// lost reports whether the keeper is ending, and the adapter with it.
+func (f *forked) lost() bool {
+	select {
+	case <-f.k.leaving:
+		return true
+	default:
+		return false
+	}
+}
 
 func (f *forked) end() {
 	msg, _ := json.Marshal(map[string]any{"op": "end", "key": f.key})

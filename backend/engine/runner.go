@@ -184,6 +184,9 @@ func (r *runner) crashed(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-time.After(graceful):
+		if r.orphaned() {
+			return errKeeperGone
+		}
 		return &Failure{Stage: "crash", Text: "its adapter closed its output but still runs", Traceback: r.log.String()}
 	}
 	if f := r.fate.Load(); f != nil {
@@ -218,8 +221,18 @@ func (r *runner) broken(ctx context.Context, err error) error {
 	case <-r.dead:
 		return r.crashed(ctx)
 	case <-time.After(graceful):
+		if r.orphaned() {
+			return errKeeperGone
+		}
 		return &Failure{Stage: "crash", Text: "its adapter does not read its input: " + err.Error(), Traceback: r.log.String()}
 	}
+}
+
+// orphaned reports whether what kept the process is ending: the process goes with
+// it, and what it left behind is looked for before its end is told.
+func (r *runner) orphaned() bool {
+	f, ok := r.process.(*forked)
+	return ok && f.lost()
 }
 
 // alive reports whether the process runs.
