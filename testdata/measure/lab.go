@@ -186,7 +186,7 @@ type workspace struct {
 // newWorkspace writes one with modules, a routing file, rules and a log.
 func (l *lab) newWorkspace(name, extra string) (*workspace, error) {
 	w := &workspace{dir: filepath.Join(l.dir, name)}
-	file := fmt.Sprintf("name: measure\nredis: {url: redis://127.0.0.1:%d/0}\nlogs: [{path: logs/*.log}]\nmodules: {interval: 2s, timeout: 3s}\n%s", l.redisPort, extra)
+	file := fmt.Sprintf("name: measure\nredis: {url: redis://127.0.0.1:%d/0}\nlogs: [{path: logs/*.log}]\nmodules: {interval: 2s, timeout: 3s, approval: off}\n%s", l.redisPort, extra)
 	for path, text := range map[string]string{
 		"opsdeck.yaml":                         file,
 		"logs/app.log":                         strings.Repeat("2026-01-01 00:00:00,000 - app - INFO - before\n", 20),
