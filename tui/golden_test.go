@@ -65,29 +65,53 @@ func TestGoldenFrames(t *testing.T) {
 				t.Run(name, func(t *testing.T) {
 					out := frameOf(pane, snap, w, h)
 					checkFrame(t, name, out, w, h)
-					got := strings.TrimRight(ansi.Strip(out), "\n") + "\n"
-					var b strings.Builder
-					for _, l := range strings.Split(strings.TrimSuffix(got, "\n"), "\n") {
-						b.WriteString(strings.TrimRight(l, " ") + "\n")
-					}
-					got = b.String()
-					file := filepath.Join("..", "testdata", "golden", name+".txt")
-					if *update {
-						if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-							t.Fatal(err)
-						}
-						return
-					}
-					want, err := os.ReadFile(file)
-					if err != nil {
-						t.Fatalf("%v: go test ./tui -update writes it", err)
-					}
-					if got != string(want) {
-						t.Errorf("the frame differs from %s\ngot:\n%s\nwant:\n%s", file, got, want)
-					}
+					checkGolden(t, name, out)
 				})
 			}
 		}
+	}
+}
+
+// checkGolden compares a frame's text with its file, or writes it.
+func checkGolden(t *testing.T, name, out string) {
+	t.Helper()
+	got := strings.TrimRight(ansi.Strip(out), "\n") + "\n"
+	var b strings.Builder
+	for l := range strings.SplitSeq(strings.TrimSuffix(got, "\n"), "\n") {
+		b.WriteString(strings.TrimRight(l, " ") + "\n")
+	}
+	got = b.String()
+	file := filepath.Join("..", "testdata", "golden", name+".txt")
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v: go test ./tui -update writes it", err)
+	}
+	if got != string(want) {
+		t.Errorf("the frame differs from %s\ngot:\n%s\nwant:\n%s", file, got, want)
+	}
+}
+
+// The details of modules whose process is not simply running: one that left until its
+// next fetch, one whose circuit is open, one whose old data is served, and a request.
+func TestGoldenModuleDetails(t *testing.T) {
+	for title, id := range map[string]string{"idle": "finance/stocks", "open": "weather/openweather", "stale": "mail/imap", "request": "weather/noaa"} {
+		name := "modules-detail-" + title + "-120x40"
+		t.Run(name, func(t *testing.T) {
+			o := still()
+			o.Pane = "modules"
+			o.Load = func() Settings {
+				return Settings{Panes: map[string]PaneSettings{"modules": {Detail: true, Selected: id}}}
+			}
+			out := Render(fake.Named("incident"), o, 120, 40)
+			checkFrame(t, name, out, 120, 40)
+			checkGolden(t, name, out)
+		})
 	}
 }
 

@@ -222,6 +222,9 @@ func moduleOverview(d *Doc, s *state.Snapshot, m *state.Module) {
 	d.KV("about", t.Text, m.Description)
 	d.KV("version", t.Text, m.Version)
 	runner, ink := status(t, m.Runner)
+	if m.Runner == "idle" {
+		runner += ", started for its next fetch"
+	}
 	if m.PID > 0 {
 		runner += fmt.Sprintf(", process %d", m.PID)
 	}
@@ -230,6 +233,8 @@ func moduleOverview(d *Doc, s *state.Snapshot, m *state.Module) {
 	}
 	d.KV("runner", ink, runner)
 	d.KV("keeps", t.Text, m.Keeps)
+	d.KV("asks", t.Text, m.Request)
+	d.KV("can", t.Text, strings.Join(m.Capabilities, ", "))
 	if m.Breaker != "" && m.Breaker != "closed" {
 		circuit, ink := status(t, m.Breaker)
 		if !m.BreakerUntil.IsZero() {
@@ -240,6 +245,13 @@ func moduleOverview(d *Doc, s *state.Snapshot, m *state.Module) {
 	d.Head("Fetches")
 	d.KV("last", t.Text, e.when(m.LastFetch))
 	d.KV("last good", t.Text, e.when(m.LastOK))
+	if m.Stale {
+		text := t.Caution + " served still, as stale"
+		if !m.StaleUntil.IsZero() {
+			text += ", until " + e.when(m.StaleUntil)
+		}
+		d.KV("data", t.Warn, text)
+	}
 	if !m.NextFetch.IsZero() {
 		d.KV("next", t.Text, e.when(m.NextFetch))
 	}

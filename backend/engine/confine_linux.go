@@ -304,7 +304,6 @@ func (l *launcher) count() {
 			})
 		}
 		percent := r.share.count(now, used, l.idly)
-		r.share.yield(kin)
 		switch {
 		case len(kin) > maxProcesses:
 			r.condemn(&Failure{Stage: "limit", Text: fmt.Sprintf("its adapter started more than %d processes", maxProcesses)})
@@ -312,6 +311,8 @@ func (l *launcher) count() {
 			r.condemn(&Failure{Stage: "limit", Text: fmt.Sprintf("its adapter started more than %d threads", maxThreads)})
 		case percent > 0:
 			r.condemn(&Failure{Stage: stageIdle, Text: fmt.Sprintf("its adapter used %d %% of a core for %s while nothing was asked of it", percent, l.idly)})
+		default: // one that is to end needs the processor for that
+			r.share.yield(kin)
 		}
 	}
 }

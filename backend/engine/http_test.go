@@ -143,11 +143,14 @@ func TestHTTPModuleRunsWithoutPython(t *testing.T) {
 	defer srv.Close()
 	defer client.CloseIdleConnections()
 	r := newRig(t, map[string]string{"modules/weather/now/manifest.json": fmt.Sprintf(
-		`{"name":"now","version":"1","category":"weather","platform":"now","status":"installed","http":{"url":%q,"transform":"{temperature: .main.temp}"}}`, srv.URL)})
+		`{"name":"now","version":"1","category":"weather","platform":"now","status":"installed","http":{"url":%q,"transform":"{temperature: .main.temp}"}}`, srv.URL+"/now?token=private")})
 	r.start(Config{Python: "no-such-python"})
 	m := r.module("weather/now", "fetches", healthy)
 	if !strings.Contains(m.LastResult, `"temperature": 21.5`) || m.Runner != "running" || m.Credentials != state.CredentialsNotNeeded {
 		t.Errorf("%s, %s, %s", m.LastResult, m.Runner, m.Credentials)
+	}
+	if want := "GET " + srv.URL + "/now"; m.Request != want {
+		t.Errorf("it is shown to ask %q, want %q", m.Request, want)
 	}
 	if _, err := r.do(state.ModuleDisable, "weather/now", nil, nil); err != nil {
 		t.Fatal(err)

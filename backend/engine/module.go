@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/secrets"
@@ -229,13 +231,27 @@ func (m *module) build(e *Engine) state.Module {
 		out.NextFetch, out.Breaker, out.BreakerUntil, out.Keeps = m.next, m.breaker.state(), m.breaker.until, e.clean(m.keeps)
 		if m.manifest != nil {
 			out.CacheTTL, out.CachedAt = m.manifest.CacheTTL, m.cachedAt
+			out.Stale = m.failure != nil && !m.lastOK.IsZero() && !m.dropped.Equal(m.lastOK)
+			if out.Stale && m.manifest.StaleFor > 0 {
+				out.StaleUntil = m.lastOK.Add(m.manifest.StaleFor)
+			}
 		}
 	}
 	if man := m.manifest; man != nil {
 		out.DisplayName, out.Description, out.Version = e.clean(man.DisplayName), e.clean(man.Description), e.clean(man.Version)
 		out.RequiredCredentials = cleanAll(man.Required)
+		if man.HTTP != nil {
+			at, _, _ := strings.Cut(man.HTTP.url, "?") // which may hold what is private
+			out.Request = e.clean(man.HTTP.method + " " + at)
+		}
 		out.Manifest = e.clean(indented([]byte(man.Text)))
 	}
+	for name, can := range m.capabilities {
+		if _, detailed := can.(map[string]any); can == true || detailed {
+			out.Capabilities = append(out.Capabilities, state.Clean(name))
+		}
+	}
+	slices.Sort(out.Capabilities)
 	info, has := m.credentials()
 	out.Credentials = state.CredentialsNotNeeded
 	if has {

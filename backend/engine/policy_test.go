@@ -179,7 +179,10 @@ func TestStaleDataIsMarkedAndThenDropped(t *testing.T) {
 	needPython(t)
 	r := newRig(t, policyModule(`"stale_while_error_seconds": 1`, "        if n > 1: raise RuntimeError('no')\n        return [1]\n"))
 	r.start(Config{Interval: 50 * time.Millisecond})
-	r.module("t/x", "fails", func(m *state.Module) bool { return m.Failures > 0 && m.Successes == 1 })
+	m := r.module("t/x", "fails", func(m *state.Module) bool { return m.Failures > 0 && m.Successes == 1 && m.Stale })
+	if got, want := m.StaleUntil, m.LastOK.Add(time.Second); !got.Equal(want) {
+		t.Errorf("stale until %s, want %s", got, want)
+	}
 	r.until("its data is marked and dropped", func() func(*state.Snapshot) bool {
 		marked := false
 		return func(*state.Snapshot) bool {
@@ -190,4 +193,5 @@ func TestStaleDataIsMarkedAndThenDropped(t *testing.T) {
 			return marked && !ok
 		}
 	}())
+	r.module("t/x", "has nothing stale any more", func(m *state.Module) bool { return !m.Stale && m.StaleUntil.IsZero() })
 }

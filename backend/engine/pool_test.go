@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -188,7 +189,14 @@ func TestAdaptersTellWhatTheyCanDo(t *testing.T) {
 		adapterOf("breaks", body(`1 / 0`))))
 	r.start(Config{})
 	for _, name := range []string{"tells", "wrong", "endless", "breaks"} {
-		r.module("t/"+name, "fetches", healthy)
+		m := r.module("t/"+name, "fetches", healthy)
+		var want []string
+		if name == "tells" {
+			want = []string{"batch", "read"}
+		}
+		if !slices.Equal(m.Capabilities, want) {
+			t.Errorf("%s: it is shown to have %q, want %q", name, m.Capabilities, want)
+		}
 	}
 	want := map[string]map[string]any{"t/tells": {"read": true, "batch": map[string]any{"size": 7.0}, "note": state.Clean("a\x1b[2Jb")}}
 	if got := r.e.Capabilities(); !reflect.DeepEqual(got, want) {

@@ -143,6 +143,11 @@ func healthy() *state.Snapshot {
 	}
 	m.List[3].Status, m.List[3].HealthWord, m.List[3].Runner, m.List[3].PID = state.ModuleDisabled, "unknown", "stopped", 0
 	m.List[3].Latencies = nil
+	idle, request := &m.List[0], &m.List[5]
+	idle.Runner, idle.PID, idle.Capabilities = "idle", 0, []string{"batch", "read"}
+	request.Request, request.PID = "GET https://api.weather.gov/gridpoints/LWX/96,70/forecast", 0
+	request.Manifest = "{\n  \"name\": \"noaa\",\n  \"category\": \"weather\",\n  \"platform\": \"noaa\",\n  \"version\": \"1.2.0\",\n" +
+		"  \"http\": {\n    \"url\": \"https://api.weather.gov/gridpoints/LWX/96,70/forecast\",\n    \"transform\": \".properties.periods\"\n  }\n}"
 	p := state.Pipeline{Stages: []state.Stage{
 		{Title: "ingest", Workers: 2, State: "running", Capacity: 256, InFlight: 1, Rate: 2.4, P50: 4.2, P95: 18, Done: 8123, Depths: wave(30, 1, 1, 1)},
 		{Title: "aggregate", Workers: 1, State: "idle", Capacity: 256, Rate: 2.4, P50: 1.1, P95: 3.8, Done: 8122, Depths: wave(30, 0, 0, 1)},
@@ -231,7 +236,11 @@ func incident() *state.Snapshot {
 	f.Reason, f.LastError, f.LastErrorAt = "three fetches in a row failed", "fetch_raw: KeyError: 'main'", Now.Add(-25*time.Second)
 	f.Traceback = "Traceback (most recent call last):\n  File \"/srv/nexus/modules/weather/openweather/adapter.py\", line 41, in fetch_raw\n    return raw[\"main\"]\nKeyError: 'main'"
 	f.Latencies = append(wave(14, 140, 30, 1), -1, -1, -1)
-	m.List[1].HealthWord, m.List[1].LastError, m.List[1].Failures = "degraded", "timeout after 10s", 3
+	f.Breaker, f.BreakerUntil, f.NextFetch = "open", Now.Add(35*time.Second), Now.Add(35*time.Second)
+	f.History = append([]state.Event{{At: Now.Add(-25 * time.Second), What: "its circuit is open until 03:13:15, after 5 failures in a row"}}, f.History...)
+	old := &m.List[1]
+	old.HealthWord, old.LastError, old.Failures = "degraded", "timeout after 10s", 3
+	old.LastOK, old.Stale, old.StaleUntil = Now.Add(-10*time.Minute), true, Now.Add(20*time.Minute)
 	m.List[2].Credentials = state.CredentialsMissing
 	c := s.Containers
 	c.List = append([]state.Container(nil), c.List...)

@@ -89,6 +89,15 @@ type Module struct {
 	CachedAt time.Time     `json:"cached_at,omitzero"`
 	// Keeps says what the process holds between fetches, for which it does not leave.
 	Keeps string `json:"keeps,omitempty"`
+	// Capabilities are those that its adapter said it has when it was last loaded.
+	Capabilities []string `json:"capabilities,omitempty"`
+	// Request is the method and URL of a module that is a request of the engine's own,
+	// "" for one with an adapter.
+	Request string `json:"request,omitempty"`
+	// Stale says that its fetches fail and that what it gave at LastOK is served still:
+	// until StaleUntil, zero for no end.
+	Stale      bool      `json:"stale,omitempty"`
+	StaleUntil time.Time `json:"stale_until,omitzero"`
 	// Credentials: "none needed", "present", "missing", "locked".
 	Credentials CredentialState `json:"credentials"`
 	// CredentialFields are the names of the stored fields, never their values.
