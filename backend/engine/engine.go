@@ -90,9 +90,11 @@ type Engine struct {
 	pool      pool
 	programs  *versions
 
-	starts  chan struct{} // imports at a time: they cost a core each
-	fetches chan struct{} // scheduled fetches at a time: they mostly wait
-	wake    chan struct{} // something is to be published
+	up      <-chan struct{} // closed once Run has begun, or could not
+	settled func()          // closes it
+	starts  chan struct{}   // imports at a time: they cost a core each
+	fetches chan struct{}   // scheduled fetches at a time: they mostly wait
+	wake    chan struct{}   // something is to be published
 
 	trials      sync.Mutex // held while the routing configuration is changed, and while a trial lapses
 	histMu      sync.Mutex // guards hist
@@ -172,6 +174,8 @@ func New(cfg Config) (*Engine, error) {
 	e.programs = &versions{dir: filepath.Join(cfg.DataDir, "module_versions")}
 	e.metrics = newMetrics(e)
 	e.delegations = &delegations{path: delegationsPath(cfg.DataDir)}
+	up := make(chan struct{})
+	e.up, e.settled = up, sync.OnceFunc(func() { close(up) })
 	e.starts = make(chan struct{}, max(2, runtime.NumCPU()))
 	e.fetches = make(chan struct{}, max(8, 4*runtime.NumCPU()))
 	return e, nil
@@ -196,6 +200,7 @@ func (e *Engine) Sections() []state.SectionName {
 // Run implements state.Source. It returns when ctx ends and every adapter and
 // goroutine with it, or when the registry cannot be read.
 func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
+	defer e.settled() // one that cannot start is not waited for
 	reg, err := openRegistry(ctx, filepath.Join(e.cfg.DataDir, "module_registry.db"))
 	if err != nil {
 		return err
@@ -222,6 +227,7 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 	}
 	launcher, pipe, ready := e.launcher, e.pipeline, e.pyReady
 	e.mu.Unlock()
+	e.settled()
 
 	defer func() {
 		cancel()
@@ -285,6 +291,15 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 		return err
 	}
 	return ctx.Err()
+}
+
+// Await returns once the engine runs or could not start, or ctx ends. Calls that come
+// sooner find no modules.
+func (e *Engine) Await(ctx context.Context) {
+	select {
+	case <-e.up:
+	case <-ctx.Done():
+	}
 }
 
 // every calls f at an interval until ctx ends.

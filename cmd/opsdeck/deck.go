@@ -125,10 +125,20 @@ func (d *deck) serveSocket(path string) error {
 	mux := http.NewServeMux()
 	mux.Handle(remote.Prefix, d.consoles())
 	if d.wiring.api != nil {
-		mux.Handle("/", d.wiring.api)
+		mux.Handle("/", d.awaiting(d.wiring.api))
 	}
 	d.serve(ln, d.wiring.door.Socket(mux), nil)
 	return nil
+}
+
+// awaiting holds calls back that come before the engine has read its registry.
+func (d *deck) awaiting(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+		d.wiring.engine.Await(ctx)
+		cancel()
+		h.ServeHTTP(w, r)
+	})
 }
 
 func (d *deck) consoles() http.Handler {
@@ -176,7 +186,7 @@ func (d *deck) serveAPI() {
 	}
 	mux := http.NewServeMux()
 	mux.Handle(remote.Prefix, d.consoles())
-	mux.Handle("/", d.wiring.api)
+	mux.Handle("/", d.awaiting(d.wiring.api))
 	d.serve(ln, d.wiring.door.Guard(addr, mux), secure)
 	set(ln.Addr().String(), "")
 	d.serveDashboard(mux, secure)
