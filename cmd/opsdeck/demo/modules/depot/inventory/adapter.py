@@ -31,8 +31,11 @@ class InventoryAdapter(BaseAdapter[dict]):
 
     async def fetch_raw(self, config: AdapterConfig):
         key = (config.credentials or {}).get("api_key", "")
+        # Data beside the adapter: it changes with every start of the demo, and the program does not.
+        with open(config.settings["upstream"], encoding="utf-8") as f:
+            url = json.load(f)["url"]
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, self._get, config.settings["url"], key)
+        return await loop.run_in_executor(None, self._get, url, key)
 
     def transform(self, raw):
         return raw["items"]
