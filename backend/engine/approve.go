@@ -63,7 +63,7 @@ func (e *Engine) meet(m *module) {
 	}
 	tree, lerr := e.look(m)
 	if err == nil && lerr == nil && h.Pending != "" {
-		if h.Pending == tree.digest {
+		if v := h.find(h.Pending); h.Pending == tree.digest && !e.unseen(v) {
 			h.Approved = h.Pending
 		}
 		h.Pending = ""

@@ -127,10 +127,19 @@ func TestAChangeOutlivesARestartAndCanBePutBack(t *testing.T) {
 		t.Errorf("version %s, %+v", m.Version, m.Change)
 	}
 	// A rollback without a name puts back what was approved.
-	r.must("ann", state.ModuleRollback, "t/x", nil)
+	back := r.must("ann", state.ModuleRollback, "t/x", nil)
 	m = r.module("t/x", "is as it was", func(m *state.Module) bool { return m.Change == nil && healthy(m) })
+	if m.Versions[1].How != "replaced" {
+		t.Errorf("what lay there is not kept: %+v", m.Versions)
+	}
 	if got := read(t, filepath.Join(r.dir, "modules/t/x/manifest.json")); got != files["modules/t/x/manifest.json"] {
 		t.Errorf("the manifest is %s", got)
+	}
+	// Its undo puts the files back, and is no yes to them.
+	out := r.must("ann", back.Undo.Kind, "t/x", back.Undo.Args)
+	m = r.module("t/x", "is changed again", func(m *state.Module) bool { return m.Change != nil && m.Status == state.ModuleFailed })
+	if !strings.Contains(out.Result, "nobody has approved") || m.Version != "1" || m.PID != 0 {
+		t.Errorf("%s; version %s, process %d", out.Result, m.Version, m.PID)
 	}
 }
 

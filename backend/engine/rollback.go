@@ -294,14 +294,22 @@ func (e *Engine) rollback(ctx context.Context, m *module, a state.Action, progre
 	}
 	out := state.Outcome{Result: "rolled back to version " + briefDigest(v.Digest),
 		Undo: &state.Action{Kind: state.ModuleRollback, Target: m.id, Args: map[string]string{"version": tree.digest}, Actor: a.Actor}}
-	if status == state.ModuleInstalled {
+	switch {
+	case e.unseen(v):
+		e.inspect(ctx, m, nil)
+		out.Result += ", which nobody has approved: it does not run until somebody does"
+	case status == state.ModuleInstalled:
 		progress("loading its adapter", 70)
 		out.Result += e.takeUp(ctx, m)
-	} else {
+	default:
 		e.inspect(ctx, m, nil)
 	}
 	return out, nil
 }
+
+// unseen reports whether nobody has approved a version: it lay there and was replaced.
+// Putting such files back, as an undo does, is no yes to them.
+func (e *Engine) unseen(v *version) bool { return v.How == "replaced" && !e.cfg.NoApproval }
 
 // choose is the version that a rollback is to lead to.
 func choose(h *history, tree *content, want string) (*version, error) {
@@ -341,9 +349,13 @@ func (e *Engine) beginRollback(m *module, h *history, tree *content, v *version,
 
 // endRollback notes that the version lies on disk, and may run.
 func (e *Engine) endRollback(m *module, h *history, v *version, by string) error {
-	now := *v
-	now.At, now.By, now.How = time.Now().UTC(), by, "rolled back"
-	next := &history{Module: h.Module, Approved: v.Digest, Versions: []version{now}}
+	now, approved := *v, v.Digest
+	if e.unseen(v) {
+		approved = h.Approved
+	} else {
+		now.At, now.By, now.How = time.Now().UTC(), by, "rolled back"
+	}
+	next := &history{Module: h.Module, Approved: approved, Versions: []version{now}}
 	for _, o := range h.Versions {
 		if o.Digest != v.Digest {
 			next.Versions = append(next.Versions, o)
@@ -354,7 +366,9 @@ func (e *Engine) endRollback(m *module, h *history, v *version, by string) error
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	m.past, m.change, m.known = next, nil, v.Digest
+	if m.past = next; approved == v.Digest {
+		m.change, m.known = nil, v.Digest
+	}
 	m.note(time.Now(), "rolled back to version %s by %s", briefDigest(v.Digest), by)
 	e.touched(m)
 	return nil
