@@ -113,6 +113,21 @@ func module(i int, id string) state.Module {
 	return m
 }
 
+// changed has a module's files wait for a yes, with what a validation found of them.
+func changed(m *state.Module) {
+	was, is := strings.Repeat("9624cc501fb4", 6)[:64], strings.Repeat("fe47bbfc2ed1", 6)[:64]
+	m.Digest = is
+	m.Files = []state.ProgramFile{{Name: "adapter.py", Size: 824}, {Name: "helper.py", Size: 10}, {Name: "manifest.json", Size: 342}}
+	m.Change = &state.ProgramChange{Digest: is, Approved: was, By: "grace", At: Now.Add(-50 * time.Hour), Held: true, Added: []string{"helper.py"}, Modified: []string{"adapter.py"}, Plus: 2, Minus: 1,
+		Diff: "--- approved/adapter.py\n+++ disk/adapter.py\n@@ -12,4 +12,4 @@\n     async def fetch_raw(self, config):\n-        return await get(self.url)\n+        return await helper.get(self.url)\n--- /dev/null\n+++ disk/helper.py\n@@ -0,0 +1 @@\n+import httpx\n"}
+	m.Reason = "it runs as it was approved: " + m.Change.Why()
+	m.Checked = Now.Add(-4 * time.Minute)
+	m.Findings = []state.ModuleFinding{{Severity: "error", Check: "dependencies", File: "adapter.py", Line: 3, Text: "it imports httpx, which is neither installed, nor beside it, nor in the standard library", Remedy: "python3 -m pip install httpx"},
+		{Severity: "warning", Check: "credentials", Text: "it authenticates, and no credentials are stored for it", Remedy: "opsdeck credentials set " + m.ID}}
+	m.Versions = []state.ProgramVersion{{Digest: was, At: Now.Add(-50 * time.Hour), How: "approved", By: "grace", Version: "1.2.0", Files: 2, Bytes: 1166, Approved: true}}
+	m.Tests = &state.TestRun{At: Now.Add(-4 * time.Minute), Took: 312 * time.Millisecond, With: "pytest", Passed: 4, Failed: 1, Failures: []state.TestFailure{{Test: "test_transform", File: "test_adapter.py", Line: 12, Text: "AssertionError: assert 3 == 2"}}}
+}
+
 func container(i int, title string) state.Container {
 	return state.Container{
 		ID: fmt.Sprintf("%064x", 0xabc0000+i*7919), Title: title, Image: "registry.example/" + title + ":2.4", State: "running", HealthWord: "healthy",
@@ -242,6 +257,7 @@ func incident() *state.Snapshot {
 	old.HealthWord, old.LastError, old.Failures = "degraded", "timeout after 10s", 3
 	old.LastOK, old.Stale, old.StaleUntil = Now.Add(-10*time.Minute), true, Now.Add(20*time.Minute)
 	m.List[2].Credentials = state.CredentialsMissing
+	changed(&m.List[2])
 	c := s.Containers
 	c.List = append([]state.Container(nil), c.List...)
 	c.List[5].HealthWord, c.List[5].Restarts, c.List[5].CPUPercent = "unhealthy", 4, 187.2
