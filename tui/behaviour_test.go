@@ -3,6 +3,7 @@ package tui
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +109,36 @@ func TestSilenceAsksForItsDuration(t *testing.T) {
 	got := d.b.Submitted()
 	if len(got) != 1 || got[0].Args["duration"] != "1h" || got[0].Args["comment"] != "deploy of q" {
 		t.Fatalf("got %+v, want a silence of 1h with its comment", got)
+	}
+}
+
+// A yes to changed files goes with what was on the screen when it was asked for, also
+// where others came since.
+func TestApprovalIsOfWhatWasShown(t *testing.T) {
+	d := drive(t, "incident", nil)
+	d.press("1", "f", "g")
+	for range 10 {
+		if _, row := d.cursorRow(); strings.Contains(row, "changed") {
+			break
+		}
+		d.press("j")
+	}
+	d.press("enter", "]", "]", "]", "]")
+	d.sees("1 added, 1 changed; +2 -1 lines", "+        return await helper.get(self.url)", "approved")
+	d.press("]")
+	d.sees("error: dependencies", "adapter.py:3", "python3 -m pip install httpx", "test_transform")
+	d.press("]")
+	d.sees("approved by grace")
+	d.press("esc", "L")
+	d.sees("Approve changed files and load module news/hackernews?", "added: helper.py", "error: adapter.py:3")
+	shown := fake.Named("incident").Modules.Module("news/hackernews").Digest
+	next := fake.Named("incident")
+	next.Modules.List = slices.Clone(next.Modules.List)
+	next.Modules.Module("news/hackernews").Digest = strings.Repeat("0", 64)
+	d.show(next)
+	d.press("y", "enter")
+	if got := d.b.Submitted(); len(got) != 1 || got[0].Kind != state.ModuleApprove || got[0].Args["digest"] != shown {
+		t.Fatalf("got %+v, want a yes to %s", got, shown)
 	}
 }
 
