@@ -279,9 +279,9 @@ func TestRefusedModuleIsWellAgainWhenItIsMended(t *testing.T) {
 	if _, err := r.as("ann", state.ModuleEnable, "t/x", nil); err == nil {
 		t.Fatal("it was enabled")
 	}
-	m := r.module("t/x", "says why", func(m *state.Module) bool { return strings.Contains(m.Reason, "adapter.py:3: SyntaxError") })
+	r.module("t/x", "says why", func(m *state.Module) bool { return strings.Contains(m.Reason, "adapter.py:3: SyntaxError") })
 	r.write("modules/t/x/adapter.py", adapterOf("x", works)["modules/t/x/adapter.py"])
-	m = r.module("t/x", "is validated by itself", func(m *state.Module) bool { return m.Status == state.ModuleValidated })
+	m := r.module("t/x", "is validated by itself", func(m *state.Module) bool { return m.Status == state.ModuleValidated })
 	if len(m.Findings) != 0 || m.Checked.IsZero() {
 		t.Errorf("findings %+v, checked %s", m.Findings, m.Checked)
 	}

@@ -16,7 +16,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -109,22 +108,9 @@ type depot struct {
 	wg     sync.WaitGroup
 }
 
-// depotAddress finds the service's address in the demo's workspace file.
-var depotAddress = regexp.MustCompile(`http://(127\.0\.0\.1:\d+)/health`)
-
 // startDemo makes the demo's workspace in dir and starts its service.
 func startDemo(dir string) (*depot, error) {
-	// Where it was before: another address in a module's manifest waits for approval.
-	addr := "127.0.0.1:0"
-	if b, err := os.ReadFile(filepath.Join(dir, config.FileName)); err == nil {
-		if m := depotAddress.FindSubmatch(b); m != nil {
-			addr = string(m[1])
-		}
-	}
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		ln, err = net.Listen("tcp", "127.0.0.1:0")
-	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("demo: its service cannot listen: %w", err)
 	}
