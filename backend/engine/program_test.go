@@ -149,8 +149,8 @@ func TestWithoutApprovalChangesAreTakenAndVersionsKept(t *testing.T) {
 	r.result("t/x", "[1]")
 	r.write("modules/t/x/a.sh", strings.Replace(shellAdapter, "DATA", "[2]", 1))
 	r.must("ann", state.ModuleReload, "t/x", nil)
-	m := r.result("t/x", "[2]")
-	m = r.module("t/x", "keeps both", func(m *state.Module) bool { return len(m.Versions) == 2 })
+	r.result("t/x", "[2]")
+	m := r.module("t/x", "keeps both", func(m *state.Module) bool { return len(m.Versions) == 2 })
 	if m.Versions[0].How != "loaded" || m.Change != nil {
 		t.Errorf("%+v %+v", m.Versions, m.Change)
 	}
