@@ -9,6 +9,11 @@
 //   - data/module_versions: what was approved of every module, by content (versions.go).
 //   - config/routing_config.json: it is read, validated, watched, and changed only
 //     through an action, atomically (routing.go).
+//     A change is staged, applied on trial and confirmed, or taken back when nobody
+//     confirms it (routing_stage.go); data/routing.db has every configuration, with who
+//     and why (routing_history.go). Where a request would go, decide.go says.
+//   - data/pipeline.db: the last results, and failed jobs until they are retried or
+//     discarded (results.go, steer.go).
 //   - data/delegations.jsonl, the last delegations that logs and callers told of, a line
 //     each; what routing would make of them is replayed from it (delegation.go).
 //   - The sections modules, pipeline and routing of the snapshot.
@@ -53,9 +58,9 @@
 //	engine:  {"op":"bye"}                      and the end of input
 //
 // keeps says what would be lost with the process, load_seconds the processor time
-// that loading took: both may be left out. data is an array of items, or one item. An id that is left out means the fetch
-// under way. A line that is not a JSON object goes to the adapter's log. Members
-// that are not known are ignored, on both sides.
+// that loading took: both may be left out. data is an array of items, or one item.
+// An id that is left out means the fetch under way. A line that is not a JSON object
+// goes to the adapter's log. Members that are not known are ignored, on both sides.
 //
 // A Python adapter does not speak this itself: entry points that end in .py are
 // run by the embedded shim.py, which does, and which provides the packages
