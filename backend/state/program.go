@@ -212,7 +212,11 @@ func changeImpact(s *Snapshot, t string) []string {
 			out = append(out, l.word+": "+strings.Join(l.names[:min(len(l.names), 8)], ", "))
 		}
 	}
-	out = append(out, "approved before: "+c.Approved[:min(len(c.Approved), 12)]+" by "+c.By+", "+c.At.UTC().Format("2006-01-02 15:04 MST"))
+	by := " as it was found"
+	if c.By != "" {
+		by = " by " + c.By
+	}
+	out = append(out, "approved before: "+c.Approved[:min(len(c.Approved), 12)]+by+", "+c.At.UTC().Format("2006-01-02 15:04 MST"))
 	return append(append(out, findingsImpact(m)...), lastDone(s, t)...)
 }
 
