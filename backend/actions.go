@@ -131,7 +131,7 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 	if spec.Global != "" {
 		act.Target = spec.Global
 	}
-	if why := state.Held(snap); why != "" && act.Kind != state.ControlRequest && act.Kind != state.ControlTake {
+	if why := state.Held(snap); why != "" && !spec.Looks && act.Kind != state.ControlRequest && act.Kind != state.ControlTake {
 		return "", refuse("%s %s: %s: ask for control, or take it", spec.Verb, act.Target, why)
 	}
 	undoes := state.ActionID("")

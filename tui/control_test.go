@@ -94,3 +94,23 @@ func (d *driver) holds(words ...string) {
 		}
 	}
 }
+
+// A question changes nothing: whoever only looks may ask where a request goes, and
+// may not apply anything.
+func TestWhoOnlyLooksMayAskWhereARequestGoes(t *testing.T) {
+	d := drive(t, "incident", nil)
+	w := d.snap.Workspace
+	w.Consoles = []state.Console{{ID: "c1", Actor: state.Actor{User: "bob", Via: "console"}, Control: true}, {ID: "c2", Actor: state.Actor{User: "ada", Via: "console"}}}
+	d.show(d.snap.For("c2"), w)
+	d.m.live.You, d.m.shown.You = "c2", "c2"
+	spec := state.SpecOf(state.RoutingTest)
+	d.run(d.m.begin(spec, []string{"category/finance"}))
+	d.sees("Test where a request goes category/finance", "Complexity")
+	d.press("enter", "enter", "enter")
+	got := d.b.Submitted()
+	if len(got) != 1 || got[0].Kind != state.RoutingTest || got[0].Args["category"] != "finance" || got[0].Args["complexity"] != "0.7" {
+		t.Fatalf("got %+v", got)
+	}
+	d.run(d.m.begin(state.SpecOf(state.RoutingConfirm), []string{"routing"}))
+	d.sees("bob holds control")
+}

@@ -28,7 +28,7 @@ func (m *Model) begin(spec *state.Spec, targets []string) tea.Cmd {
 		m.say("nothing is known yet")
 		return nil
 	}
-	if m.held() != "" && !about(spec.Kind) {
+	if m.held() != "" && !spec.Looks && !about(spec.Kind) {
 		m.offer(spec.Title())
 		return nil
 	}

@@ -22,6 +22,7 @@ type edit struct {
 // editMsg comes when the editor has ended.
 type editMsg struct {
 	text, base, was string
+	staged          string // the tag of what was staged when it began
 	err             error
 }
 
@@ -47,9 +48,9 @@ func (m *Model) edit() tea.Cmd {
 		return nil
 	}
 	r := &m.shown.Routing
-	text, base, line := r.JSON, r.Tag, 0
-	if r.Staged != nil && r.Staged.JSON != "" {
-		text = r.Staged.JSON
+	text, base, staged, line := r.Prepared().JSON, r.Tag, "", 0
+	if r.Staged != nil {
+		staged = r.Staged.Tag
 	}
 	if e := m.edited; e.text != "" && e.base == base {
 		if p := m.shown.Actions.Progress(e.id); p != nil && p.Status == "failed" {
@@ -89,7 +90,7 @@ func (m *Model) edit() tea.Cmd {
 		if err == nil {
 			err = rerr
 		}
-		return editMsg{text: got, base: base, was: text, err: err}
+		return editMsg{text: got, base: base, staged: staged, was: text, err: err}
 	})
 }
 
@@ -108,7 +109,7 @@ func (m *Model) takeEdit(msg editMsg) tea.Cmd {
 		return nil
 	}
 	m.edited = edit{text: strings.TrimRight(msg.text, "\n"), base: msg.base}
-	a := state.Action{Kind: state.RoutingStage, Target: "routing", Args: map[string]string{"config": msg.text, "expect": msg.base}, Actor: m.o.Actor}
+	a := state.Action{Kind: state.RoutingStage, Target: "routing", Args: map[string]string{"config": msg.text, "expect": msg.base, "staged": msg.staged}, Actor: m.o.Actor}
 	return m.work.cmd(func() tea.Msg {
 		ctx, cancel := context.WithTimeout(m.ctx, submitWithin)
 		defer cancel()

@@ -26,7 +26,7 @@ func (e *Engine) Kinds() []state.Kind {
 		state.CredentialRotate, state.CredentialSet, state.CredentialDelete, state.CredentialUndo,
 		state.CredentialExpire, state.CredentialRekey, state.CredentialForget, state.CredentialUnlock,
 		state.RoutingReload, state.RoutingSet, state.RoutingStage, state.RoutingThreshold, state.RoutingRoute, state.RoutingRemove,
-		state.RoutingApply, state.RoutingDiscard, state.RoutingConfirm, state.RoutingRevert, state.RoutingRollback, state.ModuleClearCache,
+		state.RoutingApply, state.RoutingDiscard, state.RoutingConfirm, state.RoutingRevert, state.RoutingRollback, state.RoutingTest, state.RoutingReplay, state.ModuleClearCache,
 		state.PipelinePause, state.PipelineResume, state.PipelineDrain, state.PipelineWorkers, state.PipelineRetry, state.PipelineDiscard,
 	}
 }
@@ -37,6 +37,9 @@ func (e *Engine) Kinds() []state.Kind {
 // or that Args["delete"]="true" removes; Args["expect"] lists the tags ([Tag]) that
 // the configuration in force may have. For credential.rotate and credential.set see
 // [SecretJSON].
+// A routing.stage with Args["config"] and a routing.apply take Args["staged"], the tag
+// of what was staged when it was looked at ("" for nothing): what another has staged
+// since is neither overwritten nor applied unseen.
 // A module.approve wants Args["digest"] to name what was shown, a module.rollback
 // takes the version in Args["version"], the one before where it is left out.
 // A module.fetch asks the module's upstream, past its cache, unless
@@ -51,6 +54,8 @@ func (e *Engine) Execute(ctx context.Context, a state.Action, progress func(stri
 	case state.RoutingSet, state.RoutingStage, state.RoutingThreshold, state.RoutingRoute, state.RoutingRemove,
 		state.RoutingApply, state.RoutingDiscard, state.RoutingConfirm, state.RoutingRevert, state.RoutingRollback:
 		return e.routingActions(ctx, a)
+	case state.RoutingTest, state.RoutingReplay:
+		return e.told(a, func() (state.Outcome, error) { return e.askRouting(a) })
 	case state.ModuleClearCache:
 		return e.clearCaches(a)
 	case state.PipelinePause, state.PipelineResume, state.PipelineDrain, state.PipelineWorkers, state.PipelineRetry, state.PipelineDiscard:

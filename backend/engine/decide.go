@@ -99,6 +99,53 @@ func Decide(config map[string]any, category string, complexity float64) Decision
 	return d
 }
 
+// Limits says what the configuration's limits of latency and cost mean for a decision,
+// by what requests to its tier took. They move nothing: it is the services that keep to
+// them. The latency is the category's own max_latency_ms where it is delegated, else
+// performance_constraints.max_latency_ms, else performance.delegation_latency_threshold_ms.
+func Limits(config map[string]any, d Decision, took map[string]Took) (out []string) {
+	if d.Tier == "" {
+		return nil
+	}
+	t, ok := took[d.Tier]
+	if !ok {
+		t = unmeasured
+	}
+	limits := object(config["performance_constraints"])
+	limit, from := -1.0, ""
+	first := func(v any, name string) {
+		if f := figure(v); limit < 0 && f >= 0 {
+			limit, from = f, name
+		}
+	}
+	if d.Strategy != "direct" {
+		first(object(object(config["categories"])[d.Category])["max_latency_ms"], "max_latency_ms of "+d.Category)
+	}
+	first(limits["max_latency_ms"], "performance_constraints.max_latency_ms")
+	if d.Strategy != "direct" {
+		first(object(config["performance"])["delegation_latency_threshold_ms"], "performance.delegation_latency_threshold_ms")
+	}
+	switch {
+	case limit < 0:
+	case t.P95MS < 0:
+		out = append(out, fmt.Sprintf("%s is %g ms; what %s takes is not known", from, limit, d.Tier))
+	case t.P95MS > limit:
+		out = append(out, fmt.Sprintf("%s is %g ms; p95 of %s is %.0f ms over %d: more than one in twenty goes beyond it, and may be cut off or fall back", from, limit, d.Tier, t.P95MS, t.Records))
+	default:
+		out = append(out, fmt.Sprintf("%s is %g ms; p95 of %s is %.0f ms over %d: within it", from, limit, d.Tier, t.P95MS, t.Records))
+	}
+	switch most := figure(limits["max_cost_per_request"]); {
+	case most < 0:
+	case t.MeanCost < 0:
+		out = append(out, fmt.Sprintf("max_cost_per_request is %g; what %s costs is not known", most, d.Tier))
+	case t.MeanCost > most:
+		out = append(out, fmt.Sprintf("max_cost_per_request is %g; a request to %s costs %.4g in the mean over %d: beyond it, and may be refused", most, d.Tier, t.MeanCost, t.Costed))
+	default:
+		out = append(out, fmt.Sprintf("max_cost_per_request is %g; a request to %s costs %.4g in the mean over %d: within it", most, d.Tier, t.MeanCost, t.Costed))
+	}
+	return out
+}
+
 // goes says in two lines where requests of a category go, below the threshold and
 // from it on.
 func goes(config map[string]any, category string) []state.RouteGoes {
@@ -143,7 +190,9 @@ func (e *Engine) DecideRouting(text []byte, category string, complexity float64)
 	if config == nil {
 		return Decision{}, errors.New("there is no routing configuration: create " + e.routing.rel)
 	}
-	return Decide(config, category, complexity), nil
+	d := Decide(config, category, complexity)
+	d.Steps = append(d.Steps, Limits(config, d, Measured(e.delegations.list()))...)
+	return d, nil
 }
 
 // ParseRouting reads a routing configuration; file names it in errors, which are of

@@ -38,6 +38,8 @@ type Delegation struct {
 	// LatencyMS and Cost are negative where they are not known.
 	LatencyMS float64 `json:"latency_ms"`
 	Cost      float64 `json:"cost"`
+	// Failed says that it gave no answer.
+	Failed bool `json:"failed,omitempty"`
 }
 
 // identity tells delegations apart. A log that is read from its beginning again, after a
@@ -279,8 +281,9 @@ func (e *Engine) AddDelegations(text []byte) (int, error) {
 // TapLog looks at a record of the followed logs: one whose text is a JSON object with a
 // "complexity" (or "complexity_score") from 0 to 1, and a "category" (or
 // "task_category") or a "tier" (or "lidm_tier"), is a delegation; "strategy",
-// "latency_ms" (or "duration_ms") and "cost" (or "cost_usd") are taken where they are
-// there. It never waits, and costs a search of the text where there is nothing.
+// "latency_ms" (or "duration_ms"), "cost" (or "cost_usd") and "ok" (or "success") are
+// taken where they are there. It never waits, and costs a search of the text where
+// there is nothing.
 func (e *Engine) TapLog(at time.Time, text string) {
 	if !strings.Contains(text, `"complexity`) {
 		return
@@ -321,6 +324,14 @@ func delegationOf(text []byte, at time.Time) (Delegation, bool) {
 	}
 	d := Delegation{At: at, Category: word("category", "task_category"), Tier: word("tier", "lidm_tier"), Strategy: word("strategy"),
 		Complexity: number("complexity", "complexity_score"), LatencyMS: number("latency_ms", "duration_ms"), Cost: number("cost", "cost_usd")}
+	for _, name := range []string{"ok", "success"} {
+		if good, said := m[name].(bool); said && !good {
+			d.Failed = true
+		}
+	}
+	if failed, _ := m["failed"].(bool); failed { // as it is written to the file
+		d.Failed = true
+	}
 	if s, _ := m["at"].(string); s != "" {
 		if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
 			d.At = t

@@ -188,6 +188,26 @@
 // which the next start mends. The index says before what is to come (pending) and after
 // that it came, so that the version that lies there is approved, whichever it is.
 //
+// # How a routing configuration is read
+//
+// The engine routes no request itself: it answers where the services that share the
+// file send one ([Decide]), in both of its shapes and in any mixture of them.
+//
+//   - The threshold is lidm_delegation_threshold, else
+//     performance.complexity_threshold_direct, else 0.7.
+//   - A request of less complexity is answered directly, by the tier "standard". One of
+//     as much or more is delegated to its category's tier, to "heavy" where the category
+//     is not configured. So a lower threshold sends more to the heavy tier.
+//   - A tier that is disabled, or not listed where tiers are, gives way to the enabled one
+//     of the lowest priority number. "external" need not be listed. Without any tiers a
+//     tier's name stands for itself.
+//   - Limits of latency and cost move nothing. What they mean is told by what requests to
+//     the tier took ([Limits]).
+//
+// What holds to the schema and is likely not meant is a warning, never an error. A
+// change is staged, applied, and on trial until it is confirmed (routing_stage.go); what
+// was in force is in data/routing.db (routing_history.go).
+//
 // # Adding a lifecycle transition
 //
 // Add a row to transitions in lifecycle.go; TestLifecycle walks the whole table.

@@ -101,6 +101,7 @@ type Engine struct {
 	hist        *routingHistory
 	delegations *delegations
 	figures     routeFigures
+	answers     routingAnswers
 
 	mu       sync.Mutex
 	life     context.Context // of the present Run; nil when none

@@ -19,13 +19,17 @@ type Shift struct {
 	Tiers []TierShift `json:"tiers"` // by name
 	Moves []Move      `json:"moves"` // the largest first
 	// Latency and Cost are expected means over all that are measured: of their tiers,
-	// before and after; negative where unknown. Measured is how many delegations have a
-	// tier whose latency is known, before and after alike.
+	// before and after; negative where unknown. P95 is that of what their tiers took, put
+	// together. Measured is how many delegations have a tier whose latency is known,
+	// before and after alike, Costed how many one whose cost is.
 	LatencyBefore float64 `json:"latency_before_ms"`
 	LatencyAfter  float64 `json:"latency_after_ms"`
+	P95Before     float64 `json:"p95_before_ms"`
+	P95After      float64 `json:"p95_after_ms"`
 	CostBefore    float64 `json:"cost_before"`
 	CostAfter     float64 `json:"cost_after"`
 	Measured      int     `json:"measured"`
+	Costed        int     `json:"costed"`
 }
 
 // TierShift is one tier's load before and after.
@@ -33,11 +37,81 @@ type TierShift struct {
 	Tier   string `json:"tier"`
 	Before int    `json:"before"`
 	After  int    `json:"after"`
-	// MeanMS, P95MS and MeanCost were measured over Records; negative where unknown.
+	Took
+}
+
+// Took is what delegations to a tier took. Latencies were measured over Records of
+// them, the cost over Costed; negative where unknown. Failed counts those without an
+// answer.
+type Took struct {
 	MeanMS   float64 `json:"mean_ms"`
 	P95MS    float64 `json:"p95_ms"`
 	MeanCost float64 `json:"mean_cost"`
 	Records  int     `json:"records"`
+	Costed   int     `json:"costed"`
+	Failed   int     `json:"failed"`
+
+	latencies []float64 // sorted
+}
+
+// Measured is what delegations took, by tier.
+func Measured(list []Delegation) map[string]Took {
+	took, cost := map[string][]float64{}, map[string][]float64{}
+	out := map[string]Took{}
+	for _, d := range list {
+		if d.Tier == "" {
+			continue
+		}
+		t := out[d.Tier]
+		if d.Failed {
+			t.Failed++
+		}
+		out[d.Tier] = t
+		if d.LatencyMS >= 0 {
+			took[d.Tier] = append(took[d.Tier], d.LatencyMS)
+		}
+		if d.Cost >= 0 {
+			cost[d.Tier] = append(cost[d.Tier], d.Cost)
+		}
+	}
+	for name, t := range out {
+		l := took[name]
+		slices.Sort(l)
+		t.MeanMS, t.P95MS, t.MeanCost, t.Records, t.Costed, t.latencies = mean(l), -1, mean(cost[name]), len(l), len(cost[name]), l
+		if n := len(l); n > 0 {
+			t.P95MS = l[max(0, int(math.Ceil(0.95*float64(n)))-1)]
+		}
+		out[name] = t
+	}
+	return out
+}
+
+// unmeasured is what a tier takes that nobody measured.
+var unmeasured = Took{MeanMS: -1, P95MS: -1, MeanCost: -1}
+
+// quantile is the q-th quantile of the latencies of tiers put together, each in the
+// part of all requests that weights gives it; -1 of none.
+func quantile(q float64, took map[string]Took, weights map[string]int) float64 {
+	type part struct{ ms, weight float64 }
+	var parts []part
+	sum := 0.0
+	for name, n := range weights {
+		l := took[name].latencies
+		for _, ms := range l {
+			parts = append(parts, part{ms, float64(n) / float64(len(l))})
+		}
+		if len(l) > 0 {
+			sum += float64(n)
+		}
+	}
+	slices.SortFunc(parts, func(a, b part) int { return cmp.Compare(a.ms, b.ms) })
+	at := 0.0
+	for _, p := range parts {
+		if at += p.weight; at >= q*sum-1e-9 {
+			return p.ms
+		}
+	}
+	return -1
 }
 
 // Move is how many delegations of a category go to another tier.
@@ -55,26 +129,16 @@ const maxMoves = 10
 // takes and costs is what was measured of it; of a tier without records nothing is
 // said.
 func Replay(before, after map[string]any, list []Delegation) Shift {
-	s := Shift{Of: len(list), LatencyBefore: -1, LatencyAfter: -1, CostBefore: -1, CostAfter: -1, Tiers: []TierShift{}, Moves: []Move{}}
-	took, cost := map[string][]float64{}, map[string][]float64{}
-	for _, d := range list {
-		if d.Tier != "" && d.LatencyMS >= 0 {
-			took[d.Tier] = append(took[d.Tier], d.LatencyMS)
-		}
-		if d.Tier != "" && d.Cost >= 0 {
-			cost[d.Tier] = append(cost[d.Tier], d.Cost)
-		}
-	}
+	s := Shift{Of: len(list), Tiers: []TierShift{}, Moves: []Move{}}
+	took := Measured(list)
 	tiers, moves := map[string]*TierShift{}, map[Move]int{}
 	tier := func(name string) *TierShift {
 		name = cmp.Or(name, "nowhere")
 		t := tiers[name]
 		if t == nil {
-			l := took[name]
-			slices.Sort(l)
-			t = &TierShift{Tier: name, MeanMS: mean(l), P95MS: -1, MeanCost: mean(cost[name]), Records: len(l)}
-			if n := len(l); n > 0 {
-				t.P95MS = l[max(0, int(math.Ceil(0.95*float64(n)))-1)]
+			t = &TierShift{Tier: name, Took: unmeasured}
+			if m, ok := took[name]; ok {
+				t.Took = m
 			}
 			tiers[name] = t
 		}
@@ -82,6 +146,7 @@ func Replay(before, after map[string]any, list []Delegation) Shift {
 	}
 	was, will := decider(before), decider(after)
 	var lb, la, cb, ca []float64
+	pb, pa := map[string]int{}, map[string]int{}
 	for _, d := range list {
 		from, to := tier(was(d)), tier(will(d))
 		from.Before++
@@ -92,12 +157,15 @@ func Replay(before, after map[string]any, list []Delegation) Shift {
 		}
 		if from.MeanMS >= 0 && to.MeanMS >= 0 {
 			lb, la = append(lb, from.MeanMS), append(la, to.MeanMS)
+			pb[from.Tier]++
+			pa[to.Tier]++
 		}
 		if from.MeanCost >= 0 && to.MeanCost >= 0 {
 			cb, ca = append(cb, from.MeanCost), append(ca, to.MeanCost)
 		}
 	}
-	s.Measured = len(lb)
+	s.Measured, s.Costed = len(lb), len(cb)
+	s.P95Before, s.P95After = quantile(0.95, took, pb), quantile(0.95, took, pa)
 	s.LatencyBefore, s.LatencyAfter, s.CostBefore, s.CostAfter = mean(lb), mean(la), mean(cb), mean(ca)
 	for _, name := range slices.Sorted(maps.Keys(tiers)) {
 		s.Tiers = append(s.Tiers, *tiers[name])
@@ -162,13 +230,20 @@ func (s Shift) Lines() []string {
 		} else {
 			line += ", what it takes is not known"
 		}
+		if t.Failed > 0 {
+			line += fmt.Sprintf(", %d failed", t.Failed)
+		}
 		out = append(out, line)
 	}
 	if s.LatencyBefore >= 0 {
-		out = append(out, fmt.Sprintf("expected latency %.0f ms -> %.0f ms, over the %d whose tiers are measured", s.LatencyBefore, s.LatencyAfter, s.Measured))
+		out = append(out, fmt.Sprintf("expected latency %.0f ms -> %.0f ms, p95 %.0f ms -> %.0f ms, over the %d whose tiers are measured", s.LatencyBefore, s.LatencyAfter, s.P95Before, s.P95After, s.Measured))
+	} else {
+		out = append(out, "expected latency unknown: none of them has tiers that are measured before and after")
 	}
 	if s.CostBefore >= 0 {
-		out = append(out, fmt.Sprintf("expected cost of a request %.4f -> %.4f", s.CostBefore, s.CostAfter))
+		out = append(out, fmt.Sprintf("expected cost of a request %.4f -> %.4f, over the %d whose tiers' cost is known", s.CostBefore, s.CostAfter, s.Costed))
+	} else {
+		out = append(out, "expected cost unknown: none of them has tiers whose cost is known before and after")
 	}
 	return out
 }

@@ -281,6 +281,25 @@ func (r *routing) put(text []byte, now time.Time) ([]byte, error) {
 	return before, nil
 }
 
+// restore puts a former text in force again, byte by byte.
+func (r *routing) restore(text []byte, now time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, err := r.put(text, now)
+	return err
+}
+
+// remove takes the file away, as it was before there was one.
+func (r *routing) remove() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := os.Remove(r.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("engine: remove %s: %w", r.rel, err)
+	}
+	r.config, r.text, r.problem, r.exists, r.seen = nil, nil, "", false, stamp{}
+	return nil
+}
+
 func (r *routing) tree() (*ordered, error) {
 	text := r.text
 	if text == nil {

@@ -147,7 +147,37 @@ func (h *routingHistory) list(ctx context.Context) ([]state.RoutingVersion, erro
 		_ = json.Unmarshal([]byte(by), &v.By)
 		out = append(out, v)
 	}
-	return out, rows.Err()
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, err
+	}
+	return out, h.compare(ctx, out[:min(len(out), shownHistory)])
+}
+
+// compare fills in the differences of versions, newest first, each from the one before.
+func (h *routingHistory) compare(ctx context.Context, list []state.RoutingVersion) error {
+	var is []byte
+	for i := range list {
+		if i == 0 {
+			var err error
+			if is, err = h.text(ctx, list[0].Version); err != nil {
+				return err
+			}
+		}
+		var was []byte
+		err := h.db.QueryRowContext(ctx, `SELECT text FROM versions WHERE version < ? ORDER BY version DESC LIMIT 1`, list[i].Version).Scan(&was)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil // the first of all has nothing to stand against
+		}
+		if err != nil {
+			return err
+		}
+		diff, _, _ := unified(was, is)
+		if at := strings.Index(diff, "@@"); at >= 0 { // its versions are named beside it
+			diff = diff[at:]
+		}
+		list[i].Diff, is = cut(diff, maxPastDiff), was
+	}
+	return nil
 }
 
 // text is one version as it was in force.
@@ -247,7 +277,7 @@ func (e *Engine) kept(err error) {
 		e.cfg.Log.Error("routing", "err", text)
 	}
 	for i := range list {
-		list[i].Why = e.clean(list[i].Why)
+		list[i].Why, list[i].Diff = e.clean(list[i].Why), e.clean(list[i].Diff)
 	}
 	e.mu.Lock()
 	e.unkept, e.versions, e.onTrial = text, list, t

@@ -28,6 +28,7 @@ const (
 	// shownHistory and maxDiff bound what of the history and of a diff is published.
 	shownHistory = 20
 	maxDiff      = 32 << 10
+	maxPastDiff  = 4 << 10
 	// longestTrial bounds how long a change may wait to be confirmed.
 	longestTrial = 24 * time.Hour
 )
@@ -82,6 +83,9 @@ func (e *Engine) routingAction(ctx context.Context, a state.Action) (out state.O
 		e.mu.Unlock()
 		if s == nil {
 			return out, errors.New("nothing is staged")
+		}
+		if err := seenStaged(a.Args, s); err != nil {
+			return out, err
 		}
 		return e.putRouting(ctx, a, map[string]string{"config": string(s.text)}, s.Base, "applied")
 	case state.RoutingSet:
@@ -204,6 +208,9 @@ func (e *Engine) stage(a state.Action, args map[string]string) (out state.Outcom
 	if want := args["expect"]; want != "" && want != tag {
 		return out, fmt.Errorf("%w: edit it again", ErrChanged)
 	}
+	if err := seenStaged(args, was); err != nil {
+		return out, err
+	}
 	text, what, err := edited(base, args)
 	if err != nil {
 		return out, err
@@ -221,16 +228,16 @@ func (e *Engine) stage(a state.Action, args map[string]string) (out state.Outcom
 	if err != nil {
 		return out, err
 	}
-	s := &staged{text: text, StagedRouting: state.StagedRouting{By: a.Actor, At: time.Now(), What: what, Base: tag}}
+	s := &staged{text: text, StagedRouting: state.StagedRouting{By: a.Actor, At: time.Now(), What: what, Base: tag, Tag: Tag(text)}}
 	if was != nil && what != was.What && args["config"] == "" {
 		s.What = was.What + ", " + what
 	}
 	diff, added, removed := unified(now, text)
-	s.Diff, s.Added, s.Removed = e.clean(diff[:min(len(diff), maxDiff)]), added, removed
+	s.Diff, s.Added, s.Removed = e.clean(cut(diff, maxDiff)), added, removed
 	s.JSON = e.clean(strings.TrimSpace(string(text)))
-	for _, w := range oddities(config) {
-		s.Warnings = append(s.Warnings, e.clean(w))
-	}
+	var as state.Routing
+	describeRouting(&as, config, e.clean)
+	s.Threshold, s.MaxLatencyMS, s.MaxCost, s.Rows, s.Warnings = as.Threshold, as.MaxLatencyMS, as.MaxCost, as.Rows, as.Warnings
 	s.What = e.clean(s.What)
 	for _, line := range Replay(e.routing.current(), config, e.delegations.list()).Lines() {
 		s.Shift = append(s.Shift, e.clean(line))
@@ -240,6 +247,27 @@ func (e *Engine) stage(a state.Action, args map[string]string) (out state.Outcom
 	e.mu.Unlock()
 	return state.Outcome{Result: fmt.Sprintf("staged a change of %s: +%d -%d lines; it is in force once it is applied", s.What, added, removed),
 		Undo: &state.Action{Kind: state.RoutingDiscard, Target: "routing", Actor: a.Actor}}, nil
+}
+
+// cut is a text of at most n bytes, which ends with a line that says so where it is cut.
+func cut(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:strings.LastIndexByte(text[:n], '\n')+1], "") + "... (cut)\n"
+}
+
+// seenStaged refuses what was meant for another staged change than there is now: with
+// args["staged"] whoever asks says which one was looked at.
+func seenStaged(args map[string]string, is *staged) error {
+	want, said := args["staged"]
+	switch {
+	case !said || is == nil && want == "" || is != nil && is.Tag == want:
+		return nil
+	case is == nil:
+		return errors.New("what was staged has been applied or discarded meanwhile: look again")
+	}
+	return fmt.Errorf("%s staged a change of %s meanwhile: look at it first", is.By.User, is.What)
 }
 
 // putRouting puts a change in force. With Args["confirm_within"] it is on trial: it is
@@ -344,9 +372,12 @@ func (e *Engine) revertRouting(ctx context.Context, by state.Actor, why string) 
 	case now != nil && Tag(now) != on.tag:
 		out.Result = "the file was changed meanwhile and stays as it is"
 	case on.before == nil:
-		out.Result = "there was no configuration before: the changed one stays"
+		if err := e.routing.remove(); err != nil {
+			return out, err
+		}
+		out.Result = "took the routing configuration away again: there was none before the change by " + on.By.User
 	default:
-		if _, _, err := e.routing.change(map[string]string{"config": string(on.before)}, "", time.Now(), nil); err != nil {
+		if err := e.routing.restore(on.before, time.Now()); err != nil {
 			return out, err
 		}
 		out.Result = "put back the routing configuration of before the change by " + on.By.User
@@ -383,6 +414,7 @@ func (e *Engine) lapse(now time.Time, anyway bool, why string) {
 // routingSection is the routing configuration as state.
 func (e *Engine) routingSection() state.Routing {
 	out := e.routing.section(e.cfg.Mask.Mask)
+	out.Tests, out.Replay = e.answers.both()
 	out.Delegations = len(e.delegations.list())
 	e.figures.into(&out)
 	e.mu.Lock()

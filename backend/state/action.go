@@ -51,6 +51,8 @@ const (
 	RoutingConfirm   Kind = "routing.confirm"
 	RoutingRevert    Kind = "routing.revert"
 	RoutingRollback  Kind = "routing.rollback"
+	RoutingTest      Kind = "routing.test"
+	RoutingReplay    Kind = "routing.replay"
 	RulesReload      Kind = "rules.reload"
 	ConfigReload     Kind = "config.reload"
 	ContainerRestart Kind = "container.restart"
@@ -162,6 +164,8 @@ type Spec struct {
 	Global string
 	// Hidden actions are submitted by others (undo), never offered.
 	Hidden bool
+	// Looks actions answer a question and change nothing: they need no control.
+	Looks bool
 	// Admin actions are for the API's role admin alone: they change who may do what,
 	// or the key of the credential store.
 	Admin bool
@@ -433,7 +437,13 @@ var Specs = []Spec{
 				return "nothing is staged: change a row with x, or edit the whole with e"
 			}
 			return ""
-		}, Impact: stagedImpact, Fields: func(*Snapshot, string) []Field { return routingFields() }},
+		}, Impact: stagedImpact, Fields: func(s *Snapshot, _ string) []Field { return routingFields(s) },
+		Given: func(s *Snapshot, _ string) map[string]string {
+			if g := s.Routing.Staged; g != nil {
+				return map[string]string{"staged": g.Tag}
+			}
+			return nil
+		}},
 	{Kind: RoutingDiscard, Verb: "discard", Past: "discarded", Noun: "staged change of routing", Section: SectionRouting, Risk: Confirm, Global: "routing",
 		Disabled: func(s *Snapshot, _ string) string {
 			if s.Routing.Staged == nil {
@@ -462,19 +472,20 @@ var Specs = []Spec{
 			if h := s.Routing.History; len(h) > 1 {
 				to = fmt.Sprint(h[1].Version)
 			}
-			return append([]Field{{Key: "version", Label: "To version", Hint: "the tab History lists them", Default: to, Required: true}}, routingFields()...)
+			return append([]Field{{Key: "version", Label: "To version", Hint: "the tab History lists them", Default: to, Required: true}}, routingFields(s)...)
 		}},
 	{Kind: RoutingThreshold, Verb: "change", Past: "changed", Noun: "threshold and constraints", Section: SectionRouting, Risk: Safe, Global: "routing",
 		Disabled: routingEditable, Fields: func(s *Snapshot, _ string) []Field {
+			r := s.Routing.Prepared()
 			return []Field{
-				{Key: "threshold", Label: "Threshold", Hint: "complexity from which on is delegated, 0 to 1; lower sends more to the heavy tier", Default: plain(s.Routing.Threshold)},
-				{Key: "max_latency_ms", Label: "Max latency", Hint: "in ms; empty for none", Default: plain(s.Routing.MaxLatencyMS)},
-				{Key: "max_cost_per_request", Label: "Max cost", Hint: "of a request; empty for none", Default: plain(s.Routing.MaxCost)},
+				{Key: "threshold", Label: "Threshold", Hint: "complexity from which on is delegated, 0 to 1; lower sends more to the heavy tier", Default: plain(r.Threshold)},
+				{Key: "max_latency_ms", Label: "Max latency", Hint: "in ms; empty for none", Default: plain(r.MaxLatencyMS)},
+				{Key: "max_cost_per_request", Label: "Max cost", Hint: "of a request; empty for none", Default: plain(r.MaxCost)},
 			}
 		}},
 	{Kind: RoutingRoute, Verb: "change", Past: "changed", Noun: "category or tier", Section: SectionRouting, Risk: Safe,
 		Disabled: routeDisabled(func(*Route) string { return "" }), Fields: func(s *Snapshot, t string) []Field {
-			r := s.Routing.Row(t)
+			r := s.Routing.Prepared().Row(t)
 			switch {
 			case r == nil:
 				return nil
@@ -506,6 +517,36 @@ var Specs = []Spec{
 			return ""
 		}), Impact: func(*Snapshot, string) []string {
 			return []string{"it is staged only: nothing changes before that is applied"}
+		}},
+	{Kind: RoutingTest, Verb: "test", Past: "tested", Noun: "where a request goes", Section: SectionRouting, Risk: Safe, Looks: true,
+		Disabled: func(s *Snapshot, t string) string {
+			if why := routingEditable(s, t); why != "" {
+				return why
+			}
+			if t == "" || strings.HasPrefix(t, "tier/") {
+				return "a request has a category: choose one, or an unknown one with opsdeck routing test"
+			}
+			return ""
+		}, Fields: func(_ *Snapshot, t string) []Field {
+			return []Field{
+				{Key: "category", Label: "Category", Hint: "of the request; one that is not configured goes to heavy", Default: strings.TrimPrefix(t, "category/"), Required: true},
+				{Key: "complexity", Label: "Complexity", Hint: "0 to 1", Default: "0.7", Required: true},
+			}
+		}},
+	{Kind: RoutingReplay, Verb: "replay", Past: "replayed", Noun: "the last delegations", Section: SectionRouting, Risk: Safe, Looks: true, Global: "routing",
+		Disabled: func(s *Snapshot, t string) string {
+			if why := routingEditable(s, t); why != "" {
+				return why
+			}
+			if s.Routing.Delegations == 0 {
+				return "none are known: they are read from JSON log lines with a complexity, or sent to POST /admin/delegations"
+			}
+			return ""
+		}, Fields: func(s *Snapshot, _ string) []Field {
+			return []Field{
+				{Key: "threshold", Label: "Threshold", Hint: "0 to 1: another than what is staged, or in force, has", Default: plain(s.Routing.Prepared().Threshold)},
+				{Key: "since", Label: "Of the last", Hint: "a time such as 2h or 7d; empty for all"},
+			}
 		}},
 	{Kind: RulesReload, Key: "L", Verb: "reload", Past: "reloaded", Noun: "rule files", Section: SectionAlerts, Risk: Safe, Global: "rules"},
 	{Kind: ConfigReload, Key: "L", Verb: "reload", Past: "reloaded", Noun: "workspace file", Section: SectionWorkspace, Risk: Safe, Global: "workspace",
@@ -790,9 +831,13 @@ func enabledOnly(m *Module) string {
 }
 
 // routingFields are what every change of routing that is put in force asks for.
-func routingFields() []Field {
+func routingFields(s *Snapshot) []Field {
+	why := Field{Key: "why", Label: "Why", Hint: "what the next person should know"}
+	if s.Modules.Cannot[RoutingConfirm] != "" { // nobody would undo it
+		return []Field{why}
+	}
 	return []Field{
-		{Key: "why", Label: "Why", Hint: "what the next person should know"},
+		why,
 		{Key: "confirm_within", Label: "Undo after", Hint: "unless confirmed within this time, such as 2m; empty: never", Default: "2m"},
 	}
 }

@@ -349,6 +349,10 @@ type Routing struct {
 	Rows []Route `json:"rows,omitempty"`
 	// Warnings are what holds to the schema and is odd all the same.
 	Warnings []string `json:"warnings,omitempty"`
+	// Tests are the last answers where a request would go, newest first; Replay is what
+	// was last replayed on demand, nil for nothing.
+	Tests  []RouteTest  `json:"tests,omitempty"`
+	Replay *RouteReplay `json:"replay,omitempty"`
 	// Staged is a change that waits to be applied; nil for none.
 	Staged *StagedRouting `json:"staged,omitempty"`
 	// Trial is a change that is undone unless it is confirmed; nil for none.
@@ -409,8 +413,9 @@ type StagedRouting struct {
 	By   Actor     `json:"by"`
 	At   time.Time `json:"at"`
 	What string    `json:"what"`
-	// Base is the tag of the configuration that it changes.
+	// Base is the tag of the configuration that it changes, Tag that of the changed one.
 	Base string `json:"base"`
+	Tag  string `json:"tag"`
 	// Diff is unified, cleaned; Added and Removed count its lines.
 	Diff    string `json:"diff"`
 	Added   int    `json:"added"`
@@ -419,8 +424,39 @@ type StagedRouting struct {
 	JSON string `json:"json,omitempty"`
 	// Shift is what the last delegations would have done under it, a line each.
 	Shift []string `json:"shift,omitempty"`
-	// Warnings are those of the changed configuration.
-	Warnings []string `json:"warnings,omitempty"`
+	// Warnings are those of the changed configuration; its threshold, constraints and
+	// rows are as those of [Routing].
+	Warnings     []string `json:"warnings,omitempty"`
+	Threshold    float64  `json:"threshold"`
+	MaxLatencyMS float64  `json:"max_latency_ms"`
+	MaxCost      float64  `json:"max_cost"`
+	Rows         []Route  `json:"rows,omitempty"`
+}
+
+// RouteTest is where a request would go, and why.
+type RouteTest struct {
+	By         Actor     `json:"by"`
+	At         time.Time `json:"at"`
+	Category   string    `json:"category"`
+	Complexity float64   `json:"complexity"`
+	// Tag names the configuration that was asked; Staged says that it was the staged one.
+	Tag    string `json:"tag"`
+	Staged bool   `json:"staged,omitempty"`
+	// Tier is "" for nowhere; Strategy "direct", "delegate", "fallback" or "none".
+	Tier     string   `json:"tier"`
+	Strategy string   `json:"strategy"`
+	Endpoint string   `json:"endpoint,omitempty"`
+	Provider string   `json:"provider,omitempty"`
+	Model    string   `json:"model,omitempty"`
+	Steps    []string `json:"steps"`
+}
+
+// RouteReplay is what a change would have made of the last delegations, a line each.
+type RouteReplay struct {
+	By    Actor     `json:"by"`
+	At    time.Time `json:"at"`
+	What  string    `json:"what"`
+	Lines []string  `json:"lines"`
 }
 
 // RoutingTrial is a change that is in force and not confirmed.
@@ -440,9 +476,20 @@ type RoutingVersion struct {
 	How string `json:"how"`
 	Why string `json:"why,omitempty"`
 	Tag string `json:"tag"`
-	// Added and Removed count the lines that differ from the version before it.
-	Added   int `json:"added"`
-	Removed int `json:"removed"`
+	// Added and Removed count the lines that differ from the version before it; Diff is
+	// the difference, of the newest versions, cleaned.
+	Added   int    `json:"added"`
+	Removed int    `json:"removed"`
+	Diff    string `json:"diff,omitempty"`
+}
+
+// Prepared is r with what is staged in place of what is in force: what the next edit
+// goes on from.
+func (r Routing) Prepared() Routing {
+	if g := r.Staged; g != nil && g.Base == r.Tag {
+		r.JSON, r.Threshold, r.MaxLatencyMS, r.MaxCost, r.Rows = g.JSON, g.Threshold, g.MaxLatencyMS, g.MaxCost, g.Rows
+	}
+	return r
 }
 
 // Row is the category or tier of that ID, or nil.

@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// keepTests is how many answers where a request goes are published.
+const keepTests = 20
+
+// routingAnswers are what was asked of routing in a console: nothing changes by it.
+type routingAnswers struct {
+	mu     sync.Mutex
+	tests  []state.RouteTest // newest first
+	replay *state.RouteReplay
+}
+
+func (k *routingAnswers) both() ([]state.RouteTest, *state.RouteReplay) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.tests, k.replay
+}
+
+// askRouting answers routing.test (Args["category"], Args["complexity"]) under what is
+// in force and, where something is staged, under that too; and routing.replay
+// (Args["threshold"], Args["since"]) for what is staged, or in force, with another
+// threshold.
+func (e *Engine) askRouting(a state.Action) (out state.Outcome, err error) {
+	e.mu.Lock()
+	is := e.staged
+	e.mu.Unlock()
+	if is != nil && is.Base != Tag(e.RoutingJSON()) {
+		is = nil
+	}
+	defer e.routed()
+	if a.Kind == state.RoutingReplay {
+		return e.askReplay(a, is)
+	}
+	complexity, err := strconv.ParseFloat(strings.TrimSpace(a.Args["complexity"]), 64)
+	if err != nil {
+		return out, errComplexity
+	}
+	category := cmp.Or(strings.TrimSpace(a.Args["category"]), strings.TrimPrefix(a.Target, "category/"))
+	if len(category) > longestName {
+		return out, fmt.Errorf("the category has %d bytes: at most %d were expected", len(category), longestName)
+	}
+	answer := func(text []byte, tag string) error {
+		d, err := e.DecideRouting(text, category, complexity)
+		if err != nil {
+			return err
+		}
+		t := state.RouteTest{By: a.Actor, At: time.Now(), Category: e.clean(d.Category), Complexity: d.Complexity, Tag: tag, Staged: text != nil,
+			Tier: e.clean(d.Tier), Strategy: d.Strategy, Endpoint: e.clean(d.Endpoint), Provider: e.clean(d.Provider), Model: e.clean(d.Model)}
+		for _, s := range d.Steps {
+			t.Steps = append(t.Steps, e.clean(s))
+		}
+		where := cmp.Or(t.Tier, "nowhere") + " (" + t.Strategy + ")"
+		if t.Staged {
+			out.Result += "; as staged to " + where
+		} else {
+			out.Result = fmt.Sprintf("%s at complexity %g goes to %s", t.Category, t.Complexity, where)
+		}
+		k := &e.answers
+		k.mu.Lock()
+		k.tests = append([]state.RouteTest{t}, k.tests[:min(len(k.tests), keepTests-1)]...)
+		k.mu.Unlock()
+		return nil
+	}
+	if err := answer(nil, Tag(e.RoutingJSON())); err != nil {
+		return out, err
+	}
+	if is != nil {
+		err = answer(is.text, is.Tag)
+	}
+	return out, err
+}
+
+func (e *Engine) askReplay(a state.Action, is *staged) (out state.Outcome, err error) {
+	var after []byte
+	what := "the configuration in force"
+	if is != nil {
+		after, what = is.text, "what is staged"
+	}
+	var threshold *float64
+	if text := strings.TrimSpace(a.Args["threshold"]); text != "" {
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(v >= 0 && v <= 1) {
+			return out, fmt.Errorf("the threshold is %q: a number from 0 to 1 was expected", text)
+		}
+		threshold = &v
+		what += " with the threshold " + short64(v)
+	}
+	window := time.Duration(0)
+	if text := strings.TrimSpace(a.Args["since"]); text != "" {
+		if window, err = state.ParseDuration(text); err != nil {
+			return out, err
+		}
+		what += ", over the last " + text
+	}
+	shift, err := e.ReplayRouting(after, threshold, window)
+	if err != nil {
+		return out, err
+	}
+	if shift.Of == 0 {
+		return out, errors.New("no delegations of that time are known")
+	}
+	r := &state.RouteReplay{By: a.Actor, At: time.Now(), What: e.clean(what)}
+	for _, line := range shift.Lines() {
+		r.Lines = append(r.Lines, e.clean(line))
+	}
+	k := &e.answers
+	k.mu.Lock()
+	k.replay = r
+	k.mu.Unlock()
+	return state.Outcome{Result: strings.Join(slices.Concat([]string{r.Lines[0]}, r.Lines[len(r.Lines)-2:]), "; ")}, nil
+}
