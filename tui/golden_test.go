@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/opsdeck/opsdeck/backend/fake"
@@ -161,6 +162,22 @@ func TestASCIIAndNoColor(t *testing.T) {
 			if strings.Contains(out, "\x1b[38") || strings.Contains(out, "\x1b[48") || strings.Contains(out, ";38;") {
 				t.Fatalf("%s %s: there is colour in the frame", snap, pane)
 			}
+		}
+	}
+}
+
+// Each tab of the routing pane, with all that it can say.
+func TestGoldenTabsOfRouting(t *testing.T) {
+	for i, tab := range []string{"overview", "test", "staged", "replay", "history", "json"} {
+		for _, size := range [][2]int{{80, 24}, {120, 40}} {
+			d := drive(t, "incident", func(o *Options) { o.Pane = "routing" })
+			d.msg(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+			d.press("enter")
+			for range i {
+				d.press("]")
+			}
+			d.screen()
+			checkGolden(t, fmt.Sprintf("routing-%s-tab-%dx%d", tab, size[0], size[1]), d.m.View().Content)
 		}
 	}
 }

@@ -34,7 +34,7 @@ func NewRouting(env *Env) Pane {
 		Info: Info{
 			Name: "routing", Title: "Routing", Section: state.SectionRouting,
 			Acts:  []state.SectionName{state.SectionRouting},
-			About: "Where requests go: the categories and the tiers of the routing configuration, and what the services count of them. Changes are staged first: x on a row, or e for the whole in your editor; the tab Staged shows the difference and what the last delegations would have done. E applies what is staged, and undoes it again unless A confirms it in time.",
+			About: "Where requests go: the categories and the tiers of the routing configuration, and what the services count of them. Changes are staged first: x on a row, or e for the whole in your editor; the tab Staged shows the difference and what the last delegations would have done; x also tests where a request goes, and replays another threshold. E applies what is staged, and undoes it again unless A confirms it in time.",
 			Keys:  []KeyHelp{{Edit, "edit the whole configuration in $EDITOR; nothing changes before it is applied"}},
 		},
 		Cols: []Column[state.Route]{
@@ -76,7 +76,7 @@ func NewRouting(env *Env) Pane {
 		},
 		Summary: routingSummary,
 		Tabs: []Tab[state.Route]{
-			{"Overview", routeOverview}, {"Staged", routeStaged}, {"History", routeHistory}, {"JSON", routeJSON},
+			{"Overview", routeOverview}, {"Test", routeTests}, {"Staged", routeStaged}, {"Replay", routeReplay}, {"History", routeHistory}, {"JSON", routeJSON},
 		},
 	})
 }
@@ -139,7 +139,7 @@ func routingSummary(e *Env, s *state.Snapshot) []Span {
 	}
 	out := []Span{{t.Dim, fmt.Sprintf("%d categories, %d tiers, threshold %g", r.Categories, r.Tiers, r.Threshold)}}
 	if r.Trial != nil {
-		out = append(out, Span{t.Warn, t.Caution + " not confirmed"})
+		out = append(out, Span{t.Warn, t.Caution + " undone in " + figuresOf(t).span(max(0, r.Trial.Until.Sub(e.Now())))})
 	}
 	if r.Staged != nil {
 		out = append(out, Span{t.Accent, t.Wait + " staged"})
@@ -195,70 +195,4 @@ func routeOverview(d *Doc, s *state.Snapshot, r *state.Route) {
 			d.KV(p.Title, t.Text, fmt.Sprintf("%s requests, %s errors, %s", f.count(p.Requests), f.count(p.Errors), f.millis(p.LatencyMS)))
 		}
 	}
-}
-
-func routeStaged(d *Doc, s *state.Snapshot, _ *state.Route) {
-	e := d.env
-	t, g := e.Theme, s.Routing.Staged
-	if g == nil {
-		d.Text(t.Dim, "nothing is staged: change a row with x, or the whole with e")
-		return
-	}
-	d.KV("changes", t.Text, g.What)
-	d.KV("by", t.Text, g.By.User+", "+e.when(g.At))
-	for _, w := range g.Warnings {
-		d.KV("odd", t.Warn, w)
-	}
-	d.Head("What the last delegations would have done")
-	if len(g.Shift) == 0 {
-		d.Text(t.Dim, "no delegations with their complexity are known: they are read from JSON log lines, or sent to /admin/delegations")
-	}
-	for _, line := range g.Shift {
-		d.Text(t.Text, line)
-	}
-	d.Head("Difference")
-	diffText(d, g.Diff)
-}
-
-// diffText draws a unified diff.
-func diffText(d *Doc, diff string) {
-	t := d.env.Theme
-	for line := range strings.Lines(diff) {
-		ink := t.Text
-		switch {
-		case strings.HasPrefix(line, "+++"), strings.HasPrefix(line, "---"), strings.HasPrefix(line, "@@"):
-			ink = t.Dim
-		case strings.HasPrefix(line, "+"):
-			ink = t.Good
-		case strings.HasPrefix(line, "-"):
-			ink = t.Bad
-		}
-		d.Text(ink, strings.TrimSuffix(line, "\n"))
-	}
-}
-
-func routeHistory(d *Doc, s *state.Snapshot, _ *state.Route) {
-	t := d.env.Theme
-	if s.Routing.Unkept != "" {
-		d.Text(t.Warn, s.Routing.Unkept)
-	}
-	if len(s.Routing.History) == 0 {
-		d.Text(t.Dim, "no version is kept yet: the first change begins the history")
-		return
-	}
-	for i, v := range s.Routing.History {
-		now := ""
-		if i == 0 {
-			now = " (in force)"
-		}
-		d.Head(fmt.Sprintf("version %d, %s by %s, %s%s", v.Version, v.How, cmp.Or(v.By.User, "unknown"), d.env.when(v.At), now))
-		d.Text(t.Dim, fmt.Sprintf("+%d -%d lines  %s", v.Added, v.Removed, v.Tag[:min(len(v.Tag), 12)]))
-		if v.Why != "" {
-			d.Text(t.Text, v.Why)
-		}
-	}
-}
-
-func routeJSON(d *Doc, s *state.Snapshot, _ *state.Route) {
-	d.Text(d.env.Theme.Text, s.Routing.JSON)
 }

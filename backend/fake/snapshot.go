@@ -227,7 +227,8 @@ func healthy() *state.Snapshot {
 		},
 		Warnings:  []string{"tier ultra is not among the tiers; it is that of verification"},
 		Providers: []state.RouteFigures{{Title: "local", Requests: 9324, Errors: 3, LatencyMS: 540}},
-		History:   []state.RoutingVersion{{Version: 12, At: Now.Add(-time.Hour), By: state.Actor{User: "ada"}, How: "applied", Why: "finance answers were too slow", Tag: "5d41402abc4b2a76", Added: 1, Removed: 1}, {Version: 11, At: Now.Add(-48 * time.Hour), By: state.Actor{User: "unknown"}, How: "file", Tag: "7d793037a0760186", Added: 4}},
+		History: []state.RoutingVersion{{Version: 12, At: Now.Add(-time.Hour), By: state.Actor{User: "ada"}, How: "applied", Why: "finance answers were too slow", Tag: "5d41402abc4b2a76", Added: 1, Removed: 1,
+			Diff: "@@ -12,3 +12,3 @@\n   \"finance\": {\n-    \"tier\": \"heavy\",\n+    \"tier\": \"standard\",\n     \"priority\": \"medium\"\n"}, {Version: 11, At: Now.Add(-48 * time.Hour), By: state.Actor{User: "unknown"}, How: "file", Tag: "7d793037a0760186", Added: 4}},
 	}
 	acts := state.Actions{List: []state.Progress{
 		{ID: "a-2", Action: state.Action{Kind: state.ContainerRestart, Target: "web", Actor: state.Actor{User: "ada", From: "pts/3", Via: "console"}}, Status: "done", Percent: -1, Result: "restarted in 1.2 s", Queued: Now.Add(-9 * time.Minute), Started: Now.Add(-9 * time.Minute), Ended: Now.Add(-9*time.Minute + 1200*time.Millisecond),
@@ -295,6 +296,18 @@ func incident() *state.Snapshot {
 	r.Staged = &state.StagedRouting{By: state.Actor{User: "bob"}, At: Now.Add(-10 * time.Second), What: "category finance", Base: r.Tag, Added: 1, Removed: 1,
 		Diff:  "--- in force\n+++ changed\n@@ -3,3 +3,3 @@\n   \"finance\": {\n-    \"tier\": \"standard\"\n+    \"tier\": \"heavy\"\n   }\n",
 		Shift: []string{"412 of 4210 delegations go elsewhere: finance from standard to heavy", "expected latency 0.55 s -> 0.73 s"}}
+	r.Staged.Tag, r.Staged.JSON, r.Staged.Threshold, r.Staged.MaxLatencyMS, r.Staged.MaxCost, r.Staged.Rows = "5e1f", r.JSON, r.Threshold, r.MaxLatencyMS, r.MaxCost, r.Rows
+	r.Tests = []state.RouteTest{
+		{By: state.Actor{User: "bob"}, At: Now.Add(-20 * time.Second), Category: "finance", Complexity: 0.8, Tag: "5e1f", Staged: true, Tier: "heavy", Strategy: "delegate", Endpoint: "llm_service:50051",
+			Steps: []string{"complexity 0.8 reaches the threshold 0.7 (lidm_delegation_threshold): it is delegated", "category finance names the tier heavy",
+				"performance_constraints.max_latency_ms is 5000 ms; p95 of heavy is 4120 ms over 1204: within it"}},
+		{By: state.Actor{User: "ada"}, At: Now.Add(-8 * time.Minute), Category: "verification", Complexity: 0.9, Tag: "0001", Tier: "heavy", Strategy: "fallback", Endpoint: "llm_service:50051",
+			Steps: []string{"complexity 0.9 reaches the threshold 0.7 (lidm_delegation_threshold): it is delegated", "category verification names the tier ultra", "tier ultra is not among the tiers: heavy is the enabled one that is tried first"}},
+	}
+	r.Replay = &state.RouteReplay{By: state.Actor{User: "ada"}, At: Now.Add(-3 * time.Minute), What: "the configuration in force with the threshold 0.8, over the last 24h",
+		Lines: []string{"412 of the last 4210 delegations go elsewhere", "coding: 412 from heavy to standard", "tier heavy: 1204 (29 %) -> 792 (19 %), takes 2140 ms, p95 4120 ms, measured over 1204, 3 failed",
+			"tier standard: 3006 (71 %) -> 3418 (81 %), takes 310 ms, p95 720 ms, measured over 3006", "expected latency 833 ms -> 654 ms, p95 3390 ms -> 2980 ms, over the 4210 whose tiers are measured",
+			"expected cost unknown: none of them has tiers whose cost is known before and after"}}
 	sv := s.Services
 	sv.List = append([]state.Service(nil), sv.List...)
 	sv.List[1].Word, sv.List[1].Err, sv.List[1].LatencyMS, sv.List[1].StatusCode = "down", "GET http://127.0.0.1:9001/health: connect: connection refused", -1, 0

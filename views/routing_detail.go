@@ -1,0 +1,122 @@
+package views
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+func routeStaged(d *Doc, s *state.Snapshot, _ *state.Route) {
+	e := d.env
+	t, g := e.Theme, s.Routing.Staged
+	if g == nil {
+		d.Text(t.Dim, "nothing is staged: change a row with x, or the whole with e")
+		return
+	}
+	d.KV("changes", t.Text, g.What)
+	d.KV("by", t.Text, g.By.User+", "+e.when(g.At))
+	for _, w := range g.Warnings {
+		d.KV("odd", t.Warn, w)
+	}
+	d.Head("What the last delegations would have done")
+	if len(g.Shift) == 0 {
+		d.Text(t.Dim, "no delegations with their complexity are known: they are read from JSON log lines, or sent to /admin/delegations")
+	}
+	for _, line := range g.Shift {
+		d.Text(t.Text, line)
+	}
+	d.Head("Difference")
+	diffText(d, g.Diff)
+}
+
+// diffText draws a unified diff.
+func diffText(d *Doc, diff string) {
+	t := d.env.Theme
+	for line := range strings.Lines(diff) {
+		ink := t.Text
+		switch {
+		case strings.HasPrefix(line, "+++"), strings.HasPrefix(line, "---"), strings.HasPrefix(line, "@@"):
+			ink = t.Dim
+		case strings.HasPrefix(line, "+"):
+			ink = t.Good
+		case strings.HasPrefix(line, "-"):
+			ink = t.Bad
+		}
+		d.Text(ink, strings.TrimSuffix(line, "\n"))
+	}
+}
+
+func routeHistory(d *Doc, s *state.Snapshot, _ *state.Route) {
+	t := d.env.Theme
+	if s.Routing.Unkept != "" {
+		d.Text(t.Warn, s.Routing.Unkept)
+	}
+	if len(s.Routing.History) == 0 {
+		d.Text(t.Dim, "no version is kept yet: the first change begins the history")
+		return
+	}
+	for i, v := range s.Routing.History {
+		now := ""
+		if i == 0 {
+			now = " (in force)"
+		}
+		d.Head(fmt.Sprintf("version %d, %s by %s, %s%s", v.Version, v.How, cmp.Or(v.By.User, "unknown"), d.env.when(v.At), now))
+		d.Text(t.Dim, fmt.Sprintf("+%d -%d lines  %s", v.Added, v.Removed, v.Tag[:min(len(v.Tag), 12)]))
+		if v.Why != "" {
+			d.Text(t.Text, v.Why)
+		}
+		if i < len(s.Routing.History)-1 { // the first of all differs from nothing
+			diffText(d, v.Diff)
+		}
+	}
+}
+
+// routeTests are the answers to routing.test.
+func routeTests(d *Doc, s *state.Snapshot, _ *state.Route) {
+	t := d.env.Theme
+	if len(s.Routing.Tests) == 0 {
+		d.Text(t.Dim, "nothing was asked yet: x on a category tests where a request of it goes")
+		return
+	}
+	for _, q := range s.Routing.Tests {
+		head := fmt.Sprintf("%s at complexity %g %s %s, %s", q.Category, q.Complexity, t.Arrow, cmp.Or(q.Tier, "nowhere"), q.Strategy)
+		if q.Staged {
+			head += " (as staged)"
+		}
+		d.Head(head)
+		d.KV("endpoint", t.Text, q.Endpoint)
+		d.KV("model", t.Text, strings.TrimSpace(q.Provider+" "+q.Model))
+		for i, step := range q.Steps {
+			label := ""
+			if i == 0 {
+				label = "why"
+			}
+			d.KV(label, t.Text, step)
+		}
+		word := "asked"
+		if q.Tag != s.Routing.Tag && (s.Routing.Staged == nil || q.Tag != s.Routing.Staged.Tag) {
+			word = "asked, of another configuration than now,"
+		}
+		d.Text(t.Dim, word+" by "+q.By.User+", "+d.env.when(q.At))
+	}
+}
+
+// routeReplay is the answer to routing.replay.
+func routeReplay(d *Doc, s *state.Snapshot, _ *state.Route) {
+	t, r := d.env.Theme, s.Routing.Replay
+	d.Text(t.Dim, fmt.Sprintf("%d delegations are known; x replays them under another threshold, or those of a time", s.Routing.Delegations))
+	if r == nil {
+		return
+	}
+	d.Head(r.What)
+	for _, line := range r.Lines {
+		d.Text(t.Text, line)
+	}
+	d.Text(t.Dim, "asked by "+r.By.User+", "+d.env.when(r.At))
+}
+
+func routeJSON(d *Doc, s *state.Snapshot, _ *state.Route) {
+	d.Text(d.env.Theme.Text, s.Routing.JSON)
+}
