@@ -248,6 +248,32 @@ func (s Shift) Lines() []string {
 	return out
 }
 
+// Preview is what a configuration would change: the difference from the one in force,
+// what is odd about it, and what it would have made of delegations that happened. Its
+// error is of type Problems, with file as the name.
+func Preview(file string, now, next []byte, list []Delegation) (diff string, lines []string, err error) {
+	config, err := ParseRouting(file, next)
+	if err != nil {
+		return "", nil, err
+	}
+	r := &routing{}
+	plain := func(text []byte) []byte { // what is only written in another way is no change
+		if same, err := r.spaced(text); err == nil {
+			return same
+		}
+		return text
+	}
+	var before map[string]any
+	if now != nil {
+		if before, err = ParseRouting("in force", now); err != nil {
+			return "", nil, err
+		}
+		now = plain(now)
+	}
+	diff, _, _ = unified(now, plain(next))
+	return diff, append(oddities(config), Replay(before, config, list).Lines()...), nil
+}
+
 // WithThreshold is a configuration with another threshold; the same for nil.
 func WithThreshold(text []byte, threshold *float64) ([]byte, error) {
 	if threshold == nil {

@@ -299,6 +299,26 @@ func (e *Engine) RoutingVersion(version int64) ([]byte, error) {
 	return h.text(ctx, version)
 }
 
+// ReadRoutingVersion is a version that the engine of a data folder keeps, or kept; the
+// folder is not written.
+func ReadRoutingVersion(ctx context.Context, dataDir string, version int64) ([]byte, error) {
+	path := filepath.Join(dataDir, "routing.db")
+	if _, err := os.Stat(path); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, errors.New("no version is kept yet")
+		}
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, historyDeadline)
+	defer cancel()
+	h, err := openHistory(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("the history of the routing configuration, %s: %w", path, err)
+	}
+	text, err := h.text(ctx, version)
+	return text, errors.Join(err, h.close())
+}
+
 // RoutingVersions are the versions that are kept, newest first.
 func (e *Engine) RoutingVersions() []state.RoutingVersion {
 	e.mu.Lock()

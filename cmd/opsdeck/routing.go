@@ -59,26 +59,7 @@ func newRouting(g *globals) *cobra.Command {
 				}
 				return rows
 			}),
-		&cobra.Command{Use: "diff", Short: "show what is staged: the difference, and what it would have made of the last delegations", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := g.sitDown(cmd)
-			if err != nil {
-				return err
-			}
-			defer s.Stop()
-			r, err := staged(cmd, s)
-			if err != nil {
-				return err
-			}
-			if r.Staged == nil {
-				return exitError{exitFailed, errors.New("nothing is staged: opsdeck routing stage FILE stages a change")}
-			}
-			if g.json {
-				return printJSON(cmd.OutOrStdout(), r.Staged)
-			}
-			lines := append(slices.Clone(r.Staged.Warnings), r.Staged.Shift...)
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", strings.TrimRight(r.Staged.Diff, "\n"), strings.Join(lines, "\n"))
-			return err
-		}},
+		newRoutingDiff(g), newRoutingEdit(g),
 		actionCmd(g, verb{use: "stage FILE", short: "check a whole configuration and stage it; - is standard input", kind: state.RoutingStage, args: cobra.ExactArgs(1),
 			prepare: func(cmd *cobra.Command, s *session, a *state.Action, args []string) error {
 				text, err := readRouting(cmd, args[0])
@@ -92,8 +73,28 @@ func newRouting(g *globals) *cobra.Command {
 				a.Args = map[string]string{"config": string(text), "expect": r.Tag}
 				return nil
 			}}),
-		actionCmd(g, verb{use: "apply", short: "put what is staged in force", kind: state.RoutingApply, flags: flags,
-			prepare: func(_ *cobra.Command, _ *session, a *state.Action, _ []string) error { reasons(a); return nil }}),
+		actionCmd(g, verb{use: "apply [FILE]", short: "put what is staged in force, or a whole configuration at once; - is standard input", kind: state.RoutingApply, flags: flags, args: cobra.MaximumNArgs(1),
+			prepare: func(cmd *cobra.Command, s *session, a *state.Action, args []string) error {
+				r, err := staged(cmd, s)
+				if err != nil {
+					return err
+				}
+				switch {
+				case len(args) > 0:
+					text, err := readRouting(cmd, args[0])
+					if err != nil {
+						return err
+					}
+					if _, err := engine.ParseRouting(args[0], text); err != nil {
+						return exitError{exitFailed, fmt.Errorf("%w; nothing was changed", err)}
+					}
+					a.Kind, a.Args = state.RoutingSet, map[string]string{"config": string(text), "expect": r.Tag}
+				case r.Staged != nil:
+					a.Args = map[string]string{"staged": r.Staged.Tag}
+				}
+				reasons(a)
+				return nil
+			}}),
 		actionCmd(g, verb{use: "discard", short: "drop what is staged", kind: state.RoutingDiscard}),
 		actionCmd(g, verb{use: "confirm", short: "keep a change that would be undone", kind: state.RoutingConfirm}),
 		actionCmd(g, verb{use: "revert", short: "undo a change that is not confirmed", kind: state.RoutingRevert}),
@@ -107,7 +108,10 @@ func newRouting(g *globals) *cobra.Command {
 }
 
 func newRoutingShow(g *globals) *cobra.Command {
-	return &cobra.Command{Use: "show", Short: "show the configuration in force", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+	return &cobra.Command{Use: "show [VERSION]", Short: "show the configuration in force, or a version that was", Args: cobra.MaximumNArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return g.showVersion(cmd, args[0])
+		}
 		s, err := g.sitDown(cmd)
 		if err != nil {
 			return err
@@ -126,6 +130,24 @@ func newRoutingShow(g *globals) *cobra.Command {
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), snap.Routing.JSON)
 		return err
 	}}
+}
+
+// showVersion prints a version of the history, which needs no engine.
+func (g *globals) showVersion(cmd *cobra.Command, which string) error {
+	version, err := strconv.ParseInt(which, 10, 64)
+	if err != nil {
+		return usage("%q is no version: the number of one that is kept was expected", which)
+	}
+	ws, err := g.load()
+	if err != nil {
+		return err
+	}
+	text, err := engine.ReadRoutingVersion(cmd.Context(), ws.Data, version)
+	if err != nil {
+		return exitError{exitFailed, err}
+	}
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), strings.TrimRight(string(text), "\n"))
+	return err
 }
 
 // readRouting reads a configuration from a file or standard input.
@@ -164,6 +186,15 @@ func routingOf(cmd *cobra.Command, ws *config.Workspace, with string) (own []byt
 	return own, parsed, other, nil
 }
 
+// delegations are those that the workspace's engine keeps, or kept.
+func (*globals) delegations(ws *config.Workspace) ([]engine.Delegation, error) {
+	list, err := engine.ReadDelegations(filepath.Join(ws.Data, "delegations.jsonl"))
+	if err != nil {
+		return nil, exitError{exitFailed, fmt.Errorf("the delegations that are known: %w", err)}
+	}
+	return list, nil
+}
+
 func newRoutingTest(g *globals) *cobra.Command {
 	with := ""
 	cmd := &cobra.Command{Use: "test CATEGORY COMPLEXITY", Short: "say where a request would go, and why", Args: cobra.ExactArgs(2), RunE: func(cmd *cobra.Command, args []string) error {
@@ -180,6 +211,11 @@ func newRoutingTest(g *globals) *cobra.Command {
 			return err
 		}
 		d := engine.Decide(c, args[0], complexity)
+		list, err := g.delegations(ws)
+		if err != nil {
+			return err
+		}
+		d.Steps = append(d.Steps, engine.Limits(c, d, engine.Measured(list))...)
 		if g.json {
 			return printJSON(cmd.OutOrStdout(), d)
 		}
@@ -221,9 +257,9 @@ func newRoutingReplay(g *globals) *cobra.Command {
 		if with == "" && threshold == "" {
 			return usage("replay against what? --with FILE or --threshold NUMBER")
 		}
-		list, err := engine.ReadDelegations(filepath.Join(ws.Data, "delegations.jsonl"))
+		list, err := g.delegations(ws)
 		if err != nil {
-			return exitError{exitFailed, fmt.Errorf("the delegations that are known: %w", err)}
+			return err
 		}
 		if since != "" {
 			d, err := state.ParseDuration(since)
