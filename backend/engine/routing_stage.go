@@ -198,55 +198,71 @@ func (e *Engine) stage(a state.Action, args map[string]string) (out state.Outcom
 	e.mu.Lock()
 	was := e.staged
 	e.mu.Unlock()
-	now := e.RoutingJSON()
-	base, tag := []byte(now), Tag(now)
+	s, err := restage(e.routing, e.RoutingJSON(), was, a, args, e.delegations.list(), e.clean)
+	if err != nil {
+		return out, err
+	}
+	e.mu.Lock()
+	e.staged = s
+	e.mu.Unlock()
+	return s.outcome(a), nil
+}
+
+// outcome says what was staged.
+func (s *staged) outcome(a state.Action) state.Outcome {
+	return state.Outcome{Result: fmt.Sprintf("staged a change of %s: +%d -%d lines; it is in force once it is applied", s.What, s.Added, s.Removed),
+		Undo: &state.Action{Kind: state.RoutingDiscard, Target: "routing", Actor: a.Actor}}
+}
+
+// restage is a change of the configuration now, on top of what was staged before.
+func restage(r *routing, now []byte, was *staged, a state.Action, args map[string]string, list []Delegation, clean func(string) string) (*staged, error) {
+	base, tag := now, Tag(now)
 	if was != nil && was.Base == tag {
 		base = was.text // what is staged already stays, unless all of it is given anew
 	} else if was != nil {
 		was = nil // it was of another configuration than is in force now
 	}
 	if want := args["expect"]; want != "" && want != tag {
-		return out, fmt.Errorf("%w: edit it again", ErrChanged)
+		return nil, fmt.Errorf("%w: edit it again", ErrChanged)
 	}
 	if err := seenStaged(args, was); err != nil {
-		return out, err
+		return nil, err
 	}
 	text, what, err := edited(base, args)
 	if err != nil {
-		return out, err
+		return nil, err
 	}
-	if text, err = e.routing.indented(text); err != nil {
-		return out, err
+	if text, err = r.indented(text); err != nil {
+		return nil, err
 	}
-	if same, err := e.routing.indented(now); err == nil {
-		now = same // what is only written in another way is no change
+	before, berr := r.parse("", now)
+	if berr == nil {
+		if now, err = r.spaced(now); err != nil { // what is only written in another way is no change
+			return nil, err
+		}
 	}
 	if string(text) == string(now) {
-		return out, errors.New("that is what is in force")
+		return nil, errors.New("that is what is in force")
 	}
-	config, err := e.routing.parse("", text)
+	config, err := r.parse("", text)
 	if err != nil {
-		return out, err
+		return nil, err
 	}
 	s := &staged{text: text, StagedRouting: state.StagedRouting{By: a.Actor, At: time.Now(), What: what, Base: tag, Tag: Tag(text)}}
 	if was != nil && what != was.What && args["config"] == "" {
 		s.What = was.What + ", " + what
 	}
 	diff, added, removed := unified(now, text)
-	s.Diff, s.Added, s.Removed = e.clean(cut(diff, maxDiff)), added, removed
-	s.JSON = e.clean(strings.TrimSpace(string(text)))
+	s.Diff, s.Added, s.Removed = clean(cut(diff, maxDiff)), added, removed
+	s.JSON = clean(strings.TrimSpace(string(text)))
 	var as state.Routing
-	describeRouting(&as, config, e.clean)
+	describeRouting(&as, config, clean)
 	s.Threshold, s.MaxLatencyMS, s.MaxCost, s.Rows, s.Warnings = as.Threshold, as.MaxLatencyMS, as.MaxCost, as.Rows, as.Warnings
-	s.What = e.clean(s.What)
-	for _, line := range Replay(e.routing.current(), config, e.delegations.list()).Lines() {
-		s.Shift = append(s.Shift, e.clean(line))
+	s.What = clean(s.What)
+	for _, line := range Replay(before, config, list).Lines() {
+		s.Shift = append(s.Shift, clean(line))
 	}
-	e.mu.Lock()
-	e.staged = s
-	e.mu.Unlock()
-	return state.Outcome{Result: fmt.Sprintf("staged a change of %s: +%d -%d lines; it is in force once it is applied", s.What, added, removed),
-		Undo: &state.Action{Kind: state.RoutingDiscard, Target: "routing", Actor: a.Actor}}, nil
+	return s, nil
 }
 
 // cut is a text of at most n bytes, which ends with a line that says so where it is cut.

@@ -74,8 +74,8 @@ func (p *played) Execute(_ context.Context, a state.Action, _ func(string, float
 	return state.Outcome{Result: "did it"}, nil
 }
 
-// engine is a hub that is served on a socket.
-type engine struct {
+// served is a hub that is served on a socket.
+type served struct {
 	t      *testing.T
 	hub    *backend.Hub
 	src    *played
@@ -84,14 +84,14 @@ type engine struct {
 	log    *strings.Builder
 }
 
-func serve(t *testing.T) *engine {
+func serve(t *testing.T) *served {
 	t.Helper()
 	dir := t.TempDir()
 	j, err := journal.Open(filepath.Join(dir, "journal.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &engine{t: t, src: newPlayed(), socket: filepath.Join(dir, "s.sock"), log: &strings.Builder{}}
+	e := &served{t: t, src: newPlayed(), socket: filepath.Join(dir, "s.sock"), log: &strings.Builder{}}
 	e.hub = backend.New(backend.Options{Journal: j, Workspace: state.Workspace{Title: "far", Started: time.Now()}}, e.src)
 	ln, err := Listen(e.socket)
 	if err != nil {
@@ -115,7 +115,7 @@ func serve(t *testing.T) *engine {
 	return e
 }
 
-func (e *engine) dial(user string) *Client {
+func (e *served) dial(user string) *Client {
 	e.t.Helper()
 	c, err := Dial(context.Background(), e.socket, state.Actor{User: user, From: "pts/1", Via: "console"})
 	if err != nil {

@@ -50,7 +50,9 @@
 // action on its sections that it does not list is disabled with a reason, so that
 // an action added for the engine inside is never offered against it. Credentials
 // can be rotated only as far as the API goes: it gives no old ones out, so none
-// can be put back, and the outcome says so.
+// can be put back, and the outcome says so. A change of its routing is staged here and
+// put there as a whole when it is applied, where its configuration is still the one
+// that the change was made for; it has no history, and undoes nothing by itself.
 //
 // # Adding a section
 //

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/engine"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -29,6 +30,9 @@ type Orchestrator struct {
 	mask func(string) string
 	http *http.Client
 	look chan struct{} // an action was done: look again now
+	// draft is the change of the routing configuration that is staged here: the
+	// orchestrator knows of it once it is applied.
+	draft *engine.RoutingDraft
 }
 
 // callLimit bounds one call: enabling a module may install what it needs.
@@ -48,7 +52,11 @@ func NewOrchestrator(at string, access Access, mask func(string) string) (*Orche
 	if err != nil {
 		return nil, fmt.Errorf("orchestrator %s: %w", at, err)
 	}
-	return &Orchestrator{base: u.Scheme + "://" + u.Host, mask: mask, http: hc, look: make(chan struct{}, 1)}, nil
+	o := &Orchestrator{base: u.Scheme + "://" + u.Host, mask: mask, http: hc, look: make(chan struct{}, 1)}
+	if o.draft, err = engine.NewRoutingDraft(o.text); err != nil {
+		return nil, err
+	}
+	return o, nil
 }
 
 // Ask asks the orchestrator at a URL how it is, once: what it answers, or why not.
@@ -145,6 +153,10 @@ func (o *Orchestrator) cannot() map[state.Kind]string {
 		state.ModuleRestart:  "the orchestrator runs its modules in itself: reload the module instead",
 		state.ModuleFetch:    "the orchestrator has no call that fetches now",
 		state.CredentialUndo: "the orchestrator keeps no earlier credentials",
+
+		state.RoutingConfirm:  "the orchestrator undoes no change by itself: undo it with u",
+		state.RoutingRevert:   "the orchestrator undoes no change by itself: undo it with u",
+		state.RoutingRollback: "the orchestrator keeps no earlier versions",
 	}
 	out := map[state.Kind]string{}
 	for _, spec := range state.Specs {
@@ -236,10 +248,20 @@ func (o *Orchestrator) routing(ctx context.Context) state.Routing {
 		Tiers      map[string]json.RawMessage `json:"tiers"`
 	}
 	_ = json.Unmarshal(raw, &c)
-	var indented bytes.Buffer
-	_ = json.Indent(&indented, raw, "", "  ")
-	r.Categories, r.Tiers, r.JSON, r.Loaded = len(c.Categories), len(c.Tiers), o.text(indented.String()), time.Now()
+	text := spaced(raw)
+	r.Categories, r.Tiers, r.JSON, r.Loaded = len(c.Categories), len(c.Tiers), o.text(string(text)), time.Now()
+	r.Figures = "not known: no service exposes them to opsdeck (metrics.scrape in opsdeck.yaml)"
+	o.draft.Describe(&r, text)
 	return r
+}
+
+// spaced is JSON indented as its text is shown and edited.
+func spaced(raw []byte) []byte {
+	var b bytes.Buffer
+	if json.Indent(&b, raw, "", "  ") != nil {
+		return raw
+	}
+	return b.Bytes()
 }
 
 func (o *Orchestrator) text(s string) string { return state.Clean(o.mask(s)) }

@@ -17,7 +17,8 @@ import (
 // Kinds implements state.Executor.
 func (*Orchestrator) Kinds() []state.Kind {
 	return []state.Kind{state.ModuleEnable, state.ModuleDisable, state.ModuleReload, state.ModuleUninstall,
-		state.CredentialSet, state.CredentialDelete, state.CredentialRotate, state.RoutingReload, state.RoutingSet}
+		state.CredentialSet, state.CredentialDelete, state.CredentialRotate, state.RoutingReload, state.RoutingSet,
+		state.RoutingStage, state.RoutingThreshold, state.RoutingRoute, state.RoutingRemove, state.RoutingApply, state.RoutingDiscard}
 }
 
 // Execute implements state.Executor.
@@ -62,6 +63,9 @@ func (o *Orchestrator) Execute(ctx context.Context, a state.Action, progress fun
 		answer.Message = "the orchestrator reloaded its routing configuration"
 	case state.RoutingSet:
 		out, err = o.setRouting(ctx, a)
+		answer.Message = out.Result
+	case state.RoutingStage, state.RoutingThreshold, state.RoutingRoute, state.RoutingRemove, state.RoutingApply, state.RoutingDiscard:
+		out, err = o.stageRouting(ctx, a)
 		answer.Message = out.Result
 	default:
 		err = fmt.Errorf("%s cannot be asked of the orchestrator", a.Kind)
@@ -114,6 +118,30 @@ func (o *Orchestrator) rotate(ctx context.Context, path string, a state.Action, 
 		return "", fmt.Errorf("the module fails with the new credentials: %s: %s", o.text(lastLine(*m.Error)), stays)
 	}
 	return "set and reloaded; this orchestrator cannot check credentials: the module is " + cmp.Or(o.text(m.Health), "unknown"), nil
+}
+
+// stageRouting stages a change here, or puts what is staged in force there. The API has
+// no condition to put it under: between looking and putting somebody may come.
+func (o *Orchestrator) stageRouting(ctx context.Context, a state.Action) (out state.Outcome, err error) {
+	if within := a.Args["confirm_within"]; within != "" && within != "0" {
+		return out, errors.New("the orchestrator undoes nothing by itself: apply it without a time to confirm it in")
+	}
+	var raw json.RawMessage
+	if err := o.read(ctx, "/admin/routing-config", &raw); err != nil {
+		return out, err
+	}
+	now := spaced(raw)
+	if a.Kind != state.RoutingApply {
+		return o.draft.Stage(now, a)
+	}
+	text, err := o.draft.Take(now, a)
+	if err != nil {
+		return out, err
+	}
+	if out, err = o.setRouting(ctx, state.Action{Kind: state.RoutingSet, Target: a.Target, Actor: a.Actor, Args: map[string]string{"config": string(text)}}); err == nil {
+		o.draft.Done()
+	}
+	return out, err
 }
 
 // setRouting changes the routing configuration as a whole, or one category of it.

@@ -233,3 +233,73 @@ func TestATokenDoesNotFollowARedirect(t *testing.T) {
 	default:
 	}
 }
+
+// A change of routing is staged here and put there as a whole; the orchestrator hears
+// nothing of it before.
+func TestRoutingIsStagedHereAndAppliedThere(t *testing.T) {
+	var mu sync.Mutex
+	config, puts := `{"lidm_delegation_threshold": 0.7, "mine": [1], "categories": {"finance": {"tier": "standard"}}, "tiers": {"heavy": {"priority": 1}, "standard": {"priority": 2}}}`, 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if r.Method == http.MethodPut {
+			b, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			config = string(b)
+			puts++
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, config)
+	}))
+	defer srv.Close()
+	o, err := NewOrchestrator(srv.URL, Access{}, func(s string) string { return s })
+	if err != nil {
+		t.Fatal(err)
+	}
+	do := func(kind state.Kind, target string, args map[string]string) (state.Outcome, error) {
+		return o.Execute(t.Context(), state.Action{Kind: kind, Target: target, Args: args, Actor: state.Actor{User: "ada"}}, func(string, float64) {})
+	}
+	s := o.routing(t.Context())
+	if r := s.Row("category/finance"); r == nil || r.Tier != "standard" || len(r.Goes) != 2 || s.Row("tier/heavy") == nil || s.Threshold != 0.7 || s.Staged != nil {
+		t.Fatalf("got %+v", s)
+	}
+	if _, err := do(state.RoutingRoute, "category/finance", map[string]string{"tier": "heavy"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := do(state.RoutingThreshold, "routing", map[string]string{"threshold": "7"}); err == nil || !strings.Contains(err.Error(), "lidm_delegation_threshold") {
+		t.Errorf("got %v", err)
+	}
+	s = o.routing(t.Context())
+	if s.Staged == nil || !strings.Contains(s.Staged.Diff, `+      "tier": "heavy"`) || puts != 0 {
+		t.Fatalf("got %+v, %d puts", s.Staged, puts)
+	}
+	if _, err := do(state.RoutingApply, "routing", map[string]string{"confirm_within": "2m"}); err == nil || !strings.Contains(err.Error(), "undoes nothing by itself") {
+		t.Errorf("got %v", err)
+	}
+	out, err := do(state.RoutingApply, "routing", map[string]string{"staged": s.Staged.Tag})
+	if err != nil || out.Undo == nil || puts != 1 || !strings.Contains(config, `"tier":"heavy"`) || !strings.Contains(config, `"mine"`) {
+		t.Errorf("got %+v, %v; %d puts of %s", out, err, puts, config)
+	}
+	if _, err := do(state.RoutingApply, "routing", nil); err == nil || !strings.Contains(err.Error(), "nothing is staged") {
+		t.Errorf("got %v", err)
+	}
+	// Somebody else changes it while something is staged.
+	if _, err := do(state.RoutingRoute, "category/finance", map[string]string{"tier": "standard"}); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	config = `{"lidm_delegation_threshold": 0.2}`
+	mu.Unlock()
+	if _, err := do(state.RoutingApply, "routing", nil); err == nil || !strings.Contains(err.Error(), "was changed since") || puts != 1 {
+		t.Errorf("got %v, %d puts", err, puts)
+	}
+	if _, err := do(state.RoutingDiscard, "routing", nil); err != nil {
+		t.Error(err)
+	}
+	why := o.cannot()
+	if why[state.RoutingConfirm] == "" || why[state.RoutingRollback] == "" || why[state.RoutingTest] == "" || why[state.RoutingApply] != "" {
+		t.Errorf("got %v", why)
+	}
+}
