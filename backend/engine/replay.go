@@ -213,14 +213,21 @@ func mean(vs []float64) float64 {
 	return sum / float64(len(vs))
 }
 
-// Lines is the shift in sentences.
+// Lines is the shift in sentences, what counts most first: a small dialog shows no more.
 func (s Shift) Lines() []string {
 	if s.Of == 0 {
 		return nil
 	}
 	out := []string{fmt.Sprintf("%d of the last %d delegations go elsewhere", s.Moved, s.Of)}
-	for _, m := range s.Moves {
-		out = append(out, fmt.Sprintf("%s: %d from %s to %s", cmp.Or(m.Category, "(no category)"), m.N, m.From, m.To))
+	if s.LatencyBefore >= 0 {
+		out = append(out, fmt.Sprintf("expected latency %.0f ms -> %.0f ms, p95 %.0f ms -> %.0f ms, over the %d whose tiers are measured", s.LatencyBefore, s.LatencyAfter, s.P95Before, s.P95After, s.Measured))
+	} else {
+		out = append(out, "expected latency unknown: none of them has tiers that are measured before and after")
+	}
+	if s.CostBefore >= 0 {
+		out = append(out, fmt.Sprintf("expected cost of a request %.4f -> %.4f, over the %d whose tiers' cost is known", s.CostBefore, s.CostAfter, s.Costed))
+	} else {
+		out = append(out, "expected cost unknown: none of them has tiers whose cost is known before and after")
 	}
 	share := func(n int) string { return fmt.Sprintf("%.0f %%", 100*float64(n)/float64(s.Of)) }
 	for _, t := range s.Tiers {
@@ -235,15 +242,8 @@ func (s Shift) Lines() []string {
 		}
 		out = append(out, line)
 	}
-	if s.LatencyBefore >= 0 {
-		out = append(out, fmt.Sprintf("expected latency %.0f ms -> %.0f ms, p95 %.0f ms -> %.0f ms, over the %d whose tiers are measured", s.LatencyBefore, s.LatencyAfter, s.P95Before, s.P95After, s.Measured))
-	} else {
-		out = append(out, "expected latency unknown: none of them has tiers that are measured before and after")
-	}
-	if s.CostBefore >= 0 {
-		out = append(out, fmt.Sprintf("expected cost of a request %.4f -> %.4f, over the %d whose tiers' cost is known", s.CostBefore, s.CostAfter, s.Costed))
-	} else {
-		out = append(out, "expected cost unknown: none of them has tiers whose cost is known before and after")
+	for _, m := range s.Moves {
+		out = append(out, fmt.Sprintf("%s: %d from %s to %s", cmp.Or(m.Category, "(no category)"), m.N, m.From, m.To))
 	}
 	return out
 }

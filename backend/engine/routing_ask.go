@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -120,5 +119,5 @@ func (e *Engine) askReplay(a state.Action, is *staged) (out state.Outcome, err e
 	k.mu.Lock()
 	k.replay = r
 	k.mu.Unlock()
-	return state.Outcome{Result: strings.Join(slices.Concat([]string{r.Lines[0]}, r.Lines[len(r.Lines)-2:]), "; ")}, nil
+	return state.Outcome{Result: strings.Join(r.Lines[:min(3, len(r.Lines))], "; ")}, nil
 }

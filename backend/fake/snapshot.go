@@ -305,9 +305,10 @@ func incident() *state.Snapshot {
 			Steps: []string{"complexity 0.9 reaches the threshold 0.7 (lidm_delegation_threshold): it is delegated", "category verification names the tier ultra", "tier ultra is not among the tiers: heavy is the enabled one that is tried first"}},
 	}
 	r.Replay = &state.RouteReplay{By: state.Actor{User: "ada"}, At: Now.Add(-3 * time.Minute), What: "the configuration in force with the threshold 0.8, over the last 24h",
-		Lines: []string{"412 of the last 4210 delegations go elsewhere", "coding: 412 from heavy to standard", "tier heavy: 1204 (29 %) -> 792 (19 %), takes 2140 ms, p95 4120 ms, measured over 1204, 3 failed",
-			"tier standard: 3006 (71 %) -> 3418 (81 %), takes 310 ms, p95 720 ms, measured over 3006", "expected latency 833 ms -> 654 ms, p95 3390 ms -> 2980 ms, over the 4210 whose tiers are measured",
-			"expected cost unknown: none of them has tiers whose cost is known before and after"}}
+		Lines: []string{"412 of the last 4210 delegations go elsewhere", "expected latency 833 ms -> 654 ms, p95 3390 ms -> 2980 ms, over the 4210 whose tiers are measured",
+			"expected cost unknown: none of them has tiers whose cost is known before and after",
+			"tier heavy: 1204 (29 %) -> 792 (19 %), takes 2140 ms, p95 4120 ms, measured over 1204, 3 failed",
+			"tier standard: 3006 (71 %) -> 3418 (81 %), takes 310 ms, p95 720 ms, measured over 3006", "coding: 412 from heavy to standard"}}
 	sv := s.Services
 	sv.List = append([]state.Service(nil), sv.List...)
 	sv.List[1].Word, sv.List[1].Err, sv.List[1].LatencyMS, sv.List[1].StatusCode = "down", "GET http://127.0.0.1:9001/health: connect: connection refused", -1, 0

@@ -849,7 +849,7 @@ func stagedImpact(s *Snapshot, _ string) []string {
 		return nil
 	}
 	out := []string{fmt.Sprintf("%s, by %s: +%d -%d lines", g.What, g.By.User, g.Added, g.Removed)}
-	return append(append(out, g.Warnings...), g.Shift...)
+	return append(append(out, g.Shift...), g.Warnings...)
 }
 
 func routingEditable(s *Snapshot, _ string) string {
