@@ -170,6 +170,7 @@ func routeOverview(d *Doc, s *state.Snapshot, r *state.Route) {
 		}
 		d.KV("requests", t.Text, f.count(r.Figures.Requests))
 		d.KV("errors", t.Text, f.count(r.Figures.Errors))
+		d.KV("fallbacks", t.Text, f.count(r.Figures.Fallbacks))
 		d.KV("latency", t.Text, f.millis(r.Figures.LatencyMS))
 	}
 	d.KV("priority", t.Text, r.Priority)

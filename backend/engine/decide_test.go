@@ -236,6 +236,8 @@ func TestFiguresAreAskedForAndNeverMadeUp(t *testing.T) {
 		switch {
 		case strings.Contains(q, "lidm_delegation_requests_total"):
 			return []Sample{{map[string]string{"tier": "heavy"}, 12}}, nil
+		case strings.Contains(q, "lidm_delegation_fallbacks_total"):
+			return []Sample{{map[string]string{"tier": "heavy"}, 3}}, nil
 		case strings.Contains(q, "llm_provider_latency_ms_sum"):
 			return []Sample{{map[string]string{"provider": "local"}, 310}}, nil
 		}
@@ -245,7 +247,7 @@ func TestFiguresAreAskedForAndNeverMadeUp(t *testing.T) {
 		h := s.Routing.Row("tier/heavy")
 		return h != nil && h.Figures.Requests == 12 && len(s.Routing.Providers) == 1
 	})
-	if h := s.Routing.Row("tier/heavy"); h.Figures.Errors >= 0 || h.Figures.LatencyMS >= 0 || s.Routing.Row("tier/standard").Figures.Requests >= 0 || s.Routing.Figures != "" {
+	if h := s.Routing.Row("tier/heavy"); h.Figures.Errors >= 0 || h.Figures.Fallbacks != 3 || s.Routing.Row("tier/standard").Figures.Fallbacks >= 0 || h.Figures.LatencyMS >= 0 || s.Routing.Row("tier/standard").Figures.Requests >= 0 || s.Routing.Figures != "" {
 		t.Errorf("got %+v, %q", h, s.Routing.Figures)
 	}
 	if got := r.e.TierFigures(); len(got) != 1 || got["heavy"].Requests != 12 || len(r.e.ProviderFigures()) != 1 {

@@ -72,8 +72,8 @@ func (e *Engine) askFigures(ctx context.Context) {
 	look := func() {
 		limited, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		tiers := e.figuresBy(limited, "tier", "lidm_delegation_requests_total", "lidm_delegation_errors_total", "lidm_delegation_latency_ms")
-		providers := e.figuresBy(limited, "provider", "llm_provider_requests_total", "llm_provider_errors_total", "llm_provider_latency_ms")
+		tiers := e.figuresBy(limited, "tier", "lidm_delegation_requests_total", "lidm_delegation_errors_total", "lidm_delegation_latency_ms", "lidm_delegation_fallbacks_total")
+		providers := e.figuresBy(limited, "provider", "llm_provider_requests_total", "llm_provider_errors_total", "llm_provider_latency_ms", "")
 		why := ""
 		if len(tiers)+len(providers) == 0 {
 			why = unknownFigures
@@ -92,7 +92,7 @@ func (e *Engine) askFigures(ctx context.Context) {
 }
 
 // figuresBy are counts and the mean latency by a label; none where there are none.
-func (e *Engine) figuresBy(ctx context.Context, label, requests, errors, latency string) map[string]state.RouteFigures {
+func (e *Engine) figuresBy(ctx context.Context, label, requests, errors, latency, fallbacks string) map[string]state.RouteFigures {
 	if e.cfg.Query == nil {
 		return nil
 	}
@@ -109,7 +109,7 @@ func (e *Engine) figuresBy(ctx context.Context, label, requests, errors, latency
 			}
 			f, ok := out[name]
 			if !ok {
-				f = state.RouteFigures{Title: name, Requests: -1, Errors: -1, LatencyMS: -1}
+				f = state.RouteFigures{Title: name, Requests: -1, Errors: -1, LatencyMS: -1, Fallbacks: -1}
 			}
 			set(&f, s.Value)
 			out[name] = f
@@ -118,6 +118,9 @@ func (e *Engine) figuresBy(ctx context.Context, label, requests, errors, latency
 	sum := func(name string) string { return "sum by (" + label + ") (" + name + ")" }
 	ask(sum(requests), func(f *state.RouteFigures, v float64) { f.Requests = v })
 	ask(sum(errors), func(f *state.RouteFigures, v float64) { f.Errors = v })
+	if fallbacks != "" {
+		ask(sum(fallbacks), func(f *state.RouteFigures, v float64) { f.Fallbacks = v })
+	}
 	ask("avg by ("+label+") ("+latency+")", func(f *state.RouteFigures, v float64) { f.LatencyMS = v })
 	ask(sum(latency+"_sum")+" / "+sum(latency+"_count"), func(f *state.RouteFigures, v float64) { f.LatencyMS = v })
 	return out

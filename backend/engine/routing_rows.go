@@ -17,7 +17,7 @@ func describeRouting(out *state.Routing, config map[string]any, clean func(strin
 	limits := object(config["performance_constraints"])
 	out.MaxLatencyMS, out.MaxCost = figure(limits["max_latency_ms"]), figure(limits["max_cost_per_request"])
 	categories, tiers := object(config["categories"]), object(config["tiers"])
-	none := state.RouteFigures{Requests: -1, Errors: -1, LatencyMS: -1}
+	none := state.RouteFigures{Requests: -1, Errors: -1, LatencyMS: -1, Fallbacks: -1}
 	named := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(categories)) {
 		c := object(categories[name])

@@ -213,7 +213,7 @@ func healthy() *state.Snapshot {
 			Query: "nexus_module_status{status=\"failed\"} > 0", For: time.Minute, Annotations: map[string]string{"summary": "Module {{ $labels.name }} has failed"}})
 	}
 	hs := state.Host{Hostname: "ops-01", OS: "Debian 13", Cores: 8, CPUPercent: 12, Load1: 0.7, Load5: 0.6, Load15: 0.5, MemTotal: 32 << 30, MemUsed: 11 << 30}
-	unknown := state.RouteFigures{Requests: -1, Errors: -1, LatencyMS: -1}
+	unknown := state.RouteFigures{Requests: -1, Errors: -1, LatencyMS: -1, Fallbacks: -1}
 	r := state.Routing{File: "config/routing_config.json", Loaded: Now.Add(-time.Hour), Categories: 3, Tiers: 2, Tag: "5d41402abc4b2a76", JSON: "{\n  \"tiers\": 3\n}",
 		Threshold: 0.7, ThresholdFrom: "lidm_delegation_threshold", MaxLatencyMS: 5000, MaxCost: 0.05, Delegations: 4210,
 		Rows: []state.Route{
@@ -221,12 +221,12 @@ func healthy() *state.Snapshot {
 				Goes: []state.RouteGoes{{When: "below 0.7", Where: "standard, answered directly"}, {When: "from 0.7", Where: "heavy, as the category says"}}},
 			{ID: "category/finance", Name: "finance", Tier: "standard", Provider: "local", Model: "small-3", Priority: "medium", MaxLatencyMS: 900, Figures: unknown},
 			{ID: "category/verification", Name: "verification", Tier: "ultra", Priority: "high", MaxLatencyMS: -1, Figures: unknown},
-			{ID: "tier/heavy", Name: "heavy", Endpoint: "llm_service:50051", Priority: "1", MaxConcurrent: 10, Enabled: true, MaxLatencyMS: -1, Figures: state.RouteFigures{Requests: 1204, Errors: 3, LatencyMS: 2140}},
-			{ID: "tier/standard", Name: "standard", Endpoint: "llm_service_standard:50051", Priority: "2", MaxConcurrent: 10, Enabled: true, MaxLatencyMS: -1, Figures: state.RouteFigures{Requests: 8120, Errors: 0, LatencyMS: 310}},
+			{ID: "tier/heavy", Name: "heavy", Endpoint: "llm_service:50051", Priority: "1", MaxConcurrent: 10, Enabled: true, MaxLatencyMS: -1, Figures: state.RouteFigures{Requests: 1204, Errors: 3, LatencyMS: 2140, Fallbacks: 7}},
+			{ID: "tier/standard", Name: "standard", Endpoint: "llm_service_standard:50051", Priority: "2", MaxConcurrent: 10, Enabled: true, MaxLatencyMS: -1, Figures: state.RouteFigures{Requests: 8120, Errors: 0, LatencyMS: 310, Fallbacks: 0}},
 			{ID: "tier/ultra", Name: "ultra", Unlisted: true, MaxLatencyMS: -1, Figures: unknown},
 		},
 		Warnings:  []string{"tier ultra is not among the tiers; it is that of verification"},
-		Providers: []state.RouteFigures{{Title: "local", Requests: 9324, Errors: 3, LatencyMS: 540}},
+		Providers: []state.RouteFigures{{Title: "local", Requests: 9324, Errors: 3, LatencyMS: 540, Fallbacks: -1}},
 		History: []state.RoutingVersion{{Version: 12, At: Now.Add(-time.Hour), By: state.Actor{User: "ada"}, How: "applied", Why: "finance answers were too slow", Tag: "5d41402abc4b2a76", Added: 1, Removed: 1,
 			Diff: "@@ -12,3 +12,3 @@\n   \"finance\": {\n-    \"tier\": \"heavy\",\n+    \"tier\": \"standard\",\n     \"priority\": \"medium\"\n"}, {Version: 11, At: Now.Add(-48 * time.Hour), By: state.Actor{User: "unknown"}, How: "file", Tag: "7d793037a0760186", Added: 4}},
 	}

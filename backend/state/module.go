@@ -406,6 +406,8 @@ type RouteFigures struct {
 	Requests  float64 `json:"requests"`
 	Errors    float64 `json:"errors"`
 	LatencyMS float64 `json:"latency_ms"`
+	// Fallbacks are requests that went to another tier than was meant; tiers only.
+	Fallbacks float64 `json:"fallbacks"`
 }
 
 // StagedRouting is a change of the routing configuration that waits to be applied.
