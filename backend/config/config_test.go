@@ -55,7 +55,7 @@ func TestLoadResolvesDefaultsAndTellsWhereTheyCameFrom(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("REDIS_URL", "")
 	t.Setenv("MODULE_ENCRYPTION_KEY", "")
-	write(t, filepath.Join(dir, "opsdeck.yaml"), "name: shop\nmodules:\n  interval: 1m\nredis:\n  url: redis://:${PW}@10.0.0.1/2\n")
+	write(t, filepath.Join(dir, "opsdeck.yaml"), "name: shop\nmodules:\n  interval: 1m\n  resident: 7\nredis:\n  url: redis://:${PW}@10.0.0.1/2\n")
 	write(t, filepath.Join(dir, ".env"), "# comment\nexport PW=\"s3 cret\"\nMODULE_ENCRYPTION_KEY=abc # the key\n")
 	write(t, filepath.Join(dir, "modules/weather/openweather/manifest.json"), "{}")
 	w, err := Load(Flags{Workspace: dir, Listen: "127.0.0.1:1"})
@@ -67,6 +67,9 @@ func TestLoadResolvesDefaultsAndTellsWhereTheyCameFrom(t *testing.T) {
 	}
 	if got, want := w.Origin["modules.interval"], "opsdeck.yaml:3"; got != want {
 		t.Errorf("origin of modules.interval = %q, want %q", got, want)
+	}
+	if got, want := w.Origin["modules.resident"], "opsdeck.yaml:4"; got != want || w.Modules.Resident != 7 {
+		t.Errorf("modules.resident = %d from %q, want 7 from %q", w.Modules.Resident, got, want)
 	}
 	if got, want := w.Redis.URL, "redis://:s3 cret@10.0.0.1/2"; got != want {
 		t.Errorf("redis.url = %q, want %q", got, want)

@@ -45,7 +45,7 @@ modules:
   shared: {{q (.Rel .Modules.Shared)}}   # what adapters import as "shared"
   interval: {{dur .Modules.Interval}}    # between fetches
   timeout: {{dur .Modules.Timeout}}     # of one fetch
-  # resident: 32           # adapters that wait for their next fetch in a process
+  resident: {{.Modules.Resident}}           # adapters that wait for their next fetch in a process
   # python: /usr/bin/python3
   # approval: off          # changed files run without a yes
   # require_tests: true    # a module's own tests pass before it is enabled

@@ -125,6 +125,13 @@ func (w *Workspace) resolve(fl Flags, raw []byte) {
 		}
 		*v, w.Origin[path] = Duration(fallback), "default"
 	}
+	number := func(path string, v *int, fallback int) {
+		if *v != 0 {
+			w.Origin[path] = fmt.Sprintf("%s:%d", FileName, lineOf(raw, "$."+path))
+			return
+		}
+		*v, w.Origin[path] = fallback, "default"
+	}
 	abs := func(p string) string {
 		if p == "" || filepath.IsAbs(p) {
 			return p
@@ -138,6 +145,7 @@ func (w *Workspace) resolve(fl Flags, raw []byte) {
 	w.Modules.Shared = abs(w.Modules.Shared)
 	dur("modules.interval", &w.Modules.Interval, 30*time.Second)
 	dur("modules.timeout", &w.Modules.Timeout, 10*time.Second)
+	number("modules.resident", &w.Modules.Resident, 32)
 	set("modules.python", &w.Modules.Python, "", "default")
 	set("modules.approval", &w.Modules.Approval, "on", "default")
 	set("credentials.key_file", &w.Credentials.KeyFile, "", "default")
