@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -92,7 +93,9 @@ func serving(ts *testscript.TestScript, neg bool, args []string) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.After(patience); ; {
-		if owner, err := remote.ReadOwner(data); err == nil && owner.Alive() {
+		// The socket of one that was killed may answer for as long as a child that it was
+		// starting has it open.
+		if owner, err := remote.ReadOwner(data); err == nil && owner.Alive() && syscall.Kill(owner.PID, 0) == nil {
 			return
 		}
 		select {
