@@ -139,7 +139,10 @@
 //
 // Its priority is 5 below the engine's. One that takes much of the processor within
 // a fetch has the lowest priority until the fetch ends, with all that it started
-// (share_linux.go), so that others' fetches do not wait for it. One that uses more than
+// (share_linux.go), so that others' fetches do not wait for it. One whose last fetch
+// took less than 5 ms of the processor runs ahead of all others (SCHED_RR) for the first
+// 25 ms of the next, where the engine may have it so (CAP_SYS_NICE) and the host has two
+// processors: what is cheap does not wait for what is not. One that uses more than
 // half a core for 30 s while nothing is asked of it is stopped, with that as a warning,
 // and started again for its next fetch.
 //

@@ -103,6 +103,8 @@ type launcher struct {
 	stop    context.CancelFunc
 	// idly is for how long an adapter may use half a core while nothing is asked of it.
 	idly time.Duration
+	// ahead holds one thing for every adapter that goes ahead of others.
+	ahead chan struct{}
 
 	// weighing says that the memory of an adapter's processes is being looked at.
 	weighing atomic.Bool
@@ -125,7 +127,7 @@ func leftover(dataDir string) string {
 
 // newLauncher removes what a killed engine of the same data folder left behind.
 func newLauncher(dataDir string, idly time.Duration, log *slog.Logger) *launcher {
-	l := &launcher{log: log, spawner: newSpawner(), runners: map[*runner]bool{}, idly: idly}
+	l := &launcher{log: log, spawner: newSpawner(), runners: map[*runner]bool{}, idly: idly, ahead: make(chan struct{}, places())}
 	prefix := leftover(dataDir)
 	old, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*"))
 	for _, dir := range old {

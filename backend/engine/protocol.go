@@ -125,7 +125,7 @@ func (r *runner) hear(ctx context.Context, want func(*reply) bool) (*reply, erro
 
 // configure waits for hello, sends what the adapter needs, waits for ready.
 func (r *runner) configure(ctx context.Context, c *configure) error {
-	r.share.turn(r.pid(), true)
+	r.share.turn(r.pid(), true, r.launcher.ahead)
 	hello, err := r.hear(ctx, func(m *reply) bool { return m.Op == "hello" || m.Op == "error" })
 	if err != nil {
 		return err
@@ -163,8 +163,8 @@ func (r *runner) configure(ctx context.Context, c *configure) error {
 func (r *runner) fetch(ctx context.Context) (*reply, error) {
 	r.next++
 	id := r.next
-	r.share.turn(r.pid(), true)
-	defer r.share.turn(r.pid(), false)
+	r.share.turn(r.pid(), true, r.launcher.ahead)
+	defer r.share.turn(r.pid(), false, r.launcher.ahead)
 	if err := r.tell(ctx, request{Op: "fetch", ID: id}); err != nil {
 		return nil, r.broken(ctx, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -20,7 +21,14 @@ const (
 	// greedy is the processor time that an adapter may take before its priority is
 	// lowered, where that is a quarter of a core and more.
 	greedy = 200 * time.Millisecond
+	// frugal is below how much processor time a fetch makes the next one go ahead of
+	// others, and ahead for how long at most.
+	frugal, ahead = 5 * time.Millisecond, 25 * time.Millisecond
 )
+
+// places are how many adapters may be ahead at once: with one processor left to the
+// engine and everybody else, they can hold up nobody.
+func places() int { return max(0, runtime.NumCPU()-1) }
 
 // share is what one adapter, with all that it started, takes of the processor. Its
 // time is divided into phases: loading, a fetch, and between fetches.
@@ -34,14 +42,61 @@ type share struct {
 	low   bool          // it has the lowest priority
 	// idle is how long it was counted between fetches, and idled what it took then.
 	idle, idled time.Duration
+	// frugal says that its last fetch was, and ahead ends its being ahead of others.
+	frugal bool
+	ahead  *time.Timer
 }
 
-// turn begins a phase of the process.
-func (s *share) turn(pid int, busy bool) {
+// turn begins a phase of the process. It is ahead of others while it is busy, where
+// it was frugal and places has room.
+func (s *share) turn(pid int, busy bool, places chan struct{}) {
 	now, used := time.Now(), clock(pid)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.fallBack(pid, places)
+	if !busy {
+		s.frugal = !s.low && used-s.base < frugal
+	}
 	s.busy, s.since, s.base = busy, now, max(s.total, used)
+	if busy && s.frugal {
+		s.goAhead(pid, places)
+	}
+}
+
+// goAhead has the kernel run the process before all that share the processor by
+// priority: however little they are given, each may keep it for milliseconds. What
+// the process starts is not ahead. Where the engine may not do that (CAP_SYS_NICE,
+// or no real time in its control group: sched(7)), the process stays as it is.
+func (s *share) goAhead(pid int, places chan struct{}) {
+	select {
+	case places <- struct{}{}:
+	default:
+		return
+	}
+	if unix.SchedSetAttr(pid, &unix.SchedAttr{Policy: unix.SCHED_RR, Priority: 1, Flags: unix.SCHED_FLAG_RESET_ON_FORK}, 0) != nil {
+		<-places
+		return
+	}
+	s.ahead = time.AfterFunc(ahead, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.fallBack(pid, places)
+	})
+}
+
+// fallBack ends goAhead.
+func (s *share) fallBack(pid int, places chan struct{}) {
+	if s.ahead == nil {
+		return
+	}
+	s.ahead.Stop()
+	s.ahead = nil
+	nice := adapterPriority()
+	if s.low {
+		nice = lowest
+	}
+	_ = unix.SchedSetAttr(pid, &unix.SchedAttr{Policy: unix.SCHED_NORMAL, Nice: int32(nice)}, 0)
+	<-places
 }
 
 // clock is the processor time that one process has taken.
