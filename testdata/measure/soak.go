@@ -4,9 +4,12 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -60,6 +63,7 @@ func measureSoak(l *lab) error {
 	})
 	pid := s.cmd.Process.Pid
 	var minutes, rss, fds, threads []float64
+	var first, last map[string]int
 	tick := time.NewTicker(min(30*time.Second, l.soak/40))
 	defer tick.Stop()
 	began, cpu := time.Now(), cpuSeconds(pid)
@@ -75,8 +79,17 @@ func measureSoak(l *lab) error {
 		minutes = append(minutes, time.Since(began).Minutes())
 		rss = append(rss, memory(pid, "VmRSS"))
 		threads = append(threads, memory(pid, "Threads")*1024)
-		open, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-		fds = append(fds, float64(len(open)))
+		if last = descriptors(pid); first == nil {
+			first = last
+		}
+		open := 0
+		for _, n := range last {
+			open += n
+		}
+		fds = append(fds, float64(open))
+	}
+	for _, kind := range slices.Sorted(maps.Keys(last)) {
+		l.note("soak: open at first and at last: "+kind, fmt.Sprintf("%d, %d", first[kind], last[kind]))
 	}
 	l.note("soak: length, modules, consumers", fmt.Sprintf("%s, %d, %d of which %d slow", l.soak, manyModules, consumers, slowConsumers))
 	l.note("soak: CPU of the engine", fmt.Sprintf("%s %% of a core", number(100*(cpuSeconds(pid)-cpu)/time.Since(began).Seconds())))
@@ -91,6 +104,26 @@ func measureSoak(l *lab) error {
 		l.below(fmt.Sprintf("soak: growth of %s (standard error %s)", c.what, number(err*60)), per*60, c.most, c.unit)
 	}
 	return nil
+}
+
+// descriptors counts what a process has open, by kind: "socket", "pipe", a path's folder.
+func descriptors(pid int) map[string]int {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	open, _ := os.ReadDir(dir)
+	kinds := map[string]int{}
+	for _, fd := range open {
+		to, err := os.Readlink(filepath.Join(dir, fd.Name()))
+		if err != nil {
+			continue // closed meanwhile
+		}
+		if kind, _, ok := strings.Cut(to, ":["); ok {
+			to = kind
+		} else if strings.HasPrefix(to, "/") {
+			to = filepath.Dir(to)
+		}
+		kinds[to]++
+	}
+	return kinds
 }
 
 // follow reads the pipeline stream until ctx ends, and connects again when it breaks.

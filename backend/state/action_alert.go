@@ -1,0 +1,61 @@
+package state
+
+// The kinds of action on alerts and their rules.
+const (
+	RulesReload    Kind = "rules.reload"
+	AlertAck       Kind = "alert.ack"
+	AlertUnack     Kind = "alert.unack"
+	AlertSilence   Kind = "alert.silence"
+	AlertUnsilence Kind = "alert.unsilence"
+)
+
+var alertSpecs = []Spec{
+	{Kind: RulesReload, Key: "L", Verb: "reload", Past: "reloaded", Noun: "rule files", Section: SectionAlerts, Risk: Safe, Global: "rules"},
+	{Kind: AlertAck, Key: "A", Verb: "acknowledge", Past: "acknowledged", Noun: "alert", Section: SectionAlerts, Risk: Safe,
+		Disabled: alertDisabled(func(a *Alert) string {
+			switch {
+			case a.State != AlertFiring && a.State != AlertPending:
+				return "it is " + string(a.State) + ", not firing"
+			case a.AckedBy != "":
+				return "it is acknowledged already, by " + a.AckedBy
+			}
+			return ""
+		})},
+	{Kind: AlertUnack, Key: "A", Verb: "take back the acknowledgement of", Past: "unacknowledged", Noun: "alert", Section: SectionAlerts, Risk: Safe,
+		Disabled: alertDisabled(func(a *Alert) string {
+			if a.AckedBy == "" {
+				return "it is not acknowledged"
+			}
+			return ""
+		})},
+	{Kind: AlertSilence, Key: "M", Verb: "silence", Past: "silenced", Noun: "alert", Section: SectionAlerts, Risk: Confirm,
+		Disabled: alertDisabled(func(a *Alert) string {
+			if a.SilenceID != "" {
+				return "it is silenced already, by " + a.SilencedBy
+			}
+			return ""
+		}),
+		Fields: func(*Snapshot, string) []Field {
+			return []Field{
+				{Key: "duration", Label: "For", Hint: "a duration such as 30m, 2h or 1d", Default: "1h", Required: true},
+				{Key: "comment", Label: "Why", Hint: "what the next person should know"},
+			}
+		}},
+	{Kind: AlertUnsilence, Key: "M", Verb: "end the silence of", Past: "unsilenced", Noun: "alert", Section: SectionAlerts, Risk: Safe,
+		Disabled: alertDisabled(func(a *Alert) string {
+			if a.SilenceID == "" {
+				return "it is not silenced"
+			}
+			return ""
+		})},
+}
+
+func alertDisabled(f func(*Alert) string) func(*Snapshot, string) string {
+	return func(s *Snapshot, t string) string {
+		a := s.Alerts.Alert(t)
+		if a == nil {
+			return notFound("alert", t)
+		}
+		return f(a)
+	}
+}
