@@ -83,7 +83,7 @@ func (m *Model) do(c views.Command) tea.Cmd {
 		m.push(m.newMenu())
 	case cmdUndo:
 		return m.undo()
-	case cmdSearch, cmdDrop:
+	case views.Search, views.Keep, views.GoTo, views.Columns, views.CountBy, views.Save:
 		m.ask(c)
 	case cmdOlder, cmdNewer:
 		m.travel(c == cmdOlder)

@@ -84,6 +84,14 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.say(msg.Text)
 	case views.Copy:
 		cmd = m.copy(msg)
+	case views.File:
+		cmd = m.file(msg)
+	case fileMsg:
+		if msg.err != nil {
+			m.say("not written: " + msg.err.Error())
+		} else {
+			m.say("wrote " + msg.what + " to " + msg.path)
+		}
 	case views.Unhandled:
 		m.nothing(msg.Command)
 	case views.Closed:
@@ -295,6 +303,24 @@ func (m *Model) redraw() {
 	m.resize(m.w, m.h)
 	if l, ok := m.panes[m.logs].(*views.Logs); ok {
 		l.Redraw()
+	}
+}
+
+// fileMsg says what came of writing a file.
+type fileMsg struct {
+	what, path string
+	err        error
+}
+
+func (m *Model) file(f views.File) tea.Cmd {
+	if m.o.File == nil {
+		m.say("this console writes no files")
+		return nil
+	}
+	m.say("writing " + f.What)
+	return func() tea.Msg {
+		path, err := m.o.File(f.Name, f.Write)
+		return fileMsg{f.What, path, err}
 	}
 }
 
