@@ -256,6 +256,7 @@ func (m *Model) watch() {
 			continue
 		}
 		t := p.Target()
+		in.Host = in.Host || t.Host
 		if d, ok := p.(views.Detailer); ok {
 			beside, open := d.Detail()
 			if !beside && !open {
@@ -281,7 +282,7 @@ func (m *Model) watch() {
 		m.keysTold++
 	}
 	in.Keys = m.keysTold
-	same := in.Keys == m.told.Keys && in.Container == m.told.Container && in.Queue == m.told.Queue && in.Job == m.told.Job && in.Brief == m.told.Brief && strings.Join(in.Logs, "\n") == strings.Join(m.told.Logs, "\n")
+	same := in.Keys == m.told.Keys && in.Container == m.told.Container && in.Queue == m.told.Queue && in.Job == m.told.Job && in.Brief == m.told.Brief && in.Host == m.told.Host && strings.Join(in.Logs, "\n") == strings.Join(m.told.Logs, "\n")
 	if !same {
 		m.told = in
 		m.o.Backend.Watch(in)

@@ -59,6 +59,8 @@ type Spec[T any] struct {
 	Tabs    []Tab[T]
 	// Look adds to the target what is being looked at; may be nil.
 	Look func(*T, *Target)
+	// Watch adds to it whatever the row, and without one; may be nil.
+	Watch func(*Target)
 }
 
 // lull is how long rows keep their places after the user has moved.
@@ -271,6 +273,9 @@ func (l *List[T]) Selected() *T {
 func (l *List[T]) Target() Target {
 	var t Target
 	r := l.Selected()
+	if l.spec.Watch != nil {
+		l.spec.Watch(&t)
+	}
 	if r != nil && l.spec.Look != nil {
 		l.spec.Look(r, &t)
 	}

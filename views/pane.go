@@ -120,6 +120,8 @@ type Target struct {
 	// was delivered.
 	Job   string
 	Brief bool
+	// Host asks for the host's processes.
+	Host bool
 	// Logs are the container log sources that are wanted.
 	Logs []string
 }
@@ -213,6 +215,7 @@ func All(env *Env) []Pane {
 		NewAlerts(env),
 		NewRouting(env),
 		NewActions(env),
+		NewHost(env),
 	}
 }
 

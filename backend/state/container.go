@@ -139,34 +139,3 @@ type StreamGroup struct {
 	Pending   float64 `json:"pending"`
 	Lag       float64 `json:"lag"` // negative where the server cannot say
 }
-
-// Host is the machine that the engine runs on. Unknown figures are negative.
-type Host struct {
-	Health     Health    `json:"health"`
-	Hostname   string    `json:"hostname"`
-	OS         string    `json:"os"`
-	Cores      int       `json:"cores"`
-	CPUPercent float64   `json:"cpu_percent"` // of all cores
-	Load1      float64   `json:"load1"`
-	Load5      float64   `json:"load5"`
-	Load15     float64   `json:"load15"`
-	MemTotal   float64   `json:"mem_total"` // bytes
-	MemUsed    float64   `json:"mem_used"`  // bytes, total less available
-	SwapTotal  float64   `json:"swap_total"`
-	SwapUsed   float64   `json:"swap_used"`
-	Uptime     float64   `json:"uptime"` // seconds
-	Disks      []Disk    `json:"disks,omitempty"`
-	CPUHistory []float64 `json:"cpu_history,omitempty"`
-	MemHistory []float64 `json:"mem_history,omitempty"`
-	// CPUSeconds by mode ("user", "system", "idle", ...) since boot, summed over cores.
-	CPUSeconds map[string]float64 `json:"cpu_seconds,omitempty"`
-}
-
-// Disk is one mounted file system.
-type Disk struct {
-	Mount  string  `json:"mount"`
-	Device string  `json:"device"`
-	FSType string  `json:"fs_type"`
-	Total  float64 `json:"total"` // bytes
-	Avail  float64 `json:"avail"` // bytes a user may still write
-}

@@ -20,6 +20,8 @@ type Interest struct {
 	Job string `json:"job,omitempty"`
 	// Brief asks for the briefing of what was delivered.
 	Brief bool `json:"brief,omitempty"`
+	// Host asks for the host's processes and who listens where.
+	Host bool `json:"host,omitempty"`
 }
 
 // Interests is what all consoles together look at.
@@ -40,6 +42,11 @@ func (in Interests) Log(id string) bool {
 // Queue reports whether anybody looks into the queue.
 func (in Interests) Queue(key string) bool {
 	return slices.ContainsFunc(in, func(i Interest) bool { return i.Queue == key })
+}
+
+// Host reports whether anybody looks at the host's processes.
+func (in Interests) Host() bool {
+	return slices.ContainsFunc(in, func(i Interest) bool { return i.Host })
 }
 
 // Job reports whether anybody looks at the pipeline job; "*" asks after all.

@@ -71,7 +71,7 @@ func wire(ws *config.Workspace, j *journal.Journal, log *slog.Logger) (*wiring, 
 
 	w.hub = backend.New(backend.Options{
 		Journal: j, Log: log, Mask: w.mask.Mask, Settle: time.Duration(ws.Settle), Workspace: describe(ws),
-	}, orchestrator, w.docker, w.newLogs(ws), w.newQueue(ws), host.New(), w.newHealth(ws), w.newAlerting(ws))
+	}, orchestrator, w.docker, w.newLogs(ws), w.newQueue(ws), host.New(w.mask.Mask), w.newHealth(ws), w.newAlerting(ws))
 	w.hub.AddExecutor(reloader{w})
 
 	w.tokens = admin.NewTokens(filepath.Join(ws.Data, admin.TokensFile), log)
