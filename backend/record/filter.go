@@ -496,3 +496,11 @@ func (p *filterParser) comparison() (n *node, err error, ok bool) {
 	}
 	return n, nil, true
 }
+
+// NeedsLevel reports whether the filter looks at the record's level, so that those
+// who would have to read it first can do without.
+func (f *Filter) NeedsLevel() bool { return f.root != nil && f.root.needsLevel() }
+
+func (n *node) needsLevel() bool {
+	return n != nil && (n.op == opLevel || n.a.needsLevel() || n.b.needsLevel())
+}

@@ -46,7 +46,7 @@ type Pattern struct {
 	Last  int64 `json:"last_ns"`
 	// Example is the text of the newest record, at most 1 KiB.
 	Example string `json:"example"`
-	// Level is the highest level seen.
+	// Level is that of its records.
 	Level state.Level `json:"level,omitempty"`
 	// Rate is in records a second, over the last minute or two before Last.
 	Rate float64 `json:"rate"`
@@ -100,10 +100,12 @@ func (p *Patterns) Add(r state.LogRecord) (id uint64, isNew bool) {
 
 // count counts n records with the masked form in buf.
 func (p *Patterns) count(r state.LogRecord, n uint64) (id uint64, isNew bool) {
+	p.buf = append(p.buf, byte(r.Level)) // the same words at another level are another pattern
 	form := maphash.Bytes(p.seed, p.buf)
+	p.buf = p.buf[:len(p.buf)-1]
 	c := p.byForm[form]
 	if c == nil {
-		c, isNew = p.place(form)
+		c, isNew = p.place(form, r.Level)
 		if isNew {
 			c.First = r.Nanos
 			if first, ok := p.gone[form]; ok {
@@ -122,7 +124,7 @@ func (p *Patterns) count(r state.LogRecord, n uint64) (id uint64, isNew bool) {
 			c.Example = strings.Clone(r.Text[:min(len(r.Text), exampleBytes)])
 		}
 	}
-	c.Level = max(c.Level, r.Level)
+	c.Level = r.Level
 	switch minute := r.Nanos / int64(time.Minute); {
 	case minute == c.minute:
 		c.now += n
@@ -135,7 +137,7 @@ func (p *Patterns) count(r state.LogRecord, n uint64) (id uint64, isNew bool) {
 }
 
 // place finds or makes the pattern of the masked form in buf.
-func (p *Patterns) place(form uint64) (c *cluster, isNew bool) {
+func (p *Patterns) place(form uint64, level state.Level) (c *cluster, isNew bool) {
 	text := unsafe.String(unsafe.SliceData(p.buf), len(p.buf))
 	p.toks = p.toks[:0]
 	for tok := range strings.FieldsSeq(text) {
@@ -146,6 +148,7 @@ func (p *Patterns) place(form uint64) (c *cluster, isNew bool) {
 	var h maphash.Hash
 	h.SetSeed(p.seed)
 	h.WriteByte(byte(len(p.toks)))
+	h.WriteByte(byte(level))
 	for _, tok := range p.toks[:min(leading, len(p.toks))] {
 		if strings.IndexByte(tok, '<') >= 0 {
 			tok = wild
@@ -157,13 +160,16 @@ func (p *Patterns) place(form uint64) (c *cluster, isNew bool) {
 	var best *cluster
 	most := -1
 	for _, c := range p.tree[branch] {
-		same := 0
-		for i, tok := range c.tokens {
-			if tok == p.toks[i] {
-				same++
+		same, all := 0, 0
+		for i, tok := range p.toks {
+			if says(tok) {
+				all++
+				if tok == c.tokens[i] {
+					same++
+				}
 			}
 		}
-		if same > most && float64(same) >= similar*float64(len(p.toks)) {
+		if same > most && float64(same) >= similar*float64(all) {
 			best, most = c, same
 		}
 	}
@@ -193,6 +199,23 @@ func (p *Patterns) place(form uint64) (c *cluster, isNew bool) {
 	best.forms = append(best.forms, form)
 	p.byForm[form] = best
 	return best, isNew
+}
+
+// says reports whether a token has a word in it that is not masked: two lines are not
+// similar for their dashes, times and numbers.
+func says(tok string) bool {
+	masked := false
+	for i := range len(tok) {
+		switch c := tok[i]; {
+		case c == '<':
+			masked = true
+		case c == '>':
+			masked = false
+		case !masked && wordByte(c):
+			return true
+		}
+	}
+	return false
 }
 
 // drop lets a pattern fall out.
@@ -243,12 +266,18 @@ func (p *Patterns) Dropped() (patterns, records uint64) { return p.dropped, p.mi
 
 // Merge adds what other counted. other must not be used afterwards.
 func (p *Patterns) Merge(other *Patterns) {
-	for _, o := range slices.Backward(other.List()) { // the most frequent are used last
-		p.buf = append(p.buf[:0], o.Template...)
-		id, _ := p.count(state.LogRecord{Nanos: o.Last, Text: o.Example, Level: o.Level}, o.Count)
-		if e := p.used.Front(); e != nil && e.Value.(*cluster).ID == id {
-			c := e.Value.(*cluster)
-			c.First = min(c.First, o.First)
+	for e := other.used.Back(); e != nil; e = e.Prev() { // the most recently used are used last
+		o := e.Value.(*cluster)
+		p.buf = append(p.buf[:0], strings.Join(o.tokens, " ")...)
+		p.count(state.LogRecord{Nanos: o.Last, Text: o.Example, Level: o.Level}, 0)
+		c := p.used.Front().Value.(*cluster)
+		c.Count += o.Count
+		c.First = min(c.First, o.First)
+		switch {
+		case o.minute == c.minute:
+			c.was, c.now = c.was+o.was, c.now+o.now
+		case o.minute+1 == c.minute:
+			c.was += o.now
 		}
 	}
 	p.dropped += other.dropped
@@ -357,7 +386,7 @@ func maskWord(to []byte, s string, i int) ([]byte, int) {
 			return append(to, "<ip>"...), at
 		}
 	}
-	if n > 2 && s[i] == '0' && (s[i+1] == 'x' || s[i+1] == 'X') && hex == n-1 || hex == n && n >= 8 && digits < n {
+	if n > 2 && s[i] == '0' && (s[i+1] == 'x' || s[i+1] == 'X') && hex == n-1 || hex == n && (n >= 8 && digits < n || n >= 16) {
 		return append(to, "<hex>"...), end
 	}
 	if isDigit(s[i]) {

@@ -40,7 +40,7 @@ func TestPatternsClusterAndCount(t *testing.T) {
 	if !isNew {
 		t.Error("a line of a new kind is not new")
 	}
-	_, isNew = p.Add(state.LogRecord{Nanos: at(91), Text: "cannot reach the database at db-replica"})
+	_, isNew = p.Add(state.LogRecord{Nanos: at(91), Level: state.LevelError, Text: "cannot reach the database at db-replica"})
 	if isNew {
 		t.Error("a line that is similar is new")
 	}
@@ -90,12 +90,12 @@ func TestPatternsMerge(t *testing.T) {
 	a, b := NewPatterns(0), NewPatterns(0)
 	for i := range 10 {
 		a.Add(state.LogRecord{Nanos: at(10 + i), Text: fmt.Sprintf("took %d ms", i)})
-		b.Add(state.LogRecord{Nanos: at(i), Level: state.LevelWarn, Text: fmt.Sprintf("took %d ms", i)})
+		b.Add(state.LogRecord{Nanos: at(i), Text: fmt.Sprintf("took %d ms", i)})
 	}
 	b.Add(state.LogRecord{Nanos: at(1), Text: "something else entirely happened"})
 	a.Merge(b)
 	got := a.List()
-	if len(got) != 2 || got[0].Count != 20 || got[0].First != at(0) || got[0].Last != at(19) || got[0].Level != state.LevelWarn || got[1].Count != 1 || got[1].First != at(1) {
+	if len(got) != 2 || got[0].Count != 20 || got[0].First != at(0) || got[0].Last != at(19) || got[1].Count != 1 || got[1].First != at(1) {
 		t.Errorf("got %+v", got)
 	}
 }
