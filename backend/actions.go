@@ -155,6 +155,11 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 	if why := misplaced(snap, spec, act); why != "" {
 		return "", refuse("%s %s: %s", spec.Verb, act.Target, why)
 	}
+	if spec.Check != nil {
+		if why := spec.Check(snap, act.Target, act.Args); why != "" {
+			return "", refuse("%s %s: %s", spec.Verb, act.Target, why)
+		}
+	}
 	a.mu.Lock()
 	ex := a.executors[act.Kind]
 	a.mu.Unlock()
@@ -256,6 +261,11 @@ func (a *actions) forget(now time.Time) {
 
 // canonical is the one name under which a target is journalled.
 func canonical(s *state.Snapshot, spec *state.Spec, target string) string {
+	if spec.Of != nil {
+		if of := spec.Of(s, target); of != "" {
+			return of
+		}
+	}
 	switch spec.Section {
 	case state.SectionContainers:
 		if c := s.Containers.Container(target); c != nil {

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -273,7 +274,12 @@ func (m *Model) watch() {
 		m.keysTold++
 	}
 	in.Keys = m.keysTold
-	same := in.Keys == m.told.Keys && in.Container == m.told.Container && in.Queue == m.told.Queue && in.Job == m.told.Job && in.Brief == m.told.Brief && strings.Join(in.Logs, "\n") == strings.Join(m.told.Logs, "\n")
+	for _, o := range m.stack {
+		if d, ok := o.(*actBox); ok {
+			in.Asking, in.Targets = d.spec.Kind, d.targets
+		}
+	}
+	same := in.Asking == m.told.Asking && slices.Equal(in.Targets, m.told.Targets) && in.Keys == m.told.Keys && in.Container == m.told.Container && in.Queue == m.told.Queue && in.Job == m.told.Job && in.Brief == m.told.Brief && strings.Join(in.Logs, "\n") == strings.Join(m.told.Logs, "\n")
 	if !same {
 		m.told = in
 		m.o.Backend.Watch(in)

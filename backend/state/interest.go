@@ -18,6 +18,10 @@ type Interest struct {
 	// Job is the pipeline job whose way through the stages is wanted; "*" asks for the
 	// last jobs of all modules.
 	Job string `json:"job,omitempty"`
+	// Asking is the kind of the action whose confirmation is on the screen, and Targets
+	// are what it would be done to: what its impact is made of is fetched meanwhile.
+	Asking  Kind     `json:"asking,omitempty"`
+	Targets []string `json:"targets,omitempty"`
 	// Brief asks for the briefing of what was delivered.
 	Brief bool `json:"brief,omitempty"`
 }
@@ -45,4 +49,9 @@ func (in Interests) Queue(key string) bool {
 // Job reports whether anybody looks at the pipeline job; "*" asks after all.
 func (in Interests) Job(id string) bool {
 	return slices.ContainsFunc(in, func(i Interest) bool { return i.Job == id })
+}
+
+// Asked is whether an action of that kind is being asked about anywhere.
+func (in Interests) Asked(k Kind) bool {
+	return slices.ContainsFunc(in, func(i Interest) bool { return i.Asking == k })
 }
