@@ -38,6 +38,8 @@ type Config struct {
 	Interval time.Duration
 	// Mask hides known secrets in text; nil hides none but those that look like it.
 	Mask func(string) string
+	// Level reads a log line's level, for verdicts; nil leaves error rates unknown.
+	Level func(string) state.Level
 }
 
 // Source is the containers source. Its methods may be called from any goroutine.
