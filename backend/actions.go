@@ -167,7 +167,7 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 	if why := state.Why(snap, act.Kind, act.Target); why != "" {
 		return "", refuse("%s %s: %s", spec.Verb, act.Target, why)
 	}
-	if spec.Risk == state.Typed && act.Confirmed != act.Target {
+	if spec.Risk == state.Typed && act.Confirmed != act.Target && canonical(snap, spec, act.Confirmed) != act.Target {
 		return "", refuse("%s %s: type its name, %s, to confirm", spec.Verb, act.Target, act.Target)
 	}
 	if why := misplaced(snap, spec, act); why != "" {

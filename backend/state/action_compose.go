@@ -52,7 +52,7 @@ var composeSpecs = []Spec{
 			return composeDisabled(s, t)
 		}, Impact: composeImpact("starts or removes containers of it until there are as many; those that stay are not touched"), Measured: true,
 		Fields: func(s *Snapshot, t string) []Field {
-			return []Field{{Key: "replicas", Label: "Containers", Hint: fmt.Sprintf("0 to %d; it runs in %d now", MostScale, len(s.Containers.Replicas(t))), Default: strconv.Itoa(len(s.Containers.Replicas(t))), Required: true}}
+			return []Field{{Key: "replicas", Label: "Containers", Hint: fmt.Sprintf("0 to %d; at 0 it cannot be scaled up from here again, unless others of its project are there", MostScale), Default: strconv.Itoa(len(s.Containers.Replicas(t))), Required: true}}
 		}, Check: func(_ *Snapshot, _ string, args map[string]string) string {
 			if n, err := strconv.Atoi(args["replicas"]); err != nil || n < 0 || n > MostScale {
 				return fmt.Sprintf("%q is not a number of containers from 0 to %d", args["replicas"], MostScale)

@@ -18,7 +18,10 @@ func newContainers(g *globals) *cobra.Command {
 				for _, c := range s.Containers.List {
 					row := []string{c.Title, c.State, c.HealthWord, "", "", "", "", fmt.Sprint(c.Restarts), ago(c.Started), c.Image}
 					if c.State == "running" {
-						row[3], row[4], row[5], row[6] = fmt.Sprintf("%.2f%%", c.CPUPercent), bytes(c.MemBytes), bytes(c.MemLimit), number(c.PIDs, "")
+						row[4], row[5], row[6] = bytes(c.MemBytes), bytes(c.MemLimit), number(c.PIDs, "")
+						if c.CPUPercent >= 0 {
+							row[3] = fmt.Sprintf("%.2f%%", c.CPUPercent)
+						}
 					}
 					rows = append(rows, row)
 				}
@@ -44,26 +47,35 @@ func newContainers(g *globals) *cobra.Command {
 // argsCmd is the command of an action with a flag for each of its arguments, whose
 // values are proposed.
 func argsCmd(g *globals, use, short string, kind state.Kind, proposed map[string]string) *cobra.Command {
+	return actionCmd(g, argsVerb(use, short, kind, proposed))
+}
+
+func argsVerb(use, short string, kind state.Kind, proposed map[string]string) verb {
 	given := map[string]*string{}
-	return actionCmd(g, verb{use: use, short: short, kind: kind,
+	return verb{use: use, short: short, kind: kind,
 		flags: func(cmd *cobra.Command) {
 			hints := map[string]string{}
-			for _, f := range state.SpecOf(kind).Fields(&state.Snapshot{Containers: state.Containers{List: []state.Container{{Title: "x"}}}}, "x") {
-				hints[f.Key] = f.Hint
+			if fields := state.SpecOf(kind).Fields; fields != nil {
+				some := &state.Snapshot{Containers: state.Containers{List: []state.Container{{Title: "x"}}}}
+				for _, f := range fields(some, "x") {
+					hints[f.Key] = f.Hint
+				}
 			}
 			for key, value := range proposed {
 				given[key] = cmd.Flags().String(key, value, hints[key])
 			}
 		},
 		prepare: func(_ *cobra.Command, _ *session, a *state.Action, _ []string) error {
-			a.Args = map[string]string{}
 			for key, v := range given {
 				if *v != "" {
+					if a.Args == nil {
+						a.Args = map[string]string{}
+					}
 					a.Args[key] = *v
 				}
 			}
 			return nil
-		}})
+		}}
 }
 
 // newPrune shows what a prune would take, and takes it with --yes.
@@ -110,19 +122,16 @@ func newPrune(g *globals) *cobra.Command {
 func newCompose(g *globals) *cobra.Command {
 	const target = " PROJECT[/SERVICE] | CONTAINER"
 	cmd := func(use, short string, kind state.Kind, proposed map[string]string) *cobra.Command {
-		c := argsCmd(g, use, short, kind, proposed)
-		if len(proposed) == 0 {
-			c = actionCmd(g, verb{use: use, short: short, kind: kind})
-		}
-		act := c.RunE
-		c.RunE = func(cmd *cobra.Command, args []string) error {
-			target, err := composeTarget(cmd, g, args[0])
-			if err != nil {
+		v := argsVerb(use, short, kind, proposed)
+		args := v.prepare
+		v.prepare = func(cmd *cobra.Command, s *session, a *state.Action, typed []string) (err error) {
+			if a.Target, err = composeTarget(s, kind, typed[0]); err != nil {
 				return err
 			}
-			return act(cmd, []string{target})
+			a.Confirmed = a.Target
+			return args(cmd, s, a, typed)
 		}
-		return c
+		return actionCmd(g, v)
 	}
 	return group("compose", "act on the services of compose projects",
 		cmd("up"+target, "start what is missing and recreate what differs from the files", state.ComposeUp, nil),
@@ -138,29 +147,29 @@ func newCompose(g *globals) *cobra.Command {
 // composeTarget is a target as it was typed in the words of the table: a project's
 // name stands for all its services. It waits until compose and the project's files
 // have been looked for.
-func composeTarget(cmd *cobra.Command, g *globals, typed string) (string, error) {
-	s, snap, err := g.sitDownTo(cmd, state.SectionContainers)
+func composeTarget(s *session, kind state.Kind, typed string) (string, error) {
+	target := typed
+	snap, err := s.until(state.SectionContainers, func(snap *state.Snapshot) bool {
+		all := snap.Containers.Replicas(typed + "/*")
+		target = typed
+		if c := snap.Containers.Container(typed); c != nil {
+			all = snap.Containers.Replicas(c.Project + "/*")
+		} else if len(all) > 0 {
+			target = typed + "/*"
+		} else if project, _, ok := strings.Cut(typed, "/"); ok {
+			all = snap.Containers.Replicas(project + "/*")
+		}
+		if len(all) == 0 || all[0].Project == "" {
+			return true
+		}
+		_, known := snap.Containers.Projects[all[0].Project]
+		return known && snap.Containers.Compose != state.Compose{}
+	})
 	if err != nil {
 		return "", err
 	}
-	defer s.Stop()
-	target := typed
-	if !strings.Contains(typed, "/") && snap.Containers.Container(typed) == nil && len(snap.Containers.Replicas(typed+"/*")) > 0 {
-		target = typed + "/*"
-	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), sectionPatience)
-	defer cancel()
-	project, _, _ := strings.Cut(target, "/")
-	if c := snap.Containers.Container(target); c != nil {
-		project = c.Project
-	}
-	for project != "" && len(snap.Containers.Replicas(project+"/*")) > 0 {
-		if _, ok := snap.Containers.Projects[project]; ok {
-			break
-		}
-		if snap, err = s.Wait(ctx, snap.Version); err != nil {
-			return "", fmt.Errorf("compose could not be looked for: %w", err)
-		}
+	if of := state.SpecOf(kind).Of(snap, target); of != "" {
+		return of, nil
 	}
 	return target, nil
 }

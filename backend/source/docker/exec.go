@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -103,6 +104,9 @@ func (s *Source) Exec(ctx context.Context, id string, e Exec) (code int, err err
 		_, err = stdcopy.StdCopy(head, e.Stderr, att.Reader)
 	}
 	stopped := run.Err()
+	if len(head.held) > 0 && !notFoundIn(head.String()) {
+		err = errors.Join(err, head.flush())
+	}
 	cancel()
 	if c, ok := e.Stdin.(interface{ Cancel() bool }); ok {
 		c.Cancel()
@@ -119,7 +123,7 @@ func (s *Source) Exec(ctx context.Context, id string, e Exec) (code int, err err
 		return fail(ErrGone)
 	case ierr != nil:
 		return fail(fmt.Errorf("what came of it is unknown: %s", state.Clean(ierr.Error())))
-	case (res.ExitCode == 126 || res.ExitCode == 127) && notFoundIn(head.String()):
+	case (res.ExitCode == 126 || res.ExitCode == 127) && !head.open && notFoundIn(head.String()):
 		return fail(fmt.Errorf("%w: %s", ErrNotStarted, state.Clean(head.String())))
 	case err != nil:
 		return fail(fmt.Errorf("the connection broke: %s", state.Clean(err.Error())))
@@ -201,22 +205,43 @@ func notFoundIn(text string) bool {
 		bytes.Contains([]byte(text), []byte("OCI runtime exec failed")) || bytes.Contains([]byte(text), []byte("exec failed: unable to start container process"))
 }
 
-// beginning passes on what is written to it, and keeps its first bytes.
+// beginning passes on what is written to it, and keeps its first bytes. It holds back
+// what may be the engine's word that there is no such program, which is no output.
 type beginning struct {
-	w   io.Writer
-	buf bytes.Buffer
+	w    io.Writer
+	buf  bytes.Buffer
+	held []byte
+	open bool
 }
+
+// refusal is how such a word begins.
+const refusal = "OCI runtime exec failed"
 
 // Write implements io.Writer.
 func (b *beginning) Write(p []byte) (int, error) {
 	if n := 512 - b.buf.Len(); n > 0 {
 		b.buf.Write(p[:min(n, len(p))])
 	}
-	return b.w.Write(p)
+	if b.open {
+		return b.w.Write(p)
+	}
+	b.held = append(b.held, p...)
+	if n := min(len(b.held), len(refusal)); string(b.held[:n]) == refusal[:n] && len(b.held) <= 4<<10 {
+		return len(p), nil
+	}
+	return len(p), b.flush()
+}
+
+// flush passes on what is held back.
+func (b *beginning) flush() error {
+	b.open = true
+	_, err := b.w.Write(b.held)
+	b.held = nil
+	return err
 }
 
 // String is the first bytes.
-func (b *beginning) String() string { return b.buf.String() }
+func (b *beginning) String() string { return strings.TrimSpace(b.buf.String()) }
 
 // shells are looked for in this order, where images have them.
 var shells = []struct{ name, path string }{
