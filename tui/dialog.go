@@ -240,8 +240,10 @@ func (d *actBox) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 		d.focus(d.at - 1)
 	case s == "enter" && typing:
 		d.focus(d.at + 1)
-		if d.at == len(d.inputs) && d.complete(m) == "" { // past Cancel when all is there
-			d.focus(d.at + 1)
+		if d.at == len(d.inputs) { // past Cancel when all is there
+			if d.wrong = d.complete(m); d.wrong == "" {
+				d.focus(d.at + 1)
+			}
 		}
 	case s == "enter" && d.at == len(d.inputs):
 		d.forget()

@@ -53,7 +53,7 @@ func (c Connections) lines(queues string) (out []string) {
 		out = append(out, "no established connections to it")
 	}
 	if sent > 0 {
-		out = append(out, fmt.Sprintf("it holds %d connections to others: %s", sent, someOf(c.Out)))
+		out = append(out, fmt.Sprintf("connections that it holds to others: %d, to %s", sent, someOf(c.Out)))
 	}
 	if consumers > 0 {
 		out = append(out, fmt.Sprintf("it may consume queues: %d of them go to port %s, as the queues' server has it", consumers, queuePort))

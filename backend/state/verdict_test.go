@@ -141,7 +141,7 @@ func TestTheImpactNamesWhoDependsOverOthersToo(t *testing.T) {
 	got := strings.Join(containerImpact(s, "db"), "\n")
 	for _, want := range []string{
 		"depends on it: web (healthy), edge (running), side (uses its network)", "established connections: 2 to port 5432; they break",
-		"it holds 4 connections to others: 10.0.0.9:6379, 1.1.1.1:443", "3 of them go to port 6379", "last: container.stop by ann",
+		"connections that it holds to others: 4, to 10.0.0.9:6379, 1.1.1.1:443", "3 of them go to port 6379", "last: container.stop by ann",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the impact lacks %q:\n%s", want, got)

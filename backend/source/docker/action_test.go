@@ -133,6 +133,10 @@ func TestAPruneTakesWhatItsPreviewCountedAndNothingElse(t *testing.T) {
 	net := keep + "-net"
 	docker(t, "network", "create", net)
 	t.Cleanup(func() { _ = exec.Command("docker", "network", "rm", net).Run() })
+	inUse := keep + "-used"
+	docker(t, "network", "create", inUse)
+	t.Cleanup(func() { _ = exec.Command("docker", "network", "rm", inUse).Run() })
+	stopped := start(t, "in-net", "--net", inUse, "--", "true")
 	r := sourcetest.Run(t, src)
 	sourcetest.Wait(r, "one ended", func(s state.Containers) bool {
 		return has(s, gone, func(c *state.Container) bool { return c.State == "exited" })
@@ -156,6 +160,8 @@ func TestAPruneTakesWhatItsPreviewCountedAndNothingElse(t *testing.T) {
 	if exec.Command("docker", "network", "inspect", net).Run() == nil {
 		t.Error("the unused network is still there")
 	}
+	docker(t, "network", "inspect", inUse) // a container that is stopped is in it
+	docker(t, "inspect", stopped)
 	docker(t, "volume", "inspect", named)
 	docker(t, "inspect", keep)
 	docker(t, "inspect", gone)

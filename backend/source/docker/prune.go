@@ -72,12 +72,28 @@ func count(ctx context.Context, cli *client.Client) (unused, error) {
 			u.cache = append(u.cache, thing{b.ID, short(b.ID), float64(b.Size)})
 		}
 	}
-	nets, err := cli.NetworkList(ctx, client.NetworkListOptions{Filters: client.Filters{}.Add("dangling", "true")})
+	// The engine's own filter takes a network for unused whose containers are stopped,
+	// and some versions any: a container would not start again without it.
+	used := map[string]bool{}
+	for _, c := range du.Containers.Items {
+		if c.NetworkSettings == nil {
+			continue
+		}
+		for name, n := range c.NetworkSettings.Networks {
+			used[name] = true
+			if n != nil {
+				used[n.NetworkID] = true
+			}
+		}
+	}
+	nets, err := cli.NetworkList(ctx, client.NetworkListOptions{Filters: client.Filters{}.Add("type", "custom").Add("scope", "local")})
 	if err != nil {
 		return u, fmt.Errorf("ask for unused networks: %s", state.Clean(err.Error()))
 	}
 	for _, n := range nets.Items {
-		u.networks = append(u.networks, thing{n.ID, state.Clean(n.Name), -1})
+		if !used[n.ID] && !used[n.Name] && !n.Ingress {
+			u.networks = append(u.networks, thing{n.ID, state.Clean(n.Name), -1})
+		}
 	}
 	return u, nil
 }
