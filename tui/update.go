@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -282,8 +281,12 @@ func (m *Model) watch() {
 		m.keysTold++
 	}
 	in.Keys = m.keysTold
-	same := in.Keys == m.told.Keys && in.Container == m.told.Container && in.Queue == m.told.Queue && in.Job == m.told.Job && in.Brief == m.told.Brief && in.Host == m.told.Host && strings.Join(in.Logs, "\n") == strings.Join(m.told.Logs, "\n")
-	if !same {
+	for _, o := range m.stack {
+		if d, ok := o.(*actBox); ok {
+			in.Asking, in.Targets = d.spec.Kind, d.targets
+		}
+	}
+	if !in.Equal(m.told) {
 		m.told = in
 		m.o.Backend.Watch(in)
 	}

@@ -1,6 +1,10 @@
 package state
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Containers is what the container engine runs.
 type Containers struct {
@@ -13,6 +17,14 @@ type Containers struct {
 	Details map[string]ContainerDetail `json:"details,omitempty"`
 	// CPUs is how many cores the host has.
 	CPUs int `json:"cpus,omitempty"`
+	// Compose is the compose command that is there, and Projects are what it needs of
+	// each project, by name.
+	Compose  Compose            `json:"compose"`
+	Projects map[string]Project `json:"projects,omitempty"`
+	// Connections are those of the containers that an action is being asked about, by
+	// ID; Reclaim is what a prune would take while one is being asked about.
+	Connections map[string]Connections `json:"connections,omitempty"`
+	Reclaim     *Reclaim               `json:"reclaim,omitempty"`
 }
 
 // Container is one container. Figures that could not be read are negative.
@@ -35,6 +47,12 @@ type Container struct {
 	Service string            `json:"service,omitempty"`
 	Labels  map[string]string `json:"labels,omitempty"`
 	Ports   []string          `json:"ports,omitempty"` // "0.0.0.0:8080->80/tcp"
+	// Volumes are what is mounted: "data at /var/lib/data", "/srv/web at /www, read-only".
+	Volumes []string `json:"volumes,omitempty"`
+	// Limits are those that can be changed while it runs.
+	Limits Limits `json:"limits"`
+	// NetworkOf is the ID of the container whose network it uses; "" for its own.
+	NetworkOf string `json:"network_of,omitempty"`
 
 	// CPUPercent is of one core, as docker stats counts it: 200 is two cores busy.
 	CPUPercent float64 `json:"cpu_percent"`
@@ -77,6 +95,10 @@ type ContainerDetail struct {
 
 // Container is the container of that ID, title, or unique ID prefix, or nil.
 func (c Containers) Container(target string) *Container {
+	// Whoever asks for all asks for each: thousands would be compared with thousands.
+	if i, ok := slices.BinarySearchFunc(c.List, target, func(c Container, t string) int { return cmp.Compare(c.Title, t) }); ok {
+		return &c.List[i]
+	}
 	var prefix *Container
 	n := 0
 	for i := range c.List {

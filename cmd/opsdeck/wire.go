@@ -168,7 +168,8 @@ func (w *wiring) newRemote(ws *config.Workspace) (state.Source, error) {
 }
 
 func (w *wiring) newDocker(ws *config.Workspace) *docker.Source {
-	return docker.New(docker.Config{Host: ws.Docker.Host, Mask: w.mask.Mask})
+	level := func(line string) state.Level { return logs.Parse(line).Level }
+	return docker.New(docker.Config{Host: ws.Docker.Host, Mask: w.mask.Mask, Level: level})
 }
 
 func (w *wiring) newLogs(ws *config.Workspace) *logs.Source {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	mounttype "github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
 
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -103,7 +105,34 @@ func fromSummary(c *state.Container, s container.Summary) {
 		c.Ports = append(c.Ports, fmt.Sprintf("%s->%d/%s", hostPort(p.IP.String(), strconv.Itoa(int(p.PublicPort))), p.PrivatePort, p.Type))
 	}
 	slices.Sort(c.Ports)
+	c.Volumes = volumes(s.Mounts)
 }
+
+// volumes says what is mounted where: volumes by name, folders by their path.
+func volumes(mounts []container.MountPoint) (out []string) {
+	for _, m := range mounts {
+		name := m.Name
+		switch {
+		case anonymous.MatchString(name):
+			name = "one without a name"
+		case name == "":
+			name = m.Source
+		}
+		if m.Type == mounttype.TypeTmpfs {
+			name = "memory"
+		}
+		access := ""
+		if !m.RW {
+			access = ", read-only"
+		}
+		out = append(out, state.Clean(name+" at "+m.Destination+access))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// anonymous is the name that the engine gives to a volume without one.
+var anonymous = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 func setLabels(c *state.Container, labels map[string]string) {
 	c.Labels = nil
@@ -135,9 +164,15 @@ func fromInspect(t *track, in container.InspectResponse) {
 		c.Image = state.Clean(in.Config.Image)
 		setLabels(c, in.Config.Labels)
 	}
-	if in.HostConfig != nil {
-		t.hostNet = in.HostConfig.NetworkMode == "host"
+	if h := in.HostConfig; h != nil {
+		t.hostNet = h.NetworkMode == "host"
+		c.NetworkOf = ""
+		if h.NetworkMode.IsContainer() {
+			c.NetworkOf = state.Clean(h.NetworkMode.ConnectedContainer())
+		}
+		c.Limits = limits(h)
 	}
+	c.Volumes = volumes(in.Mounts)
 	c.Ports = nil
 	if in.NetworkSettings != nil {
 		for port, bindings := range in.NetworkSettings.Ports {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,6 +38,8 @@ type Config struct {
 	Interval time.Duration
 	// Mask hides known secrets in text; nil hides none but those that look like it.
 	Mask func(string) string
+	// Level reads a log line's level, for verdicts; nil leaves error rates unknown.
+	Level func(string) state.Level
 }
 
 // Source is the containers source. Its methods may be called from any goroutine.
@@ -149,7 +152,8 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	r := &run{
 		s: s, cli: cli, put: put, byID: map[string]*track{}, dirty: map[string]bool{},
 		results: make(chan result, 1), statsDone: make(chan []statResult, 1), details: make(chan detailResult, 1),
-		buf: make([]byte, 64<<10), hostMem: hostMemory(),
+		buf: make([]byte, 64<<10), hostMem: hostMemory(), here: e.local() != "",
+		answers: make(chan asked, 1), found: make(chan asked, 1),
 	}
 	r.section = state.Containers{Host: e.host, Engine: version}
 	if e.local() != "" {
@@ -237,7 +241,12 @@ type run struct {
 	statsDone            chan []statResult
 	details              chan detailResult
 	detailing            bool
-	wg                   sync.WaitGroup
+	// here says that the engine's socket is on this host, and so its files. asking and
+	// looking are what is under way; looked is when compose was looked for.
+	here, asking, looking bool
+	answers, found        chan asked
+	looked                time.Time
+	wg                    sync.WaitGroup
 
 	local   bool
 	mounts  mounts
@@ -254,6 +263,9 @@ func (r *run) loop(ctx context.Context) error {
 	}
 	r.publish()
 	r.inspect(ctx)
+	if r.newProject() {
+		r.lookForCompose(ctx)
+	}
 
 	soon := time.NewTimer(time.Hour)
 	soon.Stop()
@@ -314,13 +326,35 @@ func (r *run) loop(ctx context.Context) error {
 			r.publish()
 		case <-r.s.poke:
 			r.detail(ctx)
+			r.ask(ctx)
 		case <-top.C:
 			r.detail(ctx)
+			r.ask(ctx)
+			if r.newProject() {
+				r.lookForCompose(ctx)
+			}
+		case a := <-r.answers:
+			r.asking = false
+			r.section.Connections = a.connections
+			if a.reclaim != nil {
+				r.section.Reclaim = a.reclaim
+			}
+			r.publish()
+		case a := <-r.found:
+			r.looking = false
+			if a.compose != nil {
+				r.section.Compose, r.looked = *a.compose, time.Now()
+			}
+			if a.compose != nil || !reflect.DeepEqual(a.projects, r.section.Projects) {
+				r.section.Projects = a.projects
+				r.publish()
+			}
 		case d := <-r.details:
 			r.detailing = false
 			r.section.Details = d.details
 			r.publish()
 		case <-ping.C:
+			r.lookForCompose(ctx)
 			if pinging {
 				continue
 			}
