@@ -225,7 +225,7 @@ func runLogs(cmd *cobra.Command, g *globals, fl *logsFlags, args []string) error
 	if fl.follow && p.lines < 0 && q.Since == 0 {
 		p.lines = 10
 	}
-	r := &sourceResolver{ws: ws, in: cmd.InOrStdin(), fl: fl, since: q.Since, until: q.Until, now: now}
+	r := &sourceResolver{ws: ws, in: cmd.InOrStdin(), fl: fl, since: q.Since, until: q.Until, now: now, query: q, workers: p.workers}
 	inputs, err := r.resolve(cmd.Context(), args)
 	if err != nil {
 		return err

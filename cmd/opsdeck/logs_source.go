@@ -27,6 +27,8 @@ type sourceResolver struct {
 	fl           *logsFlags
 	since, until int64
 	now          time.Time
+	query        logs.Query
+	workers      int
 
 	globs []string
 	known map[string]bool
@@ -178,6 +180,8 @@ func (r *sourceResolver) file(path string, fresh bool) logs.Input {
 	}
 	if r.fl.follow {
 		parts = append(parts, logs.FollowFile(path, fresh || r.since != 0 || r.fl.all, fresh))
+	} else if r.fl.lines >= 0 && !r.fl.all {
+		parts = append(parts, logs.LastOf(path, r.fl.lines, r.query, r.workers))
 	} else {
 		parts = append(parts, logs.File(path, 0))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -457,7 +458,7 @@ func (s *searcher) read(b *Found, h *Hit, rec string) {
 	if len(line) > maxLine {
 		line = line[:maxLine]
 	}
-	if i := indexNewline(line); i >= 0 {
+	if i := strings.IndexByte(line, '\n'); i >= 0 {
 		line = line[:i]
 		if n := len(line); n > 0 && line[n-1] == '\r' {
 			line = line[:n-1]
@@ -487,15 +488,6 @@ func (s *searcher) read(b *Found, h *Hit, rec string) {
 	default:
 		h.Nanos = time.Now().UnixNano()
 	}
-}
-
-func indexNewline(s string) int {
-	for i := range len(s) {
-		if s[i] == '\n' {
-			return i
-		}
-	}
-	return -1
 }
 
 // context adds the records beside the hits, and keeps what the next block may need.
