@@ -122,7 +122,11 @@ func (r *sourceResolver) one(ctx context.Context, arg string) ([]logs.Input, err
 			if err != nil {
 				why = "the container engine does not answer"
 			}
-			return nil, fmt.Errorf("read %s: there is no such file here, and %s", state.Clean(arg), why)
+			err = fmt.Errorf("read %s: there is no such file here, and %s", state.Clean(arg), why)
+			if filepath.Ext(arg) == "" { // a word that was meant to be looked for must not print everything
+				return nil, exitError{exitFailed, fmt.Errorf("%w: to look for a text, --grep %s", err, state.Clean(arg))}
+			}
+			return nil, err
 		}
 	}
 	if !r.fl.follow {
