@@ -36,7 +36,7 @@ func (p *past) keep(s *state.Snapshot) {
 		return
 	}
 	c := *s
-	c.Logs.Tails = nil
+	c.Logs.Tails, c.Logs.Views = nil, nil
 	p.kept = append(p.kept, &c)
 	if p.back > 0 {
 		p.back++

@@ -13,6 +13,8 @@ type Interest struct {
 	// Logs are the container log sources to follow, by source ID; "container:*" asks
 	// for all. Files are always followed.
 	Logs []string `json:"logs,omitempty"`
+	// View is a stretch of a log file beyond its tail.
+	View LogView `json:"view,omitzero"`
 	// Queue is the key whose first items are wanted.
 	Queue string `json:"queue,omitempty"`
 	// Keys rises, at most once in some seconds, when keys are pressed: it is how others
@@ -47,6 +49,16 @@ func (in Interests) Log(id string) bool {
 	return slices.ContainsFunc(in, func(i Interest) bool {
 		return slices.Contains(i.Logs, id) || slices.Contains(i.Logs, "container:*")
 	})
+}
+
+// Views are the stretches of log files that anybody looks at, each once.
+func (in Interests) Views() (views []LogView) {
+	for _, i := range in {
+		if i.View != (LogView{}) && !slices.Contains(views, i.View) {
+			views = append(views, i.View)
+		}
+	}
+	return views
 }
 
 // Queue reports whether anybody looks into the queue.

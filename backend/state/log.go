@@ -56,6 +56,8 @@ type Logs struct {
 	// Tails has each source's newest records, by source ID. A container's is
 	// present only while somebody looks.
 	Tails map[string]Tail `json:"-"`
+	// Views are stretches of files beyond their tails, for those who look at them.
+	Views []LogWindow `json:"views,omitempty"`
 }
 
 // LogSource is one thing that is followed.

@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -200,6 +202,9 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 
 // runLogs is opsdeck logs.
 func runLogs(cmd *cobra.Command, g *globals, fl *logsFlags, args []string) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(100) // nothing that is read stays: the start's generosity would only cost memory
+	}
 	now := time.Now()
 	q, newSince, err := fl.query(cmd, now)
 	if err != nil {

@@ -54,6 +54,18 @@ const (
 	globScan = time.Second
 )
 
+// mergeBytes is about what all inputs together have under way of blocks that are
+// read, and leastBlock how small one becomes for that.
+const (
+	mergeBytes = 4 << 20
+	leastBlock = 16 << 10
+)
+
+// share makes the blocks of n inputs that are read at once small enough.
+func (p *logPrinter) share(n int) {
+	p.q.Block = max(leastBlock, min(256<<10, mergeBytes/max(1, n)))
+}
+
 // errOutput marks that what was found could not be written.
 var errOutput = errors.New("write the output")
 
@@ -230,6 +242,7 @@ func (p *logPrinter) merge(ctx context.Context, ins []logs.Input) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p.q.Parse = p.q.Parse || len(ins) > 1
+	p.share(len(ins))
 	names := titles(ins)
 	if len(ins) == 1 {
 		names[0] = ""
@@ -356,6 +369,7 @@ func (p *logPrinter) follow(ctx context.Context, ins []logs.Input, appeared func
 	defer cancel()
 	many := len(ins) != 1 || appeared != nil
 	p.q.Parse = p.q.Parse || many
+	p.share(len(ins))
 	type arrival struct {
 		source int
 		portion

@@ -49,6 +49,14 @@
 // is found by time and a histogram drawn; [Index.Search] finds all matches of the whole
 // file. Places are offsets in bytes, since those need no index to be read at.
 //
+// A console looks beyond a tail by its interest: [state.Interest].View names a file, a
+// place in it or a time, how many records around it, and a filter to count. The answer
+// stands in [state.Logs].Views: the records at once, the counts by level, the histogram
+// and the matches as a viewer (view.go), one goroutine for each file that is looked at,
+// comes through the file. To scroll, a console asks for another place; to jump to the
+// next match, for the place that the answer names. Only what is followed here can be
+// looked at.
+//
 // # Adding a format
 //
 // Give parser.line a branch that recognises the line by its first bytes and reads

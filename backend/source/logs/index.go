@@ -276,20 +276,14 @@ func (x *Index) At(ctx context.Context, ns int64) (at int64, ok bool, err error)
 	return at, true, err
 }
 
-// Slot is a stretch of time in a histogram.
-type Slot struct {
-	Start  int64 // Unix nanoseconds
-	Levels [state.LevelFatal + 1]uint64
-}
-
 // Histogram counts records by time and level in n slots from the earliest to the
 // latest time known, to the resolution of blocks.
-func (x *Index) Histogram(n int) []Slot {
+func (x *Index) Histogram(n int) []state.LogSlot {
 	s := x.Stat()
 	if n <= 0 || s.First == 0 || s.Last <= s.First {
 		return nil
 	}
-	out := make([]Slot, n)
+	out := make([]state.LogSlot, n)
 	width := (s.Last-s.First)/int64(n) + 1
 	for i := range out {
 		out[i].Start = s.First + int64(i)*width
@@ -411,28 +405,65 @@ func (x *Index) After(at int64, n int) ([]Entry, error) {
 	}
 }
 
+// Align is the beginning of the record that holds a place.
+func (x *Index) Align(at int64) (int64, error) {
+	from := max(0, at-backward)
+	data := make([]byte, at-from+backward)
+	n, err := x.f.ReadAt(data, from)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, errReading(x.path, err)
+	}
+	data = data[:n]
+	if at-from >= int64(n) {
+		return from + int64(n), nil
+	}
+	begin := 0
+	if from > 0 { // in the middle of a line, most likely
+		if begin = lineEnd(data, 0); int64(begin) > at-from {
+			begin = 0
+		}
+	}
+	i := lineStart(data[begin:], int(at-from)-begin)
+	return from + int64(begin+recordStart(data[begin:], i)), nil
+}
+
 // Matches are the records that a search found.
 type Matches struct {
 	Count uint64
-	// Offsets are where they begin, in order. Of more than 262,144 only the last ones
+	// Offsets are where they begin, in order. Of more than 524,288 only the last ones
 	// are kept: an incident is at the end.
 	Offsets []int64
 	// Searched is how much of the file was looked at, from its beginning, in bytes.
 	Searched int64
 }
 
-// Search looks through the whole file as it is now. progress, which may be nil, is
-// called from time to time with what was found until then, from the goroutine that
+// Search looks through the file as it is now, on from what was found by an earlier
+// search for the same, which is the zero Matches at first. progress, which may be nil,
+// is called from time to time with what was found until then, from the goroutine that
 // called Search; its offsets must not be kept.
-func (x *Index) Search(ctx context.Context, q Query, workers int, progress func(Matches)) (Matches, error) {
+func (x *Index) Search(ctx context.Context, q Query, workers int, m Matches, progress func(Matches)) (Matches, error) {
 	size, err := x.Size()
 	if err != nil {
-		return Matches{}, err
+		return m, err
 	}
 	q.Before, q.After = 0, 0
-	var m Matches
-	said := int64(0)
-	err = Scan(ctx, x.section(0, size), q, workers, nil, func(f *Found) error {
+	// The last record that was looked at may have gone on: its block is searched again.
+	from := int64(0)
+	x.mu.Lock()
+	for _, b := range x.blocks {
+		if b.at < m.Searched {
+			from = b.at
+		}
+	}
+	x.mu.Unlock()
+	keep, _ := slices.BinarySearch(m.Offsets, from)
+	m.Count -= uint64(len(m.Offsets) - keep)
+	m.Offsets = slices.Clone(m.Offsets[:keep])
+	if from == 0 {
+		m = Matches{}
+	}
+	said := from
+	err = Scan(ctx, x.section(from, size), q, workers, nil, func(f *Found) error {
 		for _, h := range f.Hits {
 			m.Offsets = append(m.Offsets, f.Offset+int64(h.From))
 		}
@@ -447,9 +478,6 @@ func (x *Index) Search(ctx context.Context, q Query, workers int, progress func(
 		}
 		return nil
 	})
-	if n := len(m.Offsets) - matchOffsets; n > 0 {
-		m.Offsets = m.Offsets[n:]
-	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		err = fmt.Errorf("search %s: %w", state.Clean(x.path), err)
 	}

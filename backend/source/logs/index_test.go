@@ -106,7 +106,7 @@ func TestIndexKnowsEveryRecordAndWhereItIs(t *testing.T) {
 	if err != nil || !ok || at != got[2].Offset {
 		t.Errorf("at the new year: got %d %v %v, want %d", at, ok, err, got[2].Offset)
 	}
-	m, err := x.Search(t.Context(), Query{Text: record.Literal("failed")}, 2, nil)
+	m, err := x.Search(t.Context(), Query{Text: record.Literal("failed")}, 2, Matches{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,6 +118,22 @@ func TestIndexKnowsEveryRecordAndWhereItIs(t *testing.T) {
 	}
 	if int(m.Count) != n || len(m.Offsets) != n {
 		t.Errorf("got %d matches, want %d", m.Count, n)
+	}
+	if again, err := x.Search(t.Context(), Query{Text: record.Literal("failed")}, 2, m, nil); err != nil || again.Count != m.Count || !slices.Equal(again.Offsets, m.Offsets) {
+		t.Errorf("on from there: got %d matches, want %d, %v", again.Count, m.Count, err)
+	}
+	for i, e := range forward {
+		end := s.Size
+		if i+1 < len(forward) {
+			end = forward[i+1].Offset
+		}
+		if i%7 == 0 {
+			for _, at := range []int64{e.Offset, (e.Offset + end) / 2} {
+				if got, err := x.Align(at); err != nil || got != e.Offset {
+					t.Fatalf("the record that holds %d begins at %d, got %d, %v", at, e.Offset, got, err)
+				}
+			}
+		}
 	}
 	first, ok := m.Next(-1)
 	if one, err := x.After(first, 1); !ok || err != nil || !strings.Contains(one[0].Text, "failed") || one[0].Offset != first {
@@ -251,7 +267,7 @@ func BenchmarkIndex(b *testing.B) {
 		b.Run("search "+name, func(b *testing.B) {
 			b.SetBytes(st.Size())
 			for b.Loop() {
-				if m, err := x.Search(b.Context(), Query{Text: s}, 2, nil); err != nil || m.Count == 0 {
+				if m, err := x.Search(b.Context(), Query{Text: s}, 2, Matches{}, nil); err != nil || m.Count == 0 {
 					b.Fatal(m.Count, err)
 				}
 			}

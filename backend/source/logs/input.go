@@ -190,7 +190,7 @@ func FollowFile(path string, fromStart, forgetful bool) Input {
 	return Input{Title: path, Live: true, Read: func(ctx context.Context, to *Feed) error {
 		f := newFollower(path, fromStart)
 		defer f.close()
-		buf := make([]byte, blockSize)
+		buf := make([]byte, min(blockSize, max(64<<10, 4*to.size)))
 		var failed error
 		take := func(lines []byte) {
 			if failed == nil {

@@ -41,6 +41,9 @@ type Query struct {
 	// Parse has time and level of every hit read, which otherwise are only where the
 	// query needs them.
 	Parse bool
+	// Block is how much is searched at a time, in bytes; 0 is 256 KiB, which is fastest.
+	// A scan has some six blocks under way: who scans many inputs at once asks for less.
+	Block int
 }
 
 // Sieves reports whether the query leaves anything out.
@@ -114,13 +117,14 @@ type Feed struct {
 	offset int64 // of buf in the input
 	give   func(*Found) error
 	free   *sync.Pool
+	size   int // of a block
 }
 
 // block is an empty Found.
 func (f *Feed) block() *Found {
 	b, _ := f.free.Get().(*Found)
 	if b == nil {
-		b = &Found{Data: make([]byte, 0, scanBlock+4096)}
+		b = &Found{Data: make([]byte, 0, f.size+4096)}
 	}
 	b.ready = make(chan struct{})
 	return b
@@ -153,7 +157,7 @@ func (f *Feed) cut(n int) error {
 
 // spill gives away what is complete once there is enough.
 func (f *Feed) spill() error {
-	for len(f.buf) >= scanBlock {
+	for len(f.buf) >= f.size {
 		n := lastHead(f.buf)
 		if n == 0 {
 			if len(f.buf) < scanMax {
@@ -177,7 +181,7 @@ func (f *Feed) From(r io.Reader) error {
 			return err
 		}
 		if cap(f.buf)-len(f.buf) < 4096 {
-			f.buf = slices.Grow(f.buf, max(scanBlock, len(f.buf)))
+			f.buf = slices.Grow(f.buf, max(f.size, len(f.buf)))
 		}
 		n, err := r.Read(f.buf[len(f.buf):cap(f.buf)])
 		f.buf = f.buf[:len(f.buf)+n]
@@ -246,7 +250,7 @@ func (f *Feed) Live(r io.Reader, abandon bool) error {
 			select {
 			case b = <-bufs:
 			default:
-				b = make([]byte, scanBlock)
+				b = make([]byte, f.size)
 			}
 			n, err := r.Read(b[:cap(b)])
 			select {
@@ -304,7 +308,11 @@ func Scan(ctx context.Context, in Input, q Query, workers int, work func(*Found)
 	queue := make(chan *Found, 2*workers)
 	todo := make(chan *Found, workers)
 	var pool sync.Pool
-	feed := &Feed{ctx: ctx, free: &pool, give: func(b *Found) error {
+	size := q.Block
+	if size <= 0 {
+		size = scanBlock
+	}
+	feed := &Feed{ctx: ctx, free: &pool, size: size, give: func(b *Found) error {
 		select {
 		case queue <- b:
 		case <-ctx.Done():
@@ -346,8 +354,7 @@ func Scan(ctx context.Context, in Input, q Query, workers int, work func(*Found)
 				cancel()
 			}
 		}
-		if cap(b.Data) > 4*scanBlock {
-			b.Data = nil
+		if cap(b.Data) > 4*size+8192 {
 			continue
 		}
 		b.Notes = nil

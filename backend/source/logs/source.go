@@ -144,6 +144,8 @@ type run struct {
 	order    []*file // by path
 	boxes    map[string]*box
 	chunks   chan chunk
+	viewers  map[string]*viewer // by path
+	seen     chan struct{}      // a viewer has something new
 	buf      []byte
 	dirty    bool
 	started  bool
@@ -159,11 +161,14 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 		return state.NotHere(errors.New("logs: no log files are configured and there are no containers: list files or globs under logs in opsdeck.yaml, each as path: logs/app.log"))
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	r := &run{s: s, ctx: ctx, files: map[string]*file{}, boxes: map[string]*box{}, chunks: make(chan chunk, 64), buf: make([]byte, blockSize), dirty: true}
+	r := &run{s: s, ctx: ctx, files: map[string]*file{}, boxes: map[string]*box{}, chunks: make(chan chunk, 64), viewers: map[string]*viewer{}, seen: make(chan struct{}, 1), buf: make([]byte, blockSize), dirty: true}
 	defer func() {
 		cancel()
 		for _, b := range r.boxes {
 			b.stop()
+		}
+		for _, v := range r.viewers {
+			v.stop()
 		}
 		for _, f := range r.files {
 			f.close()
@@ -191,6 +196,9 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 		case <-timer.C:
 		case <-s.poke:
 			r.watchBoxes(time.Now())
+			r.watchViews(time.Now())
+		case <-r.seen:
+			r.dirty = true
 		case c := <-r.chunks:
 			r.take(c)
 			for more := true; more; {
@@ -210,6 +218,7 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 			r.lastScan = now
 			r.scan()
 			r.watchBoxes(now)
+			r.watchViews(now)
 		}
 		more := r.look(now)
 		if done != nil {
@@ -387,6 +396,7 @@ func (r *run) publish(now time.Time) state.Logs {
 	}
 	fit(streams, r.s.cfg.MaxTotal)
 	out := state.Logs{Sources: make([]state.LogSource, len(streams)), Tails: make(map[string]state.Tail, len(streams))}
+	out.Views = r.views()
 	for i, s := range streams {
 		out.Sources[i] = s.src
 		if s.src.Kind == "file" || r.boxes[s.src.ID].wanted {
