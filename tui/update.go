@@ -256,6 +256,9 @@ func (m *Model) watch() {
 		}
 		t := p.Target()
 		in.Host = in.Host || t.Host
+		if t.View != (state.LogView{}) {
+			in.View = t.View
+		}
 		if d, ok := p.(views.Detailer); ok {
 			beside, open := d.Detail()
 			if !beside && !open {

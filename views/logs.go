@@ -46,6 +46,7 @@ type Logs struct {
 	columns []string
 	widths  map[string]int
 	counts  *counts // shown in place of the stream
+	beyond  *beyond // a look at a file beyond its tail
 
 	noTimes, wrap, raw bool
 	skip               int // cells left out at the left
@@ -127,6 +128,10 @@ func (p *Logs) Apply(s *state.Snapshot) {
 	if len(s.Logs.Sources) > 0 && s.Logs.Source(p.srcSel) == nil {
 		p.srcSel = s.Logs.Sources[0].ID
 	}
+	if p.beyond != nil {
+		p.takeWindow()
+		return
+	}
 	if p.following && p.instant.IsZero() {
 		p.base = s.Logs
 		p.cur = mergeEnd(p.streams())
@@ -135,7 +140,7 @@ func (p *Logs) Apply(s *state.Snapshot) {
 
 // SetInstant implements Instant.
 func (p *Logs) SetInstant(at time.Time) {
-	p.dirty = true
+	p.dirty, p.beyond = true, nil
 	if at.IsZero() {
 		p.instant = at
 		p.follow()
@@ -266,6 +271,11 @@ func (p *Logs) Update(msg tea.Msg) tea.Cmd {
 				return cmd
 			}
 		}
+		if p.beyond != nil {
+			if done, cmd := p.updateBeyond(msg.Command); done {
+				return cmd
+			}
+		}
 		return p.updateStream(msg.Command)
 	}
 	return nil
@@ -275,15 +285,15 @@ func (p *Logs) updateStream(c Command) tea.Cmd {
 	page := max(1, p.h-2)
 	switch c {
 	case Up:
-		p.step(-1)
+		return p.up(1)
 	case Down:
 		p.step(1)
 	case HalfUp:
-		p.step(-max(1, page/2))
+		return p.up(max(1, page/2))
 	case HalfDown:
 		p.step(max(1, page/2))
 	case PageUp:
-		p.step(-page)
+		return p.up(page)
 	case PageDown:
 		p.step(page)
 	case Top:
@@ -420,6 +430,22 @@ func (p *Logs) nextBookmark() tea.Cmd {
 		}
 	}
 	return send(Note{"this is the only bookmark in sight of the filters"})
+}
+
+// up moves the cursor back by n records, and on in the file where the tail ends.
+func (p *Logs) up(n int) tea.Cmd {
+	if m := p.cur.clone(); !p.following && p.sieve.open() {
+		m.back()
+		if _, r := m.cur(); r == nil {
+			_, here := p.cur.cur()
+			if here == nil {
+				return nil
+			}
+			return p.goBeyond(0, here.Nanos)
+		}
+	}
+	p.step(-n)
+	return nil
 }
 
 // step moves the cursor by n records.

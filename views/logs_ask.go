@@ -89,6 +89,9 @@ func (p *Logs) goTo(text string) (tea.Cmd, error) {
 		return nil, err
 	}
 	p.pause()
+	if from, _, ok := p.span(); ok && at.UnixNano() < from && p.theFile() != nil || p.beyond != nil {
+		return p.goBeyond(0, at.UnixNano()), nil
+	}
 	p.cur, p.row = p.cur.atTime(at.UnixNano()), p.h/2
 	switch from, to, ok := p.span(); {
 	case !ok:

@@ -28,6 +28,9 @@ func (p *Logs) lookFor(text string) (tea.Cmd, error) {
 
 // toHit goes to the search's first hit at the cursor or above, and counts all.
 func (p *Logs) toHit() tea.Cmd {
+	if p.beyond != nil {
+		return p.findBeyond(true)
+	}
 	_, r := p.cur.cur()
 	if r == nil || !p.search.in(r.Text) {
 		if cmd := p.find(true); cmd != nil {

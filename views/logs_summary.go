@@ -15,6 +15,9 @@ func (p *Logs) Target() Target {
 	if p.snap == nil {
 		return t
 	}
+	if p.beyond != nil {
+		t.View = p.beyond.view
+	}
 	name := func(s *state.LogSource) string {
 		if s.Path != "" {
 			return s.Path
@@ -72,6 +75,9 @@ func (p *Logs) Summary() []Span {
 		if s.Err != "" {
 			bad++
 		}
+	}
+	if p.beyond != nil {
+		return append(out, p.beyondSummary()...)
 	}
 	switch {
 	case !p.instant.IsZero():

@@ -144,7 +144,7 @@ func (p *Logs) stream(w, h int) []string {
 		return p.drawCounts(w, h)
 	}
 	var head []string
-	if !p.noBars && h >= 12 {
+	if !p.noBars && h >= 12 && p.beyond == nil {
 		head = append(head, p.timeline(w))
 	}
 	p.fitColumns(h)

@@ -120,6 +120,8 @@ type Target struct {
 	// was delivered.
 	Job   string
 	Brief bool
+	// View is the stretch of a log file that is wanted.
+	View state.LogView
 	// Host asks for the host's processes.
 	Host bool
 	// Logs are the container log sources that are wanted.
