@@ -100,6 +100,8 @@ type Spec struct {
 	Risk    Risk
 	// Global actions need no row: their target is the one given here.
 	Global string
+	// Single actions take one target at a time, as Typed ones do.
+	Single bool
 	// Hidden actions are submitted by others (undo), never offered.
 	Hidden bool
 	// Looks actions answer a question and change nothing: they need no control.

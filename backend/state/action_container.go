@@ -71,7 +71,7 @@ var containerSpecs = []Spec{
 			}
 			return ""
 		}), Impact: limitsImpact, Fields: limitsFields, Check: limitsCheck, Measured: true},
-	{Kind: ContainerRename, Verb: "rename", Past: "renamed", Noun: "container", Section: SectionContainers, Risk: Confirm,
+	{Kind: ContainerRename, Verb: "rename", Past: "renamed", Noun: "container", Section: SectionContainers, Risk: Confirm, Single: true,
 		Disabled: containerDisabled(func(c *Container) string {
 			if c.State == "removing" || c.State == "dead" {
 				return "it is " + c.State
