@@ -466,7 +466,7 @@ func (a *actions) judge(ex state.Executor, act state.Action, id state.ActionID, 
 	}
 	a.mu.Lock()
 	for _, p := range a.list {
-		if p.ID != id && p.Action.Target == act.Target && p.Started.After(began) && (p.Status == "done" || p.Status == "running") {
+		if p.ID != id && p.Action.Kind != state.ContainerNote && p.Action.Target == act.Target && p.Started.After(began) && (p.Status == "done" || p.Status == "running") {
 			v.Note = fmt.Sprintf("%s by %s came in between", p.Action.Kind, p.Action.Actor.User)
 			v.Word = "unknown"
 		}

@@ -176,6 +176,76 @@ func TestActionsTakeTheMarked(t *testing.T) {
 	d.sees("Actions on 3 marked")
 }
 
+// shop makes containers api and web two of one compose service, with limits.
+func shop(s *state.Snapshot) state.Containers {
+	c := s.Containers
+	c.List = slices.Clone(c.List)
+	for i, name := range []string{"api", "web"} {
+		x := c.Container(name)
+		x.State, x.Project, x.Service = "running", "shop", "front"
+		x.Limits = state.Limits{Known: true, Memory: float64(64<<20) * float64(i+1), Restart: "always"}
+	}
+	c.Compose.Version = "docker-compose 1.29.2"
+	c.Projects = map[string]state.Project{"shop": {Dir: "/srv/shop", Files: []string{"/srv/shop/compose.yaml"}}}
+	return c
+}
+
+func TestWhatDiffersBetweenTheMarkedIsProposedForNone(t *testing.T) {
+	d := drive(t, "healthy", nil)
+	d.show(d.snap, shop(d.snap))
+	d.pass(time.Second)
+	d.run(d.m.begin(state.SpecOf(state.ContainerUpdate), []string{"api", "web"}))
+	if len(d.m.stack) == 0 {
+		t.Fatal(d.screen())
+	}
+	box := d.m.stack[len(d.m.stack)-1].(*actBox)
+	if got := []string{box.inputs[0].Value(), box.inputs[2].Value()}; got[0] != "" || got[1] != "always" {
+		t.Errorf("memory and policy are proposed as %q", got)
+	}
+	d.typeText("lots")
+	d.press("tab", "tab", "tab", "tab", "enter")
+	d.sees(`"lots" is not a size`)
+	if n := len(d.b.Submitted()); n != 0 {
+		t.Fatalf("%d actions with a wrong argument", n)
+	}
+	d.press("esc")
+	d.run(d.m.begin(state.SpecOf(state.ContainerRename), []string{"api", "web"}))
+	d.sees("rename takes one container at a time")
+}
+
+func TestTheMarkedContainersOfAServiceAreOneTarget(t *testing.T) {
+	d := drive(t, "healthy", nil)
+	d.show(d.snap, shop(d.snap))
+	d.pass(time.Second)
+	d.run(d.m.begin(state.SpecOf(state.ComposeRecreate), []string{"api", "web"}))
+	d.sees("Recreate service shop/front?", "/srv/shop/compose.yaml")
+	d.press("y", "enter")
+	if got := d.b.Submitted(); len(got) != 1 || got[0].Target != "shop/front" {
+		t.Errorf("submitted %+v", got)
+	}
+}
+
+func TestWhatAnImpactNeedsIsFetchedWhileItIsAsked(t *testing.T) {
+	d := drive(t, "healthy", nil)
+	c := shop(d.snap)
+	d.show(d.snap, c)
+	d.pass(time.Second)
+	d.run(d.m.begin(state.SpecOf(state.ContainerStop), []string{"web"}))
+	d.press("tab", "tab")
+	if in := d.b.Watched(); in[len(in)-1].Asking != state.ContainerStop || !slices.Equal(in[len(in)-1].Targets, []string{"web"}) {
+		t.Fatalf("watched %+v", in[len(in)-1])
+	}
+	d.lacks("established connections")
+	c.Connections = map[string]state.Connections{c.Container("web").ID: {In: map[int]int{80: 3}}}
+	d.show(d.snap, c)
+	d.pass(time.Second)
+	d.sees("established connections: 3 to port 80; they break")
+	d.press("esc")
+	if in := d.b.Watched(); in[len(in)-1].Asking != "" {
+		t.Errorf("nothing is asked any more: %+v", in[len(in)-1])
+	}
+}
+
 func TestDisabledSaysWhy(t *testing.T) {
 	d := drive(t, "incident", nil)
 	d.press("1")
@@ -221,6 +291,7 @@ func TestSelectionFollowsIdentity(t *testing.T) {
 	extra.ID, extra.Title, extra.HealthWord = strings.Repeat("e", 64), "aaa-new", "unhealthy"
 	c.List = append(c.List, extra)
 	d.show(d.snap, c)
+	d.pass(time.Second)
 	if y2, row := d.cursorRow(); y2 != y || !strings.Contains(row, "llm") {
 		t.Errorf("the cursor moved from line %d to %d: %q", y, y2, row)
 	}

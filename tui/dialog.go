@@ -56,9 +56,16 @@ func (m *Model) begin(spec *state.Spec, targets []string) tea.Cmd {
 	}
 	var fields []state.Field
 	if spec.Fields != nil {
-		fields = spec.Fields(m.shown, can[0])
+		fields = slices.Clone(spec.Fields(m.shown, can[0]))
+		for _, id := range can[1:] { // what is not the same for all is proposed for none
+			for i, f := range spec.Fields(m.shown, id) {
+				if i < len(fields) && f.Default != fields[i].Default {
+					fields[i].Default = ""
+				}
+			}
+		}
 	}
-	secret := false
+	secret := spec.Single
 	for _, f := range fields {
 		secret = secret || f.Secret
 	}

@@ -248,6 +248,7 @@ func deedOverview(d *Doc, s *state.Snapshot, x *deed) {
 		word, ink := status(t, v.Word)
 		d.Head("Verdict")
 		d.KV("it is", ink, word)
+		d.KV("but", t.Text, v.Note)
 		for i, b := range v.Before {
 			if i < len(v.After) {
 				d.KV(b.Title, t.Text, b.String()+" "+t.Arrow+" "+v.After[i].String())

@@ -100,6 +100,8 @@ type Spec struct {
 	Risk    Risk
 	// Global actions need no row: their target is the one given here.
 	Global string
+	// Single actions take one target at a time, as Typed ones do.
+	Single bool
 	// Hidden actions are submitted by others (undo), never offered.
 	Hidden bool
 	// Looks actions answer a question and change nothing: they need no control.
@@ -232,7 +234,11 @@ func notFound(noun, target string) string { return fmt.Sprintf("there is no %s %
 func lastDone(s *Snapshot, targets ...string) []string {
 	for _, e := range s.Journal.Entries {
 		if e.Phase == PhaseEnd && slices.Contains(targets, e.Target) {
-			return []string{fmt.Sprintf("last: %s by %s, %s, %s", e.Kind, e.Actor.User, e.At.Local().Format(time.DateTime), e.Outcome)}
+			did := string(e.Kind)
+			if e.Kind == ContainerNote {
+				did = e.Detail
+			}
+			return []string{fmt.Sprintf("last: %s by %s, %s, %s", did, e.Actor.User, e.At.Local().Format(time.DateTime), e.Outcome)}
 		}
 	}
 	return nil

@@ -18,6 +18,7 @@ const (
 	ContainerRename  Kind = "container.rename"
 	ContainerRemove  Kind = "container.remove"
 	ContainerPrune   Kind = "container.prune"
+	ContainerNote    Kind = "container.note"
 )
 
 var containerSpecs = []Spec{
@@ -70,7 +71,7 @@ var containerSpecs = []Spec{
 			}
 			return ""
 		}), Impact: limitsImpact, Fields: limitsFields, Check: limitsCheck, Measured: true},
-	{Kind: ContainerRename, Verb: "rename", Past: "renamed", Noun: "container", Section: SectionContainers, Risk: Confirm,
+	{Kind: ContainerRename, Verb: "rename", Past: "renamed", Noun: "container", Section: SectionContainers, Risk: Confirm, Single: true,
 		Disabled: containerDisabled(func(c *Container) string {
 			if c.State == "removing" || c.State == "dead" {
 				return "it is " + c.State
@@ -142,6 +143,16 @@ var containerSpecs = []Spec{
 				return ""
 			}
 			return yesNo("volumes")(s, t, args)
+		}},
+	// What a shell, exec or cp does goes by the terminal, not by the engine behind the
+	// screen: this leaves its trail in the journal.
+	{Kind: ContainerNote, Verb: "note", Past: "noted", Noun: "what is done in a container", Section: SectionContainers, Risk: Safe, Hidden: true,
+		Disabled: containerDisabled(func(*Container) string { return "" }),
+		Check: func(_ *Snapshot, _ string, args map[string]string) string {
+			if args["what"] == "" || len(args["what"]) > 500 {
+				return "what: 1 to 500 bytes that say what was done"
+			}
+			return ""
 		}},
 }
 

@@ -117,9 +117,9 @@ func (s *Snapshot) Subjects(a Action) []*Container {
 	return nil
 }
 
-// ends reports whether an action is meant to leave nothing running, so that what it
-// was done to is not worse for not running.
-func ends(a Action) bool {
+// Ends reports whether an action is meant to leave nothing running, so that what it
+// was done to is neither worse for not running nor better for failing no more.
+func Ends(a Action) bool {
 	switch a.Kind {
 	case ContainerStop, ContainerPause, ContainerRemove, ComposeDown:
 		return true
@@ -160,10 +160,10 @@ func Unsettled(s *Snapshot, a Action) string {
 
 func measureContainers(s *Snapshot, a Action, w Window) []Figure {
 	health := Figure{Title: "health", Value: -1, Weight: 100}
-	if ends(a) {
-		health.Weight = 0
-	}
 	restarts := Figure{Title: "restarts", Value: -1, Weight: 30, Unit: "in " + w.Length.String()}
+	if Ends(a) {
+		health.Weight, restarts.Weight = 0, 0
+	}
 	cpu := Figure{Title: "cpu", Value: -1, Unit: "% of a core"}
 	mem := Figure{Title: "memory", Value: -1, Unit: "% of its limit"}
 	others := Figure{Title: "others of the project in trouble", Value: -1, Weight: 50}

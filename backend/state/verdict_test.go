@@ -37,6 +37,7 @@ func TestTheVerdictOnAContainerIsItsHealthRestartsProjectAndAlerts(t *testing.T)
 		{"an old count says nothing", Action{Kind: ContainerRestart, Target: "web"}, func(w, _ *Container, _ *Snapshot) { w.Restarts = 7 }, func(w, _ *Container, _ *Snapshot) { w.Restarts = 7 }, "the same", ""},
 		{"a check that has not answered", Action{Kind: ContainerRestart, Target: "web"}, nil, func(w, _ *Container, _ *Snapshot) { w.HealthWord = "starting" }, "the same", ""},
 		{"a stop is meant", Action{Kind: ContainerStop, Target: "web"}, nil, func(w, _ *Container, _ *Snapshot) { w.State = "exited" }, "the same", ""},
+		{"a stop is no cure", Action{Kind: ContainerStop, Target: "web"}, func(w, _ *Container, _ *Snapshot) { w.Restarts, w.State = 4, "restarting" }, func(w, _ *Container, _ *Snapshot) { w.State = "exited" }, "the same", ""},
 		{"a stop that breaks others", Action{Kind: ContainerStop, Target: "db"}, nil, func(w, d *Container, _ *Snapshot) { d.State, w.HealthWord = "exited", "unhealthy" }, "worse", "others of the project in trouble 0 -> 1"},
 		{"a signal that was to reload", Action{Kind: ContainerKill, Target: "web", Args: map[string]string{"signal": "HUP"}}, nil, func(w, _ *Container, _ *Snapshot) { w.State = "exited" }, "worse", "health healthy -> exited"},
 		{"a signal that was to end it", Action{Kind: ContainerKill, Target: "web", Args: map[string]string{"signal": "KILL"}}, nil, func(w, _ *Container, _ *Snapshot) { w.State = "exited" }, "the same", ""},

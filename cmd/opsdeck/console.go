@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/muesli/cancelreader"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/config"
 	"github.com/opsdeck/opsdeck/backend/source/docker"
+	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/tui"
 )
 
@@ -80,7 +82,7 @@ func openConsole(ctx context.Context, ws *config.Workspace, s *seat, c *consoleF
 	}()
 	o := c.options(ws)
 	o.Backend, o.Actor = s, s.actor
-	o.Shell, o.NoShell = shells(ws)
+	o.Shell, o.NoShell = shells(ws, s)
 	err := tui.Run(ctx, o)
 	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
@@ -134,14 +136,15 @@ func utf8Locale() bool {
 }
 
 // shells opens shells in containers of this host's engine.
-func shells(ws *config.Workspace) (func(string) (tea.ExecCommand, error), string) {
+func shells(ws *config.Workspace, at *seat) (func(string) (tea.ExecCommand, error), string) {
 	src := docker.New(docker.Config{Host: ws.Docker.Host})
-	return func(id string) (tea.ExecCommand, error) { return &shell{src: src, id: id}, nil }, ""
+	return func(id string) (tea.ExecCommand, error) { return &shell{src: src, at: at, id: id}, nil }, ""
 }
 
 // shell is a shell in a container, in place of the console for a while.
 type shell struct {
 	src         *docker.Source
+	at          *seat
 	id          string
 	in          io.Reader
 	out, errOut io.Writer
@@ -158,9 +161,24 @@ func (s *shell) SetStderr(w io.Writer) { s.errOut = w }
 
 // Run implements tea.ExecCommand.
 func (s *shell) Run() error {
+	if err := s.at.note(s.id, "opened a shell"); err != nil {
+		return fmt.Errorf("no shell was opened: it cannot be journalled: %w", err)
+	}
 	return handOver(context.Background(), s.in, s.out, func(ctx context.Context, in io.Reader, out io.Writer, sizes <-chan [2]uint16) error {
 		return s.src.Shell(ctx, s.id, in, out, sizes)
 	})
+}
+
+// notePatience is how long the engine may take to journal what is done by the
+// terminal.
+const notePatience = 5 * time.Second
+
+// note journals what is done in a container by the terminal.
+func (s *seat) note(container, what string) error {
+	ctx, cancel := context.WithTimeout(s.ctx, notePatience)
+	defer cancel()
+	_, err := s.Submit(ctx, state.Action{Kind: state.ContainerNote, Target: container, Args: map[string]string{"what": what}, Actor: s.actor})
+	return err
 }
 
 // handOver gives the terminal to f: raw, with its size followed. It is given back as

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/opsdeck/opsdeck/backend/remote"
 	"github.com/opsdeck/opsdeck/backend/source/docker"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -25,6 +27,27 @@ func (g *globals) dockerHere() (*docker.Source, error) {
 		return nil, err
 	}
 	return docker.New(docker.Config{Host: ws.Docker.Host}), nil
+}
+
+// note journals what is done in a container by this command, where an engine runs in
+// the workspace: where none does, nothing else is journalled either.
+func (g *globals) note(cmd *cobra.Command, container, what string) error {
+	ws, err := g.load()
+	if err != nil {
+		return err
+	}
+	if owner, err := remote.ReadOwner(ws.Data); err != nil || !owner.Alive() {
+		return nil
+	}
+	s, err := g.sitDown(cmd)
+	if err != nil {
+		return err
+	}
+	defer s.Stop()
+	if err := s.note(container, what); err != nil {
+		return fmt.Errorf("nothing was done: it cannot be journalled: %w", err)
+	}
+	return nil
 }
 
 // newExec runs a command in a container.
@@ -51,6 +74,9 @@ func newExec(g *globals) *cobra.Command {
 					return err
 				}
 				run.Cmd, interactive = []string{found}, true
+			}
+			if err := g.note(cmd, id, "ran "+run.Cmd[0]); err != nil { // its arguments may hold a secret
+				return err
 			}
 			var code int
 			if run.TTY {
@@ -104,6 +130,13 @@ func newCopy(g *globals) *cobra.Command {
 			}
 			src, err := g.dockerHere()
 			if err != nil {
+				return err
+			}
+			container, what := fromID, "copied "+fromPath+" out"
+			if in {
+				container, what = toID, "copied "+filepath.Base(args[0])+" to "+toPath
+			}
+			if err := g.note(cmd, container, what); err != nil {
 				return err
 			}
 			ctx, errOut := cmd.Context(), cmd.ErrOrStderr()

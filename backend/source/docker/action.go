@@ -17,7 +17,7 @@ import (
 func (s *Source) Kinds() []state.Kind {
 	return []state.Kind{
 		state.ContainerRestart, state.ContainerStop, state.ContainerStart, state.ContainerKill, state.ContainerPause, state.ContainerUnpause,
-		state.ContainerUpdate, state.ContainerRename, state.ContainerRemove, state.ContainerPrune,
+		state.ContainerUpdate, state.ContainerRename, state.ContainerRemove, state.ContainerPrune, state.ContainerNote,
 		state.ComposeUp, state.ComposeScale, state.ComposeRecreate, state.ComposePull, state.ComposeBuild, state.ComposeRebuild, state.ComposeDown,
 	}
 }
@@ -50,6 +50,10 @@ func (s *Source) Execute(ctx context.Context, a state.Action, progress func(stri
 	d, err := s.deed(ctx, cli, a, *c)
 	if err != nil {
 		return state.Outcome{}, fmt.Errorf("docker: %s %q: %w", verb(a.Kind), c.Title, err)
+	}
+	if a.Kind == state.ContainerNote { // it takes no time
+		text, err := d.run(ctx)
+		return state.Outcome{Result: state.Clean(text)}, err
 	}
 	type answer struct {
 		text string
@@ -142,6 +146,8 @@ func (s *Source) deed(ctx context.Context, cli *client.Client, a state.Action, c
 			}
 			return text, err
 		}}, nil
+	case state.ContainerNote:
+		return deed{run: func(context.Context) (string, error) { return a.Args["what"], nil }}, nil
 	case state.ContainerUpdate:
 		return update(ctx, cli, a, c)
 	}

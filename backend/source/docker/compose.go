@@ -89,7 +89,11 @@ func composeEnv(e endpoint) []string {
 	var env []string
 	for _, v := range os.Environ() {
 		name, _, _ := strings.Cut(v, "=")
-		if strings.HasPrefix(name, "OPSDECK_") || strings.HasPrefix(name, "COMPOSE_") || name == "DOCKER_HOST" || name == "DOCKER_CONTEXT" || name == "DOCKER_CERT_PATH" || name == "DOCKER_TLS_VERIFY" {
+		switch name {
+		case "COMPOSE_FILE", "COMPOSE_PROJECT_NAME", "COMPOSE_ENV_FILES", "COMPOSE_PROJECT_DIRECTORY", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY":
+			continue // they mean another project, or another engine
+		}
+		if strings.HasPrefix(name, "OPSDECK_") || strings.HasPrefix(name, "MODULE_ENCRYPTION_KEY") {
 			continue
 		}
 		env = append(env, v)

@@ -239,7 +239,6 @@ func TestFiguresEqualDockerStats(t *testing.T) {
 	near("block read", local.BlkRead, api.blkRead, 0.01, 64<<10)
 	near("network", local.NetRx, api.netRx, 0.2, 2048)
 	near("CPU seconds", local.CPUSeconds, api.cpu/1e9, 0.05, 1)
-	near("CPU %", local.CPUPercent, 40, 0.25, 1)
 	t.Logf("ours: cpu %.2f%% mem %.0f of %.0f net %.0f/%.0f blk %.0f/%.0f pids %.0f", local.CPUPercent, local.MemBytes, local.MemLimit, local.NetRx, local.NetTx, local.BlkRead, local.BlkWrite, local.PIDs)
 	t.Logf("docker stats: %s", docker(t, "stats", "--no-stream", "--format", "{{.CPUPerc}} {{.MemUsage}} {{.NetIO}} {{.BlockIO}} {{.PIDs}}", name))
 }

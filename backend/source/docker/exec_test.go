@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -108,7 +109,7 @@ func TestAnExecEndsCleanlyWhenItsContainerIsRemovedOrItIsCancelled(t *testing.T)
 
 func TestAnImageWithoutAShellSaysSo(t *testing.T) {
 	engineHere(t)
-	const image = "opsdeck-test:noshell"
+	image := fmt.Sprintf("opsdeck-test:noshell-%d", os.Getpid())
 	root := t.TempDir()
 	box, err := exec.LookPath("busybox")
 	if err != nil {
@@ -125,8 +126,7 @@ func TestAnImageWithoutAShellSaysSo(t *testing.T) {
 		t.Fatalf("docker import: %v: %s", err, out)
 	}
 	t.Cleanup(func() { _ = exec.Command("docker", "rmi", image).Run() })
-	name := "opsdeck-test-noshell"
-	_ = exec.Command("docker", "rm", "-f", name).Run()
+	name := fmt.Sprintf("opsdeck-test-%d-noshell", os.Getpid())
 	docker(t, "run", "-d", "--name", name, image, "/only/busybox", "sleep", "1000")
 	t.Cleanup(func() { _ = exec.Command("docker", "rm", "-f", name).Run() })
 	src := New(Config{})

@@ -26,6 +26,9 @@ const (
 // logs are errors.
 func (s *Source) Figures(ctx context.Context, a state.Action, since, until time.Time) []state.Figure {
 	f := state.Figure{Title: "error lines", Value: -1, Unit: "a minute", Weight: 5}
+	if state.Ends(a) {
+		f.Weight = 0
+	}
 	cli, err := s.engine()
 	if err != nil || s.cfg.Level == nil || a.Kind == state.ContainerPrune {
 		return []state.Figure{f}
