@@ -190,7 +190,7 @@ func TestDetailsOnlyWhileLookedAtAndWithoutSecrets(t *testing.T) {
 		t.Errorf("details without interest: %v", s.Details)
 	}
 	id := s.Container(name).ID
-	src.Interest(state.Interests{{Container: id}})
+	src.Interest(state.Interests{{Container: id, Part: state.PartTop}})
 	s = sourcetest.Wait(r, "details", func(s state.Containers) bool {
 		return s.Details[id].Inspect != "" && len(s.Details[id].Top) > 0
 	})

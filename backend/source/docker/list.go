@@ -137,6 +137,7 @@ func fromInspect(t *track, in container.InspectResponse) {
 	}
 	if in.HostConfig != nil {
 		t.hostNet = in.HostConfig.NetworkMode == "host"
+		setLimits(c, in.HostConfig)
 	}
 	c.Ports = nil
 	if in.NetworkSettings != nil {
@@ -168,6 +169,29 @@ func fromInspect(t *track, in container.InspectResponse) {
 	if !t.running() {
 		t.closeReader()
 		t.unknown()
+	}
+}
+
+// setLimits fills in the container's own limits and its restart policy.
+func setLimits(c *state.Container, h *container.HostConfig) {
+	c.Policy = state.Clean(string(h.RestartPolicy.Name))
+	if h.RestartPolicy.MaximumRetryCount > 0 {
+		c.Policy += ":" + strconv.Itoa(h.RestartPolicy.MaximumRetryCount)
+	}
+	c.OwnMemLimit = h.Memory > 0
+	c.CPULimit, c.PIDsLimit = 0, 0
+	switch {
+	case h.NanoCPUs > 0:
+		c.CPULimit = float64(h.NanoCPUs) / 1e7
+	case h.CPUQuota > 0:
+		period := h.CPUPeriod
+		if period <= 0 {
+			period = 100_000 // the kernel's default, in microseconds
+		}
+		c.CPULimit = 100 * float64(h.CPUQuota) / float64(period)
+	}
+	if h.PidsLimit != nil && *h.PidsLimit > 0 {
+		c.PIDsLimit = float64(*h.PidsLimit)
 	}
 }
 

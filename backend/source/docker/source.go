@@ -148,8 +148,9 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 
 	r := &run{
 		s: s, cli: cli, put: put, byID: map[string]*track{}, dirty: map[string]bool{},
-		results: make(chan result, 1), statsDone: make(chan []statResult, 1), details: make(chan detailResult, 1),
-		buf: make([]byte, 64<<10), hostMem: hostMemory(),
+		results: make(chan result, 1), statsDone: make(chan []statResult, 1), details: make(chan map[string]state.ContainerDetail, 1),
+		engines: make(chan state.EngineDetail, 1),
+		buf:     make([]byte, 64<<10), hostMem: hostMemory(),
 	}
 	r.section = state.Containers{Host: e.host, Engine: version}
 	if e.local() != "" {
@@ -217,8 +218,10 @@ func (s *Source) explain(e endpoint, err error) error {
 
 // wanted are the events that change what is shown. Those of exec, which health
 // checks cause by the thousand, are not asked for.
-var wanted = client.Filters{}.Add("type", "container").Add("event",
-	"create", "start", "die", "stop", "kill", "oom", "pause", "unpause", "destroy", "rename", "update", "restart", "health_status")
+var (
+	wantedEvents = []string{"create", "start", "die", "stop", "kill", "oom", "pause", "unpause", "destroy", "rename", "update", "restart", "health_status"}
+	wanted       = client.Filters{}.Add("type", "container").Add("event", wantedEvents...)
+)
 
 // run is one connection. All its fields belong to the loop's goroutine, but for
 // what workers send back over its channels.
@@ -235,8 +238,10 @@ type run struct {
 	inspecting, sweeping bool
 	results              chan result
 	statsDone            chan []statResult
-	details              chan detailResult
-	detailing            bool
+	details              chan map[string]state.ContainerDetail
+	engines              chan state.EngineDetail
+	detailing, engining  bool
+	title                string // of the host, "" where there is but one
 	wg                   sync.WaitGroup
 
 	local   bool
@@ -305,12 +310,14 @@ func (r *run) loop(ctx context.Context) error {
 				if sweeps++; sweeps < 3 {
 					next = min(next, firstSweep)
 				}
+				r.histories()
 				r.publish()
 			}
 			sweep.Reset(next)
 		case got := <-r.statsDone:
 			r.sweeping = false
 			r.takeStats(got)
+			r.histories()
 			r.publish()
 		case <-r.s.poke:
 			r.detail(ctx)
@@ -318,8 +325,9 @@ func (r *run) loop(ctx context.Context) error {
 			r.detail(ctx)
 		case d := <-r.details:
 			r.detailing = false
-			r.section.Details = d.details
-			r.publish()
+			r.takeDetails(d)
+		case d := <-r.engines:
+			r.takeEngine(d)
 		case <-ping.C:
 			if pinging {
 				continue
@@ -379,6 +387,7 @@ func (r *run) event(m events.Message) {
 		r.resort = true
 	}
 	at := time.Unix(0, m.TimeNano)
+	t.events = append(t.events[max(0, len(t.events)-mostEvents+1):], eventOf(m))
 	switch {
 	case m.Action == events.ActionStart:
 		t.c.State, t.c.Started = "running", at
