@@ -85,6 +85,12 @@ func (m *Model) do(c views.Command) tea.Cmd {
 		return m.undo()
 	case cmdSearch, cmdDrop:
 		m.ask(c)
+	case cmdColumns:
+		if o := m.newColumns(); o != nil {
+			m.push(o)
+		} else {
+			m.say("there are no columns to choose in " + m.pane().Info().Name)
+		}
 	case cmdOlder, cmdNewer:
 		m.travel(c == cmdOlder)
 	case cmdFull:
@@ -141,7 +147,7 @@ func (m *Model) back() tea.Cmd {
 func (m *Model) nothing(c views.Command) {
 	where := m.pane().Info()
 	for i := range m.keys.binds {
-		if x := &m.keys.binds[i]; x.cmd == c {
+		if x := &m.keys.binds[i]; x.cmd == c && x.scope != map[bool]scope{true: inLists, false: inStreams}[where.Stream] {
 			m.say(fmt.Sprintf("%s (%s) does nothing in %s now", x.first(), x.key.Help().Desc, where.Name))
 			return
 		}

@@ -30,6 +30,7 @@ const (
 	cmdNextPane views.Command = "next-pane"
 	cmdPrevPane views.Command = "previous-pane"
 	cmdShell    views.Command = "shell"
+	cmdColumns  views.Command = "columns"
 	cmdQuit     views.Command = "quit"
 )
 
@@ -88,15 +89,19 @@ func table() []bind {
 		b("Move", views.PageUp, "a page up", "pgup"),
 		in(inStreams, b("Move", views.Left, "scroll left", "left")),
 		in(inStreams, b("Move", views.Right, "scroll right", "right")),
+		in(inLists, b("Move", views.Left, "fold a group; to its heading", "left", "h")),
+		in(inLists, b("Move", views.Right, "unfold a group", "right", "l")),
 
 		b("Look", views.Open, "open", "enter", "d"),
 		b("Look", views.Back, "back; at the top, quit asks", "esc", "q"),
 		b("Look", views.Beside, "detail beside the list", "p"),
 		b("Look", views.TabNext, "next tab inside the pane", "]"),
 		b("Look", views.TabPrev, "previous tab inside the pane", "["),
-		b("Look", cmdSearch, "search in streams, filter in lists; ! inverts", "/"),
+		b("Look", cmdSearch, "search in streams and open details, filter in lists; ! inverts", "/"),
 		in(inStreams, b("Look", views.FindNext, "next hit (older)", "n")),
 		in(inStreams, b("Look", views.FindPrev, "previous hit (newer)", "N")),
+		in(inLists, b("Look", views.FindNext, "next hit in an open detail", "n")),
+		in(inLists, b("Look", views.FindPrev, "previous hit in an open detail", "N")),
 		in(inStreams, b("Look", cmdDrop, "keep lines with a text; ! drops them", "&")),
 		in(inStreams, b("Look", views.ErrNext, "next error", "e")),
 		in(inStreams, b("Look", views.ErrPrev, "previous error", "E")),
@@ -110,6 +115,7 @@ func table() []bind {
 		b("Look", views.Mark, "mark; actions take the marked", "space"),
 		b("Look", views.MarkRange, "mark a range", "v"),
 		in(inLists, b("Look", views.SortNext, "sort; again reverses", "s")),
+		in(inLists, b("Look", views.FoldAll, "fold or unfold all groups", "z")),
 		b("Look", views.CopyRow, "copy", "y"),
 		b("Look", cmdOlder, "back in time, every pane", "o"),
 		b("Look", cmdNewer, "forward in time", "O"),

@@ -83,11 +83,18 @@ type prompt struct {
 	cmd   views.Command
 	input textinput.Model
 	was   string
+	finds views.Finder // the open detail that is searched; nil for the pane itself
 }
 
 // ask opens the prompt for a search, a filter of a list, or a filter of a stream.
 func (m *Model) ask(c views.Command) {
 	p := &prompt{cmd: c, input: newInput(m.env.Theme)}
+	if x, ok := m.pane().(views.Finder); ok && x.Finds() {
+		p.finds = x
+		p.input.Focus()
+		m.prompt = p
+		return
+	}
 	switch x := m.pane().(type) {
 	case views.Filterer:
 		p.was = x.Filter()
@@ -115,19 +122,26 @@ func (p *prompt) spans(m *Model) []views.Span {
 			label = " keep lines with (! drops) "
 		}
 	}
+	end := views.Span{Ink: t.Faint, Text: "  enter keeps, esc gives up"}
+	if p.finds != nil {
+		label = " search "
+	} else if x, ok := m.pane().(views.Filterer); ok && x.Wrong() != nil {
+		end = views.Span{Ink: t.Bad, Text: "  " + t.Wrong + " " + x.Wrong().Error()}
+	} else if ok && len(m.pane().Info().Filters) > 0 && p.input.Value() == "" {
+		end.Text = "  words, cpu>50, state:exited, ...: ? lists all"
+	}
 	v := []rune(p.input.Value())
 	at := min(p.input.Position(), len(v))
 	here, rest := " ", ""
 	if at < len(v) {
 		here, rest = string(v[at]), string(v[at+1:])
 	}
-	return []views.Span{{Ink: t.Key, Text: label}, {Ink: t.Text, Text: string(v[:at])}, {Ink: t.MatchHere, Text: here}, {Ink: t.Text, Text: rest},
-		{Ink: t.Faint, Text: "  enter keeps, esc gives up"}}
+	return []views.Span{{Ink: t.Key, Text: label}, {Ink: t.Text, Text: string(v[:at])}, {Ink: t.MatchHere, Text: here}, {Ink: t.Text, Text: rest}, end}
 }
 
 // live filters a list while one types.
 func (p *prompt) live(m *Model) {
-	if x, ok := m.pane().(views.Filterer); ok {
+	if x, ok := m.pane().(views.Filterer); ok && p.finds == nil {
 		x.SetFilter(p.input.Value())
 	}
 }
@@ -137,6 +151,9 @@ func (m *Model) promptKey(k tea.KeyPressMsg) tea.Cmd {
 	switch k.String() {
 	case "enter":
 		m.prompt = nil
+		if p.finds != nil {
+			return p.finds.Find(p.input.Value())
+		}
 		if x, ok := m.pane().(views.Follower); ok {
 			if p.cmd == cmdDrop {
 				x.SetDrop(p.input.Value())
@@ -147,7 +164,7 @@ func (m *Model) promptKey(k tea.KeyPressMsg) tea.Cmd {
 		return nil
 	case "esc", "ctrl+c":
 		m.prompt = nil
-		if x, ok := m.pane().(views.Filterer); ok {
+		if x, ok := m.pane().(views.Filterer); ok && p.finds == nil {
 			x.SetFilter(p.was)
 		}
 		return nil
@@ -269,6 +286,13 @@ func (b *helpBox) draw(m *Model, w, h int) []string {
 	for _, s := range strings.Split(ansi.Wordwrap(info.About, iw, ""), "\n") {
 		add(views.NewLine(t, iw, false).Put(t.Text, s))
 	}
+	if len(info.Filters) > 0 {
+		add(views.NewLine(t, iw, false))
+		add(views.NewLine(t, iw, false).Put(t.Strong, "Filter, after "+m.keys.of(cmdSearch)))
+		for _, f := range info.Filters {
+			add(views.NewLine(t, iw, false).Gap(2).Col(t.Key, f.Form, 20, false).Gap(2).Put(t.Text, f.Keeps))
+		}
+	}
 	for _, group := range []string{"Change", "Look", "Act", "Panes", "Move"} {
 		first := true
 		for i := range m.keys.binds {
@@ -282,7 +306,7 @@ func (b *helpBox) draw(m *Model, w, h int) []string {
 					continue
 				}
 			}
-			if x.cmd == cmdShell && info.Name != "containers" {
+			if !usedHere(info, x) {
 				continue
 			}
 			keys := x.key.Help().Key
@@ -307,6 +331,15 @@ func (b *helpBox) draw(m *Model, w, h int) []string {
 		title += fmt.Sprintf("  (%d to %d of %d lines, j k scroll)", b.top+1, min(len(lines), b.top+room), len(lines))
 	}
 	return bordered(t, title, lines[b.top:min(len(lines), b.top+room)], w)
+}
+
+// usedHere reports whether a pane has a use for a key that not all of its kind have.
+func usedHere(info views.Info, x *bind) bool {
+	switch x.cmd {
+	case cmdShell, views.Left, views.Right, views.FoldAll:
+		return info.Stream || slices.ContainsFunc(info.Keys, func(k views.KeyHelp) bool { return k.Command == x.cmd })
+	}
+	return true
 }
 
 // actsHere is what a letter does in a pane, "" for nothing.

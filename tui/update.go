@@ -256,7 +256,7 @@ func (m *Model) watch() {
 		}
 		if i == m.focus || in.Container == "" {
 			if t.Container != "" {
-				in.Container = t.Container
+				in.Container, in.Part = t.Container, t.Part
 			}
 		}
 		if t.Queue != "" {
@@ -273,7 +273,7 @@ func (m *Model) watch() {
 		m.keysTold++
 	}
 	in.Keys = m.keysTold
-	same := in.Keys == m.told.Keys && in.Container == m.told.Container && in.Queue == m.told.Queue && in.Job == m.told.Job && in.Brief == m.told.Brief && strings.Join(in.Logs, "\n") == strings.Join(m.told.Logs, "\n")
+	same := in.Keys == m.told.Keys && in.Container == m.told.Container && in.Part == m.told.Part && in.Queue == m.told.Queue && in.Job == m.told.Job && in.Brief == m.told.Brief && strings.Join(in.Logs, "\n") == strings.Join(m.told.Logs, "\n")
 	if !same {
 		m.told = in
 		m.o.Backend.Watch(in)
