@@ -203,4 +203,10 @@ func TestGoldenTabsOfContainers(t *testing.T) {
 	d.press("g", "p")
 	d.screen()
 	checkGolden(t, "containers-project-120x40", d.m.View().Content)
+	for _, size := range [][2]int{{80, 24}, {120, 40}, {200, 60}} {
+		name := fmt.Sprintf("containers-hosts-%dx%d", size[0], size[1])
+		out := frameOf("containers", "hosts", size[0], size[1])
+		checkFrame(t, name, out, size[0], size[1])
+		checkGolden(t, name, out)
+	}
 }

@@ -42,6 +42,8 @@ func Named(name string) *state.Snapshot {
 		return wide()
 	case "many":
 		return Many(200, 200)
+	case "hosts":
+		return hosts()
 	}
 	panic("fake: no snapshot " + name)
 }
@@ -434,6 +436,36 @@ func wide() *state.Snapshot {
 		i++
 		return bits[i%len(bits)] + " " + s
 	})
+}
+
+// hosts is three container engines, of which one does not answer any more and one
+// never did.
+func hosts() *state.Snapshot {
+	s := incident()
+	c := s.Containers
+	c.Host = "3 hosts"
+	away := state.Health{Status: state.Stale, Since: Now.Add(-70 * time.Second), LastOK: Now.Add(-70 * time.Second), Attempt: 9, NextTry: Now.Add(4 * time.Second),
+		Err: "docker: ssh://ops@edge-1 (configured): ssh: Timeout, server edge-1 not responding."}
+	never := state.Health{Status: state.Down, Since: Now.Add(-time.Hour), Attempt: 90, NextTry: Now.Add(2 * time.Second),
+		Err: "docker: tcp://10.0.0.5:2376 (configured): connection refused: the engine is not running: start it (systemctl start docker)"}
+	c.Hosts = []state.ContainerHost{
+		{Title: "here", Address: "unix:///var/run/docker.sock", Engine: "Docker Engine 29.1 (API 1.52)", Health: health(state.OK, "")},
+		{Title: "edge-1", Address: "ssh://ops@edge-1", Engine: "Docker Engine 28.0 (API 1.48)", Health: away},
+		{Title: "db", Address: "tcp://10.0.0.5:2376", Health: never}}
+	list := append([]state.Container(nil), c.List...)
+	for i := range list {
+		list[i].Host = "here"
+	}
+	for i, n := range []string{"web", "cache"} {
+		x := container(20+i, n)
+		x.Host, x.Project, x.Twin = "edge-1", "edge", n == "web"
+		x.Sampled = away.LastOK
+		list = append(list, x)
+	}
+	list[5].Twin = true
+	c.List = list
+	c.Engines = map[string]state.EngineDetail{"here": engine()}
+	return s.With(s.Version+1, Now, c)
 }
 
 // Many is a snapshot with that many modules and containers.

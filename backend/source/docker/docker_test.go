@@ -374,7 +374,10 @@ func TestAbsentEngine(t *testing.T) {
 	if err := New(Config{Host: "unix:///nonexistent/x.sock"}).Run(t.Context(), func(state.Section) {}); err == nil || state.IsNotHere(err) {
 		t.Errorf("a configured socket that is missing is a failure: %v", err)
 	}
-	if err := New(Config{Host: "ssh://h"}).Run(t.Context(), func(state.Section) {}); err == nil || !strings.Contains(err.Error(), "ssh -nNT -L") {
-		t.Errorf("ssh: %v", err)
+	if err := New(Config{Host: "ssh://u:pw@h"}).Run(t.Context(), func(state.Section) {}); err == nil || !strings.Contains(err.Error(), "ssh-add") || strings.Contains(err.Error(), "pw") {
+		t.Errorf("ssh with a password: %v", err)
+	}
+	if err := New(Config{Host: "ftp://h"}).Run(t.Context(), func(state.Section) {}); err == nil || !strings.Contains(err.Error(), "unknown scheme") {
+		t.Errorf("ftp: %v", err)
 	}
 }

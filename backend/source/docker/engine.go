@@ -34,7 +34,7 @@ func (r *run) engineDetail(ctx context.Context) {
 		}
 		return
 	}
-	d := r.section.Engines[r.title]
+	d := r.section.Engines[""]
 	if d.Err == "" && time.Since(d.At) < infoEvery {
 		return
 	}
@@ -61,7 +61,7 @@ func (r *run) engineDetail(ctx context.Context) {
 // comes without the disk use.
 func (r *run) takeEngine(d state.EngineDetail) {
 	r.engining = d.DiskFetch == (state.Fetch{}) && d.Err == ""
-	r.section.Engines = map[string]state.EngineDetail{r.title: d}
+	r.section.Engines = map[string]state.EngineDetail{"": d}
 	r.publish()
 }
 

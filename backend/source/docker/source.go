@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 
@@ -30,9 +31,15 @@ const (
 
 // Config says which engine, and how often to measure.
 type Config struct {
-	// Host is the engine's address, "unix:///path" or "tcp://host:port"; empty is
-	// what the docker command would use.
-	Host string
+	// Title names the host where there are several: unique, without spaces and
+	// slashes; "" is made of the address.
+	Title string
+	// Host is the engine's address: "unix:///path", "tcp://host:port" or
+	// "ssh://[user@]host[:port][/path/to/socket]". Where it is empty, Context is a
+	// context of the docker command; both empty is what that would use.
+	Host, Context string
+	// CA, Cert and Key are TLS files of a "tcp://" host; "" for none.
+	CA, Cert, Key string
 	// Interval is the time between two sweeps of figures; 0 is one second.
 	Interval time.Duration
 	// Mask hides known secrets in text; nil hides none but those that look like it.
@@ -97,21 +104,41 @@ func (s *Source) engine() (*client.Client, error) {
 	return s.cli, nil
 }
 
+// has reports whether the engine has a container of that ID or title. The source
+// need not run.
+func (s *Source) has(ctx context.Context, target string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	cli, leave, err := s.connect()
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	_, err = cli.ContainerInspect(ctx, target, client.ContainerInspectOptions{})
+	switch {
+	case err == nil:
+		return true, nil
+	case errdefs.IsNotFound(err):
+		return false, nil
+	}
+	return false, fmt.Errorf("docker: %s: %s", s.cfg.address(), s.clean(err.Error()))
+}
+
 // connect is the client of the present run, or one of its own, and what gives it
 // back.
 func (s *Source) connect() (*client.Client, func(), error) {
 	if cli, err := s.engine(); err == nil {
 		return cli, func() {}, nil
 	}
-	e, err := resolve(s.cfg.Host)
+	e, err := s.cfg.resolve()
 	if err != nil {
 		return nil, nil, err
 	}
-	cli, err := e.dial()
+	cli, err := e.dial(context.Background()) // it has a limit of its own
 	if err != nil {
 		return nil, nil, err
 	}
-	return cli, func() { _ = cli.Close() }, nil
+	return cli.Client, func() { _ = cli.Close() }, nil
 }
 
 func (s *Source) setEngine(c *client.Client) {
@@ -122,15 +149,19 @@ func (s *Source) setEngine(c *client.Client) {
 
 // Run implements state.Source.
 func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
-	e, err := resolve(s.cfg.Host)
+	e, err := s.cfg.resolve()
 	if err != nil {
 		return err
 	}
-	cli, err := e.dial()
+	l, err := e.dial(ctx)
 	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		return err
 	}
-	defer func() { _ = cli.Close() }()
+	cli := l.Client
+	defer func() { _ = l.Close() }()
 	parent := ctx
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
@@ -140,7 +171,7 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 		if parent.Err() != nil {
 			return parent.Err()
 		}
-		return s.explain(e, err)
+		return s.explain(e, l.because(err))
 	}
 	s.seen.Store(true)
 	s.setEngine(cli)
@@ -166,7 +197,18 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	if parent.Err() != nil {
 		return parent.Err()
 	}
-	return s.explain(e, err)
+	return s.explain(e, l.because(err))
+}
+
+// because is what ssh says about a failure, where it says something, else the
+// failure itself.
+func (l *link) because(err error) error {
+	if l.tunnel != nil && err != nil {
+		if why := l.tunnel.why(); why != nil {
+			return why
+		}
+	}
+	return err
 }
 
 // hello asks for the engine's version, which also negotiates the API's.
@@ -241,7 +283,6 @@ type run struct {
 	details              chan map[string]state.ContainerDetail
 	engines              chan state.EngineDetail
 	detailing, engining  bool
-	title                string // of the host, "" where there is but one
 	wg                   sync.WaitGroup
 
 	local   bool
