@@ -118,6 +118,19 @@ func (a *actions) changed() {
 	a.hub.mu.Unlock()
 }
 
+// newest is the snapshot that the action's console would be given if nothing waited to
+// be published.
+func (a *actions) newest(ctx context.Context, act state.Action) *state.Snapshot {
+	a.mu.Lock()
+	ex := a.executors[act.Kind]
+	a.mu.Unlock()
+	if s, ok := ex.(state.Shows); ok {
+		s.Show(ctx)
+	}
+	a.hub.publish()
+	return a.hub.seenBy(act.Console)
+}
+
 func refuse(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrRefused, fmt.Sprintf(format, args...))
 }
@@ -145,7 +158,12 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 		inverse.Actor, inverse.Console, inverse.Confirmed = act.Actor, act.Console, inverse.Target
 		act, spec = inverse, state.SpecOf(inverse.Kind)
 	}
-	act.Target = canonical(snap, spec, act.Target)
+	target := act.Target
+	act.Target = canonical(snap, spec, target)
+	if state.Why(snap, act.Kind, act.Target) != "" { // or not any more
+		snap = a.newest(ctx, act)
+		act.Target = canonical(snap, spec, target)
+	}
 	if why := state.Why(snap, act.Kind, act.Target); why != "" {
 		return "", refuse("%s %s: %s", spec.Verb, act.Target, why)
 	}

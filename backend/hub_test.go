@@ -70,6 +70,46 @@ func withHub(t *testing.T, src *script, f func(t *testing.T, h *Hub)) {
 	}
 }
 
+// late knows of a module's end before it has put it.
+type late struct {
+	*script
+	show chan struct{}
+}
+
+func (l *late) Show(context.Context) { l.show <- struct{}{}; synctest.Wait() }
+
+// An action that is refused by what was published is asked about anew.
+func TestARefusalRestsOnTheNewestState(t *testing.T) {
+	src := &late{script: &script{}}
+	path := filepath.Join(t.TempDir(), "journal.jsonl")
+	synctest.Test(t, func(t *testing.T) {
+		src.show = make(chan struct{})
+		src.runs = []func(context.Context, func(state.Section)) error{func(ctx context.Context, put func(state.Section)) error {
+			put(modules(state.ModuleInstalled, "healthy"))
+			<-src.show
+			put(modules(state.ModuleDisabled, "unknown"))
+			<-ctx.Done()
+			return ctx.Err()
+		}}
+		src.exec = func(context.Context, state.Action, func(string, float64)) (state.Outcome, error) {
+			return state.Outcome{Result: "done"}, nil
+		}
+		j, err := journal.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := New(Options{Journal: j}, src)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); h.Run(ctx) }()
+		defer func() { cancel(); <-done; j.Close() }()
+		time.Sleep(publishEvery)
+		if _, err := h.Submit(ctx, state.Action{Kind: state.ModuleEnable, Target: "a/b"}); err != nil {
+			t.Errorf("refused by what was so before: %v", err)
+		}
+	})
+}
+
 func TestHealthFollowsTheSource(t *testing.T) {
 	var fail chan error // made inside the bubble
 	src := &script{runs: []func(context.Context, func(state.Section)) error{

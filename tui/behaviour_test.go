@@ -112,6 +112,28 @@ func TestSilenceAsksForItsDuration(t *testing.T) {
 	}
 }
 
+func TestWhatIsTypedTakesTheProposalsPlace(t *testing.T) {
+	for _, tt := range []struct {
+		keys []string
+		text string
+		want string
+	}{
+		{nil, "2h", "2h"},
+		{[]string{"end", "backspace"}, "m", "1m"},
+		{[]string{"backspace"}, "2h", "2h"},
+		{[]string{"tab", "shift+tab"}, "30m", "30m"},
+	} {
+		d := drive(t, "incident", nil)
+		d.press("6", "M")
+		d.press(tt.keys...)
+		d.typeText(tt.text)
+		d.press("enter", "enter", "enter")
+		if got := d.b.Submitted(); len(got) != 1 || got[0].Args["duration"] != tt.want {
+			t.Errorf("%v %s: got %+v, want %s", tt.keys, tt.text, got, tt.want)
+		}
+	}
+}
+
 // A yes to changed files goes with what was on the screen when it was asked for, also
 // where others came since.
 func TestApprovalIsOfWhatWasShown(t *testing.T) {

@@ -79,9 +79,11 @@ func (m *Model) begin(spec *state.Spec, targets []string) tea.Cmd {
 			in.EchoCharacter = m.env.Theme.Secret
 		}
 		d.inputs = append(d.inputs, in)
+		d.proposed = append(d.proposed, f.Default != "")
 	}
 	if spec.Risk == state.Typed {
 		d.typed = true
+		d.proposed = append(d.proposed, false)
 		in := newInput(m.env.Theme)
 		in.Placeholder = m.called(spec, can[0])
 		d.inputs = append(d.inputs, in)
@@ -159,6 +161,9 @@ type actBox struct {
 	fields          []state.Field
 	inputs          []textinput.Model
 	typed           bool
+	// proposed are the inputs whose default nobody has touched: what is typed there
+	// takes its place.
+	proposed []bool
 	// given are the arguments of each target that go along unasked.
 	given map[string]map[string]string
 	// at is the input that has the focus; len(inputs) is Cancel, one more is the deed.
@@ -187,8 +192,17 @@ func (d *actBox) focus(i int) {
 	}
 }
 
+// touch takes a proposed value for the operator's own, or away.
+func (d *actBox) touch(replace bool) {
+	if d.proposed[d.at] && replace {
+		d.inputs[d.at].SetValue("")
+	}
+	d.proposed[d.at] = false
+}
+
 func (d *actBox) paste(_ *Model, p tea.PasteMsg) {
 	if d.at < len(d.inputs) {
+		d.touch(true)
 		d.inputs[d.at], _ = d.inputs[d.at].Update(p)
 	}
 }
@@ -220,6 +234,7 @@ func (d *actBox) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 		return true, cmd
 	case typing:
 		d.wrong = ""
+		d.touch(k.Text != "" || s == "backspace" || s == "delete")
 		d.inputs[d.at], _ = d.inputs[d.at].Update(k)
 	case s == "left", s == "right", s == "h", s == "l":
 		d.focus(len(d.inputs) + 1 - (d.at - len(d.inputs)))
@@ -314,7 +329,11 @@ func (d *actBox) draw(m *Model, w, h int) []string {
 			ink = t.Accent
 		}
 		lw := min(16, iw/3)
-		lines = append(lines, views.NewLine(t, lw, false).Col(ink, label, lw-1, false).String()+inputLine(&d.inputs[i], iw-lw))
+		line := inputLine(&d.inputs[i], iw-lw)
+		if i == d.at && d.proposed[i] { // as text that is selected
+			line = views.NewLine(t, iw-lw, false).Put(t.MatchHere, ansi.Truncate(d.inputs[i].Value(), iw-lw-1, t.Ellipsis)).String()
+		}
+		lines = append(lines, views.NewLine(t, lw, false).Col(ink, label, lw-1, false).String()+line)
 		if i == d.at {
 			text(func(l *views.Line) { l.Gap(lw).Put(t.Faint, hint) })
 		}

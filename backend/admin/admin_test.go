@@ -13,7 +13,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -29,6 +28,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/journal"
 	"github.com/opsdeck/opsdeck/backend/metrics"
 	"github.com/opsdeck/opsdeck/backend/secrets"
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -44,12 +44,7 @@ func TestMain(m *testing.M) {
 
 func needPython(t testing.TB) {
 	t.Helper()
-	if _, err := exec.LookPath("python3"); err != nil {
-		if os.Getenv("OPSDECK_TEST_REQUIRE") == "all" {
-			t.Fatal("python3 is missing, and OPSDECK_TEST_REQUIRE=all")
-		}
-		t.Skip("python3 is missing: the recorded modules cannot be run")
-	}
+	sourcetest.Program(t, "python3")
 }
 
 // shellManifest and shellAdapter are a module that needs no Python. It works with

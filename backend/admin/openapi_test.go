@@ -8,7 +8,6 @@ import (
 	"mime"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -129,9 +128,7 @@ func (r *rig) fitting(op operation, body string) string {
 		r.until("there is a version before", func(s *state.Snapshot) bool { return len(s.Modules.Module("host/load").Versions) == 2 })
 		return ""
 	case strings.HasSuffix(op.path, "/test") && op.method == "POST":
-		if _, err := exec.LookPath("python3"); err != nil {
-			r.t.Skip("python3 is missing: a module's tests are not run")
-		}
+		needPython(r.t)
 		if err := os.WriteFile(filepath.Join(folder, "test_adapter.py"), []byte("def test_it():\n    pass\n"), 0o644); err != nil {
 			r.t.Fatal(err)
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/admin"
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -239,27 +240,15 @@ func TestTheSocketKnowsItsCallerByTheKernelsWord(t *testing.T) {
 	}
 }
 
-func needCurl(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("curl")
-	if err != nil {
-		if os.Getenv("OPSDECK_TEST_REQUIRE") == "all" {
-			t.Fatal("curl is missing, and OPSDECK_TEST_REQUIRE=all")
-		}
-		t.Skip("curl is missing: no other program calls")
-	}
-	return path
-}
-
 // curl runs curl as uid, and gives the status and what came.
 func curl(t *testing.T, uid int, args ...string) (status, text string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, needCurl(t), append([]string{"-s", "-w", "\n%{http_code}"}, args...)...)
+	cmd := exec.CommandContext(ctx, sourcetest.Program(t, "curl"), append([]string{"-s", "-w", "\n%{http_code}"}, args...)...)
 	cmd.WaitDelay = time.Second
 	if err := become(cmd, uid); err != nil {
-		t.Skipf("no process of another user can be made here: %v", err)
+		sourcetest.Missing(t, fmt.Sprintf("the right to start a process of uid %d (%v)", uid, err))
 	}
 	out, err := cmd.Output()
 	text = strings.TrimSpace(string(out))

@@ -90,11 +90,12 @@ type Engine struct {
 	pool      pool
 	programs  *versions
 
-	up      <-chan struct{} // closed once Run has begun, or could not
-	settled func()          // closes it
-	starts  chan struct{}   // imports at a time: they cost a core each
-	fetches chan struct{}   // scheduled fetches at a time: they mostly wait
-	wake    chan struct{}   // something is to be published
+	up      <-chan struct{}    // closed once Run has begun, or could not
+	settled func()             // closes it
+	starts  chan struct{}      // imports at a time: they cost a core each
+	fetches chan struct{}      // scheduled fetches at a time: they mostly wait
+	wake    chan struct{}      // something is to be published
+	show    chan chan struct{} // what changed is to be published at once; closed when it is
 
 	trials      sync.Mutex // held while the routing configuration is changed, and while a trial lapses
 	histMu      sync.Mutex // guards hist
@@ -167,7 +168,7 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: cfg, manifests: ms, context: newContextStore(), wake: make(chan struct{}, 1)}
+	e := &Engine{cfg: cfg, manifests: ms, context: newContextStore(), wake: make(chan struct{}, 1), show: make(chan chan struct{})}
 	e.pool.size = cfg.Resident
 	if e.routing, err = newRouting(cfg.RoutingFile, e.rel(cfg.RoutingFile)); err != nil {
 		return nil, err
@@ -329,11 +330,13 @@ func (e *Engine) publishLoop(ctx context.Context, put func(state.Section)) {
 	began := time.Now()
 	for {
 		tick := false
+		var asked chan struct{}
 		select {
 		case <-ctx.Done():
 			return
 		case <-second.C:
 			tick = true
+		case asked = <-e.show:
 		case <-e.wake:
 			if wait := publishEvery - time.Since(last); wait > 0 {
 				t := time.NewTimer(wait)
@@ -341,6 +344,8 @@ func (e *Engine) publishLoop(ctx context.Context, put func(state.Section)) {
 				case <-ctx.Done():
 					t.Stop()
 					return
+				case asked = <-e.show:
+					t.Stop()
 				case <-t.C:
 				}
 			}
@@ -351,6 +356,32 @@ func (e *Engine) publishLoop(ctx context.Context, put func(state.Section)) {
 		e.changed, e.rerouted, e.piped = false, false, false
 		e.mu.Unlock()
 		e.publish(put, changed, tick, tick || piped || changed && last.Sub(began) < warmUp, rerouted)
+		if asked != nil {
+			close(asked)
+		}
+	}
+}
+
+// Show implements [state.Shows]. An action is over once what it did is published: who
+// asks after that finds it so.
+func (e *Engine) Show(ctx context.Context) {
+	e.mu.Lock()
+	life := e.life
+	e.mu.Unlock()
+	if life == nil {
+		return
+	}
+	done := make(chan struct{})
+	select {
+	case e.show <- done:
+	case <-life.Done():
+		return
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-done:
+	case <-life.Done():
 	}
 }
 

@@ -6,13 +6,13 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 	"go.uber.org/goleak"
 )
@@ -48,12 +48,7 @@ func TestMain(m *testing.M) {
 
 func needPython(t testing.TB) {
 	t.Helper()
-	if _, err := exec.LookPath("python3"); err != nil {
-		if os.Getenv("OPSDECK_TEST_REQUIRE") == "all" {
-			t.Fatal("python3 is missing, and OPSDECK_TEST_REQUIRE=all")
-		}
-		t.Skip("python3 is missing: real adapters are not tested")
-	}
+	sourcetest.Program(t, "python3")
 }
 
 // rig is a running engine on a workspace of its own.

@@ -302,3 +302,22 @@ func TestWithoutPythonTheRestRuns(t *testing.T) {
 		t.Errorf("got %q", m.LastError)
 	}
 }
+
+// Whoever is told that an action is done, and asks then, finds what it did.
+func TestWhatAnActionDidIsShownOnceItIsDone(t *testing.T) {
+	r := newRig(t, scriptModule("x", "[1]"))
+	r.start(Config{Python: "none", Interval: time.Hour})
+	r.module("t/x", "fetches", healthy)
+	for i := range 6 {
+		kind, want := state.ModuleDisable, state.ModuleDisabled
+		if i%2 > 0 {
+			kind, want = state.ModuleEnable, state.ModuleInstalled
+		}
+		if _, err := r.do(kind, "t/x", nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		if m := r.snapshot().Modules.Module("t/x"); m.Status != want {
+			t.Errorf("%s is done, and the module is shown as %s", kind, m.Status)
+		}
+	}
+}

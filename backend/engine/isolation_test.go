@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -97,7 +98,7 @@ func pidsIn(t *testing.T, file string) (pids []int) {
 func needProc(t *testing.T) {
 	t.Helper()
 	if !forks {
-		t.Skip("this host has neither subreapers nor parent-death signals: escapes are not tested")
+		sourcetest.Missing(t, "a kernel with subreapers and parent-death signals")
 	}
 }
 

@@ -5,9 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -49,27 +47,12 @@ type registry struct {
 }
 
 func openRegistry(ctx context.Context, path string) (*registry, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("engine: open the registry %s: %w", path, err)
-	}
-	abs, err := filepath.Abs(path)
+	db, err := openDatabase(ctx, path, createModules, "synchronous(FULL)")
 	if err != nil {
+		if _, missing := os.Stat(path); missing == nil {
+			err = fmt.Errorf("%w; put back a good copy of it", err)
+		}
 		return nil, fmt.Errorf("engine: open the registry %s: %w", path, err)
-	}
-	q := url.Values{}
-	q.Set("mode", "rwc")
-	q.Add("_pragma", "busy_timeout(10000)")
-	q.Add("_pragma", "synchronous(FULL)")
-	q.Set("_txlock", "immediate")
-	u := url.URL{Scheme: "file", Path: abs, RawQuery: q.Encode()}
-	db, err := sql.Open("sqlite", u.String())
-	if err != nil {
-		return nil, fmt.Errorf("engine: open the registry %s: %w", path, err)
-	}
-	db.SetMaxOpenConns(1)
-	if _, err := db.ExecContext(ctx, createModules); err != nil {
-		_ = db.Close()
-		return nil, fmt.Errorf("engine: open the registry %s: %w; put back a good copy of it", path, err)
 	}
 	r := &registry{db: db, path: path}
 	// A file with other columns is found out here, not in the middle of an action.

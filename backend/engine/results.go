@@ -4,9 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/url"
 	"path/filepath"
 	"time"
 
@@ -27,19 +25,9 @@ CREATE TABLE IF NOT EXISTS failed_jobs (
 	stage TEXT NOT NULL, cause TEXT NOT NULL, times INTEGER NOT NULL, raw BLOB, data BLOB)`
 
 func openResults(ctx context.Context, path string) (*results, error) {
-	abs, err := filepath.Abs(path)
+	db, err := openDatabase(ctx, path, createResults, "journal_mode(WAL)", "synchronous(NORMAL)")
 	if err != nil {
 		return nil, err
-	}
-	q := url.Values{"mode": {"rwc"}, "_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)"}, "_txlock": {"immediate"}}
-	u := url.URL{Scheme: "file", Path: abs, RawQuery: q.Encode()}
-	db, err := sql.Open("sqlite", u.String())
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(1)
-	if _, err := db.ExecContext(ctx, createResults); err != nil {
-		return nil, errors.Join(err, db.Close())
 	}
 	return &results{db}, nil
 }

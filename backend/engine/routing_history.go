@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,22 +35,9 @@ CREATE TABLE IF NOT EXISTS trial (
 	before BLOB, tag TEXT NOT NULL)`
 
 func openHistory(ctx context.Context, path string) (*routingHistory, error) {
-	abs, err := filepath.Abs(path)
+	db, err := openDatabase(ctx, path, createHistory, "synchronous(FULL)")
 	if err != nil {
 		return nil, err
-	}
-	if err := os.MkdirAll(filepath.Dir(abs), 0o755); err != nil {
-		return nil, err
-	}
-	q := url.Values{"mode": {"rwc"}, "_pragma": {"busy_timeout(5000)", "synchronous(FULL)"}, "_txlock": {"immediate"}}
-	u := url.URL{Scheme: "file", Path: abs, RawQuery: q.Encode()}
-	db, err := sql.Open("sqlite", u.String())
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(1)
-	if _, err := db.ExecContext(ctx, createHistory); err != nil {
-		return nil, errors.Join(err, db.Close())
 	}
 	return &routingHistory{db}, nil
 }

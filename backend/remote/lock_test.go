@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 )
 
 func TestMain(m *testing.M) {
@@ -141,7 +143,7 @@ func TestASharedFolderIsNoPlaceForASocket(t *testing.T) {
 	run := filepath.Join(t.TempDir(), "run")
 	t.Setenv("XDG_RUNTIME_DIR", run)
 	if len(run) > 60 {
-		t.Skipf("the temporary folder's path is too long: %s", run)
+		sourcetest.Missing(t, "a temporary folder with a short path (TMPDIR)")
 	}
 	if err := os.Mkdir(run, 0o700); err != nil {
 		t.Fatal(err)

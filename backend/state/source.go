@@ -35,6 +35,12 @@ type Executor interface {
 	Execute(ctx context.Context, a Action, progress func(step string, percent float64)) (Outcome, error)
 }
 
+// Shows is an Executor that may know of more than it has put.
+type Shows interface {
+	// Show puts all that it knows now, and returns when it has.
+	Show(ctx context.Context)
+}
+
 // Outcome is what came of an action.
 type Outcome struct {
 	// Result is one line for people.

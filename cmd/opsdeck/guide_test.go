@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/journal"
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -39,8 +40,8 @@ func guideCommands(t *testing.T) (all []string) {
 // real engine in a workspace without a workspace file, in the guide's order. A file of
 // curl's own sends their ports to where that engine listens: the commands are not touched.
 func TestTheGuidesCommandsWorkAsPrinted(t *testing.T) {
-	need(t, "curl", "the guide's commands cannot be run")
-	need(t, "jq", "the guide's commands cannot be run")
+	sourcetest.Program(t, "curl")
+	sourcetest.Program(t, "jq")
 	commands := guideCommands(t)
 	dir := t.TempDir()
 	makeWorkspace(t, dir, "", map[string]bool{"my_category/my_platform": false, "weather/openweather": false})

@@ -22,6 +22,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend"
 	"github.com/opsdeck/opsdeck/backend/journal"
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -93,9 +94,9 @@ func (l *ledger) do(s *server, a state.Action, target, next string, fails bool) 
 // of random actions, 100 times where all tests are required, and looks after each
 // start at the journal, the registry, the credentials and the log files.
 func TestKillAtAnyMomentLosesNothing(t *testing.T) {
-	need(t, "sh", "the modules of this test are programs in sh")
+	sourcetest.Program(t, "sh")
 	rounds := 20
-	if required() {
+	if os.Getenv("OPSDECK_TEST_REQUIRE") == "all" {
 		rounds = 100
 	}
 	dir := t.TempDir()

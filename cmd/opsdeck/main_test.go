@@ -27,20 +27,6 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"opsdeck": main})
 }
 
-// required says whether a test may not be skipped for want of a program.
-func required() bool { return os.Getenv("OPSDECK_TEST_REQUIRE") == "all" }
-
-// need skips where a program is missing, or fails where none may be.
-func need(t *testing.T, program, why string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		if required() {
-			t.Fatalf("%s is missing, and OPSDECK_TEST_REQUIRE=all", program)
-		}
-		t.Skipf("%s is missing: %s", program, why)
-	}
-}
-
 // testKey is the MODULE_ENCRYPTION_KEY of the tests' workspaces.
 const testKey = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 

@@ -95,13 +95,8 @@ func newPipeline(g *globals) *cobra.Command {
 // jobs waits until the pipeline tells of the jobs asked for: one by its ID, "*" for
 // the last. The session is to be stopped by the caller.
 func (g *globals) jobs(cmd *cobra.Command, want string) (*session, []state.Job, error) {
-	s, err := g.sitDown(cmd)
+	s, snap, err := g.sitDownTo(cmd, state.SectionPipeline)
 	if err != nil {
-		return nil, nil, err
-	}
-	snap, err := s.section(state.SectionPipeline)
-	if err != nil {
-		s.Stop()
 		return nil, nil, err
 	}
 	s.Watch(state.Interest{Job: want})

@@ -112,15 +112,11 @@ func newRoutingShow(g *globals) *cobra.Command {
 		if len(args) > 0 {
 			return g.showVersion(cmd, args[0])
 		}
-		s, err := g.sitDown(cmd)
+		s, snap, err := g.sitDownTo(cmd, state.SectionRouting)
 		if err != nil {
 			return err
 		}
 		defer s.Stop()
-		snap, err := s.section(state.SectionRouting)
-		if err != nil {
-			return err
-		}
 		if snap.Routing.Problem != "" {
 			fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck:", snap.Routing.Problem)
 		}

@@ -21,15 +21,11 @@ func newRoutingDiff(g *globals) *cobra.Command {
 		if len(args) > 0 {
 			return g.diffFile(cmd, args[0])
 		}
-		s, err := g.sitDown(cmd)
+		s, snap, err := g.sitDownTo(cmd, state.SectionRouting)
 		if err != nil {
 			return err
 		}
 		defer s.Stop()
-		snap, err := s.section(state.SectionRouting)
-		if err != nil {
-			return err
-		}
 		staged := snap.Routing.Staged
 		if staged == nil {
 			return exitError{exitFailed, errors.New("nothing is staged: opsdeck routing stage FILE stages a change")}

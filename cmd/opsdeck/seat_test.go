@@ -12,6 +12,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/config"
 	"github.com/opsdeck/opsdeck/backend/journal"
 	"github.com/opsdeck/opsdeck/backend/remote"
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -71,7 +72,7 @@ func healthyModule(s *state.Snapshot) bool {
 // TestWhoLeavesHandsOver: the console that runs the engine is closed, and the one
 // that looked on takes the workspace over, without an end to its session.
 func TestWhoLeavesHandsOver(t *testing.T) {
-	need(t, "sh", "the modules of this test are programs in sh")
+	sourcetest.Program(t, "sh")
 	dir := t.TempDir()
 	makeWorkspace(t, dir, "", map[string]bool{"host/load": false})
 	first := sitIn(t, dir, "ada")
@@ -137,7 +138,7 @@ func TestWhoLeavesHandsOver(t *testing.T) {
 // TestAConsoleOutlivesItsService: serve is killed under it and started again, as
 // systemd does.
 func TestAConsoleOutlivesItsService(t *testing.T) {
-	need(t, "sh", "the modules of this test are programs in sh")
+	sourcetest.Program(t, "sh")
 	dir := t.TempDir()
 	makeWorkspace(t, dir, "", map[string]bool{"host/load": false})
 	srv := serveIn(t, dir)

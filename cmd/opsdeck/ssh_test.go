@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/remote"
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -34,9 +35,9 @@ const sshdPath = "/usr/sbin/sshd"
 // PATH is from now on one that reads the test's configuration alone.
 func newSSHD(t *testing.T) *sshd {
 	t.Helper()
-	need(t, sshdPath, "attaching over SSH is not tried")
-	need(t, "ssh", "attaching over SSH is not tried")
-	need(t, "ssh-keygen", "attaching over SSH is not tried")
+	sourcetest.Program(t, sshdPath)
+	sourcetest.Program(t, "ssh")
+	sourcetest.Program(t, "ssh-keygen")
 	s := &sshd{t: t, dir: t.TempDir()}
 	if os.Getuid() == 0 { // where it separates privileges; Debian makes it at boot
 		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
@@ -266,7 +267,7 @@ func TestAttachOverSSHTrustsNobodyUnasked(t *testing.T) {
 // startAgent starts an agent with one key in it.
 func startAgent(t *testing.T, key string) string {
 	t.Helper()
-	need(t, "ssh-agent", "a key in the agent is not tried")
+	sourcetest.Program(t, "ssh-agent")
 	sock := filepath.Join(t.TempDir(), "agent")
 	cmd := exec.Command("ssh-agent", "-D", "-a", sock)
 	if err := cmd.Start(); err != nil {

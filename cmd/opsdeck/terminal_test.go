@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/remote"
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -24,7 +25,7 @@ type terminal struct {
 
 func newTerminal(t *testing.T, w, h int) *terminal {
 	t.Helper()
-	need(t, "tmux", "the console is not tried in a real terminal")
+	sourcetest.Program(t, "tmux")
 	dir := t.TempDir()
 	home := filepath.Join(dir, "home")
 	if err := os.Mkdir(home, 0o755); err != nil {
@@ -113,8 +114,8 @@ func (term *terminal) givenBack(n int) {
 // TestDemoIsMendedFromTheKeyboard plays the demo as its user does: the console in
 // a real terminal, a module that fails, new credentials, and out again.
 func TestDemoIsMendedFromTheKeyboard(t *testing.T) {
-	need(t, "tmux", "the console is not tried in a real terminal")
-	need(t, "python3", "the demo's module is in Python")
+	sourcetest.Program(t, "tmux")
+	sourcetest.Program(t, "python3")
 	dir := filepath.Join(t.TempDir(), "demo")
 	term := newTerminal(t, 200, 50)
 	const wrong = "depot-wrong-key-1"

@@ -42,6 +42,20 @@ func (g *globals) sitDown(cmd *cobra.Command) (*session, error) {
 	return &session{seat: sit(cmd.Context(), ws, me("cli")), cmd: cmd, g: g}, nil
 }
 
+// sitDownTo sits down and waits for a section. The session is the caller's to stop.
+func (g *globals) sitDownTo(cmd *cobra.Command, name state.SectionName) (*session, *state.Snapshot, error) {
+	s, err := g.sitDown(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	snap, err := s.section(name)
+	if err != nil {
+		s.Stop()
+		return nil, nil, err
+	}
+	return s, snap, nil
+}
+
 // section waits until a section is known, or its source says why it is not.
 func (s *session) section(name state.SectionName) (*state.Snapshot, error) {
 	ctx, cancel := context.WithTimeout(s.cmd.Context(), sectionPatience)
@@ -108,15 +122,11 @@ func table(w io.Writer, titles string, rows [][]string) error {
 // listCmd is a command that prints one section.
 func listCmd(g *globals, use, short string, name state.SectionName, list func(*state.Snapshot) any, titles string, rows func(*state.Snapshot) [][]string) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		s, err := g.sitDown(cmd)
+		s, snap, err := g.sitDownTo(cmd, name)
 		if err != nil {
 			return err
 		}
 		defer s.Stop()
-		snap, err := s.section(name)
-		if err != nil {
-			return err
-		}
 		if g.json {
 			return printJSON(cmd.OutOrStdout(), list(snap))
 		}

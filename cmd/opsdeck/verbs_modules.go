@@ -22,13 +22,8 @@ func programCmds(g *globals) []*cobra.Command {
 
 // moduleOf sits down and finds a module.
 func (g *globals) moduleOf(cmd *cobra.Command, id string) (*session, *state.Module, error) {
-	s, err := g.sitDown(cmd)
+	s, snap, err := g.sitDownTo(cmd, state.SectionModules)
 	if err != nil {
-		return nil, nil, err
-	}
-	snap, err := s.section(state.SectionModules)
-	if err != nil {
-		s.Stop()
 		return nil, nil, err
 	}
 	m := snap.Modules.Module(id)

@@ -49,15 +49,11 @@ func newModules(g *globals) *cobra.Command {
 		})
 	show := &cobra.Command{Use: "show MODULE", Short: "show one module with its last error, traceback and result", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := g.sitDown(cmd)
+			s, snap, err := g.sitDownTo(cmd, state.SectionModules)
 			if err != nil {
 				return err
 			}
 			defer s.Stop()
-			snap, err := s.section(state.SectionModules)
-			if err != nil {
-				return err
-			}
 			m := snap.Modules.Module(args[0])
 			if m == nil {
 				return exitError{exitRefused, fmt.Errorf("there is no module %q: opsdeck modules list has them all", args[0])}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"runtime"
 	"sync"
 	"testing"
@@ -26,6 +27,16 @@ func Missing(t testing.TB, what string) {
 		t.Fatalf("OPSDECK_TEST_REQUIRE=all, but %s is missing", what)
 	}
 	t.Skipf("skipped: %s is missing on this host", what)
+}
+
+// Program is where the program is, and Missing where this host has none of that name.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		Missing(t, name)
+	}
+	return path
 }
 
 // Runner runs a source and keeps what it put.
