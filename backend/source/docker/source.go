@@ -275,7 +275,9 @@ type run struct {
 	byID    map[string]*track
 	order   []*track // by title, then ID
 	resort  bool
-	dirty   map[string]bool // to be inspected
+	// published is when the section was last put.
+	published time.Time
+	dirty     map[string]bool // to be inspected
 
 	inspecting, sweeping bool
 	results              chan result
@@ -340,7 +342,9 @@ func (r *run) loop(ctx context.Context) error {
 		case res := <-r.results:
 			r.inspecting = false
 			first := r.take(res)
-			r.publish()
+			if first || len(r.dirty) == 0 || time.Since(r.published) >= r.s.cfg.Interval {
+				r.publish() // not with each batch of thousands of stopped ones
+			}
 			r.inspect(ctx)
 			if first {
 				sweep.Reset(0)
@@ -399,6 +403,7 @@ func (r *run) publish() {
 		list[i] = t.c
 	}
 	r.section.List = list
+	r.published = time.Now()
 	r.s.list.Store(&list)
 	r.put(r.section)
 }
