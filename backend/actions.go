@@ -167,11 +167,16 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 	if why := state.Why(snap, act.Kind, act.Target); why != "" {
 		return "", refuse("%s %s: %s", spec.Verb, act.Target, why)
 	}
-	if spec.Risk == state.Typed && act.Confirmed != act.Target {
+	if spec.Risk == state.Typed && act.Confirmed != act.Target && canonical(snap, spec, act.Confirmed) != act.Target {
 		return "", refuse("%s %s: type its name, %s, to confirm", spec.Verb, act.Target, act.Target)
 	}
 	if why := misplaced(snap, spec, act); why != "" {
 		return "", refuse("%s %s: %s", spec.Verb, act.Target, why)
+	}
+	if spec.Check != nil {
+		if why := spec.Check(snap, act.Target, act.Args); why != "" {
+			return "", refuse("%s %s: %s", spec.Verb, act.Target, why)
+		}
 	}
 	a.mu.Lock()
 	ex := a.executors[act.Kind]
@@ -274,10 +279,15 @@ func (a *actions) forget(now time.Time) {
 
 // canonical is the one name under which a target is journalled.
 func canonical(s *state.Snapshot, spec *state.Spec, target string) string {
+	if spec.Of != nil {
+		if of := spec.Of(s, target); of != "" {
+			return of
+		}
+	}
 	switch spec.Section {
 	case state.SectionContainers:
 		if c := s.Containers.Container(target); c != nil {
-			return c.Title
+			return c.Target()
 		}
 	case state.SectionLogs:
 		if l := s.Logs.Source(target); l != nil && l.Path != "" {
@@ -326,7 +336,10 @@ func (a *actions) perform(ctx context.Context, ex state.Executor, spec *state.Sp
 		case <-ctx.Done():
 		}
 	}
-	figures := state.Measure(a.hub.Latest(), act.Kind, act.Target)
+	var figures func() []state.Figure
+	if spec.Measured {
+		figures = a.measure(ctx, ex, act)
+	}
 	a.update(id, func(p *state.Progress) { p.Status, p.Started = "running", time.Now() })
 	out, err := state.Outcome{}, ctx.Err()
 	began := time.Now()
@@ -358,6 +371,10 @@ func (a *actions) perform(ctx context.Context, ex state.Executor, spec *state.Sp
 	}
 	jerr := a.hub.opts.Journal.Append(entry)
 	measured := err == nil && spec.Measured && a.ctx.Err() == nil
+	var was []state.Figure
+	if spec.Measured {
+		was = figures() // also of one that failed: its goroutine is waited for
+	}
 	a.update(id, func(p *state.Progress) {
 		p.Ended, p.Percent, p.Left = time.Now(), 100, 0
 		p.Status, p.Result, p.Undo = "done", entry.Detail, out.Undo
@@ -381,7 +398,7 @@ func (a *actions) perform(ctx context.Context, ex state.Executor, spec *state.Sp
 	a.mu.Unlock()
 	close(done)
 	if measured {
-		a.judge(spec, act, id, figures)
+		a.judge(ex, act, id, was)
 	}
 }
 
@@ -396,19 +413,80 @@ func (a *actions) seen(ctx context.Context, name state.SectionName, since time.T
 	}
 }
 
-// judge waits for the settling time and says whether the target is better.
-func (a *actions) judge(spec *state.Spec, act state.Action, id state.ActionID, before []state.Figure) {
-	select {
-	case <-a.ctx.Done():
-		return
-	case <-time.After(a.hub.opts.Settle):
+// measurePatience is how long the figures of a [state.Measurer] may take.
+const measurePatience = 5 * time.Second
+
+// measure takes the figures before an action: those of the snapshot now, those that
+// have to be asked for while it is done. What it returns waits for them.
+func (a *actions) measure(ctx context.Context, ex state.Executor, act state.Action) func() []state.Figure {
+	now, length := time.Now(), a.hub.opts.Settle
+	figures := state.Measure(a.hub.Latest(), act, state.Window{Length: length})
+	m, ok := ex.(state.Measurer)
+	if !ok {
+		return func() []state.Figure { return figures }
 	}
-	v := state.Judge(before, state.Measure(a.hub.Latest(), spec.Kind, act.Target))
+	more := make(chan []state.Figure, 1)
+	a.wg.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, measurePatience)
+		defer cancel()
+		more <- m.Figures(ctx, act, now.Add(-length), now)
+	})
+	return func() []state.Figure { return append(figures, <-more...) }
+}
+
+// settleFactor is how many times the settling time a verdict waits at most for a
+// health check that has not answered.
+const settleFactor = 6
+
+// judge waits for the settling time, and longer for a health check that has not
+// answered, and says whether the target is better.
+func (a *actions) judge(ex state.Executor, act state.Action, id state.ActionID, before []state.Figure) {
+	from, began, settle := a.hub.Latest(), time.Now(), a.hub.opts.Settle
+	if !a.sleep(settle) {
+		return
+	}
+	for told := false; state.Unsettled(a.hub.Latest(), act) != "" && time.Since(began) < settleFactor*settle; told = true {
+		if !told {
+			a.update(id, func(p *state.Progress) { p.Settling = began.Add(settleFactor * settle) })
+		}
+		if !a.sleep(max(settle/10, 100*time.Millisecond)) {
+			return
+		}
+	}
+	latest, now := a.hub.Latest(), time.Now()
+	after := state.Measure(latest, act, state.Window{From: from, Length: now.Sub(began).Round(time.Second)})
+	if m, ok := ex.(state.Measurer); ok {
+		ctx, cancel := context.WithTimeout(a.ctx, measurePatience)
+		after = append(after, m.Figures(ctx, act, began, now)...)
+		cancel()
+	}
+	v := state.Judge(before, after)
+	if why := state.Unsettled(latest, act); why != "" {
+		v.Note = why + " still"
+	}
+	a.mu.Lock()
+	for _, p := range a.list {
+		if p.ID != id && p.Action.Target == act.Target && p.Started.After(began) && (p.Status == "done" || p.Status == "running") {
+			v.Note = fmt.Sprintf("%s by %s came in between", p.Action.Kind, p.Action.Actor.User)
+			v.Word = "unknown"
+		}
+	}
+	a.mu.Unlock()
 	if err := a.hub.opts.Journal.Append(state.Entry{Phase: state.PhaseVerdict, Action: id, Kind: act.Kind, Target: act.Target,
 		Actor: act.Actor, Outcome: v.Word, Detail: v.Summary()}); err != nil {
 		a.hub.log.Error("verdict not journalled", "action", id, "err", err)
 	}
 	a.update(id, func(p *state.Progress) { p.Verdict, p.Settling = v, time.Time{} })
+}
+
+// sleep waits; false is for the hub's end.
+func (a *actions) sleep(d time.Duration) bool {
+	select {
+	case <-a.ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
 }
 
 func execute(ctx context.Context, ex state.Executor, act state.Action, progress func(string, float64)) (out state.Outcome, err error) {

@@ -24,7 +24,12 @@
 // Submit checks the action against the table in package state, writes a "begin"
 // entry to the journal (fsynced) and queues it behind earlier ones on the same
 // target. The executor's outcome is journalled as "end"; for measured actions a
-// "verdict" follows after the settling time. A "begin" without an "end" in the
+// "verdict" follows after the settling time, and up to six times later where a
+// container's health check has not answered before. It compares what the sections
+// have with what they had, and with them the figures of an executor that is a
+// [state.Measurer], which are asked for over both times. Where another action on
+// the same target came in between, it is "unknown": nobody can say which one
+// helped. A "begin" without an "end" in the
 // journal at the next start is an interrupted action, and is reported as one.
 //
 // # Who may act

@@ -121,7 +121,7 @@ func (m *Model) footer() []string {
 	}
 	switch {
 	case m.prompt != nil:
-		return one(m.prompt.spans(m))
+		return []string{m.ends(m.prompt.spans(m), nil)} // it needs the room
 	case m.note != "":
 		return m.flow([]views.Span{{Ink: t.Accent, Text: m.note}})
 	case len(m.stack) > 0:
@@ -265,8 +265,8 @@ func (m *Model) hints(w int) []views.Span {
 		hint("esc", "back")
 		hint(of(views.TabPrev)+of(views.TabNext), "tabs")
 	case info.Stream:
-		hint(of(cmdSearch), "search")
-		hint(of(cmdDrop), "filter")
+		hint(of(views.Search), "search")
+		hint(of(views.Keep), "filter")
 		hint(of(views.LevelNext), "level")
 		hint(of(views.ErrNext), "error")
 		hint(of(views.Follow), "follow")
@@ -281,7 +281,7 @@ func (m *Model) hints(w int) []views.Span {
 		}
 	}
 	if !open && !info.Stream {
-		hint(of(cmdSearch), "filter")
+		hint(of(views.Search), "filter")
 	}
 	w = 1 << 20 // there is room for these
 	hint(of(cmdPalette), "commands")

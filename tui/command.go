@@ -83,14 +83,14 @@ func (m *Model) do(c views.Command) tea.Cmd {
 		m.push(m.newMenu())
 	case cmdUndo:
 		return m.undo()
-	case cmdSearch, cmdDrop:
-		m.ask(c)
-	case cmdColumns:
+	case views.Columns:
 		if o := m.newColumns(); o != nil {
 			m.push(o)
-		} else {
-			m.say("there are no columns to choose in " + m.pane().Info().Name)
+			return nil
 		}
+		m.ask(c)
+	case views.Search, views.Keep, views.GoTo, views.CountBy, views.Save:
+		m.ask(c)
 	case cmdOlder, cmdNewer:
 		m.travel(c == cmdOlder)
 	case cmdFull:

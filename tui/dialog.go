@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"charm.land/bubbles/v2/textinput"
@@ -35,6 +36,14 @@ func (m *Model) begin(spec *state.Spec, targets []string) tea.Cmd {
 	var can []string
 	var cannot []string
 	for _, id := range targets {
+		if spec.Of != nil {
+			if of := spec.Of(m.shown, id); of != "" {
+				id = of
+			}
+		}
+		if slices.Contains(can, id) { // another row of the same target
+			continue
+		}
 		if why := state.Why(m.shown, spec.Kind, id); why != "" {
 			cannot = append(cannot, m.called(spec, id)+": "+why)
 		} else {
@@ -70,6 +79,7 @@ func (m *Model) begin(spec *state.Spec, targets []string) tea.Cmd {
 		for _, id := range can {
 			d.given[id] = spec.Given(m.shown, id)
 		}
+		d.shown = d.impact(m)
 	}
 	for _, f := range fields {
 		in := newInput(m.env.Theme)
@@ -88,26 +98,35 @@ func (m *Model) begin(spec *state.Spec, targets []string) tea.Cmd {
 		in.Placeholder = m.called(spec, can[0])
 		d.inputs = append(d.inputs, in)
 	}
-	for i, id := range can {
-		if i == 5 {
-			d.impact = append(d.impact, fmt.Sprintf("and %d more", len(can)-5))
-			break
-		}
-		var lines []string
-		if spec.Impact != nil {
-			lines = spec.Impact(m.shown, id)
-		}
-		if len(can) > 1 && len(lines) == 0 {
-			lines = []string{m.called(spec, id)}
-		}
-		d.impact = append(d.impact, lines...)
-	}
 	d.at = len(d.inputs) // on Cancel
 	if len(d.inputs) > 0 {
 		d.focus(0)
 	}
 	m.push(d)
 	return nil
+}
+
+// impact is what the action touches, as far as it is known now: some of it is only
+// fetched while it is asked about. Where the answer goes with what was shown, that
+// stays.
+func (d *actBox) impact(m *Model) (out []string) {
+	if d.shown != nil {
+		return d.shown
+	}
+	for i, id := range d.targets {
+		if i == 5 {
+			return append(out, fmt.Sprintf("and %d more", len(d.targets)-5))
+		}
+		var lines []string
+		if d.spec.Impact != nil && m.shown != nil {
+			lines = d.spec.Impact(m.shown, id)
+		}
+		if len(d.targets) > 1 && len(lines) == 0 {
+			lines = []string{m.called(d.spec, id)}
+		}
+		out = append(out, lines...)
+	}
+	return out
 }
 
 // named is what people call a row of a pane.
@@ -155,12 +174,14 @@ func title(a *state.Action) string {
 // where the risk wants it typed. The cursor starts on the first field, or on
 // Cancel where there is none.
 type actBox struct {
-	spec            *state.Spec
-	targets         []string
-	impact, skipped []string
-	fields          []state.Field
-	inputs          []textinput.Model
-	typed           bool
+	spec    *state.Spec
+	targets []string
+	skipped []string
+	// shown is the impact as it was when it was asked; nil where it follows.
+	shown  []string
+	fields []state.Field
+	inputs []textinput.Model
+	typed  bool
 	// proposed are the inputs whose default nobody has touched: what is typed there
 	// takes its place.
 	proposed []bool
@@ -219,8 +240,10 @@ func (d *actBox) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 		d.focus(d.at - 1)
 	case s == "enter" && typing:
 		d.focus(d.at + 1)
-		if d.at == len(d.inputs) && d.complete(m) == "" { // past Cancel when all is there
-			d.focus(d.at + 1)
+		if d.at == len(d.inputs) { // past Cancel when all is there
+			if d.wrong = d.complete(m); d.wrong == "" {
+				d.focus(d.at + 1)
+			}
 		}
 	case s == "enter" && d.at == len(d.inputs):
 		d.forget()
@@ -259,6 +282,19 @@ func (d *actBox) complete(m *Model) string {
 	for i, f := range d.fields {
 		if f.Required && strings.TrimSpace(d.inputs[i].Value()) == "" {
 			return f.Label + " is empty: " + f.Hint
+		}
+	}
+	if d.spec.Check != nil && m.shown != nil {
+		args := map[string]string{}
+		for i, f := range d.fields {
+			if !f.Secret {
+				args[f.Key] = d.inputs[i].Value()
+			}
+		}
+		for _, id := range d.targets {
+			if why := d.spec.Check(m.shown, id, args); why != "" {
+				return why
+			}
 		}
 	}
 	if d.typed {
@@ -305,7 +341,7 @@ func (d *actBox) draw(m *Model, w, h int) []string {
 			text(func(l *views.Line) { l.Put(markInk, mark+" ").Put(ink, part) })
 		}
 	}
-	for _, s := range d.impact {
+	for _, s := range d.impact(m) {
 		wrapped(t.Dot, t.Faint, t.Text, s)
 	}
 	for _, s := range d.skipped {

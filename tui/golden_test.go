@@ -18,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden frames anew")
 
-var paneNames = []string{"overview", "modules", "pipeline", "containers", "queues", "logs", "alerts", "routing", "actions"}
+var paneNames = []string{"overview", "modules", "pipeline", "containers", "queues", "logs", "alerts", "routing", "actions", "host"}
 
 func still() Options {
 	return Options{Clock: func() time.Time { return fake.Now }, Local: time.UTC, Theme: "dark"}

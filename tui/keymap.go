@@ -16,8 +16,6 @@ import (
 
 // Commands that the console itself answers.
 const (
-	cmdSearch   views.Command = "search"
-	cmdDrop     views.Command = "drop"
 	cmdPalette  views.Command = "palette"
 	cmdMenu     views.Command = "actions"
 	cmdHelp     views.Command = "help"
@@ -30,7 +28,6 @@ const (
 	cmdNextPane views.Command = "next-pane"
 	cmdPrevPane views.Command = "previous-pane"
 	cmdShell    views.Command = "shell"
-	cmdColumns  views.Command = "columns"
 	cmdQuit     views.Command = "quit"
 )
 
@@ -97,12 +94,19 @@ func table() []bind {
 		b("Look", views.Beside, "detail beside the list", "p"),
 		b("Look", views.TabNext, "next tab inside the pane", "]"),
 		b("Look", views.TabPrev, "previous tab inside the pane", "["),
-		b("Look", cmdSearch, "search in streams and open details, filter in lists; ! inverts", "/"),
+		b("Look", views.Search, "search in streams and open details, filter in lists; ! inverts", "/"),
 		in(inStreams, b("Look", views.FindNext, "next hit (older)", "n")),
 		in(inStreams, b("Look", views.FindPrev, "previous hit (newer)", "N")),
 		in(inLists, b("Look", views.FindNext, "next hit in an open detail", "n")),
 		in(inLists, b("Look", views.FindPrev, "previous hit in an open detail", "N")),
-		in(inStreams, b("Look", cmdDrop, "keep lines with a text; ! drops them", "&")),
+		in(inStreams, b("Look", views.Keep, "keep lines that pass a filter; ! drops them", "&")),
+		in(inStreams, b("Look", views.CountBy, "count by pattern or field", "#")),
+		in(inStreams, b("Look", views.Columns, "fields as columns", "|")),
+		in(inStreams, b("Look", views.GoTo, "go to a time", "@")),
+		in(inStreams, b("Look", views.Bars, "histogram", "h")),
+		in(inStreams, b("Look", views.Earlier, "back along the histogram", "<")),
+		in(inStreams, b("Look", views.Later, "forward along the histogram", ">")),
+		in(inStreams, b("Look", views.Save, "write what passes to a file", "W")),
 		in(inStreams, b("Look", views.ErrNext, "next error", "e")),
 		in(inStreams, b("Look", views.ErrPrev, "previous error", "E")),
 		in(inStreams, b("Look", views.LevelNext, "all levels, warnings and worse, errors only", "l")),
@@ -115,6 +119,7 @@ func table() []bind {
 		b("Look", views.Mark, "mark; actions take the marked", "space"),
 		b("Look", views.MarkRange, "mark a range", "v"),
 		in(inLists, b("Look", views.SortNext, "sort; again reverses", "s")),
+		in(inLists, b("Look", views.Columns, "choose columns", "|")),
 		in(inLists, b("Look", views.FoldAll, "fold or unfold all groups", "z")),
 		b("Look", views.CopyRow, "copy", "y"),
 		b("Look", cmdOlder, "back in time, every pane", "o"),

@@ -214,7 +214,7 @@ func (m *Model) newPalette() overlay {
 	command("wrap", views.Wrap)
 	command("raw records", views.Raw)
 	command("sort", views.SortNext)
-	command("columns", cmdColumns)
+	command("columns", views.Columns)
 	if x, ok := m.pane().(views.Folder); ok {
 		if what, flat, _ := x.Folds(); what != "" {
 			label := "group " + what

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -61,6 +62,7 @@ type Model struct {
 	lastAsked   string
 	lastAskedAt time.Time
 	history     []string
+	asked       map[string][]string // answers to what panes ask, by command, oldest first
 	told        state.Interest
 	keysTold    uint64            // how often others were told that keys are pressed
 	toldKeys    time.Time         // when they last were
@@ -123,6 +125,8 @@ func New(o Options) *Model {
 // set takes over settings.
 func (m *Model) set(s Settings) {
 	m.mouse, m.full, m.history = s.Mouse, s.Full, s.History
+	m.asked = map[string][]string{}
+	maps.Copy(m.asked, s.Asked)
 	for k, v := range s.Weights {
 		if v >= 0.2 && v <= 5 {
 			m.weight[k] = v
@@ -158,7 +162,7 @@ func (m *Model) set(s Settings) {
 // Settings are what is to survive a restart.
 func (m *Model) Settings() Settings {
 	s := Settings{Theme: m.look.Name, Mouse: m.mouse, Full: m.full, Focus: m.panes[m.focus].Info().Name,
-		Weights: m.weight, History: m.history, Panes: map[string]PaneSettings{}}
+		Weights: m.weight, History: m.history, Asked: m.asked, Panes: map[string]PaneSettings{}}
 	for _, p := range m.panes {
 		var ps PaneSettings
 		if x, ok := p.(views.Sorter); ok {

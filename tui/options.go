@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"io"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -39,6 +40,9 @@ type Options struct {
 	// Copy puts text where the user can paste it, and says how; nil asks the
 	// terminal (OSC 52).
 	Copy func(text string) (how string, err error)
+	// File writes a file that only the user can read and says where; the error says
+	// what is wrong, and nothing is left behind. nil when there can be none.
+	File func(name string, write func(io.Writer) error) (path string, err error)
 	// Shell is a shell in the container of that ID; nil when there can be none, and
 	// then NoShell says why.
 	Shell   func(containerID string) (tea.ExecCommand, error)
@@ -67,6 +71,8 @@ type Settings struct {
 	Panes   map[string]PaneSettings `json:"panes,omitempty"`
 	// History is the palette's, oldest first.
 	History []string `json:"history,omitempty"`
+	// Asked are the answers to what panes ask, by command, oldest first.
+	Asked map[string][]string `json:"asked,omitempty"`
 }
 
 // PaneSettings are one pane's.

@@ -78,102 +78,6 @@ func inputLine(in *textinput.Model, w int) string {
 	return pad(in.View(), w)
 }
 
-// prompt is the line at the bottom that asks for a search or a filter.
-type prompt struct {
-	cmd   views.Command
-	input textinput.Model
-	was   string
-	finds views.Finder // the open detail that is searched; nil for the pane itself
-}
-
-// ask opens the prompt for a search, a filter of a list, or a filter of a stream.
-func (m *Model) ask(c views.Command) {
-	p := &prompt{cmd: c, input: newInput(m.env.Theme)}
-	if x, ok := m.pane().(views.Finder); ok && x.Finds() {
-		p.finds = x
-		p.input.Focus()
-		m.prompt = p
-		return
-	}
-	switch x := m.pane().(type) {
-	case views.Filterer:
-		p.was = x.Filter()
-		p.input.SetValue(p.was)
-	case views.Follower:
-		if c == cmdDrop {
-			p.was = x.Drop()
-			p.input.SetValue(p.was)
-		}
-	default:
-		m.say("there is nothing to search here")
-		return
-	}
-	p.input.Focus()
-	p.input.CursorEnd()
-	m.prompt = p
-}
-
-func (p *prompt) spans(m *Model) []views.Span {
-	t := m.env.Theme
-	label := " filter "
-	if _, ok := m.pane().(views.Follower); ok {
-		label = " search "
-		if p.cmd == cmdDrop {
-			label = " keep lines with (! drops) "
-		}
-	}
-	end := views.Span{Ink: t.Faint, Text: "  enter keeps, esc gives up"}
-	if p.finds != nil {
-		label = " search "
-	} else if x, ok := m.pane().(views.Filterer); ok && x.Wrong() != nil {
-		end = views.Span{Ink: t.Bad, Text: "  " + t.Wrong + " " + x.Wrong().Error()}
-	} else if ok && len(m.pane().Info().Filters) > 0 && p.input.Value() == "" {
-		end.Text = "  words, cpu>50, state:exited, ...: ? lists all"
-	}
-	v := []rune(p.input.Value())
-	at := min(p.input.Position(), len(v))
-	here, rest := " ", ""
-	if at < len(v) {
-		here, rest = string(v[at]), string(v[at+1:])
-	}
-	return []views.Span{{Ink: t.Key, Text: label}, {Ink: t.Text, Text: string(v[:at])}, {Ink: t.MatchHere, Text: here}, {Ink: t.Text, Text: rest}, end}
-}
-
-// live filters a list while one types.
-func (p *prompt) live(m *Model) {
-	if x, ok := m.pane().(views.Filterer); ok && p.finds == nil {
-		x.SetFilter(p.input.Value())
-	}
-}
-
-func (m *Model) promptKey(k tea.KeyPressMsg) tea.Cmd {
-	p := m.prompt
-	switch k.String() {
-	case "enter":
-		m.prompt = nil
-		if p.finds != nil {
-			return p.finds.Find(p.input.Value())
-		}
-		if x, ok := m.pane().(views.Follower); ok {
-			if p.cmd == cmdDrop {
-				x.SetDrop(p.input.Value())
-				return nil
-			}
-			return x.Search(p.input.Value())
-		}
-		return nil
-	case "esc", "ctrl+c":
-		m.prompt = nil
-		if x, ok := m.pane().(views.Filterer); ok && p.finds == nil {
-			x.SetFilter(p.was)
-		}
-		return nil
-	}
-	p.input, _ = p.input.Update(k)
-	p.live(m)
-	return nil
-}
-
 // quitBox asks before the console ends.
 type quitBox struct {
 	sure  bool
@@ -288,7 +192,7 @@ func (b *helpBox) draw(m *Model, w, h int) []string {
 	}
 	if len(info.Filters) > 0 {
 		add(views.NewLine(t, iw, false))
-		add(views.NewLine(t, iw, false).Put(t.Strong, "Filter, after "+m.keys.of(cmdSearch)))
+		add(views.NewLine(t, iw, false).Put(t.Strong, "Filter, after "+m.keys.of(views.Search)))
 		for _, f := range info.Filters {
 			add(views.NewLine(t, iw, false).Gap(2).Col(t.Key, f.Form, 20, false).Gap(2).Put(t.Text, f.Keeps))
 		}

@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -84,6 +83,14 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.say(msg.Text)
 	case views.Copy:
 		cmd = m.copy(msg)
+	case views.File:
+		cmd = m.file(msg)
+	case fileMsg:
+		if msg.err != nil {
+			m.say("not written: " + msg.err.Error())
+		} else {
+			m.say("wrote " + msg.what + " to " + msg.path)
+		}
 	case views.Unhandled:
 		m.nothing(msg.Command)
 	case views.Closed:
@@ -248,6 +255,7 @@ func (m *Model) watch() {
 			continue
 		}
 		t := p.Target()
+		in.Host = in.Host || t.Host
 		if d, ok := p.(views.Detailer); ok {
 			beside, open := d.Detail()
 			if !beside && !open {
@@ -273,8 +281,12 @@ func (m *Model) watch() {
 		m.keysTold++
 	}
 	in.Keys = m.keysTold
-	same := in.Keys == m.told.Keys && in.Container == m.told.Container && in.Part == m.told.Part && in.Queue == m.told.Queue && in.Job == m.told.Job && in.Brief == m.told.Brief && strings.Join(in.Logs, "\n") == strings.Join(m.told.Logs, "\n")
-	if !same {
+	for _, o := range m.stack {
+		if d, ok := o.(*actBox); ok {
+			in.Asking, in.Targets = d.spec.Kind, d.targets
+		}
+	}
+	if !in.Equal(m.told) {
 		m.told = in
 		m.o.Backend.Watch(in)
 	}
@@ -295,6 +307,24 @@ func (m *Model) redraw() {
 	m.resize(m.w, m.h)
 	if l, ok := m.panes[m.logs].(*views.Logs); ok {
 		l.Redraw()
+	}
+}
+
+// fileMsg says what came of writing a file.
+type fileMsg struct {
+	what, path string
+	err        error
+}
+
+func (m *Model) file(f views.File) tea.Cmd {
+	if m.o.File == nil {
+		m.say("this console writes no files")
+		return nil
+	}
+	m.say("writing " + f.What)
+	return func() tea.Msg {
+		path, err := m.o.File(f.Name, f.Write)
+		return fileMsg{f.What, path, err}
 	}
 }
 

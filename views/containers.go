@@ -92,7 +92,7 @@ func NewContainers(env *Env) Pane {
 			text("Image", 20, 3, 7, func(c *state.Container) string { return c.Image }),
 			extra(text("Service", 12, 1, 8, func(c *state.Container) string { return c.Service })),
 			extra(text("Ports", 22, 2, 8, func(c *state.Container) string { return strings.Join(c.Ports, ", ") })),
-			extra(text("Policy", 14, 0, 8, func(c *state.Container) string { return c.Policy })),
+			extra(text("Policy", 14, 0, 8, func(c *state.Container) string { return c.Limits.Restart })),
 			extra(text("ID", 12, 0, 8, func(c *state.Container) string { return c.ID[:min(12, len(c.ID))] })),
 			extra(Column[state.Container]{Title: "Created", W: 7, Right: true, Rank: 8,
 				Cell: func(e *Env, c *state.Container) (string, theme.Ink) {

@@ -49,15 +49,15 @@ const nearLimit = 90
 // nearMem, nearCPU and nearPIDs say that a container is near a limit of its own,
 // "" if not. Memory that is the host's is the host's affair.
 func nearMem(c *state.Container) string {
-	if c.State == "running" && c.OwnMemLimit && c.MemPercent >= nearLimit {
+	if c.State == "running" && c.Limits.Memory > 0 && c.MemPercent >= nearLimit {
 		return fmt.Sprintf("memory at %.0f%% of its limit: beyond it the kernel kills", c.MemPercent)
 	}
 	return ""
 }
 
 func nearCPU(c *state.Container) string {
-	if c.State == "running" && c.CPULimit > 0 && c.CPUPercent >= c.CPULimit*nearLimit/100 {
-		return fmt.Sprintf("CPU at %.0f%% of its limit: it is slowed down", 100*c.CPUPercent/c.CPULimit)
+	if c.State == "running" && c.Limits.CPUs > 0 && c.CPUPercent >= 100*c.Limits.CPUs*nearLimit/100 {
+		return fmt.Sprintf("CPU at %.0f%% of its limit: it is slowed down", c.CPUPercent/c.Limits.CPUs)
 	}
 	return ""
 }
@@ -140,8 +140,8 @@ func containerOverview(d *Doc, s *state.Snapshot, c *state.Container) {
 	d.KV("created", t.Text, e.when(c.Created))
 	d.KV("started", t.Text, e.when(c.Started))
 	restarts := fmt.Sprint(c.Restarts)
-	if c.Policy != "" {
-		restarts += ", policy " + c.Policy
+	if c.Limits.Restart != "" {
+		restarts += ", policy " + c.Limits.Restart
 	}
 	d.KV("restarts", t.Text, restarts)
 	d.KV("logs to", t.Text, det.LogDriver)
@@ -151,13 +151,13 @@ func containerOverview(d *Doc, s *state.Snapshot, c *state.Container) {
 	} else {
 		n := max(8, min(60, d.w-16))
 		cpu := f.percent(c.CPUPercent) + " of one core"
-		if c.CPULimit > 0 {
-			cpu += ", limit " + f.percent(c.CPULimit)
+		if c.Limits.CPUs > 0 {
+			cpu += ", limit " + f.percent(100*c.Limits.CPUs)
 		}
 		d.KV("CPU", t.Text, cpu)
 		d.KV("", t.Info, spark(t, settled(c.CPUHistory, c.Sampled), n, 10))
 		of := "its limit"
-		if !c.OwnMemLimit {
+		if c.Limits.Memory == 0 {
 			of = "the host's: it has no limit"
 		}
 		d.KV("memory", t.Text, fmt.Sprintf("%s of %s, %s of %s", f.bytes(c.MemBytes), f.bytes(c.MemLimit), f.percent(c.MemPercent), of))

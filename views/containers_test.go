@@ -33,9 +33,9 @@ func TestTroubleIsMarked(t *testing.T) {
 		want string
 	}{
 		{"well", state.Container{State: "running", CPUPercent: 300, MemPercent: 99, PIDs: 5000, Restarts: 7, Started: now.Add(-time.Hour)}, ""},
-		{"memory", state.Container{State: "running", OwnMemLimit: true, MemPercent: 93}, "memory at 93% of its limit"},
-		{"memory of a stopped one", state.Container{State: "exited", OwnMemLimit: true, MemPercent: 93}, ""},
-		{"CPU", state.Container{State: "running", CPULimit: 50, CPUPercent: 49}, "CPU at 98% of its limit"},
+		{"memory", state.Container{State: "running", Limits: state.Limits{Memory: 1 << 20}, MemPercent: 93}, "memory at 93% of its limit"},
+		{"memory of a stopped one", state.Container{State: "exited", Limits: state.Limits{Memory: 1 << 20}, MemPercent: 93}, ""},
+		{"CPU", state.Container{State: "running", Limits: state.Limits{CPUs: 0.5}, CPUPercent: 49}, "CPU at 98% of its limit"},
 		{"PIDs", state.Container{State: "running", PIDsLimit: 100, PIDs: 95}, "95 of 100 processes"},
 		{"restarting", state.Container{State: "restarting", Restarts: 1, ExitCode: 1}, "restarted 1 times; exit code 1"},
 		{"back for a moment", state.Container{State: "running", Restarts: 5, Started: now.Add(-20 * time.Second)}, "ends again and again: restarted 5 times"},

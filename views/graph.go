@@ -96,10 +96,10 @@ func containerGraphs(d *Doc, s *state.Snapshot, c *state.Container) {
 		}
 		d.Head(title)
 		cpuTop, memTop := 10.0, 0.0
-		if c.CPULimit > 0 {
-			cpuTop = c.CPULimit
+		if c.Limits.CPUs > 0 {
+			cpuTop = 100 * c.Limits.CPUs
 		}
-		if c.OwnMemLimit {
+		if c.Limits.Memory > 0 {
 			memTop = c.MemLimit
 		}
 		graph("CPU of one core", x.CPU, cpuTop, f.percent)

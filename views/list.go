@@ -74,6 +74,8 @@ type Spec[T any] struct {
 	Tabs    []Tab[T]
 	// Look adds to the target what is being looked at; may be nil.
 	Look func(*T, *Target)
+	// Watch adds to it whatever the row, and without one; may be nil.
+	Watch func(*Target)
 	// Fold puts rows into groups; nil for a list that has none.
 	Fold *Fold[T]
 }
@@ -313,6 +315,9 @@ func (l *List[T]) Selected() *T {
 // Target implements Pane. That of a heading is all rows under it.
 func (l *List[T]) Target() Target {
 	var t Target
+	if l.spec.Watch != nil {
+		l.spec.Watch(&t)
+	}
 	e := l.entry()
 	if e != nil && e.group == "" && l.spec.Look != nil {
 		l.spec.Look(e.row, &t)

@@ -32,13 +32,20 @@ type Logs struct {
 	cur       merge
 	row       int // the cursor's line on the screen
 	sieve     sieve
-	drop      string
 	sifted    map[string]*sifted
 	instant   time.Time
 
 	search  pattern
 	hits    int // -1 while counting
 	hitsGen int
+	// hitTimes are when the hits were, rising.
+	hitTimes []int64
+	worsts   map[string]*worst
+	noBars   bool // the histogram is not shown
+
+	columns []string
+	widths  map[string]int
+	counts  *counts // shown in place of the stream
 
 	noTimes, wrap, raw bool
 	skip               int // cells left out at the left
@@ -58,12 +65,15 @@ type bookmark struct {
 	seq    uint64
 }
 
-// hitsMsg is how many records match the search.
-type hitsMsg struct{ gen, n int }
+// hitsMsg is how many records match the search, and when they were.
+type hitsMsg struct {
+	gen, n int
+	at     []int64
+}
 
 // NewLogs makes the pane of logs.
 func NewLogs(env *Env) Pane {
-	return &Logs{env: env, following: true, marks: map[string]bool{}, sifted: map[string]*sifted{}, books: map[bookmark]bool{}, dirty: true}
+	return &Logs{env: env, following: true, marks: map[string]bool{}, sifted: map[string]*sifted{}, books: map[bookmark]bool{}, worsts: map[string]*worst{}, widths: map[string]int{}, dirty: true}
 }
 
 // Info implements Pane.
@@ -75,6 +85,12 @@ func (p *Logs) Info() Info {
 		Keys: []KeyHelp{
 			{LevelNext, "all levels, warnings and worse, errors only"},
 			{BookNext, "next bookmark"},
+			{Keep, "keep lines that pass a filter, on top of those in force: words, status>=500, level>=warn, duration>1s, user=anna, path~^/api, /a regular expression/, and, or, not; ! drops; esc takes the newest away"},
+			{CountBy, "count what passes by pattern, or by the value of a field; enter keeps such lines"},
+			{Columns, "fields as columns before the text"},
+			{GoTo, "go to a time"},
+			{Bars, "histogram"}, {Earlier, "back along the histogram"}, {Later, "forward along it"},
+			{Save, "write what passes to a file"},
 			{Left, "scroll left"}, {Right, "scroll right"},
 		},
 	}
@@ -227,12 +243,21 @@ func (p *Logs) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case hitsMsg:
 		if msg.gen == p.hitsGen {
-			p.hits, p.dirty = msg.n, true
+			p.hits, p.hitTimes, p.dirty = msg.n, msg.at, true
+		}
+	case counts:
+		if p.counts != nil && p.counts.gen == msg.gen {
+			p.counts, p.dirty = &msg, true
 		}
 	case Do:
 		p.dirty = true
 		if p.open {
 			if done, cmd := p.updateOpen(msg.Command); done {
+				return cmd
+			}
+		}
+		if p.counts != nil && !p.inSources {
+			if done, cmd := p.updateCounts(msg.Command); done {
 				return cmd
 			}
 		}
@@ -301,6 +326,12 @@ func (p *Logs) updateStream(c Command) tea.Cmd {
 		p.wrap, p.skip = !p.wrap, 0
 	case LevelNext:
 		return p.nextLevel()
+	case Bars:
+		p.noBars = !p.noBars
+	case Earlier:
+		p.leap(-1)
+	case Later:
+		p.leap(1)
 	case Bookmark:
 		if k, r := p.cur.cur(); r != nil {
 			p.pause()
@@ -329,9 +360,9 @@ func (p *Logs) updateStream(c Command) tea.Cmd {
 	case Back:
 		switch {
 		case p.search.text != "":
-			p.search = pattern{}
-		case p.drop != "":
-			p.SetDrop("")
+			p.search, p.hitTimes = pattern{}, nil
+		case len(p.sieve.sifts) > 0:
+			p.unkeep()
 		case !p.following && p.instant.IsZero():
 			p.follow()
 		case p.solo != "":
@@ -356,8 +387,7 @@ func (p *Logs) nextLevel() tea.Cmd {
 	default:
 		p.sieve.min = 0
 	}
-	p.sifted = map[string]*sifted{}
-	p.restream()
+	p.resift()
 	return send(Note{text})
 }
 

@@ -2,6 +2,7 @@ package views
 
 import (
 	"fmt"
+	"slices"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -10,26 +11,23 @@ import (
 
 // How the stream of log lines is searched and filtered.
 
-// Drop implements Follower.
-func (p *Logs) Drop() string { return p.drop }
-
-// SetDrop implements Follower.
-func (p *Logs) SetDrop(s string) {
-	p.drop = s
-	p.sieve.want = newPattern(s)
-	p.sifted = map[string]*sifted{}
-	p.restream()
-}
-
-// Search implements Follower.
-func (p *Logs) Search(text string) tea.Cmd {
+// lookFor searches for text from the cursor on; "" ends the search.
+func (p *Logs) lookFor(text string) (tea.Cmd, error) {
+	s, err := newPattern(text)
+	if err != nil {
+		return nil, err
+	}
 	p.dirty = true
-	p.search = newPattern(text)
-	p.search.drop = false
+	p.search = s
 	p.hitsGen++
 	if p.search.text == "" {
-		return nil
+		return nil, nil
 	}
+	return p.toHit(), nil
+}
+
+// toHit goes to the search's first hit at the cursor or above, and counts all.
+func (p *Logs) toHit() tea.Cmd {
 	_, r := p.cur.cur()
 	if r == nil || !p.search.in(r.Text) {
 		if cmd := p.find(true); cmd != nil {
@@ -43,18 +41,20 @@ func (p *Logs) Search(text string) tea.Cmd {
 
 // count counts the hits outside of the loop, on records that nobody changes.
 func (p *Logs) count() tea.Cmd {
-	p.hits = -1
+	p.hits, p.hitTimes = -1, nil
 	gen, pat, streams := p.hitsGen, p.search, p.cur.s
 	return func() tea.Msg {
-		n := 0
+		m := hitsMsg{gen: gen}
 		for _, s := range streams {
 			for i := range s.recs {
 				if pat.in(s.recs[i].Text) {
-					n++
+					m.n++
+					m.at = append(m.at, s.recs[i].Nanos)
 				}
 			}
 		}
-		return hitsMsg{gen, n}
+		slices.Sort(m.at)
+		return m
 	}
 }
 
@@ -80,9 +80,10 @@ func (p *Logs) reveal() {
 	if r == nil || p.wrap {
 		return
 	}
-	i, _ := p.search.find(r.Text)
+	text := p.text(r)
+	i, _ := p.search.find(text)
 	room := max(8, p.w/2)
-	if col := Width(p.env.Theme, r.Text[:max(0, i)]); col < p.skip || col > p.skip+room {
+	if col := Width(p.env.Theme, text[:max(0, i)]); col < p.skip || col > p.skip+room {
 		p.skip = max(0, col-room/2)
 	}
 }

@@ -108,12 +108,8 @@ func (p *Logs) Summary() []Span {
 	case state.LevelError:
 		out = append(out, Span{t.Accent, "errors only"})
 	}
-	if p.drop != "" {
-		what := "keep " + p.drop
-		if p.sieve.want.drop {
-			what = "drop " + p.sieve.want.text
-		}
-		out = append(out, Span{t.Accent, what})
+	for _, s := range p.sieve.sifts {
+		out = append(out, Span{t.Accent, s.String()})
 	}
 	if p.search.text != "" {
 		n := "counting"

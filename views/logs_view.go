@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/record"
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
 )
@@ -136,10 +137,26 @@ func (p *Logs) sources(w, h int) []string {
 
 // stream draws the lines around the cursor; it looks at no more records than fit.
 func (p *Logs) stream(w, h int) []string {
-	t := p.env.Theme
 	if w <= 0 || h <= 0 {
 		return nil
 	}
+	if p.counts != nil {
+		return p.drawCounts(w, h)
+	}
+	var head []string
+	if !p.noBars && h >= 12 {
+		head = append(head, p.timeline(w))
+	}
+	p.fitColumns(h)
+	if len(p.columns) > 0 && h >= 6 {
+		head = append(head, p.columnTitles(w))
+	}
+	return append(head, p.records(w, h-len(head))...)
+}
+
+// records draws the records around the cursor.
+func (p *Logs) records(w, h int) []string {
+	t := p.env.Theme
 	k, r := p.cur.cur()
 	if r == nil {
 		d := newDoc(p.env, w)
@@ -147,7 +164,7 @@ func (p *Logs) stream(w, h int) []string {
 		case len(p.cur.s) == 0 && p.solo != "":
 			d.Text(t.Dim, t.Wait+" no lines from it yet")
 		case !p.sieve.open():
-			d.Text(t.Dim, "no line passes: esc takes the filter away, l the level")
+			d.Text(t.Dim, "no line passes: esc takes the newest filter away, l the level")
 		default:
 			d.Text(t.Dim, t.Wait+" no lines yet")
 		}
@@ -204,21 +221,7 @@ func (p *Logs) above(w, n int) []string {
 func (p *Logs) lines(k int, r *state.LogRecord, w, limit int, here bool) []string {
 	t := p.env.Theme
 	src := &p.cur.s[k]
-	tw := 0
-	if !p.noTimes {
-		tw = 9
-		if w >= 110 {
-			tw = 13
-		}
-	}
-	nw := 0
-	if len(p.cur.s) > 1 && w >= 60 {
-		nw = min(18, w/6)
-	}
-	lw := 1
-	if w >= 80 {
-		lw = 5
-	}
+	tw, lw, nw := p.margins(w)
 	head := func(l *Line, first bool) {
 		switch {
 		case p.books[bookmark{src.id, r.Seq}]:
@@ -280,6 +283,10 @@ func (p *Logs) lines(k int, r *state.LogRecord, w, limit int, here bool) []strin
 	}
 	l := NewLine(t, w, here)
 	head(l, true)
+	for _, c := range p.columns {
+		v, _ := record.Get(r.Text, c)
+		l.Col(t.Info, v, p.widen(c, v), false).Gap(1)
+	}
 	text, rest, more := strings.Cut(p.text(r), "\n")
 	tail := ""
 	if more {
@@ -294,6 +301,66 @@ func (p *Logs) lines(k int, r *state.LogRecord, w, limit int, here bool) []strin
 		p.put(l, ink, text, p.skip, here)
 	}
 	return []string{l.String()}
+}
+
+// widen is the width of a column: of the widest value that was seen, up to a bound.
+func (p *Logs) widen(column, value string) int {
+	w := max(p.widths[column], Width(p.env.Theme, column), min(24, Width(p.env.Theme, value)))
+	p.widths[column] = w
+	return w
+}
+
+// fitColumns makes the columns wide enough for the h records before the cursor and
+// behind it.
+func (p *Logs) fitColumns(h int) {
+	if len(p.columns) == 0 {
+		return
+	}
+	for _, step := range []func(merge) (int, *state.LogRecord){merge.back, merge.forward} {
+		m := p.cur.clone()
+		for range h {
+			_, r := step(m)
+			if r == nil {
+				break
+			}
+			for _, c := range p.columns {
+				if v, ok := record.Get(r.Text, c); ok {
+					p.widen(c, v)
+				}
+			}
+		}
+	}
+}
+
+// columnTitles heads the columns of fields.
+func (p *Logs) columnTitles(w int) string {
+	tw, lw, nw := p.margins(w)
+	l := NewLine(p.env.Theme, w, false).Gap(1 + tw + lw + 1)
+	if nw > 0 {
+		l.Gap(nw + 1)
+	}
+	for _, c := range p.columns {
+		l.Col(p.env.Theme.Faint, c, p.widen(c, ""), false).Gap(1)
+	}
+	return l.String()
+}
+
+// margins are the widths of time, level and source before a record's text.
+func (p *Logs) margins(w int) (tw, lw, nw int) {
+	if !p.noTimes {
+		tw = 9
+		if w >= 110 {
+			tw = 13
+		}
+	}
+	if len(p.cur.s) > 1 && w >= 60 {
+		nw = min(18, w/6)
+	}
+	lw = 1
+	if w >= 80 {
+		lw = 5
+	}
+	return tw, lw, nw
 }
 
 // text is a record as it is shown: JSON as people read it, unless raw records are

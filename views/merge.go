@@ -1,6 +1,8 @@
 package views
 
 import (
+	"fmt"
+	"regexp"
 	"sort"
 	"strings"
 
@@ -102,25 +104,35 @@ func (m merge) rebase(s []stream) merge {
 	return out
 }
 
-// pattern is text to look for: without regard to case unless it has a capital.
+// pattern is text to look for: without regard to case unless it has a capital. Text
+// between slashes is a regular expression.
 type pattern struct {
 	text  string
 	exact bool
-	// drop inverts: what matches is left out.
-	drop bool
+	re    *regexp.Regexp
 }
 
-func newPattern(s string) pattern {
-	var p pattern
-	s, p.drop = strings.CutPrefix(s, "!")
-	p.text = s
-	p.exact = strings.ToLower(s) != s
-	return p
+func newPattern(s string) (pattern, error) {
+	p := pattern{text: s, exact: strings.ToLower(s) != s}
+	if expr, ok := strings.CutPrefix(s, "/"); ok && len(expr) > 1 && strings.HasSuffix(expr, "/") {
+		re, err := regexp.Compile(strings.TrimSuffix(expr, "/"))
+		if err != nil {
+			return pattern{}, fmt.Errorf("search: %w", err)
+		}
+		p.re = re
+	}
+	return p, nil
 }
 
 // find is where the text begins in s and ends, or -1.
 func (p pattern) find(s string) (int, int) {
 	n := len(p.text)
+	if p.re != nil {
+		if at := p.re.FindStringIndex(s); at != nil && at[1] > at[0] {
+			return at[0], at[1]
+		}
+		return -1, -1
+	}
 	if n == 0 {
 		return -1, -1
 	}
@@ -169,18 +181,6 @@ func (p pattern) find(s string) (int, int) {
 }
 
 func (p pattern) in(s string) bool { i, _ := p.find(s); return i >= 0 }
-
-// sieve lets records through by level and by pattern.
-type sieve struct {
-	min  state.Level
-	want pattern
-}
-
-func (s sieve) open() bool { return s.min == 0 && s.want.text == "" }
-
-func (s sieve) lets(r *state.LogRecord) bool {
-	return r.Level >= s.min && (s.want.text == "" || s.want.in(r.Text) != s.want.drop)
-}
 
 // sifted remembers which records of one source passed a sieve, so that each
 // record is looked at once.

@@ -1,6 +1,7 @@
 package views
 
 import (
+	"io"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -44,12 +45,24 @@ type Filterer interface {
 // Follower is a pane that follows a stream.
 type Follower interface {
 	Following() bool
-	// Search looks for text from the cursor on; "" ends the search.
-	Search(text string) tea.Cmd
-	// SetDrop filters the stream: a leading "!" drops what matches.
-	SetDrop(text string)
-	// Drop is the filter in force.
-	Drop() string
+}
+
+// Asker is a pane some of whose commands want a line of text.
+type Asker interface {
+	// Question is what a command asks for; ok is false where it asks for nothing now.
+	Question(Command) (q Question, ok bool)
+	// Answer carries the command out. An error says what is wrong with the text, and
+	// the question stays.
+	Answer(c Command, text string) (tea.Cmd, error)
+}
+
+// Question asks for a line of text.
+type Question struct {
+	// Label stands before the text: "go to a time"; Hint behind it while it is empty.
+	Label, Hint string
+	// Text is there to begin with; Words are what tab completes.
+	Text  string
+	Words []string
 }
 
 // Detailer is a pane with a detail beside its rows.
@@ -119,6 +132,8 @@ type Target struct {
 	// was delivered.
 	Job   string
 	Brief bool
+	// Host asks for the host's processes.
+	Host bool
 	// Logs are the container log sources that are wanted.
 	Logs []string
 }
@@ -167,6 +182,15 @@ const (
 	Bookmark  Command = "bookmark"
 	BookNext  Command = "bookmark-next"
 	LevelNext Command = "level"
+	Search    Command = "search"
+	Keep      Command = "keep"
+	GoTo      Command = "go-to"
+	Columns   Command = "columns"
+	CountBy   Command = "count-by"
+	Save      Command = "save"
+	Bars      Command = "histogram"
+	Earlier   Command = "earlier"
+	Later     Command = "later"
 	Edit      Command = "edit"
 	FoldAll   Command = "fold-all"
 	GroupRows Command = "group"
@@ -180,6 +204,13 @@ type Note struct{ Text string }
 
 // Copy asks the console to copy text; What names it.
 type Copy struct{ Text, What string }
+
+// File asks the console to write a file: what is shown, as it is shown, for others to
+// read. Name is its proposed name or path; What names what is in it.
+type File struct {
+	Name, What string
+	Write      func(io.Writer) error
+}
 
 // Unhandled says that the command does nothing in this pane now.
 type Unhandled struct{ Command Command }
@@ -198,6 +229,7 @@ func All(env *Env) []Pane {
 		NewAlerts(env),
 		NewRouting(env),
 		NewActions(env),
+		NewHost(env),
 	}
 }
 

@@ -135,7 +135,7 @@ func container(i int, title string) state.Container {
 		ID: fmt.Sprintf("%064x", 0xabc0000+i*7919), Title: title, Image: "registry.example/" + title + ":2.4", State: "running", HealthWord: "healthy",
 		Created: Now.Add(-80 * time.Hour), Started: Now.Add(-time.Duration(2+i*9) * time.Hour), Project: "nexus", Service: title,
 		Labels: map[string]string{"com.docker.compose.project": "nexus"}, Ports: []string{fmt.Sprintf("0.0.0.0:%d->80/tcp", 8000+i)},
-		CPUPercent: 1.4 + float64(i*37%230)/10, CPUSeconds: 812, MemBytes: float64((48 + i*31%400)) * (1 << 20), MemLimit: 512 << 20, MemPercent: float64(48+i*31%400) / 512 * 100, OwnMemLimit: true, Policy: "unless-stopped",
+		CPUPercent: 1.4 + float64(i*37%230)/10, CPUSeconds: 812, MemBytes: float64((48 + i*31%400)) * (1 << 20), MemLimit: 512 << 20, MemPercent: float64(48+i*31%400) / 512 * 100, Limits: state.Limits{Known: true, Memory: 512 << 20, Restart: "unless-stopped"},
 		NetRx: 81e6, NetTx: 12e6, NetRxRate: float64(i*977%40) * 1024, NetTxRate: float64(i*577%20) * 1024, BlkRead: 4e6, BlkWrite: 9e6, BlkReadRate: 0, BlkWrRate: float64(i*91%9) * 4096,
 		PIDs: float64(4 + i%9), Sampled: Now.Add(-time.Second),
 		CPUHistory: wave(60, 8+float64(i%5)*4, 5, float64(i)), MemHistory: wave(60, 1e8, 1e7, float64(i)),
@@ -252,7 +252,18 @@ func healthy() *state.Snapshot {
 		a.List = append(a.List, state.Alert{ID: n, Rule: n, Group: g.Title, File: g.File, State: state.AlertInactive, Severity: []string{"warning", "warning", "critical", "critical", "warning"}[i],
 			Query: "nexus_module_status{status=\"failed\"} > 0", For: time.Minute, Annotations: map[string]string{"summary": "Module {{ $labels.name }} has failed"}})
 	}
-	hs := state.Host{Hostname: "ops-01", OS: "Debian 13", Cores: 8, CPUPercent: 12, Load1: 0.7, Load5: 0.6, Load15: 0.5, MemTotal: 32 << 30, MemUsed: 11 << 30}
+	hs := state.Host{Hostname: "ops-01", OS: "Debian 13", Cores: 8, CPUPercent: 12, Load1: 0.7, Load5: 0.6, Load15: 0.5, MemTotal: 32 << 30, MemUsed: 11 << 30,
+		SwapTotal: 4 << 30, SwapUsed: 64 << 20, Uptime: 41 * 86400, Tasks: 812, Files: 9120, FilesMax: 1 << 20, ClockSet: true, ClockErr: 0.012, Looked: Now.Add(-time.Second),
+		Disks: []state.Disk{{Mount: "/", Device: "/dev/sda1", FSType: "ext4", Total: 80 << 30, Avail: 31 << 30, Inodes: 5 << 20, InodesFree: 4 << 20, Full: -1},
+			{Mount: "/var/lib/docker", Device: "/dev/sdb1", FSType: "xfs", Total: 200 << 30, Avail: 9 << 30, Inodes: 100 << 20, InodesFree: 90 << 20, Full: 5*time.Hour + 20*time.Minute}},
+		Nets: []state.NetInterface{{Name: "eth0", RxRate: 182_000, TxRate: 1_204_000}},
+		Processes: []state.Process{
+			{PID: 1, Name: "systemd", User: "root", Command: "/sbin/init", State: "S", CPUPercent: 0, CPUSeconds: 81, RSS: 12 << 20, Threads: 1, Started: Now.Add(-41 * 24 * time.Hour)},
+			{PID: 812, Parent: 1, Name: "postgres", User: "postgres", Command: "/usr/lib/postgresql/17/bin/postgres -D /var/lib/postgresql/17/main", State: "S", CPUPercent: 3.1, CPUSeconds: 40210, RSS: 410 << 20, Threads: 1, Started: Now.Add(-12 * 24 * time.Hour), Ports: []string{"tcp 127.0.0.1:5432"}},
+			{PID: 4711, Parent: 1, Name: "node", User: "node", Command: "node server.js --token *** 日本語", State: "R", CPUPercent: 61, CPUSeconds: 9120, RSS: 310 << 20, Threads: 11, Started: Now.Add(-6 * time.Hour), Ports: []string{"tcp [::]:8080"}},
+			{PID: 5120, Parent: 4711, Name: "sh", User: "node", State: "Z", CPUPercent: 0, RSS: 0, Threads: 1, Started: Now.Add(-3 * time.Minute)},
+			{Name: "?", State: "?", CPUPercent: -1, CPUSeconds: -1, RSS: -1, Ports: []string{"udp 0.0.0.0:51820"}, Command: "nobody who can be seen from here owns it: run opsdeck as root to see all"},
+		}}
 	unknown := state.RouteFigures{Requests: -1, Errors: -1, LatencyMS: -1, Fallbacks: -1}
 	r := state.Routing{File: "config/routing_config.json", Loaded: Now.Add(-time.Hour), Categories: 3, Tiers: 2, Tag: "5d41402abc4b2a76", JSON: "{\n  \"tiers\": 3\n}",
 		Threshold: 0.7, ThresholdFrom: "lidm_delegation_threshold", MaxLatencyMS: 5000, MaxCost: 0.05, Delegations: 4210,

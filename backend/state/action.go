@@ -112,6 +112,11 @@ type Spec struct {
 	Disabled func(*Snapshot, string) string
 	// Impact lists what will be touched, for the confirmation; nil for nothing to say.
 	Impact func(*Snapshot, string) []string
+	// Of is the one name under which a target goes, where several rows are one target
+	// (the containers of a service); "" for a row that is none. nil: each its own.
+	Of func(*Snapshot, string) string
+	// Check says what is wrong with the arguments; "" for nothing. nil: nothing is.
+	Check func(s *Snapshot, target string, args map[string]string) string
 	// Fields are the arguments it asks for; nil for none.
 	Fields func(*Snapshot, string) []Field
 	// Given are arguments that go along unasked: what the operator was shown.
@@ -135,8 +140,16 @@ func (s Spec) Targets(snap *Snapshot) []string {
 			ids = append(ids, m.ID)
 		}
 	case SectionContainers:
-		for _, c := range snap.Containers.List {
-			ids = append(ids, c.Title)
+		seen := map[string]bool{}
+		for i := range snap.Containers.List {
+			id := snap.Containers.List[i].Target()
+			if s.Of != nil {
+				if id = s.Of(snap, id); id == "" || seen[id] {
+					continue
+				}
+				seen[id] = true
+			}
+			ids = append(ids, id)
 		}
 	case SectionLogs:
 		for _, l := range snap.Logs.Sources {
@@ -185,7 +198,7 @@ func (s Spec) Targets(snap *Snapshot) []string {
 // Specs is the table of actions: a file of its own for the rows of each noun. Where
 // several of a section share a key, the first that is not disabled is meant.
 var Specs = slices.Concat(
-	moduleSpecs, credentialSpecs, pipelineSpecs, routingSpecs, containerSpecs, logSpecs, alertSpecs, queueSpecs, workspaceSpecs,
+	moduleSpecs, credentialSpecs, pipelineSpecs, routingSpecs, containerSpecs, composeSpecs, logSpecs, alertSpecs, queueSpecs, workspaceSpecs,
 )
 
 // SpecOf is the table's row for a kind, or nil.

@@ -2,7 +2,7 @@ package state
 
 import (
 	"fmt"
-	"sort"
+	"regexp"
 	"strings"
 )
 
@@ -11,6 +11,13 @@ const (
 	ContainerRestart Kind = "container.restart"
 	ContainerStop    Kind = "container.stop"
 	ContainerStart   Kind = "container.start"
+	ContainerKill    Kind = "container.kill"
+	ContainerPause   Kind = "container.pause"
+	ContainerUnpause Kind = "container.unpause"
+	ContainerUpdate  Kind = "container.update"
+	ContainerRename  Kind = "container.rename"
+	ContainerRemove  Kind = "container.remove"
+	ContainerPrune   Kind = "container.prune"
 )
 
 var containerSpecs = []Spec{
@@ -22,12 +29,7 @@ var containerSpecs = []Spec{
 			return ""
 		}), Impact: containerImpact, Measured: true},
 	{Kind: ContainerStop, Key: "S", Verb: "stop", Past: "stopped", Noun: "container", Section: SectionContainers, Risk: Confirm,
-		Disabled: containerDisabled(func(c *Container) string {
-			if c.State != "running" && c.State != "paused" && c.State != "restarting" {
-				return "it is not running: it is " + c.State
-			}
-			return ""
-		}), Impact: containerImpact},
+		Disabled: containerDisabled(running), Impact: containerImpact, Measured: true},
 	{Kind: ContainerStart, Key: "S", Verb: "start", Past: "started", Noun: "container", Section: SectionContainers, Risk: Safe,
 		Disabled: containerDisabled(func(c *Container) string {
 			if c.State != "exited" && c.State != "created" {
@@ -35,6 +37,142 @@ var containerSpecs = []Spec{
 			}
 			return ""
 		}), Measured: true},
+	{Kind: ContainerKill, Verb: "kill", Past: "signalled", Noun: "container", Section: SectionContainers, Risk: Confirm,
+		Disabled: containerDisabled(running), Impact: containerImpact, Measured: true,
+		Fields: func(*Snapshot, string) []Field {
+			return []Field{{Key: "signal", Label: "Signal", Hint: "KILL ends it at once, TERM asks it to end, HUP often reloads; a name or a number", Default: "KILL", Required: true}}
+		},
+		Check: func(_ *Snapshot, _ string, args map[string]string) string {
+			_, err := ParseSignal(args["signal"])
+			return reason(err)
+		}},
+	{Kind: ContainerPause, Verb: "pause", Past: "paused", Noun: "container", Section: SectionContainers, Risk: Confirm,
+		Disabled: containerDisabled(func(c *Container) string {
+			if c.State != "running" {
+				return "it is not running: it is " + c.State
+			}
+			return ""
+		}), Impact: containerImpact, Measured: true},
+	{Kind: ContainerUnpause, Verb: "unpause", Past: "unpaused", Noun: "container", Section: SectionContainers, Risk: Safe,
+		Disabled: containerDisabled(func(c *Container) string {
+			if c.State != "paused" {
+				return "it is not paused: it is " + c.State
+			}
+			return ""
+		}), Measured: true},
+	{Kind: ContainerUpdate, Verb: "change", Past: "changed", Noun: "limits", Section: SectionContainers, Risk: Confirm,
+		Disabled: containerDisabled(func(c *Container) string {
+			switch {
+			case c.State == "removing" || c.State == "dead":
+				return "it is " + c.State
+			case !c.Limits.Known:
+				return "its limits have not been read yet"
+			}
+			return ""
+		}), Impact: limitsImpact, Fields: limitsFields, Check: limitsCheck, Measured: true},
+	{Kind: ContainerRename, Verb: "rename", Past: "renamed", Noun: "container", Section: SectionContainers, Risk: Confirm,
+		Disabled: containerDisabled(func(c *Container) string {
+			if c.State == "removing" || c.State == "dead" {
+				return "it is " + c.State
+			}
+			return ""
+		}), Impact: func(s *Snapshot, t string) []string {
+			c := s.Containers.Container(t)
+			if c == nil {
+				return nil
+			}
+			out := []string{"others find it under its new name at once, and no longer under " + c.Title}
+			if c.Project != "" {
+				out = append(out, fmt.Sprintf("compose still knows it as service %s of project %s", c.Service, c.Project))
+			}
+			return append(out, lastDone(s, c.Target())...)
+		}, Fields: func(_ *Snapshot, t string) []Field {
+			return []Field{{Key: "name", Label: "New name", Hint: "letters, digits, _ . and -, at least two", Default: t, Required: true}}
+		}, Check: func(s *Snapshot, t string, args map[string]string) string {
+			name := args["name"]
+			c := s.Containers.Container(t)
+			switch {
+			case !containerName.MatchString(name):
+				return fmt.Sprintf("%q is not a name: expected letters, digits, _ . and -, at least two of them", name)
+			case c != nil && c.Title == name:
+				return "that is its name already"
+			}
+			for _, o := range s.Containers.List {
+				if o.Title == name {
+					return name + " is another container's name"
+				}
+			}
+			return ""
+		}},
+	{Kind: ContainerRemove, Verb: "remove", Past: "removed", Noun: "container", Section: SectionContainers, Risk: Typed,
+		Disabled: containerDisabled(func(c *Container) string {
+			switch c.State {
+			case "running", "paused", "restarting":
+				return "it is " + c.State + ": stop it first"
+			case "removing":
+				return "it is being removed"
+			}
+			return ""
+		}), Impact: func(s *Snapshot, t string) []string {
+			return append([]string{"what it wrote outside its volumes is lost"}, containerImpact(s, t)...)
+		}, Fields: func(*Snapshot, string) []Field {
+			return []Field{{Key: "volumes", Label: "Volumes too", Hint: "yes also removes its volumes that have no name, with their data", Default: "no"}}
+		}, Check: yesNo("volumes")},
+	{Kind: ContainerPrune, Verb: "prune", Past: "pruned", Noun: "what is unused", Section: SectionContainers, Risk: Typed, Global: "engine",
+		Disabled: func(s *Snapshot, _ string) string {
+			if !s.Containers.Health.Known() {
+				return "the container engine does not answer"
+			}
+			return ""
+		}, Impact: func(s *Snapshot, t string) []string {
+			return append(s.Containers.Reclaim.Lines(), lastDone(s, t)...)
+		}, Fields: func(*Snapshot, string) []Field {
+			return []Field{
+				{Key: "containers", Label: "Containers", Hint: "yes removes all that are stopped", Default: "yes"},
+				{Key: "images", Label: "Images", Hint: "yes removes those that have no name and no container", Default: "yes"},
+				{Key: "networks", Label: "Networks", Hint: "yes removes those that no container is in", Default: "yes"},
+				{Key: "cache", Label: "Build cache", Hint: "yes removes what no build uses", Default: "yes"},
+				{Key: "volumes", Label: "Volumes", Hint: "no, yes for unused ones without a name, all for named ones too, with their data", Default: "no"},
+			}
+		}, Check: func(s *Snapshot, t string, args map[string]string) string {
+			if why := yesNo("containers", "images", "networks", "cache")(s, t, args); why != "" {
+				return why
+			}
+			if args["volumes"] == "all" {
+				return ""
+			}
+			return yesNo("volumes")(s, t, args)
+		}},
+}
+
+var containerName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
+
+// reason is an error's text; "" for none.
+func reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// yesNo checks that the arguments of those names are yes or no.
+func yesNo(keys ...string) func(*Snapshot, string, map[string]string) string {
+	return func(_ *Snapshot, _ string, args map[string]string) string {
+		for _, k := range keys {
+			if _, err := ParseYes(args[k]); err != nil {
+				return k + ": " + err.Error()
+			}
+		}
+		return ""
+	}
+}
+
+// running is why a container has nothing to end; "" where it has.
+func running(c *Container) string {
+	if c.State != "running" && c.State != "paused" && c.State != "restarting" {
+		return "it is not running: it is " + c.State
+	}
+	return ""
 }
 
 func containerDisabled(f func(*Container) string) func(*Snapshot, string) string {
@@ -50,26 +188,74 @@ func containerDisabled(f func(*Container) string) func(*Snapshot, string) string
 	}
 }
 
-func containerImpact(s *Snapshot, t string) []string {
+func limitsFields(s *Snapshot, t string) []Field {
 	c := s.Containers.Container(t)
 	if c == nil {
 		return nil
 	}
-	out := []string{fmt.Sprintf("%s is %s, image %s", c.Title, c.State, c.Image)}
-	if len(c.Ports) > 0 {
-		out = append(out, "published ports: "+strings.Join(c.Ports, ", "))
+	cpus := ""
+	if c.Limits.CPUs > 0 {
+		cpus = plain(c.Limits.CPUs)
+	}
+	return []Field{
+		{Key: "memory", Label: "Memory", Hint: "such as 512m or 1.5g; empty leaves it as it is", Default: FormatBytes(c.Limits.Memory)},
+		{Key: "cpus", Label: "CPUs", Hint: "cores, such as 0.5 or 2; empty leaves it as it is", Default: cpus},
+		{Key: "restart", Label: "Restart policy", Hint: "no, always, unless-stopped, on-failure or on-failure:5", Default: c.Limits.Restart},
+	}
+}
+
+func limitsImpact(s *Snapshot, t string) []string {
+	c := s.Containers.Container(t)
+	if c == nil {
+		return nil
+	}
+	out := []string{"it is changed in place: nothing restarts"}
+	if c.MemBytes >= 0 && c.State == "running" {
+		out = append(out, "it uses "+Size(c.MemBytes)+" of memory now: the kernel ends a process of it that finds no more below the limit")
+	}
+	if c.Limits.Memory <= 0 || c.Limits.CPUs <= 0 {
+		out = append(out, "a limit that it has not had cannot be taken away again: undo sets it to all that the host has")
 	}
 	if c.Project != "" {
-		var peers []string
-		for _, o := range s.Containers.List {
-			if o.Project == c.Project && o.ID != c.ID {
-				peers = append(peers, o.Title)
-			}
-		}
-		sort.Strings(peers)
-		if len(peers) > 0 {
-			out = append(out, fmt.Sprintf("project %s also runs %s", c.Project, strings.Join(peers, ", ")))
-		}
+		out = append(out, "compose does not know of it: a recreate brings back what its files say")
 	}
-	return append(out, lastDone(s, c.Title)...)
+	return append(out, lastDone(s, c.Target())...)
+}
+
+func limitsCheck(s *Snapshot, t string, args map[string]string) string {
+	c := s.Containers.Container(t)
+	if c == nil {
+		return ""
+	}
+	asked := false
+	if v := strings.TrimSpace(args["memory"]); v != "" {
+		bytes, err := ParseBytes(v)
+		switch {
+		case err != nil:
+			return "memory: " + err.Error()
+		case bytes < LeastMemory:
+			return "memory: " + v + " is below the least that engines take, " + FormatBytes(LeastMemory)
+		}
+		asked = true
+	}
+	if v := strings.TrimSpace(args["cpus"]); v != "" {
+		if _, err := ParseCPUs(v, s.Containers.CPUs); err != nil {
+			return "cpus: " + err.Error()
+		}
+		asked = true
+	}
+	if v := strings.TrimSpace(args["restart"]); v != "" {
+		name, _, err := ParseRestart(v)
+		switch {
+		case err != nil:
+			return "restart: " + err.Error()
+		case name != "no" && c.Limits.AutoRemove:
+			return "restart: the engine removes it when it ends (--rm), so it cannot be restarted by a policy"
+		}
+		asked = true
+	}
+	if !asked {
+		return "nothing is asked for: give memory, cpus or restart"
+	}
+	return ""
 }

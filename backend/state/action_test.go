@@ -114,7 +114,7 @@ func TestJudge(t *testing.T) {
 		{"never known", snap("", 5), &Snapshot{}, "unknown"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			v := Judge(Measure(tt.before, ModuleRestart, "a/b"), Measure(tt.after, ModuleRestart, "a/b"))
+			v := Judge(Measure(tt.before, Action{Kind: ModuleRestart, Target: "a/b"}, Window{}), Measure(tt.after, Action{Kind: ModuleRestart, Target: "a/b"}, Window{}))
 			if v.Word != tt.want || !strings.HasPrefix(v.Summary(), tt.want) {
 				t.Errorf("got %q (%s), want %q", v.Word, v.Summary(), tt.want)
 			}

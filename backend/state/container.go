@@ -1,6 +1,8 @@
 package state
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,6 +21,14 @@ type Containers struct {
 	Details map[string]ContainerDetail `json:"details,omitempty"`
 	// CPUs is how many cores the host has.
 	CPUs int `json:"cpus,omitempty"`
+	// Compose is the compose command that is there, and Projects are what it needs of
+	// each project, by name.
+	Compose  Compose            `json:"compose"`
+	Projects map[string]Project `json:"projects,omitempty"`
+	// Connections are those of the containers that an action is being asked about, by
+	// ID; Reclaim is what a prune would take while one is being asked about.
+	Connections map[string]Connections `json:"connections,omitempty"`
+	Reclaim     *Reclaim               `json:"reclaim,omitempty"`
 	// Engines holds what is fetched of an engine while somebody looks, by host.
 	Engines map[string]EngineDetail `json:"engines,omitempty"`
 }
@@ -57,14 +67,14 @@ type Container struct {
 	Service string            `json:"service,omitempty"`
 	Labels  map[string]string `json:"labels,omitempty"`
 	Ports   []string          `json:"ports,omitempty"` // "0.0.0.0:8080->80/tcp"
-	// Policy is the restart policy: "no", "always", "unless-stopped", "on-failure:5"; ""
-	// before it is known.
-	Policy string `json:"policy,omitempty"`
-	// CPULimit is in percent of one core, PIDsLimit in processes; 0 is none. OwnMemLimit
-	// says that MemLimit is the container's own, and not the host's memory.
-	CPULimit    float64 `json:"cpu_limit,omitempty"`
-	PIDsLimit   float64 `json:"pids_limit,omitempty"`
-	OwnMemLimit bool    `json:"own_mem_limit,omitempty"`
+	// Volumes are what is mounted: "data at /var/lib/data", "/srv/web at /www, read-only".
+	Volumes []string `json:"volumes,omitempty"`
+	// Limits are those that can be changed while it runs.
+	Limits Limits `json:"limits"`
+	// NetworkOf is the ID of the container whose network it uses; "" for its own.
+	NetworkOf string `json:"network_of,omitempty"`
+	// PIDsLimit is the most processes; 0 for no limit.
+	PIDsLimit float64 `json:"pids_limit,omitempty"`
 
 	// CPUPercent is of one core, as docker stats counts it: 200 is two cores busy.
 	CPUPercent float64 `json:"cpu_percent"`
@@ -290,6 +300,12 @@ func (c Containers) HostOf(x *Container) *ContainerHost {
 // Container is the container of that ID, title, host and title ("edge/web"), or
 // unique ID prefix, or nil. A title that several hosts have is nobody's.
 func (c Containers) Container(target string) *Container {
+	// Whoever asks for all asks for each: thousands would be compared with thousands.
+	if i, ok := slices.BinarySearchFunc(c.List, target, func(x Container, t string) int { return cmp.Compare(x.Title, t) }); ok {
+		if i+1 == len(c.List) || c.List[i+1].Title != target {
+			return &c.List[i]
+		}
+	}
 	var prefix, titled *Container
 	prefixes, titles := 0, 0
 	host, title, hosted := strings.Cut(target, "/")
@@ -359,35 +375,4 @@ type StreamGroup struct {
 	Consumers int     `json:"consumers"`
 	Pending   float64 `json:"pending"`
 	Lag       float64 `json:"lag"` // negative where the server cannot say
-}
-
-// Host is the machine that the engine runs on. Unknown figures are negative.
-type Host struct {
-	Health     Health    `json:"health"`
-	Hostname   string    `json:"hostname"`
-	OS         string    `json:"os"`
-	Cores      int       `json:"cores"`
-	CPUPercent float64   `json:"cpu_percent"` // of all cores
-	Load1      float64   `json:"load1"`
-	Load5      float64   `json:"load5"`
-	Load15     float64   `json:"load15"`
-	MemTotal   float64   `json:"mem_total"` // bytes
-	MemUsed    float64   `json:"mem_used"`  // bytes, total less available
-	SwapTotal  float64   `json:"swap_total"`
-	SwapUsed   float64   `json:"swap_used"`
-	Uptime     float64   `json:"uptime"` // seconds
-	Disks      []Disk    `json:"disks,omitempty"`
-	CPUHistory []float64 `json:"cpu_history,omitempty"`
-	MemHistory []float64 `json:"mem_history,omitempty"`
-	// CPUSeconds by mode ("user", "system", "idle", ...) since boot, summed over cores.
-	CPUSeconds map[string]float64 `json:"cpu_seconds,omitempty"`
-}
-
-// Disk is one mounted file system.
-type Disk struct {
-	Mount  string  `json:"mount"`
-	Device string  `json:"device"`
-	FSType string  `json:"fs_type"`
-	Total  float64 `json:"total"` // bytes
-	Avail  float64 `json:"avail"` // bytes a user may still write
 }

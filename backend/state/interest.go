@@ -1,6 +1,9 @@
 package state
 
-import "slices"
+import (
+	"reflect"
+	"slices"
+)
 
 // Interest says what is being looked at, so that heavy data is fetched only
 // while somebody looks. The zero Interest asks for nothing heavy.
@@ -20,9 +23,18 @@ type Interest struct {
 	// Job is the pipeline job whose way through the stages is wanted; "*" asks for the
 	// last jobs of all modules.
 	Job string `json:"job,omitempty"`
+	// Asking is the kind of the action whose confirmation is on the screen, and Targets
+	// are what it would be done to: what its impact is made of is fetched meanwhile.
+	Asking  Kind     `json:"asking,omitempty"`
+	Targets []string `json:"targets,omitempty"`
 	// Brief asks for the briefing of what was delivered.
 	Brief bool `json:"brief,omitempty"`
+	// Host asks for the host's processes and who listens where.
+	Host bool `json:"host,omitempty"`
 }
+
+// Equal reports whether both ask for the same.
+func (i Interest) Equal(o Interest) bool { return reflect.DeepEqual(i, o) }
 
 // Interests is what all consoles together look at.
 type Interests []Interest
@@ -44,7 +56,17 @@ func (in Interests) Queue(key string) bool {
 	return slices.ContainsFunc(in, func(i Interest) bool { return i.Queue == key })
 }
 
+// Host reports whether anybody looks at the host's processes.
+func (in Interests) Host() bool {
+	return slices.ContainsFunc(in, func(i Interest) bool { return i.Host })
+}
+
 // Job reports whether anybody looks at the pipeline job; "*" asks after all.
 func (in Interests) Job(id string) bool {
 	return slices.ContainsFunc(in, func(i Interest) bool { return i.Job == id })
+}
+
+// Asked is whether an action of that kind is being asked about anywhere.
+func (in Interests) Asked(k Kind) bool {
+	return slices.ContainsFunc(in, func(i Interest) bool { return i.Asking == k })
 }

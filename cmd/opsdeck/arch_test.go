@@ -51,16 +51,20 @@ var bans = []struct {
 		return i.pkg == "backend/state" && (i.own || i.library())
 	}, "backend/state is the vocabulary that everything else shares: what it imports, every pane, source and test imports too"},
 
-	{"a source knows state and its own client, nothing else of ours", func(i imported) bool {
-		return in(i.pkg, "backend/source") && i.own && !i.test && i.path != "backend/state"
+	{"record stands on state and the standard library", func(i imported) bool {
+		return i.pkg == "backend/record" && (i.own && i.path != "backend/state" || i.library())
+	}, "backend/record says what a record says, to sources, commands and panes alike: what it imports, they all import too"},
+
+	{"a source knows state, record and its own client, nothing else of ours", func(i imported) bool {
+		return in(i.pkg, "backend/source") && i.own && !i.test && i.path != "backend/state" && i.path != "backend/record"
 	}, "a source that leans on another source, the hub or the engine cannot be tested, replaced or switched off alone: pass it an interface in cmd/opsdeck/wire.go"},
 
 	{"the backend does not draw", func(i imported) bool {
 		return in(i.pkg, "backend") && (in(i.path, charm...) || i.own && in(i.path, "tui", "views", "theme", "cmd"))
 	}, "the engine runs without a terminal under systemd, and serves consoles of other versions: what it says goes into a section, how that looks is views' business"},
 
-	{"a pane reads state and nothing else", func(i imported) bool {
-		return i.pkg == "views" && !i.test && i.own && i.path != "theme" && i.path != "backend/state"
+	{"a pane reads state, what records say, and nothing else", func(i imported) bool {
+		return i.pkg == "views" && !i.test && i.own && i.path != "theme" && i.path != "backend/state" && i.path != "backend/record"
 	}, "a pane is a pure function of the snapshot: whatever else it could reach would make a frame wait"},
 
 	{"a pane does no input or output", func(i imported) bool {
@@ -174,19 +178,20 @@ func TestBansCatchWhatTheyForbid(t *testing.T) {
 	own := func(pkg, to string) imported { return imported{pkg: pkg, path: to, own: true} }
 	other := func(pkg, to string) imported { return imported{pkg: pkg, path: to} }
 	offenders := map[string]imported{
-		"state stands on the standard library":                          other("backend/state", "github.com/prometheus/common/model"),
-		"a source knows state and its own client, nothing else of ours": own("backend/source/docker", "backend/source/logs"),
-		"the backend does not draw":                                     other("backend/source/docker", "charm.land/bubbletea/v2"),
-		"a pane reads state and nothing else":                           own("views", "backend/engine"),
-		"a pane does no input or output":                                other("views", "net/http"),
-		"a pane uses no client library":                                 other("views", "github.com/redis/go-redis/v9"),
-		"theme knows colours only":                                      own("theme", "backend/state"),
-		"the console reaches the backend through its seam":              own("tui", "backend/remote"),
-		"commands are imported by nobody":                               own("tui", "cmd/opsdeck"),
-		"invented data stays in tests":                                  own("cmd/opsdeck", "backend/fake"),
-		"test helpers stay in tests":                                    own("backend/source/docker", "backend/source/sourcetest"),
-		"the hub knows no connector":                                    own("backend", "backend/source/docker"),
-		"no service locator":                                            other("cmd/opsdeck", "net/http/pprof"),
+		"state stands on the standard library":                                  other("backend/state", "github.com/prometheus/common/model"),
+		"record stands on state and the standard library":                       other("backend/record", "github.com/grafana/regexp"),
+		"a source knows state, record and its own client, nothing else of ours": own("backend/source/docker", "backend/source/logs"),
+		"the backend does not draw":                                             other("backend/source/docker", "charm.land/bubbletea/v2"),
+		"a pane reads state, what records say, and nothing else":                own("views", "backend/engine"),
+		"a pane does no input or output":                                        other("views", "net/http"),
+		"a pane uses no client library":                                         other("views", "github.com/redis/go-redis/v9"),
+		"theme knows colours only":                                              own("theme", "backend/state"),
+		"the console reaches the backend through its seam":                      own("tui", "backend/remote"),
+		"commands are imported by nobody":                                       own("tui", "cmd/opsdeck"),
+		"invented data stays in tests":                                          own("cmd/opsdeck", "backend/fake"),
+		"test helpers stay in tests":                                            own("backend/source/docker", "backend/source/sourcetest"),
+		"the hub knows no connector":                                            own("backend", "backend/source/docker"),
+		"no service locator":                                                    other("cmd/opsdeck", "net/http/pprof"),
 	}
 	for _, ban := range bans {
 		i, ok := offenders[ban.name]

@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/muesli/cancelreader"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -97,7 +100,7 @@ func (c *consoleFlags) options(ws *config.Workspace) tui.Options {
 	}
 	return tui.Options{
 		Theme: theme, NoColor: os.Getenv("NO_COLOR") != "", ASCII: c.ascii || !utf8Locale(), Keys: ws.Keys,
-		Wall: c.wall, Pane: c.pane, Edit: openEditor, Copy: copyText(ws), PID: os.Getpid(),
+		Wall: c.wall, Pane: c.pane, Edit: openEditor, Copy: copyText(ws), File: writeOut, PID: os.Getpid(),
 		Load: func() tui.Settings {
 			var s tui.Settings
 			if b, err := os.ReadFile(path); err == nil {
@@ -158,17 +161,34 @@ func (s *shell) SetStderr(w io.Writer) { s.errOut = w }
 
 // Run implements tea.ExecCommand.
 func (s *shell) Run() error {
+	return handOver(context.Background(), s.in, s.out, func(ctx context.Context, in io.Reader, out io.Writer, sizes <-chan [2]uint16) error {
+		return s.src.Shell(ctx, s.id, in, out, sizes)
+	})
+}
+
+// handOver gives the terminal to f: raw, with its size followed. It is given back as
+// it was, and no key that is pressed after f has ended is lost to it.
+func handOver(ctx context.Context, stdin io.Reader, stdout io.Writer, f func(ctx context.Context, in io.Reader, out io.Writer, sizes <-chan [2]uint16) error) error {
 	fd := int(os.Stdin.Fd())
 	old, err := term.MakeRaw(fd)
 	if err != nil {
-		return fmt.Errorf("shell: the terminal cannot be handed over: %w", err)
+		return fmt.Errorf("the terminal cannot be handed over: %w", err)
 	}
 	defer func() { _ = term.Restore(fd, old) }()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	sizes, stop := windowSizes(fd)
+	in, err := cancelreader.NewReader(stdin)
+	if err != nil {
+		return fmt.Errorf("the terminal cannot be handed over: %w", err)
+	}
+	defer in.Close()
+	// A terminal that is gone takes the command with it; one that is asked to end is
+	// given back first.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	return s.src.Shell(ctx, s.id, s.in, s.out, sizes)
+	sizes, quit := windowSizes(fd)
+	defer quit()
+	out := &modes{w: stdout}
+	defer out.restore()
+	return f(ctx, in, out, sizes)
 }
 
 // copyText puts text into tmux's buffer, else the terminal's clipboard, else a file.

@@ -1,81 +1,79 @@
 package main
 
 import (
-	"bufio"
-	"cmp"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
-	"slices"
+	"runtime"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/opsdeck/opsdeck/backend/config"
+	"github.com/opsdeck/opsdeck/backend/record"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/source/logs"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// logLine is a record as `opsdeck logs --json` prints it.
-type logLine struct {
-	Time    time.Time `json:"time"`
-	Guessed bool      `json:"time_guessed,omitempty"`
-	Level   string    `json:"level,omitempty"`
-	Source  string    `json:"source"`
-	Text    string    `json:"text"`
+// logsFlags are the flags of opsdeck logs.
+type logsFlags struct {
+	follow, all, raw, invert, count, patterns bool
+	since, until, newSince                    string
+	grep, regexp, where, level, top           string
+	lines, limit, before, after, around       int
 }
 
+const logsLong = `Prints records of logs, merged by time, and with -f follows them. What is a record
+to its writer, such as a line and the stack trace under it, stays together.
+
+A SOURCE is a file (gzip, zstd and bzip2 are unpacked), a glob, - for standard
+input, a container's name (or container:NAME), journal or journal:UNIT, or
+ssh://[user@]host/path. Without one, the workspace's log files are read.
+
+  opsdeck logs -f --level warn                  the workspace's logs, warnings and worse
+  opsdeck logs --grep timeout -C 3 app.log      with three records around each
+  opsdeck logs --where 'status>=500 path~^/api duration>1s' --since 1h access.log
+  opsdeck logs --patterns --since 10m api db    which kinds of lines, how many of each
+  opsdeck logs --new-since 03:10 'logs/*.log'   kinds never seen before 03:10
+  opsdeck logs --top ip --where status=401 access.log
+  kubectl logs web | opsdeck logs --level error -
+
+A filter (--where) is made of words, "quoted text", /regular expressions/, and
+fields of JSON, key=value and access logs compared by = != < <= > >= ~ !~ with
+values such as 500, 1.5s, 10MB; joined by and, or, not and parentheses.
+
+Exit codes: 0 something was found, 1 nothing was or reading failed, 2 wrong usage.`
+
 func newLogs(g *globals) *cobra.Command {
-	var follow bool
-	var grep, level string
-	var lines int
+	var fl logsFlags
 	cmd := &cobra.Command{
-		Use:   "logs [-f] [FILE...]",
-		Short: "print, follow and rotate log files",
-		Long: "Prints log files, all those of the workspace where none is named, merged by time, and with -f\n" +
-			"follows them through rotation and truncation.",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ws, err := g.load()
-			if err != nil {
-				return err
-			}
-			least := state.LevelUnknown
-			if level != "" {
-				if least = state.ParseLevel(level); least == state.LevelUnknown {
-					return usage("--level %q: expected trace, debug, info, warn, error or fatal", level)
-				}
-			}
-			if len(args) == 0 {
-				for _, l := range ws.Logs {
-					m, _ := filepath.Glob(l.Path)
-					args = append(args, m...)
-				}
-				slices.Sort(args)
-				args = slices.Compact(args)
-			}
-			if len(args) == 0 {
-				return exitError{exitFailed, fmt.Errorf("there are no log files: %s matches none; name them", ws.Rel(ws.Logs[0].Path))}
-			}
-			p := &printer{errOut: cmd.ErrOrStderr(), w: bufio.NewWriterSize(cmd.OutOrStdout(), 64<<10), json: g.json, many: len(args) > 1, least: least, grep: strings.ToLower(grep)}
-			mask := &secrets.Mask{}
-			mask.Add(ws.Getenv("OPSDECK_TOKEN"))
-			if _, err := ws.Key(); err == nil {
-				if err := secrets.Learn(filepath.Join(ws.Data, "module_credentials.db"), ws.Key, mask); err != nil {
-					fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck: credentials are not masked:", err)
-				}
-			}
-			return p.print(cmd.Context(), args, follow, lines, mask.Mask)
-		},
+		Use:   "logs [-f] [SOURCE...]",
+		Short: "print, search, follow and rotate logs",
+		Long:  logsLong,
+		RunE:  func(cmd *cobra.Command, args []string) error { return runLogs(cmd, g, &fl, args) },
 	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "wait for more")
-	cmd.Flags().StringVar(&grep, "grep", "", "only records that hold this `TEXT`, in any case")
-	cmd.Flags().StringVar(&level, "level", "", "only records of this `LEVEL` and above")
-	cmd.Flags().IntVarP(&lines, "lines", "n", -1, "only the last `N` records of each file (default: all; 10 with -f)")
+	f := cmd.Flags()
+	f.BoolVarP(&fl.follow, "follow", "f", false, "wait for more")
+	f.StringVar(&fl.since, "since", "", "only from this `TIME` on: 10m (ago), 14:05, 2026-11-22, 2026-11-22T05:22:04Z")
+	f.StringVar(&fl.until, "until", "", "only before this `TIME`")
+	f.StringVar(&fl.grep, "grep", "", "only records with this `TEXT`; case counts where it has a capital")
+	f.StringVarP(&fl.regexp, "regexp", "e", "", "only records with a line that this `EXPRESSION` matches")
+	f.BoolVarP(&fl.invert, "invert", "v", false, "only records without it")
+	f.StringVar(&fl.where, "where", "", "only records that pass this `FILTER`, as in 'status>=500 path~^/api'")
+	f.StringVar(&fl.level, "level", "", "only records of this `LEVEL` and above")
+	f.IntVarP(&fl.lines, "lines", "n", -1, "only the last `N` records of each source (default: all; 10 with -f)")
+	f.IntVarP(&fl.after, "after", "A", 0, "also `N` records after each")
+	f.IntVarP(&fl.before, "before", "B", 0, "also `N` records before each")
+	f.IntVarP(&fl.around, "context", "C", 0, "also `N` records around each")
+	f.BoolVarP(&fl.count, "count", "c", false, "print only how many there are")
+	f.BoolVar(&fl.patterns, "patterns", false, "print the kinds of lines by how many there are")
+	f.StringVar(&fl.newSince, "new-since", "", "with --patterns, only kinds never seen before this `TIME`")
+	f.StringVar(&fl.top, "top", "", "print the values of this `FIELD` by how many there are")
+	f.IntVar(&fl.limit, "limit", 20, "rows of --patterns and --top; 0 for all")
+	f.BoolVar(&fl.all, "all", false, "read the rotated files too")
+	f.BoolVar(&fl.raw, "raw", false, "print control sequences as they are; not to a terminal")
 	list := listCmd(g, "list", "list the logs that are followed", state.SectionLogs, func(s *state.Snapshot) any { return s.Logs.Sources },
 		"SOURCE KIND SIZE LINES ERRORS LAST ROTATION", func(s *state.Snapshot) (rows [][]string) {
 			for _, l := range s.Logs.Sources {
@@ -100,215 +98,182 @@ func newLogs(g *globals) *cobra.Command {
 	return cmd
 }
 
-// printer prints records, merged by time as far as they come together.
-type printer struct {
-	json, many bool
-	least      state.Level
-	grep       string
-	errOut     io.Writer // what happened to files
-
-	mu  sync.Mutex
-	w   *bufio.Writer
-	err error
-}
-
-// sourced is a record with the file it comes from.
-type sourced struct {
-	state.LogRecord
-	file string
-}
-
-// historyPatience is how long following waits for the end of each file to be
-// read, so that what is there already comes merged by time.
-const historyPatience = 300 * time.Millisecond
-
-// print prints files, at most the last lines records of each (negative for all),
-// and with follow what comes after.
-func (p *printer) print(ctx context.Context, files []string, follow bool, lines int, mask func(string) string) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if follow {
-		if lines < 0 {
-			lines = 10
+// query is what the flags ask for. It fails with usage errors.
+func (fl *logsFlags) query(cmd *cobra.Command, now time.Time) (q logs.Query, newSince int64, err error) {
+	if fl.level != "" {
+		if q.Least = state.ParseLevel(fl.level); q.Least == state.LevelUnknown {
+			return q, 0, usage("--level %q: expected trace, debug, info, warn, error or fatal", fl.level)
 		}
-		return p.follow(ctx, cancel, files, lines, mask)
 	}
-	opts := logs.FollowOptions{FromStart: true, Once: true, Mask: mask}
-	if lines < 0 && len(files) == 1 { // nothing to merge: stream it
-		return p.done(logs.Follow(ctx, files[0], opts, func(b logs.Batch) {
-			if !p.emit(files[0], b.Records) {
-				cancel()
+	switch {
+	case fl.grep != "" && fl.regexp != "":
+		return q, 0, usage("--grep and --regexp cannot be had together: --where '%q /%s/' looks for both", fl.grep, fl.regexp)
+	case fl.grep != "":
+		q.Text = record.Literal(fl.grep)
+	case fl.regexp != "":
+		if q.Text, err = record.Regexp(fl.regexp); err != nil {
+			return q, 0, usage("--regexp: %v", err)
+		}
+	case fl.invert:
+		return q, 0, usage("--invert needs --grep or --regexp; in a filter, write not")
+	}
+	q.Invert = fl.invert
+	if fl.where != "" {
+		if q.Where, err = record.Compile(fl.where); err != nil {
+			return q, 0, usage("--where: %v", err)
+		}
+	}
+	for _, t := range []struct {
+		flag, text string
+		to         *int64
+	}{{"since", fl.since, &q.Since}, {"until", fl.until, &q.Until}, {"new-since", fl.newSince, &newSince}} {
+		if t.text == "" {
+			continue
+		}
+		at, err := parseTime(t.text, now)
+		if err != nil {
+			return q, 0, usage("--%s: %v", t.flag, err)
+		}
+		*t.to = at.UnixNano()
+	}
+	if q.Since != 0 && q.Until != 0 && q.Since >= q.Until {
+		return q, 0, usage("--since %s is not before --until %s: nothing lies between", fl.since, fl.until)
+	}
+	if fl.newSince != "" {
+		fl.patterns = true
+	}
+	if fl.around < 0 || fl.before < 0 || fl.after < 0 {
+		return q, 0, usage("-A, -B and -C take a number of records, 0 or more")
+	}
+	q.Before, q.After = max(fl.before, fl.around), max(fl.after, fl.around)
+	answers := 0
+	for _, on := range []bool{fl.count, fl.patterns, fl.top != ""} {
+		if on {
+			answers++
+		}
+	}
+	switch {
+	case answers > 1:
+		return q, 0, usage("--count, --patterns and --top each print something else: ask for one of them")
+	case answers == 1 && fl.follow:
+		return q, 0, usage("--count, --patterns and --top are known at the end, which -f never reaches: leave one away")
+	case answers == 1:
+		q.Before, q.After = 0, 0
+	}
+	return q, newSince, nil
+}
+
+// timeLayouts are the forms of a time that are read, in this host's zone where they
+// have none.
+var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02"}
+
+// parseTime reads a time, or a duration before now.
+func parseTime(text string, now time.Time) (time.Time, error) {
+	if d, err := state.ParseDuration(strings.TrimPrefix(text, "-")); err == nil {
+		return now.Add(-d), nil
+	}
+	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
+	switch text {
+	case "now":
+		return now, nil
+	case "today":
+		return midnight, nil
+	case "yesterday":
+		return midnight.AddDate(0, 0, -1), nil
+	}
+	for _, layout := range timeLayouts {
+		if at, err := time.ParseInLocation(layout, strings.Replace(text, ",", ".", 1), now.Location()); err == nil {
+			return at, nil
+		}
+	}
+	for _, layout := range []string{"15:04:05", "15:04"} {
+		if at, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
+			at = time.Date(now.Year(), now.Month(), now.Day(), at.Hour(), at.Minute(), at.Second(), 0, now.Location())
+			if at.After(now) { // at night the last evening is meant
+				at = at.AddDate(0, 0, -1)
 			}
-		}))
-	}
-	var history []sourced
-	for _, f := range files {
-		var own []sourced
-		if err := logs.Follow(ctx, f, opts, func(b logs.Batch) {
-			own = last(p.wanted(own, f, b.Records), lines)
-		}); err != nil {
-			return p.done(err)
-		}
-		history = append(history, own...)
-	}
-	p.merged(history)
-	return p.done(nil)
-}
-
-// wanted appends the records that are to be printed.
-func (p *printer) wanted(to []sourced, file string, records []state.LogRecord) []sourced {
-	for _, r := range records {
-		if p.wants(r) {
-			to = append(to, sourced{r, file})
+			return at, nil
 		}
 	}
-	return to
+	return time.Time{}, fmt.Errorf("%q is no time: expected one such as 10m (ago), 14:05, 2026-11-22, 2026-11-22T14:05:00Z or yesterday", text)
 }
 
-// last is the last n records, all where n is negative.
-func last(records []sourced, n int) []sourced {
-	if n < 0 || len(records) <= n {
-		return records
+// runLogs is opsdeck logs.
+func runLogs(cmd *cobra.Command, g *globals, fl *logsFlags, args []string) error {
+	now := time.Now()
+	q, newSince, err := fl.query(cmd, now)
+	if err != nil {
+		return err
 	}
-	return slices.Clone(records[len(records)-n:])
-}
-
-// merged prints records in the order of their times.
-func (p *printer) merged(records []sourced) {
-	slices.SortStableFunc(records, func(a, b sourced) int { return cmp.Compare(a.Nanos, b.Nanos) })
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, r := range records {
-		p.line(r.file, r.LogRecord)
-	}
-	p.fail(p.w.Flush())
-}
-
-// follow prints the last lines of each file, merged, and then what comes.
-func (p *printer) follow(ctx context.Context, cancel context.CancelFunc, files []string, lines int, mask func(string) string) error {
-	type batch struct {
-		file    string
-		records []state.LogRecord
-	}
-	batches := make(chan batch)
-	errs := make([]error, len(files))
-	var wg sync.WaitGroup
-	for i, f := range files {
-		wg.Go(func() {
-			truncations := 0
-			errs[i] = logs.Follow(ctx, f, logs.FollowOptions{Mask: mask}, func(b logs.Batch) {
-				if n := b.Source.Truncations; n > truncations {
-					truncations = n
-					p.truncated(f, b.Source)
-				}
-				select {
-				case batches <- batch{f, b.Records}:
-				case <-ctx.Done():
-				}
-			})
-		})
-	}
-	go func() { wg.Wait(); close(batches) }()
-	history := map[string][]sourced{}
-	patience := time.NewTimer(historyPatience)
-	defer patience.Stop()
-	printed := false
-	show := func() {
-		var all []sourced
-		for _, own := range history {
-			all = append(all, own...)
+	ws, err := g.load()
+	if err != nil {
+		if len(args) == 0 || g.Config != "" || g.Workspace != "" {
+			return err
 		}
-		p.merged(all)
-		printed = true
+		// A broken workspace file is no reason not to show a log.
+		fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck: credentials are not masked:", err)
+		ws = nil
 	}
-	for {
-		select {
-		case <-patience.C:
-			show()
-		case b, ok := <-batches:
-			switch {
-			case !ok:
-				if !printed {
-					show()
-				}
-				return p.done(errors.Join(errs...))
-			case !printed:
-				history[b.file] = last(p.wanted(history[b.file], b.file, b.records), lines)
-			case !p.emit(b.file, b.records):
-				cancel()
-			}
+	toTerminal := isTerminal(cmd.OutOrStdout())
+	if fl.raw && toTerminal {
+		return usage("--raw would let what the log holds drive this terminal: send it into a file or a pipe")
+	}
+	p := &logPrinter{
+		errOut: cmd.ErrOrStderr(), out: cmd.OutOrStdout(), json: g.json, raw: fl.raw, mask: maskOf(cmd, ws).Mask,
+		q: q, lines: fl.lines, workers: max(2, runtime.GOMAXPROCS(0)),
+	}
+	if fl.follow && p.lines < 0 && q.Since == 0 {
+		p.lines = 10
+	}
+	r := &sourceResolver{ws: ws, in: cmd.InOrStdin(), fl: fl, since: q.Since, until: q.Until, now: now}
+	inputs, err := r.resolve(cmd.Context(), args)
+	if err != nil {
+		return err
+	}
+	switch {
+	case fl.count:
+		err = p.count(cmd.Context(), inputs)
+	case fl.patterns:
+		err = p.patterns(cmd.Context(), inputs, newSince, fl.limit)
+	case fl.top != "":
+		err = p.top(cmd.Context(), inputs, fl.top, fl.limit)
+	case fl.follow:
+		var appeared func([]string) []logs.Input
+		if len(r.globs) > 0 {
+			appeared = r.appeared
 		}
+		err = p.follow(cmd.Context(), inputs, appeared)
+	default:
+		err = p.print(cmd.Context(), inputs)
 	}
-}
-
-// truncated says that a file was emptied while it was followed: what had been
-// written since the last look may be missing.
-func (p *printer) truncated(file string, src state.LogSource) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	lost := "lines written just before may be lost"
-	if src.LostBytes > 0 {
-		lost = fmt.Sprintf("at least %d bytes were lost so far", src.LostBytes)
-	}
-	fmt.Fprintf(p.errOut, "opsdeck: %s was truncated (%d times so far): %s\n", file, src.Truncations, lost)
-}
-
-// done is the end of printing: a reader that went away and an interrupt are none.
-func (p *printer) done(err error) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if ferr := p.w.Flush(); p.err == nil {
-		p.err = ferr
-	}
-	if p.err != nil {
-		return nil // the reader has gone, as head does
-	}
-	if errors.Is(err, context.Canceled) {
+	switch {
+	case cmd.Context().Err() != nil && fl.follow:
 		return nil
+	case cmd.Context().Err() != nil:
+		return exitError{code: 130} // as a shell says of what was interrupted
+	case err != nil:
+		var ee exitError
+		if errors.As(err, &ee) {
+			return err
+		}
+		return exitError{exitFailed, err}
+	case p.matched == 0 && q.Sieves():
+		return exitError{code: exitFailed}
 	}
-	return err
+	return nil
 }
 
-// emit prints records; false means that nobody reads any more.
-func (p *printer) emit(file string, records []state.LogRecord) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, r := range records {
-		if p.wants(r) {
-			p.line(file, r)
+// maskOf knows the workspace's secrets.
+func maskOf(cmd *cobra.Command, ws *config.Workspace) *secrets.Mask {
+	mask := &secrets.Mask{}
+	if ws == nil {
+		return mask
+	}
+	mask.Add(ws.Getenv("OPSDECK_TOKEN"))
+	if _, err := ws.Key(); err == nil {
+		if err := secrets.Learn(filepath.Join(ws.Data, "module_credentials.db"), ws.Key, mask); err != nil {
+			fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck: credentials are not masked:", err)
 		}
 	}
-	if err := p.w.Flush(); err != nil && p.err == nil {
-		p.err = err
-	}
-	return p.err == nil
-}
-
-func (p *printer) wants(r state.LogRecord) bool {
-	return r.Level >= p.least && (p.grep == "" || strings.Contains(strings.ToLower(r.Text), p.grep))
-}
-
-// line prints one record into the buffer.
-func (p *printer) line(file string, r state.LogRecord) {
-	if p.json {
-		b, err := json.Marshal(logLine{Time: r.Time().UTC(), Guessed: r.Guessed, Level: r.Level.String(), Source: file, Text: r.Text})
-		if err == nil {
-			_, err = p.w.Write(append(b, '\n'))
-		}
-		p.fail(err)
-		return
-	}
-	if p.many {
-		_, err := p.w.WriteString(filepath.Base(file) + ": ")
-		p.fail(err)
-	}
-	_, err := p.w.WriteString(r.Text)
-	p.fail(err)
-	p.fail(p.w.WriteByte('\n'))
-}
-
-func (p *printer) fail(err error) {
-	if err != nil && p.err == nil {
-		p.err = err
-	}
+	return mask
 }

@@ -56,8 +56,15 @@ func (g *globals) sitDownTo(cmd *cobra.Command, name state.SectionName) (*sessio
 	return s, snap, nil
 }
 
-// section waits until a section is known, or its source says why it is not.
+// section waits until a section is known with its figures, or its source says why it
+// is not.
 func (s *session) section(name state.SectionName) (*state.Snapshot, error) {
+	return s.until(name, func(snap *state.Snapshot) bool { return name != state.SectionContainers || sampled(snap) })
+}
+
+// until waits until a section is known and enough of it is, or its source says why
+// it is not.
+func (s *session) until(name state.SectionName, enough func(*state.Snapshot) bool) (*state.Snapshot, error) {
 	ctx, cancel := context.WithTimeout(s.cmd.Context(), sectionPatience)
 	defer cancel()
 	var after uint64
@@ -75,7 +82,7 @@ func (s *session) section(name state.SectionName) (*state.Snapshot, error) {
 		h := state.HealthOf(snap.Section(name))
 		switch h.Status {
 		case state.OK:
-			if name != state.SectionContainers || sampled(snap) {
+			if enough(snap) {
 				return snap, nil
 			}
 		case state.Stale:
@@ -84,6 +91,12 @@ func (s *session) section(name state.SectionName) (*state.Snapshot, error) {
 			return nil, fmt.Errorf("%s: %s", name, h.Err)
 		}
 	}
+}
+
+// readyFor reports whether what an action needs to know of its target has been read.
+func readyFor(s *state.Snapshot, a state.Action) bool {
+	c := s.Containers.Container(a.Target)
+	return a.Kind != state.ContainerUpdate || c == nil || c.Limits.Known
 }
 
 // sampled reports whether the running containers' figures have been read.
@@ -195,7 +208,7 @@ func (s *session) perform(a state.Action, settled bool) error {
 	switch spec.Section {
 	case state.SectionActions, state.SectionWorkspace:
 	default:
-		if _, err := s.section(spec.Section); err != nil {
+		if _, err := s.until(spec.Section, func(snap *state.Snapshot) bool { return readyFor(snap, a) }); err != nil {
 			return err
 		}
 	}

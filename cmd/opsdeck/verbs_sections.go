@@ -244,25 +244,6 @@ func readSecrets(cmd *cobra.Command, from string, fields []state.Field) (map[str
 	return out, nil
 }
 
-func newContainers(g *globals) *cobra.Command {
-	return group("containers", "list, restart, stop and start containers",
-		listCmd(g, "list", "list all containers with their figures", state.SectionContainers, func(s *state.Snapshot) any { return s.Containers.List },
-			"CONTAINER STATE HEALTH CPU MEMORY LIMIT PIDS RESTARTS STARTED IMAGE", func(s *state.Snapshot) (rows [][]string) {
-				for _, c := range s.Containers.List {
-					row := []string{c.Title, c.State, c.HealthWord, "", "", "", "", fmt.Sprint(c.Restarts), ago(c.Started), c.Image}
-					if c.State == "running" {
-						row[3], row[4], row[5], row[6] = fmt.Sprintf("%.2f%%", c.CPUPercent), bytes(c.MemBytes), bytes(c.MemLimit), number(c.PIDs, "")
-					}
-					rows = append(rows, row)
-				}
-				return rows
-			}),
-		actionCmd(g, verb{use: "restart CONTAINER", short: "restart a container and say whether it is better", kind: state.ContainerRestart}),
-		actionCmd(g, verb{use: "stop CONTAINER", short: "stop a container", kind: state.ContainerStop}),
-		actionCmd(g, verb{use: "start CONTAINER", short: "start a container", kind: state.ContainerStart}),
-	)
-}
-
 func newQueues(g *globals) *cobra.Command {
 	return group("queues", "list queues and requeue failed items",
 		listCmd(g, "list", "list all queues with their depth", state.SectionQueues, func(s *state.Snapshot) any { return s.Queues.List },

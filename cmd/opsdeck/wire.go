@@ -73,7 +73,7 @@ func wire(ws *config.Workspace, j *journal.Journal, log *slog.Logger) (*wiring, 
 
 	w.hub = backend.New(backend.Options{
 		Journal: j, Log: log, Mask: w.mask.Mask, Settle: time.Duration(ws.Settle), Workspace: describe(ws),
-	}, orchestrator, w.docker, w.newLogs(ws), w.newQueue(ws), host.New(), w.newHealth(ws), w.newAlerting(ws))
+	}, orchestrator, w.docker, w.newLogs(ws), w.newQueue(ws), host.New(w.mask.Mask), w.newHealth(ws), w.newAlerting(ws))
 	w.hub.AddExecutor(reloader{w})
 
 	w.tokens = admin.NewTokens(filepath.Join(ws.Data, admin.TokensFile), log)
@@ -172,9 +172,10 @@ func (w *wiring) newRemote(ws *config.Workspace) (state.Source, error) {
 // newDocker is the container engines: the one that docker.host names, or those of
 // docker.hosts.
 func newDocker(ws *config.Workspace, mask func(string) string) (*docker.Hosts, error) {
+	level := func(line string) state.Level { return logs.Parse(line).Level }
 	var cfgs []docker.Config
 	add := func(c docker.Config) {
-		c.Mask = mask
+		c.Mask, c.Level = mask, level
 		cfgs = append(cfgs, c)
 	}
 	for _, h := range ws.Docker.Hosts {

@@ -15,62 +15,137 @@ import (
 
 // Kinds implements state.Executor.
 func (s *Source) Kinds() []state.Kind {
-	return []state.Kind{state.ContainerRestart, state.ContainerStop, state.ContainerStart}
+	return []state.Kind{
+		state.ContainerRestart, state.ContainerStop, state.ContainerStart, state.ContainerKill, state.ContainerPause, state.ContainerUnpause,
+		state.ContainerUpdate, state.ContainerRename, state.ContainerRemove, state.ContainerPrune,
+		state.ComposeUp, state.ComposeScale, state.ComposeRecreate, state.ComposePull, state.ComposeBuild, state.ComposeRebuild, state.ComposeDown,
+	}
 }
 
-// Execute implements state.Executor. The engine waits for a container's own stop
-// timeout and then kills it; progress counts the seconds.
+// deed is one action as it is about to be done. run does it; its text, where it is
+// not "", is told in place of "restarted web".
+type deed struct {
+	run  func(context.Context) (string, error)
+	undo *state.Action
+	// slow says what is waited for where it takes its time.
+	slow string
+}
+
+// Execute implements state.Executor.
 func (s *Source) Execute(ctx context.Context, a state.Action, progress func(string, float64)) (state.Outcome, error) {
 	cli, err := s.engine()
 	if err != nil {
 		return state.Outcome{}, err
 	}
+	switch {
+	case a.Kind == state.ContainerPrune:
+		return s.prune(ctx, cli, a.Args, progress)
+	case strings.HasPrefix(string(a.Kind), "compose."):
+		return s.compose(ctx, a, progress)
+	}
 	c := state.Containers{List: s.Containers()}.Container(a.Target)
 	if c == nil {
 		return state.Outcome{}, fmt.Errorf("docker: %s %q: there is no such container: see opsdeck containers", verb(a.Kind), state.Clean(a.Target))
 	}
-	title := c.Title
-	var call func(context.Context) error
-	var undo *state.Action
-	switch a.Kind {
-	case state.ContainerRestart:
-		call = func(ctx context.Context) error {
-			_, err := cli.ContainerRestart(ctx, c.ID, client.ContainerRestartOptions{})
-			return err
-		}
-	case state.ContainerStop:
-		undo = &state.Action{Kind: state.ContainerStart, Target: title}
-		call = func(ctx context.Context) error {
-			_, err := cli.ContainerStop(ctx, c.ID, client.ContainerStopOptions{})
-			return err
-		}
-	case state.ContainerStart:
-		undo = &state.Action{Kind: state.ContainerStop, Target: title}
-		call = func(ctx context.Context) error {
-			_, err := cli.ContainerStart(ctx, c.ID, client.ContainerStartOptions{})
-			return err
-		}
-	default:
-		return state.Outcome{}, fmt.Errorf("docker: %s is not an action of containers", a.Kind)
+	d, err := s.deed(ctx, cli, a, *c)
+	if err != nil {
+		return state.Outcome{}, fmt.Errorf("docker: %s %q: %w", verb(a.Kind), c.Title, err)
+	}
+	type answer struct {
+		text string
+		err  error
 	}
 	start := time.Now()
-	done := make(chan error, 1)
-	go func() { done <- call(ctx) }()
+	done := make(chan answer, 1)
+	go func() {
+		text, err := d.run(ctx)
+		done <- answer{text, err}
+	}()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	progress("asking the engine to "+verb(a.Kind)+" it", -1)
 	for {
 		select {
-		case err := <-done:
-			if err != nil {
-				return state.Outcome{}, actionError(verb(a.Kind), title, err)
+		case got := <-done:
+			if got.err != nil {
+				return state.Outcome{}, actionError(verb(a.Kind), c.Title, got.err)
 			}
 			took := time.Since(start).Round(100 * time.Millisecond)
-			return state.Outcome{Result: fmt.Sprintf("%s %s in %s", state.SpecOf(a.Kind).Past, title, took), Undo: undo}, nil
+			if got.text == "" {
+				got.text = fmt.Sprintf("%s %s", state.SpecOf(a.Kind).Past, c.Title)
+			}
+			return state.Outcome{Result: state.Clean(fmt.Sprintf("%s in %s", got.text, took)), Undo: d.undo}, nil
 		case <-tick.C:
-			progress(fmt.Sprintf("waiting for it since %s; the engine kills it after its stop timeout", time.Since(start).Round(time.Second)), -1)
+			progress(fmt.Sprintf("waiting for it since %s%s", time.Since(start).Round(time.Second), d.slow), -1)
 		}
 	}
+}
+
+// deed is what the engine is asked to do to c.
+func (s *Source) deed(ctx context.Context, cli *client.Client, a state.Action, c state.Container) (deed, error) {
+	const stopping = "; the engine kills it after its stop timeout"
+	undo := func(k state.Kind, target string, args map[string]string) *state.Action {
+		return &state.Action{Kind: k, Target: target, Args: args}
+	}
+	plain := func(err error) (string, error) { return "", err }
+	switch a.Kind {
+	case state.ContainerRestart:
+		return deed{slow: stopping, run: func(ctx context.Context) (string, error) {
+			_, err := cli.ContainerRestart(ctx, c.ID, client.ContainerRestartOptions{})
+			return plain(err)
+		}}, nil
+	case state.ContainerStop:
+		return deed{slow: stopping, undo: undo(state.ContainerStart, c.Title, nil), run: func(ctx context.Context) (string, error) {
+			_, err := cli.ContainerStop(ctx, c.ID, client.ContainerStopOptions{})
+			return plain(err)
+		}}, nil
+	case state.ContainerStart:
+		return deed{undo: undo(state.ContainerStop, c.Title, nil), run: func(ctx context.Context) (string, error) {
+			_, err := cli.ContainerStart(ctx, c.ID, client.ContainerStartOptions{})
+			return plain(err)
+		}}, nil
+	case state.ContainerKill:
+		signal, err := state.ParseSignal(a.Args["signal"])
+		if err != nil {
+			return deed{}, err
+		}
+		return deed{run: func(ctx context.Context) (string, error) {
+			_, err := cli.ContainerKill(ctx, c.ID, client.ContainerKillOptions{Signal: signal})
+			return fmt.Sprintf("sent %s to %s", signal, c.Title), err
+		}}, nil
+	case state.ContainerPause:
+		return deed{undo: undo(state.ContainerUnpause, c.Title, nil), run: func(ctx context.Context) (string, error) {
+			_, err := cli.ContainerPause(ctx, c.ID, client.ContainerPauseOptions{})
+			return plain(err)
+		}}, nil
+	case state.ContainerUnpause:
+		return deed{undo: undo(state.ContainerPause, c.Title, nil), run: func(ctx context.Context) (string, error) {
+			_, err := cli.ContainerUnpause(ctx, c.ID, client.ContainerUnpauseOptions{})
+			return plain(err)
+		}}, nil
+	case state.ContainerRename:
+		name := a.Args["name"]
+		return deed{undo: undo(state.ContainerRename, name, map[string]string{"name": c.Title}), run: func(ctx context.Context) (string, error) {
+			_, err := cli.ContainerRename(ctx, c.ID, client.ContainerRenameOptions{NewName: name})
+			return fmt.Sprintf("renamed %s to %s", c.Title, name), err
+		}}, nil
+	case state.ContainerRemove:
+		too, err := state.ParseYes(a.Args["volumes"])
+		if err != nil {
+			return deed{}, err
+		}
+		return deed{run: func(ctx context.Context) (string, error) {
+			_, err := cli.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{RemoveVolumes: too})
+			text := "removed " + c.Title
+			if too {
+				text += " with its volumes that had no name"
+			}
+			return text, err
+		}}, nil
+	case state.ContainerUpdate:
+		return update(ctx, cli, a, c)
+	}
+	return deed{}, fmt.Errorf("%s is not an action of containers", a.Kind)
 }
 
 func verb(k state.Kind) string {
@@ -89,12 +164,16 @@ func actionError(verb, title string, err error) error {
 		hint = "it was cancelled; the engine may still finish what it began"
 	case errors.Is(err, context.DeadlineExceeded):
 		hint = "the engine did not answer in time; it may still finish what it began"
-	case errdefs.IsNotFound(err):
-		hint = "the container or something it needs is gone: see docker ps -a"
 	case strings.Contains(msg, "port is already allocated") || strings.Contains(msg, "address already in use"):
 		hint = "stop what holds the port, or publish another"
 	case strings.Contains(msg, "marked for removal"):
 		hint = "it is being removed: create it anew"
+	case strings.Contains(msg, "is already in use by container"):
+		hint = "choose another name, or rename the other container first"
+	case errdefs.IsNotFound(err):
+		hint = "the container or something it needs is gone: see docker ps -a"
+	case errdefs.IsConflict(err):
+		hint = "it is no longer as it was: look at its state, then try again"
 	}
 	return fmt.Errorf("docker: %s %q: %s: %s", verb, title, msg, hint)
 }

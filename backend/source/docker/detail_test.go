@@ -22,8 +22,8 @@ func TestEachPartOfARealContainersDetail(t *testing.T) {
 		return has(s, name, func(c *state.Container) bool { return c.State == "running" && c.PIDsLimit > 0 && c.CPUPercent >= 0 })
 	})
 	c := s.Container(name)
-	if c.CPULimit != 50 || c.PIDsLimit != 77 || !c.OwnMemLimit || c.Policy != "on-failure:3" {
-		t.Errorf("limits: CPU %v, PIDs %v, own memory %v, policy %q", c.CPULimit, c.PIDsLimit, c.OwnMemLimit, c.Policy)
+	if c.Limits.CPUs != 0.5 || c.PIDsLimit != 77 || c.Limits.Memory == 0 || c.Limits.Restart != "on-failure:3" {
+		t.Errorf("limits: CPU %v, PIDs %v, own memory %v, policy %q", c.Limits.CPUs, c.PIDsLimit, c.Limits.Memory > 0, c.Limits.Restart)
 	}
 	id := c.ID
 	detail := func(part, what string, ok func(state.ContainerDetail) bool) state.ContainerDetail {

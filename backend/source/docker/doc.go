@@ -28,6 +28,23 @@
 //
 // 200 stats streams keep a daemon 40 % busy; a sweep of 200 cgroups takes 4 ms.
 //
+// # What is asked only while somebody is asked
+//
+// The connections in a container's network (/proc/<pid>/net/tcp of its init
+// process, every line of the kernel's table) and what a prune would free (the
+// engine adds up every layer) cost too much to know always. They are fetched while
+// a confirmation is on a screen: [state.Interest] names its action and targets.
+//
+// # Compose
+//
+// What compose makes is done by compose: docker's plugin or docker-compose, run in
+// a process group of its own, in the folder and from the files that the labels of
+// the project's containers name. Labels come from whoever made the container, and
+// may come from its image: so project and service are checked to be names, and the
+// confirmation shows the folder and the files. The variables of the files come from
+// their .env file and from opsdeck's own environment, not from that of whoever ran
+// compose first.
+//
 // # Why there is no reconnect loop here
 //
 // Run ends with an error when the event stream breaks or the engine stops

@@ -107,8 +107,19 @@ func (h *Hosts) Kinds() []state.Kind { return h.members[0].src.Kinds() }
 
 // Interest implements state.Interested.
 func (h *Hosts) Interest(in state.Interests) {
+	if s := h.one(); s != nil {
+		s.Interest(in)
+		return
+	}
 	for _, m := range h.members {
-		m.src.Interest(in)
+		own := slices.Clone(in)
+		for i := range own { // an engine knows its containers by their titles alone
+			own[i].Targets = slices.Clone(own[i].Targets)
+			for n, t := range own[i].Targets {
+				own[i].Targets[n] = strings.TrimPrefix(t, m.title+"/")
+			}
+		}
+		m.src.Interest(own)
 	}
 }
 
@@ -256,6 +267,16 @@ func (h *Hosts) merge() (*state.Containers, error) {
 			orMake(&sec.Engines)[m.title] = e
 		}
 		sec.CPUs = cmp.Or(sec.CPUs, m.section.CPUs)
+		maps.Copy(orMake(&sec.Connections), m.section.Connections)
+		for name, p := range m.section.Projects {
+			if _, twice := sec.Projects[name]; twice {
+				p.Err = "several hosts have a project of this name: run compose there"
+			}
+			orMake(&sec.Projects)[name] = p
+		}
+		if sec.Compose.Version == "" {
+			sec.Compose = m.section.Compose
+		}
 	}
 	for i := range list {
 		list[i].Twin = titles[list[i].Title] == ""
@@ -378,16 +399,31 @@ func (h *Hosts) Execute(ctx context.Context, a state.Action, progress func(strin
 	return out, err
 }
 
+// Figures implements state.Measurer.
+func (h *Hosts) Figures(ctx context.Context, a state.Action, since, until time.Time) []state.Figure {
+	if s := h.one(); s != nil {
+		return s.Figures(ctx, a, since, until)
+	}
+	m, local, err := h.route(a)
+	if err != nil {
+		return nil
+	}
+	a.Target = local
+	return m.src.Figures(ctx, a, since, until)
+}
+
 // route is the host that an action's target is on, and the target's name there: a
 // container, a compose project, or whatever stands after a host's name.
 func (h *Hosts) route(a state.Action) (*member, string, error) {
 	list := state.Containers{List: h.Containers()}
-	if c := list.Container(a.Target); c != nil {
-		return h.member(c.Host), c.Title, nil
-	}
-	host, rest, qualified := strings.Cut(a.Target, "/")
-	if m := h.member(host); qualified && m != nil {
-		return m, rest, nil
+	if !strings.HasPrefix(string(a.Kind), "compose.") {
+		if c := list.Container(a.Target); c != nil {
+			return h.member(c.Host), c.Title, nil
+		}
+		host, rest, qualified := strings.Cut(a.Target, "/")
+		if m := h.member(host); qualified && m != nil {
+			return m, rest, nil
+		}
 	}
 	on := map[string]bool{}
 	project, _, _ := strings.Cut(a.Target, "/") // of a service: project/service

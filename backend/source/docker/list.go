@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	mounttype "github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
 
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -103,7 +105,34 @@ func fromSummary(c *state.Container, s container.Summary) {
 		c.Ports = append(c.Ports, fmt.Sprintf("%s->%d/%s", hostPort(p.IP.String(), strconv.Itoa(int(p.PublicPort))), p.PrivatePort, p.Type))
 	}
 	slices.Sort(c.Ports)
+	c.Volumes = volumes(s.Mounts)
 }
+
+// volumes says what is mounted where: volumes by name, folders by their path.
+func volumes(mounts []container.MountPoint) (out []string) {
+	for _, m := range mounts {
+		name := m.Name
+		switch {
+		case anonymous.MatchString(name):
+			name = "one without a name"
+		case name == "":
+			name = m.Source
+		}
+		if m.Type == mounttype.TypeTmpfs {
+			name = "memory"
+		}
+		access := ""
+		if !m.RW {
+			access = ", read-only"
+		}
+		out = append(out, state.Clean(name+" at "+m.Destination+access))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// anonymous is the name that the engine gives to a volume without one.
+var anonymous = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 func setLabels(c *state.Container, labels map[string]string) {
 	c.Labels = nil
@@ -135,10 +164,19 @@ func fromInspect(t *track, in container.InspectResponse) {
 		c.Image = state.Clean(in.Config.Image)
 		setLabels(c, in.Config.Labels)
 	}
-	if in.HostConfig != nil {
-		t.hostNet = in.HostConfig.NetworkMode == "host"
-		setLimits(c, in.HostConfig)
+	if h := in.HostConfig; h != nil {
+		t.hostNet = h.NetworkMode == "host"
+		c.NetworkOf = ""
+		if h.NetworkMode.IsContainer() {
+			c.NetworkOf = state.Clean(h.NetworkMode.ConnectedContainer())
+		}
+		c.Limits = limits(h)
+		c.PIDsLimit = 0
+		if h.PidsLimit != nil && *h.PidsLimit > 0 {
+			c.PIDsLimit = float64(*h.PidsLimit)
+		}
 	}
+	c.Volumes = volumes(in.Mounts)
 	c.Ports = nil
 	if in.NetworkSettings != nil {
 		for port, bindings := range in.NetworkSettings.Ports {
@@ -169,29 +207,6 @@ func fromInspect(t *track, in container.InspectResponse) {
 	if !t.running() {
 		t.closeReader()
 		t.unknown()
-	}
-}
-
-// setLimits fills in the container's own limits and its restart policy.
-func setLimits(c *state.Container, h *container.HostConfig) {
-	c.Policy = state.Clean(string(h.RestartPolicy.Name))
-	if h.RestartPolicy.MaximumRetryCount > 0 {
-		c.Policy += ":" + strconv.Itoa(h.RestartPolicy.MaximumRetryCount)
-	}
-	c.OwnMemLimit = h.Memory > 0
-	c.CPULimit, c.PIDsLimit = 0, 0
-	switch {
-	case h.NanoCPUs > 0:
-		c.CPULimit = float64(h.NanoCPUs) / 1e7
-	case h.CPUQuota > 0:
-		period := h.CPUPeriod
-		if period <= 0 {
-			period = 100_000 // the kernel's default, in microseconds
-		}
-		c.CPULimit = 100 * float64(h.CPUQuota) / float64(period)
-	}
-	if h.PidsLimit != nil && *h.PidsLimit > 0 {
-		c.PIDsLimit = float64(*h.PidsLimit)
 	}
 }
 

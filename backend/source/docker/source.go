@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -44,6 +45,8 @@ type Config struct {
 	Interval time.Duration
 	// Mask hides known secrets in text; nil hides none but those that look like it.
 	Mask func(string) string
+	// Level reads a log line's level, for verdicts; nil leaves error rates unknown.
+	Level func(string) state.Level
 }
 
 // Source is the containers source. Its methods may be called from any goroutine.
@@ -180,8 +183,8 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	r := &run{
 		s: s, cli: cli, put: put, byID: map[string]*track{}, dirty: map[string]bool{},
 		results: make(chan result, 1), statsDone: make(chan []statResult, 1), details: make(chan map[string]state.ContainerDetail, 1),
-		engines: make(chan state.EngineDetail, 1),
-		buf:     make([]byte, 64<<10), hostMem: hostMemory(),
+		engines: make(chan state.EngineDetail, 1), answers: make(chan asked, 1), found: make(chan asked, 1),
+		buf: make([]byte, 64<<10), hostMem: hostMemory(), here: e.local() != "",
 	}
 	r.section = state.Containers{Host: e.host, Engine: version}
 	if e.local() != "" {
@@ -285,7 +288,12 @@ type run struct {
 	details              chan map[string]state.ContainerDetail
 	engines              chan state.EngineDetail
 	detailing, engining  bool
-	wg                   sync.WaitGroup
+	// here says that the engine's socket is on this host, and so its files. asking and
+	// looking are what is under way; looked is when compose was looked for.
+	here, asking, looking bool
+	answers, found        chan asked
+	looked                time.Time
+	wg                    sync.WaitGroup
 
 	local   bool
 	mounts  mounts
@@ -302,6 +310,9 @@ func (r *run) loop(ctx context.Context) error {
 	}
 	r.publish()
 	r.inspect(ctx)
+	if r.newProject() {
+		r.lookForCompose(ctx)
+	}
 
 	soon := time.NewTimer(time.Hour)
 	soon.Stop()
@@ -366,14 +377,36 @@ func (r *run) loop(ctx context.Context) error {
 			r.publish()
 		case <-r.s.poke:
 			r.detail(ctx)
+			r.ask(ctx)
 		case <-top.C:
 			r.detail(ctx)
+			r.ask(ctx)
+			if r.newProject() {
+				r.lookForCompose(ctx)
+			}
+		case a := <-r.answers:
+			r.asking = false
+			r.section.Connections = a.connections
+			if a.reclaim != nil {
+				r.section.Reclaim = a.reclaim
+			}
+			r.publish()
+		case a := <-r.found:
+			r.looking = false
+			if a.compose != nil {
+				r.section.Compose, r.looked = *a.compose, time.Now()
+			}
+			if a.compose != nil || !reflect.DeepEqual(a.projects, r.section.Projects) {
+				r.section.Projects = a.projects
+				r.publish()
+			}
 		case d := <-r.details:
 			r.detailing = false
 			r.takeDetails(d)
 		case d := <-r.engines:
 			r.takeEngine(d)
 		case <-ping.C:
+			r.lookForCompose(ctx)
 			if pinging {
 				continue
 			}

@@ -2,10 +2,13 @@ package host
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -47,6 +50,9 @@ func read(h *state.Host) error {
 	if b, err := os.ReadFile("/proc/self/mounts"); err == nil {
 		h.Disks = disks(string(b))
 	}
+	readNets(h)
+	readClock(h)
+	readCounts(h)
 	return nil
 }
 
@@ -119,9 +125,66 @@ func disks(mounts string) []state.Disk {
 		seen[f[0]] = true
 		bs := float64(st.Bsize)
 		out = append(out, state.Disk{Mount: state.Clean(mount), Device: state.Clean(device), FSType: state.Clean(fstype),
-			Total: float64(st.Blocks) * bs, Avail: float64(st.Bavail) * bs})
+			Total: float64(st.Blocks) * bs, Avail: float64(st.Bavail) * bs, Full: -1,
+			Inodes: inodes(st.Files), InodesFree: inodes(min(st.Ffree, st.Files)), ReadOnly: st.Flags&unix.ST_RDONLY != 0})
 	}
 	return out
+}
+
+// inodes is a count of them, negative where the file system makes them as it needs.
+func inodes(n uint64) float64 {
+	if n == 0 {
+		return -1
+	}
+	return float64(n)
+}
+
+// readNets counts what went over each interface: the rates are made of two sweeps.
+func readNets(h *state.Host) {
+	fs, err := procfs.NewFS("/proc")
+	if err != nil {
+		return
+	}
+	devs, err := fs.NetDev()
+	if err != nil {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(devs)) {
+		d := devs[name]
+		if name == "lo" || d.RxBytes == 0 && d.TxBytes == 0 || strings.HasPrefix(name, "veth") { // a veth is a container's, which has its own row
+			continue
+		}
+		h.Nets = append(h.Nets, state.NetInterface{Name: state.Clean(name), RxRate: float64(d.RxBytes), TxRate: float64(d.TxBytes),
+			Errors: float64(d.RxErrors + d.TxErrors + d.RxDropped + d.TxDropped)})
+	}
+}
+
+// readClock asks the kernel how well its clock is kept (adjtimex(2)).
+func readClock(h *state.Host) {
+	var t unix.Timex
+	st, err := unix.Adjtimex(&t)
+	if err != nil {
+		return
+	}
+	h.ClockSet = st != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0
+	if h.ClockSet {
+		h.ClockErr = float64(t.Maxerror) / 1e6 // in microseconds
+	}
+}
+
+func readCounts(h *state.Host) {
+	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
+		if f := strings.Fields(string(b)); len(f) > 3 {
+			if _, all, ok := strings.Cut(f[3], "/"); ok {
+				h.Tasks = number(all)
+			}
+		}
+	}
+	if b, err := os.ReadFile("/proc/sys/fs/file-nr"); err == nil {
+		if f := strings.Fields(string(b)); len(f) > 2 {
+			h.Files, h.FilesMax = number(f[0]), number(f[2])
+		}
+	}
 }
 
 // unescape undoes the octal escapes of mount tables.

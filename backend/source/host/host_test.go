@@ -10,9 +10,15 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
+func fast(every time.Duration) *Source {
+	s := New(func(s string) string { return s })
+	s.every = every
+	return s
+}
+
 func TestContract(t *testing.T) {
 	sourcetest.Contract(t, sourcetest.Subject{
-		New:   func(*testing.T) state.Source { return &Source{every: 10 * time.Millisecond} },
+		New:   func(*testing.T) state.Source { return fast(10 * time.Millisecond) },
 		Ready: func(s state.Section) bool { return s.(state.Host).MemTotal > 0 },
 	})
 }
@@ -21,7 +27,7 @@ func TestThisMachine(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("skipped: CPU times are known on Linux only")
 	}
-	r := sourcetest.Run(t, &Source{every: 20 * time.Millisecond})
+	r := sourcetest.Run(t, fast(20*time.Millisecond))
 	h := sourcetest.Wait(r, "CPU and history", func(h state.Host) bool { return h.CPUPercent >= 0 && len(h.CPUHistory) > 2 })
 	if h.Cores < 1 || h.MemUsed <= 0 || h.MemUsed >= h.MemTotal || h.Uptime <= 0 || h.Load1 < 0 || h.CPUPercent > 100 || h.CPUSeconds["idle"] <= 0 {
 		t.Errorf("got %+v", h)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -20,6 +21,10 @@ const (
 // Source is the host source.
 type Source struct {
 	every time.Duration
+	mask  func(string) string
+	// looked says that the processes are being looked at, and wakes Run.
+	looked atomic.Bool
+	wake   chan struct{}
 	// reading is the sweep that is under way, or hangs; there is never a second.
 	reading chan reading
 }
@@ -30,8 +35,20 @@ type reading struct {
 	err error
 }
 
-// New makes a source.
-func New() *Source { return &Source{every: interval} }
+// New makes a source. mask takes known secrets out of command lines.
+func New(mask func(string) string) *Source {
+	return &Source{every: interval, mask: mask, wake: make(chan struct{}, 1)}
+}
+
+// Interest implements state.Interested.
+func (s *Source) Interest(in state.Interests) {
+	if on := in.Host(); s.looked.Swap(on) != on && on {
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+}
 
 // Name implements state.Source.
 func (*Source) Name() string { return "host" }
@@ -62,7 +79,7 @@ func busy(a, b cpuTimes) float64 {
 // newHost is a section of which nothing is known.
 func newHost() state.Host {
 	h := state.Host{OS: runtime.GOOS, Cores: runtime.NumCPU(), CPUPercent: -1, Load1: -1, Load5: -1, Load15: -1,
-		MemTotal: -1, MemUsed: -1, SwapTotal: -1, SwapUsed: -1, Uptime: -1}
+		MemTotal: -1, MemUsed: -1, SwapTotal: -1, SwapUsed: -1, Uptime: -1, ClockErr: -1, Tasks: -1, Files: -1, FilesMax: -1}
 	if name, err := os.Hostname(); err == nil {
 		h.Hostname = state.Clean(name)
 	}
@@ -73,6 +90,10 @@ func newHost() state.Host {
 func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	var last cpuTimes
 	var cpu, mem []float64
+	var nets netTimes
+	var fill filling
+	seen := false
+	procs := newProcesses(s.mask)
 	wait := time.NewTimer(0)
 	defer wait.Stop()
 	for n := 0; ; n++ {
@@ -80,13 +101,19 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-wait.C:
+		case <-s.wake:
+			wait.Stop()
 		}
+		look := s.looked.Load()
 		if s.reading == nil {
 			got := make(chan reading, 1)
 			s.reading = got
 			go func() {
 				h := newHost()
 				err := read(&h)
+				if err == nil && look {
+					procs.read(&h)
+				}
 				got <- reading{h, err}
 			}()
 		}
@@ -117,9 +144,13 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 			mem = push(mem, h.MemUsed)
 		}
 		h.CPUHistory, h.MemHistory = cpu, mem
+		nets.rates(h.Nets)
+		fill.forecast(h.Disks, time.Now())
 		put(h)
+		first := look && !seen
+		seen = look
 		next := s.every
-		if n == 0 {
+		if n == 0 || first { // the figures of processes need two as well
 			next = min(next, firstSweep)
 		}
 		wait.Reset(next)

@@ -30,6 +30,20 @@
 // tail is ever parsed; of the rest lines and errors are counted. What is retained
 // is bounded in bytes, for each source and over all.
 //
+// # How a log is searched
+//
+// [Scan] is what `opsdeck logs` and every search over more than the retained tail
+// stand on. One goroutine reads an [Input] into blocks that end where a record ends,
+// which the lines around that place tell (border.go); others search the blocks; the
+// results come out in order. A block is searched as bytes first, for the text or for
+// a literal that a filter needs, and only the records around what was found are
+// looked at; times and levels are read only where the query asks for them. A block
+// fits into a core's cache, and of each reader only some are under way, so that memory
+// does not grow with the file.
+//
+// An input is a file, plain or compressed, in UTF-8 or UTF-16; a file that is followed;
+// a container's log; the journal; a file behind ssh; whatever is piped in.
+//
 // # Adding a format
 //
 // Give parser.line a branch that recognises the line by its first bytes and reads

@@ -14,3 +14,9 @@ func dataAt(f *os.File, off int64) int64 {
 	}
 	return at
 }
+
+// emptyFrom reports whether nothing was written at off and behind it.
+func emptyFrom(f *os.File, off int64) bool {
+	_, err := unix.Seek(int(f.Fd()), off, unix.SEEK_DATA)
+	return err == unix.ENXIO
+}

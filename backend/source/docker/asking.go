@@ -1,0 +1,186 @@
+package docker
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// recount is how often what a prune would take is counted again while somebody is
+// asked: the engine works for it.
+const recount = 30 * time.Second
+
+// composeAgain is how often compose is looked for again where there was none.
+const composeAgain = time.Minute
+
+// asked is what was fetched for the confirmations on the screens, and for compose.
+type asked struct {
+	connections map[string]state.Connections
+	reclaim     *state.Reclaim
+	compose     *state.Compose
+	projects    map[string]state.Project
+}
+
+// ask fetches, in the background, what the confirmations on the screens tell of
+// impact. What nobody is asked about any more is dropped.
+func (r *run) ask(ctx context.Context) {
+	if r.asking {
+		return
+	}
+	pids := map[string]int{}
+	ports := map[string][]string{}
+	prune := false
+	if in := r.s.interests.Load(); in != nil {
+		list := state.Containers{List: r.section.List}
+		for _, i := range *in {
+			prune = prune || i.Asking == state.ContainerPrune
+			for _, t := range i.Targets {
+				if !strings.HasPrefix(string(i.Asking), "container.") && !strings.HasPrefix(string(i.Asking), "compose.") {
+					continue
+				}
+				about := list.Replicas(t)
+				if c := list.Container(t); c != nil {
+					about = append(about, c)
+				}
+				for _, c := range about {
+					// Only a reader has made sure that the process is the container's.
+					if t := r.byID[c.ID]; t != nil && t.running() {
+						pids[c.ID], ports[c.ID] = 0, c.Ports
+						if t.reader != nil && !t.hostNet {
+							pids[c.ID] = t.pid
+						} else if t.hostNet {
+							pids[c.ID] = -1
+						}
+					}
+				}
+			}
+		}
+	}
+	have := r.section.Reclaim
+	count := prune && (have == nil || time.Since(have.At) > recount)
+	if !prune && have != nil || len(pids) == 0 && len(r.section.Connections) > 0 {
+		if !prune {
+			r.section.Reclaim = nil
+		}
+		r.section.Connections = nil
+		r.publish()
+	}
+	if len(pids) == 0 && !count {
+		return
+	}
+	r.asking = true
+	r.wg.Go(func() {
+		a := asked{}
+		if len(pids) > 0 {
+			a.connections = make(map[string]state.Connections, len(pids))
+			for id, pid := range pids {
+				a.connections[id] = connections(pid, ports[id])
+			}
+		}
+		if count {
+			a.reclaim = reclaim(ctx, r.cli)
+		}
+		r.answers <- a
+	})
+}
+
+// lookForCompose looks, in the background, for compose and the files of the
+// projects.
+func (r *run) lookForCompose(ctx context.Context) {
+	if r.looking {
+		return
+	}
+	r.looking = true
+	find := r.section.Compose.Version == "" && time.Since(r.looked) > composeAgain
+	list, here := r.section.List, r.here
+	r.wg.Go(func() {
+		a := asked{projects: projects(list, here)}
+		if find && len(a.projects) > 0 {
+			a.compose = &state.Compose{}
+			if how, err := findCompose(ctx); err != nil {
+				a.compose.Err = state.Clean(err.Error())
+			} else {
+				a.compose.Version = how.version
+			}
+		}
+		r.found <- a
+	})
+}
+
+// newProject reports whether there is a project that has not been looked for.
+func (r *run) newProject() bool {
+	for i := range r.section.List {
+		p := r.section.List[i].Project
+		if _, ok := r.section.Projects[p]; p != "" && !ok {
+			return true
+		}
+	}
+	return false
+}
+
+// connections are those in the network of the process pid; 0 for a process that is
+// not known to be here, negative for the host's own network. published are its
+// ports: a server may have stopped to listen on one while it serves who came by it.
+func connections(pid int, published []string) state.Connections {
+	c := state.Connections{At: time.Now()}
+	switch {
+	case pid == 0:
+		c.Err = "the engine is on another host, or has not told of its processes yet"
+		return c
+	case pid < 0:
+		c.Err = "it uses the host's own network, where they cannot be told from others"
+		return c
+	}
+	listening, open := map[int]bool{}, [][2]string{}
+	for _, p := range published {
+		_, to, _ := strings.Cut(p, "->")
+		if n, err := strconv.Atoi(strings.TrimSuffix(to, "/tcp")); err == nil {
+			listening[n] = true
+		}
+	}
+	for _, name := range []string{"tcp", "tcp6"} {
+		b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/net/" + name)
+		if err != nil {
+			if name == "tcp" {
+				c.Err = "its network cannot be read: " + state.Clean(err.Error())
+				return c
+			}
+			continue // a kernel without IPv6
+		}
+		lines := strings.Split(string(b), "\n")
+		for _, l := range lines[1:] {
+			f := strings.Fields(l)
+			if len(f) < 4 {
+				continue
+			}
+			switch f[3] {
+			case "0A":
+				listening[port(f[1])] = true
+			case "01":
+				open = append(open, [2]string{f[1], f[2]})
+			}
+		}
+	}
+	for _, o := range open {
+		if p := port(o[0]); listening[p] {
+			if c.In == nil {
+				c.In = map[int]int{}
+			}
+			c.In[p]++
+			continue
+		}
+		to := address(o[1])
+		if ip, _, _ := strings.Cut(to, ":"); ip == "127.0.0.1" || strings.HasPrefix(to, "[::1]") {
+			continue // between its own processes
+		}
+		if c.Out == nil {
+			c.Out = map[string]int{}
+		}
+		c.Out[to]++
+	}
+	return c
+}

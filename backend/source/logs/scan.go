@@ -1,0 +1,570 @@
+package logs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/record"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// Sizes of a scan.
+const (
+	// scanBlock is how much is searched at a time: it fits into a core's cache.
+	scanBlock = 256 << 10
+	// scanMax is how long a record may be; what is longer is cut.
+	scanMax = 32 << 20
+	// quietFor is how long nothing must have come until the last record of something
+	// live is taken to be complete.
+	quietFor = 100 * time.Millisecond
+)
+
+// Query says which records are wanted. The zero Query wants all.
+type Query struct {
+	// Text is to be found in one of the record's lines; with Invert in none.
+	Text   *record.Search
+	Invert bool
+	// Where is to pass, nil for no filter.
+	Where *record.Filter
+	// Least is the lowest level; records without one have none.
+	Least state.Level
+	// Since and Until bound the time in Unix nanoseconds: from Since on, before Until;
+	// 0 is no bound.
+	Since, Until int64
+	// Before and After are how many records around each are wanted too.
+	Before, After int
+	// Parse has time and level of every hit read, which otherwise are only where the
+	// query needs them.
+	Parse bool
+}
+
+// Sieves reports whether the query leaves anything out.
+func (q *Query) Sieves() bool {
+	return q.Text != nil || q.Where != nil || q.Least > 0 || q.Since != 0 || q.Until != 0
+}
+
+// Hit is one record in [Found.Data].
+type Hit struct {
+	From, To int
+	// Nanos, Guessed and Level are as in [state.LogRecord], where they were read. Nanos
+	// is 0 where neither the record nor one before it in the block has a time.
+	Nanos   int64
+	Guessed bool
+	Level   state.Level
+	// Context says that the record only stands beside one that was wanted, Gap that
+	// records were left out before it where context was asked for.
+	Context, Gap bool
+}
+
+// Found is what one block of records held. It is valid until emit returns.
+type Found struct {
+	Data []byte // raw; see Hit.Text
+	Hits []Hit
+	// Matched counts the hits that are not context.
+	Matched int
+	// Out is scratch space for what work makes of the hits; it is emptied before.
+	Out []byte
+	// Ends are places in Out, one for each hit, for work to use.
+	Ends []int
+	// Notes are things that happened to the input before these records.
+	Notes []string
+	// Caught says that with this all has been given that was there when reading began.
+	Caught bool
+
+	stamps []stamp
+	ready  chan struct{}
+}
+
+// Text is a hit's record as it was written, without its line's end.
+func (f *Found) Text(h Hit) string { return text(trimmed(f.Data[h.From:h.To])) }
+
+// stamp is the time of the lines from a place on, as told by whoever kept them.
+type stamp struct {
+	at int
+	ns int64
+}
+
+// Input is something that records are read from.
+type Input struct {
+	// Title is what it is called in front of its lines.
+	Title string
+	// Live says that what it holds may come slowly: records are given on as they come.
+	Live bool
+	// Fallback is the time of records without any, in Unix nanoseconds: when the file
+	// was last written. 0 is the time of arrival.
+	Fallback int64
+	// Read reads it to its end, or until ctx ends.
+	Read func(ctx context.Context, to *Feed) error
+}
+
+// Feed takes what an input reads and makes blocks of whole records.
+type Feed struct {
+	ctx    context.Context
+	buf    []byte
+	stamps []stamp
+	notes  []string
+	caught bool
+	give   func(*Found) error
+	free   *sync.Pool
+}
+
+// block is an empty Found.
+func (f *Feed) block() *Found {
+	b, _ := f.free.Get().(*Found)
+	if b == nil {
+		b = &Found{Data: make([]byte, 0, scanBlock+4096)}
+	}
+	b.ready = make(chan struct{})
+	return b
+}
+
+// cut gives away the first n bytes.
+func (f *Feed) cut(n int) error {
+	if n == 0 && len(f.notes) == 0 && !f.caught {
+		return nil
+	}
+	b := f.block()
+	rest := f.buf[n:]
+	b.Data, f.buf = f.buf[:n], append(b.Data[:0], rest...)
+	b.stamps = b.stamps[:0]
+	if len(f.stamps) > 0 {
+		i, _ := slices.BinarySearchFunc(f.stamps, n, func(s stamp, n int) int { return s.at - n })
+		b.stamps = append(b.stamps, f.stamps[:i]...)
+		left := f.stamps[:0]
+		for _, s := range f.stamps[i:] {
+			left = append(left, stamp{s.at - n, s.ns})
+		}
+		f.stamps = left
+	}
+	b.Notes, b.Caught = f.notes, f.caught
+	f.notes, f.caught = nil, false
+	return f.give(b)
+}
+
+// spill gives away what is complete once there is enough.
+func (f *Feed) spill() error {
+	for len(f.buf) >= scanBlock {
+		n := lastHead(f.buf)
+		if n == 0 {
+			if len(f.buf) < scanMax {
+				return nil
+			}
+			if n = len(trimmed(f.buf)); n == 0 {
+				n = len(f.buf)
+			}
+		}
+		if err := f.cut(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// From reads r to its end.
+func (f *Feed) From(r io.Reader) error {
+	for {
+		if err := f.ctx.Err(); err != nil {
+			return err
+		}
+		if cap(f.buf)-len(f.buf) < 4096 {
+			f.buf = slices.Grow(f.buf, max(scanBlock, len(f.buf)))
+		}
+		n, err := r.Read(f.buf[len(f.buf):cap(f.buf)])
+		f.buf = f.buf[:len(f.buf)+n]
+		if serr := f.spill(); serr != nil {
+			return serr
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// Lines takes bytes that have come.
+func (f *Feed) Lines(data []byte) error {
+	f.buf = append(f.buf, data...)
+	return f.spill()
+}
+
+// Stamped takes a line that was written at a time.
+func (f *Feed) Stamped(line []byte, ns int64) error {
+	f.stamps = append(f.stamps, stamp{len(f.buf), ns})
+	f.buf = append(f.buf, line...)
+	return f.spill()
+}
+
+// Flush gives away all whole lines: the last record is not expected to go on.
+func (f *Feed) Flush() error {
+	for i := len(f.buf); i > 0; i-- {
+		if f.buf[i-1] == '\n' {
+			return f.cut(i)
+		}
+	}
+	return f.cut(0)
+}
+
+// Caught says that all that was there when reading began has been given.
+func (f *Feed) Caught() { f.caught = true }
+
+// Note says that something happened to the input; it is shown in its place.
+func (f *Feed) Note(text string) { f.notes = append(f.notes, text) }
+
+// Live reads r to its end, and gives on what comes once nothing more has come for a
+// moment. When ctx ends it waits for r to end too, as it must then, unless abandon is
+// set: nothing ends the reading of a terminal.
+func (f *Feed) Live(r io.Reader, abandon bool) error {
+	type piece struct {
+		data []byte
+		err  error
+	}
+	pieces := make(chan piece, 4)
+	bufs := make(chan []byte, 6)
+	defer func() {
+		for !abandon {
+			if _, more := <-pieces; !more {
+				return
+			}
+		}
+	}()
+	go func() {
+		defer close(pieces)
+		for {
+			var b []byte
+			select {
+			case b = <-bufs:
+			default:
+				b = make([]byte, scanBlock)
+			}
+			n, err := r.Read(b[:cap(b)])
+			select {
+			case pieces <- piece{b[:n], err}:
+			case <-f.ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	timer := time.NewTimer(quietFor)
+	defer timer.Stop()
+	for {
+		select {
+		case <-f.ctx.Done():
+			return f.ctx.Err()
+		case <-timer.C:
+			f.Caught()
+			if err := f.Flush(); err != nil {
+				return err
+			}
+		case p := <-pieces:
+			if err := f.Lines(p.data); err != nil {
+				return err
+			}
+			select {
+			case bufs <- p.data:
+			default:
+			}
+			if p.err != nil {
+				if errors.Is(p.err, io.EOF) {
+					return nil
+				}
+				return p.err
+			}
+			timer.Reset(quietFor)
+		}
+	}
+}
+
+// Scan reads an input and searches it in workers goroutines. work is called in
+// those, for every block with what was found in it; emit in the order of the input,
+// from the goroutine that called Scan. Scan ends with the input, with ctx, or with
+// emit's first error, which it returns.
+func Scan(ctx context.Context, in Input, q Query, workers int, work func(*Found), emit func(*Found) error) error {
+	outer := ctx
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if q.Before > 0 || q.After > 0 {
+		workers = 1 // what stands beside a hit may stand in another block
+	}
+	workers = max(1, workers)
+	queue := make(chan *Found, 2*workers)
+	todo := make(chan *Found, workers)
+	var pool sync.Pool
+	feed := &Feed{ctx: ctx, free: &pool, give: func(b *Found) error {
+		select {
+		case queue <- b:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		todo <- b // as many as are queued; the workers do not stop before it is closed
+		return nil
+	}}
+	var wg sync.WaitGroup
+	var readErr error
+	wg.Go(func() {
+		defer close(queue)
+		defer close(todo)
+		readErr = in.Read(ctx, feed)
+		if len(feed.buf) > 0 || len(feed.notes) > 0 || feed.caught {
+			if err := feed.cut(len(feed.buf)); readErr == nil {
+				readErr = err
+			}
+		}
+	})
+	for range workers {
+		wg.Go(func() {
+			s := newSearcher(&q, in.Fallback)
+			for b := range todo {
+				s.search(b)
+				b.Out, b.Ends = b.Out[:0], b.Ends[:0]
+				if work != nil {
+					work(b)
+				}
+				close(b.ready)
+			}
+		})
+	}
+	var err error
+	for b := range queue {
+		<-b.ready
+		if err == nil {
+			if err = emit(b); err != nil {
+				cancel()
+			}
+		}
+		if cap(b.Data) > 4*scanBlock {
+			b.Data = nil
+			continue
+		}
+		b.Notes = nil
+		pool.Put(b)
+	}
+	wg.Wait()
+	switch {
+	case err != nil:
+		return err
+	case outer.Err() != nil:
+		return outer.Err()
+	}
+	return readErr
+}
+
+// searcher finds a query's records in blocks.
+type searcher struct {
+	q *Query
+	// first is looked for before anything else; text is the query's, asked of what
+	// first found where that is another.
+	first, text *record.Matcher
+	parse       bool
+	parser      parser
+	fallback    int64
+	lastNs      int64
+	// carry are the last records of the block before, for context; owed are how many
+	// records after the last hit are still wanted; printed is where what was given on
+	// ends in carry.
+	carry   []byte
+	owed    int
+	printed int
+	any     bool
+}
+
+func newSearcher(q *Query, fallback int64) *searcher {
+	s := &searcher{q: q, fallback: fallback}
+	s.parse = q.Parse || q.Least > 0 || q.Since != 0 || q.Until != 0 || q.Where != nil && q.Where.NeedsLevel()
+	switch {
+	case q.Text != nil && !q.Invert:
+		s.first = q.Text.Matcher()
+	case q.Where != nil && q.Where.Required() != nil:
+		s.first = q.Where.Required().Matcher()
+	}
+	if q.Text != nil && q.Invert {
+		s.text = q.Text.Matcher()
+	}
+	return s
+}
+
+// search finds the hits of a block.
+func (s *searcher) search(b *Found) {
+	b.Hits, b.Matched = b.Hits[:0], 0
+	from := 0
+	if s.q.Before > 0 || s.q.After > 0 {
+		from = len(s.carry)
+		data := append(s.carry, b.Data...)
+		for i := range b.stamps {
+			b.stamps[i].at += from
+		}
+		s.carry, b.Data = b.Data[:0], data // the two change places
+	}
+	s.find(b, from)
+	if s.q.Before > 0 || s.q.After > 0 {
+		s.context(b, from)
+	}
+}
+
+func (s *searcher) find(b *Found, from int) {
+	data := b.Data
+	if s.first != nil {
+		s.first.Reset(data)
+	}
+	for at := from; at < len(data); {
+		start, end := at, 0
+		if s.first != nil {
+			line, lineEnd, _ := s.first.Next(at)
+			if line < 0 {
+				return
+			}
+			start = recordStart(data[at:], line-at) + at
+			end = recordEnd(data, line, min(lineEnd+1, len(data)))
+		} else {
+			end = recordEnd(data, at, lineEnd(data, at))
+		}
+		h := Hit{From: start, To: end}
+		if s.wants(b, &h) {
+			b.Hits = append(b.Hits, h)
+			b.Matched++
+		}
+		at = end
+	}
+}
+
+// wants reports whether a record passes, and reads its time and level.
+func (s *searcher) wants(b *Found, h *Hit) bool {
+	rec := b.Text(*h)
+	if rec == "" || s.text != nil && s.text.Match(rec) {
+		return false
+	}
+	q := s.q
+	if s.parse {
+		s.read(b, h, rec)
+		if q.Least > 0 && h.Level < q.Least || q.Since != 0 && h.Nanos < q.Since || q.Until != 0 && h.Nanos >= q.Until {
+			return false
+		}
+	}
+	return q.Where == nil || q.Where.Match(state.LogRecord{Nanos: h.Nanos, Level: h.Level, Text: rec})
+}
+
+// read reads a record's time and level.
+func (s *searcher) read(b *Found, h *Hit, rec string) {
+	line := rec
+	if len(line) > maxLine {
+		line = line[:maxLine]
+	}
+	if i := indexNewline(line); i >= 0 {
+		line = line[:i]
+		if n := len(line); n > 0 && line[n-1] == '\r' {
+			line = line[:n-1]
+		}
+	}
+	ns, ok, level := s.parser.line(line)
+	if !ok && len(b.stamps) > 0 {
+		i, found := slices.BinarySearchFunc(b.stamps, h.From, func(st stamp, at int) int { return st.at - at })
+		if !found {
+			i--
+		}
+		if i >= 0 && b.stamps[i].ns != 0 {
+			ns, ok = b.stamps[i].ns, true
+		}
+	}
+	h.Nanos, h.Guessed, h.Level = ns, !ok, level
+	if level == 0 && tracebackIn(rec) {
+		h.Level = state.LevelError
+	}
+	switch {
+	case ok:
+		s.lastNs = ns
+	case s.lastNs != 0:
+		h.Nanos = s.lastNs
+	case s.fallback != 0:
+		h.Nanos = s.fallback
+	default:
+		h.Nanos = time.Now().UnixNano()
+	}
+}
+
+func indexNewline(s string) int {
+	for i := range len(s) {
+		if s[i] == '\n' {
+			return i
+		}
+	}
+	return -1
+}
+
+// context adds the records beside the hits, and keeps what the next block may need.
+func (s *searcher) context(b *Found, from int) {
+	data, hits := b.Data, b.Hits
+	out := make([]Hit, 0, 3*len(hits)+s.owed)
+	done := min(s.printed, from) // up to here all has been given on or left out
+	add := func(start, end int) {
+		h := Hit{From: start, To: end, Context: true}
+		if rec := b.Text(h); rec != "" {
+			if s.parse {
+				s.read(b, &h, rec)
+			}
+			out = append(out, h)
+		}
+	}
+	after := func(at, until int) int {
+		for s.owed > 0 && at < until {
+			end := min(recordEnd(data, at, lineEnd(data, at)), until)
+			add(at, end)
+			s.owed--
+			at = end
+		}
+		return at
+	}
+	if s.owed > 0 {
+		until := len(data)
+		if len(hits) > 0 {
+			until = hits[0].From
+		}
+		done = max(done, after(from, until))
+	}
+	for i, h := range hits {
+		start := h.From
+		for range s.q.Before {
+			if start <= done {
+				break
+			}
+			start = recordStart(data, lineStart(data, start-1))
+		}
+		start = max(start, done)
+		gap := start > done && s.any
+		n := len(out)
+		for at := start; at < h.From; {
+			end := min(recordEnd(data, at, lineEnd(data, at)), h.From)
+			add(at, end)
+			at = end
+		}
+		out = append(out, h)
+		out[n].Gap = gap
+		s.any = true
+		s.owed = s.q.After
+		until := len(data)
+		if i+1 < len(hits) {
+			until = hits[i+1].From
+		}
+		done = after(h.To, until)
+	}
+	b.Hits = out
+	keep := len(data)
+	for range s.q.Before {
+		if keep == 0 {
+			break
+		}
+		keep = recordStart(data, lineStart(data, keep-1))
+	}
+	s.carry = append(s.carry[:0], data[keep:]...)
+	s.printed = max(0, done-keep)
+	if done < keep {
+		s.printed = -1 // records were left out
+	}
+}
