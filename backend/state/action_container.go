@@ -184,6 +184,9 @@ func containerDisabled(f func(*Container) string) func(*Snapshot, string) string
 		if c == nil {
 			return notFound("container", t)
 		}
+		if h := s.Containers.HostOf(c); h != nil && h.Health.Status != OK {
+			return fmt.Sprintf("its host %s does not answer", h.Title)
+		}
 		return f(c)
 	}
 }
