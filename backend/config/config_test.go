@@ -16,6 +16,7 @@ func TestParseNamesFileLineAndWhatWasExpected(t *testing.T) {
 		{"bad duration", "modules:\n  interval: soon\n", `opsdeck.yaml:2: "soon" is not a duration: expected one such as 30s`},
 		{"negative duration", "settle: -5s\n", "is not a duration"},
 		{"missing path", "logs:\n  - rotate: {keep: 3}\n", "opsdeck.yaml:2: logs[0]: path is missing"},
+		{"bad size", "logs:\n  - path: a.log\n    rotate:\n      max_size: big\n", "opsdeck.yaml:4: logs[0].rotate.max_size: \"big\": expected a size such as 100MB"},
 		{"bad mode", "logs:\n  - path: a.log\n    rotate:\n      mode: move\n", "opsdeck.yaml:4: logs[0].rotate.mode: \"move\": expected rename or copytruncate"},
 		{"bad url", "services:\n  - name: api\n    url: localhost\n", "opsdeck.yaml:3: services[0].url"},
 		{"broken yaml", "logs: [\n", "opsdeck.yaml:"},

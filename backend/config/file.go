@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/goccy/go-yaml"
 
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -133,6 +135,19 @@ type Rotation struct {
 	PidFile string `yaml:"pid_file"`
 	// Reopen is a command to run after a rename.
 	Reopen []string `yaml:"reopen"`
+	// MaxSize has a file rotated by itself once it is as large: "100MB"; MaxAge once its
+	// first line is as old: "24h", "7d". Default: never.
+	MaxSize string   `yaml:"max_size"`
+	MaxAge  Duration `yaml:"max_age"`
+}
+
+// Bytes is MaxSize in bytes, 0 for never.
+func (r Rotation) Bytes() int64 {
+	n, err := humanize.ParseBytes(r.MaxSize)
+	if err != nil || n > math.MaxInt64 {
+		return 0
+	}
+	return int64(n)
 }
 
 // Docker configures the container engine.
@@ -279,6 +294,7 @@ func Parse(name string, b []byte) (f *File, err error) {
 		check(gerr == nil, at+".path", "%q is not a glob", l.Path)
 		check(l.Rotate.Mode == "" || l.Rotate.Mode == "rename" || l.Rotate.Mode == "copytruncate", at+".rotate.mode",
 			"%q: expected rename or copytruncate", l.Rotate.Mode)
+		check(l.Rotate.MaxSize == "" || l.Rotate.Bytes() > 0, at+".rotate.max_size", "%q: expected a size such as 100MB", l.Rotate.MaxSize)
 		check(l.Rotate.Keep >= 0, at+".rotate.keep", "%d: expected 0 or more", l.Rotate.Keep)
 		check(l.Rotate.Signal == "" || l.Rotate.PidFile != "", at+".rotate.signal", "needs pid_file, the file with the process id to signal")
 	}

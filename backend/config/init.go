@@ -74,6 +74,8 @@ logs:
   - path: {{q ($.Rel .Path)}}
     # rotate:
     #   keep: 5
+    #   max_size: 100MB        # by itself, once it is as large
+    #   max_age: 7d            #   or its first line is as old
     #   compress: true
     #   mode: copytruncate     # or rename, for a writer that reopens:
     #   signal: HUP            #   sent to the process

@@ -255,6 +255,9 @@ func TestEngineMayRunAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.stop()
+	r.mu.Lock()
+	r.snap = state.Snapshot{} // what the first run said is not what the second says
+	r.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	go func() { r.done <- r.e.Run(ctx, r.put) }()

@@ -13,10 +13,10 @@ import (
 // yes may be wrong and no is right.
 type dfa struct {
 	prog *syntax.Prog
-	// next has 256 steps for each state.
-	next []uint16
+	// next has 256 steps for each state, and states in it times 256.
+	next []uint32
 	sets [][]uint32
-	ids  map[string]uint16
+	ids  map[string]uint32
 	key  []byte
 	mark []uint32 // generation at which a place was put into the set being built
 	gen  uint32
@@ -51,8 +51,8 @@ func newDFA(prog *syntax.Prog) *dfa {
 
 // clear forgets all states but the first.
 func (d *dfa) clear() {
-	d.ids = map[string]uint16{}
-	d.next = make([]uint16, (dfaStart)*256, 16*256)
+	d.ids = map[string]uint32{}
+	d.next = make([]uint32, dfaStart*256, 16*256)
 	d.sets = make([][]uint32, dfaStart)
 	d.gen++
 	d.id(d.add(nil, uint32(d.prog.Start)))
@@ -66,26 +66,26 @@ func (d *dfa) find(b []byte, from int) int {
 		}
 		return -1
 	}
-	s := uint16(dfaStart)
+	s := uint32(dfaStart) << 8
 	next := d.next
 	for i := from; i < len(b); i++ {
-		if s == dfaStart {
+		if s == dfaStart<<8 {
 			// Most bytes of most texts begin nothing. These steps do not wait for each other.
-			row := (*[256]uint16)(next[dfaStart<<8:])
-			for i < len(b) && row[b[i]] == dfaStart {
+			row := (*[256]uint32)(next[dfaStart<<8:])
+			for i < len(b) && row[b[i]] == dfaStart<<8 {
 				i++
 			}
 			if i == len(b) {
 				return -1
 			}
 		}
-		to := next[int(s)<<8|int(b[i])]
-		if to <= dfaMatch {
+		to := next[s|uint32(b[i])]
+		if to <= dfaMatch<<8 {
 			if to == dfaUnknown {
 				to = d.step(&s, b[i])
 				next = d.next
 			}
-			if to == dfaMatch {
+			if to == dfaMatch<<8 {
 				return i
 			}
 		}
@@ -95,17 +95,17 @@ func (d *dfa) find(b []byte, from int) int {
 }
 
 // step works out a step. It may forget all states, and then s is given anew.
-func (d *dfa) step(s *uint16, c byte) uint16 {
-	to := uint16(dfaStart)
+func (d *dfa) step(s *uint32, c byte) uint32 {
+	to := uint32(dfaStart) << 8
 	if c != '\n' {
 		if len(d.sets) >= maxStates {
-			set := d.sets[*s]
+			set := d.sets[*s>>8]
 			d.clear()
 			*s = d.id(set)
 		}
 		d.gen++
 		var set []uint32
-		for _, pc := range d.sets[*s] {
+		for _, pc := range d.sets[*s>>8] {
 			in := &d.prog.Inst[pc]
 			if c < utf8.RuneSelf {
 				if in.MatchRune(rune(c)) {
@@ -118,12 +118,12 @@ func (d *dfa) step(s *uint16, c byte) uint16 {
 		}
 		set = d.add(set, uint32(d.prog.Start))
 		if d.accepts(set) {
-			to = dfaMatch
+			to = dfaMatch << 8
 		} else {
 			to = d.id(set)
 		}
 	}
-	d.next[int(*s)<<8|int(c)] = to
+	d.next[*s|uint32(c)] = to
 	return to
 }
 
@@ -131,8 +131,8 @@ func (d *dfa) accepts(set []uint32) bool {
 	return slices.ContainsFunc(set, func(pc uint32) bool { return d.prog.Inst[pc].Op == syntax.InstMatch })
 }
 
-// id is the state of a set.
-func (d *dfa) id(set []uint32) uint16 {
+// id is the state of a set, times 256.
+func (d *dfa) id(set []uint32) uint32 {
 	slices.Sort(set)
 	d.key = d.key[:0]
 	for _, pc := range set {
@@ -141,10 +141,10 @@ func (d *dfa) id(set []uint32) uint16 {
 	if id, ok := d.ids[string(d.key)]; ok {
 		return id
 	}
-	id := uint16(len(d.sets))
+	id := uint32(len(d.sets)) << 8
 	d.ids[string(d.key)] = id
 	d.sets = append(d.sets, slices.Clone(set))
-	d.next = append(d.next, make([]uint16, 256)...)
+	d.next = append(d.next, make([]uint32, 256)...)
 	return id
 }
 

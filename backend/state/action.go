@@ -228,10 +228,10 @@ func Why(s *Snapshot, k Kind, target string) string {
 
 func notFound(noun, target string) string { return fmt.Sprintf("there is no %s %q", noun, target) }
 
-// lastDone says who acted on the target last.
-func lastDone(s *Snapshot, target string) []string {
+// lastDone says who acted last on one of the targets.
+func lastDone(s *Snapshot, targets ...string) []string {
 	for _, e := range s.Journal.Entries {
-		if e.Target == target && e.Phase == PhaseEnd {
+		if e.Phase == PhaseEnd && slices.Contains(targets, e.Target) {
 			return []string{fmt.Sprintf("last: %s by %s, %s, %s", e.Kind, e.Actor.User, e.At.Local().Format(time.DateTime), e.Outcome)}
 		}
 	}

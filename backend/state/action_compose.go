@@ -177,6 +177,10 @@ func composeImpact(does string) func(*Snapshot, string) []string {
 				out = append(out, c.Title+" publishes "+strings.Join(c.Ports, ", "))
 			}
 		}
-		return append(out, lastDone(s, project+"/"+service)...)
+		targets := []string{project + "/" + service, project + "/*"}
+		for _, c := range s.Containers.Replicas(project + "/" + service) {
+			targets = append(targets, c.Title)
+		}
+		return append(out, lastDone(s, targets...)...)
 	}
 }

@@ -71,7 +71,7 @@ func newLogs(g *globals) *cobra.Command {
 	f.BoolVar(&fl.patterns, "patterns", false, "print the kinds of lines by how many there are")
 	f.StringVar(&fl.newSince, "new-since", "", "with --patterns, only kinds never seen before this `TIME`")
 	f.StringVar(&fl.top, "top", "", "print the values of this `FIELD` by how many there are")
-	f.IntVar(&fl.limit, "limit", 20, "rows of --patterns and --top; 0 for all")
+	f.IntVar(&fl.limit, "limit", 20, "the first `N` rows of --patterns and --top; 0 for all")
 	f.BoolVar(&fl.all, "all", false, "read the rotated files too")
 	f.BoolVar(&fl.raw, "raw", false, "print control sequences as they are; not to a terminal")
 	list := listCmd(g, "list", "list the logs that are followed", state.SectionLogs, func(s *state.Snapshot) any { return s.Logs.Sources },
@@ -225,7 +225,7 @@ func runLogs(cmd *cobra.Command, g *globals, fl *logsFlags, args []string) error
 	if fl.follow && p.lines < 0 && q.Since == 0 {
 		p.lines = 10
 	}
-	r := &sourceResolver{ws: ws, in: cmd.InOrStdin(), fl: fl, since: q.Since, until: q.Until, now: now}
+	r := &sourceResolver{ws: ws, in: cmd.InOrStdin(), fl: fl, since: q.Since, until: q.Until, now: now, query: q, workers: p.workers}
 	inputs, err := r.resolve(cmd.Context(), args)
 	if err != nil {
 		return err

@@ -27,6 +27,8 @@ type sourceResolver struct {
 	fl           *logsFlags
 	since, until int64
 	now          time.Time
+	query        logs.Query
+	workers      int
 
 	globs []string
 	known map[string]bool
@@ -120,7 +122,11 @@ func (r *sourceResolver) one(ctx context.Context, arg string) ([]logs.Input, err
 			if err != nil {
 				why = "the container engine does not answer"
 			}
-			return nil, fmt.Errorf("read %s: there is no such file here, and %s", state.Clean(arg), why)
+			err = fmt.Errorf("read %s: there is no such file here, and %s", state.Clean(arg), why)
+			if filepath.Ext(arg) == "" { // a word that was meant to be looked for must not print everything
+				return nil, exitError{exitFailed, fmt.Errorf("%w: to look for a text, --grep %s", err, state.Clean(arg))}
+			}
+			return nil, err
 		}
 	}
 	if !r.fl.follow {
@@ -178,6 +184,8 @@ func (r *sourceResolver) file(path string, fresh bool) logs.Input {
 	}
 	if r.fl.follow {
 		parts = append(parts, logs.FollowFile(path, fresh || r.since != 0 || r.fl.all, fresh))
+	} else if r.fl.lines >= 0 && !r.fl.all {
+		parts = append(parts, logs.LastOf(path, r.fl.lines, r.query, r.workers))
 	} else {
 		parts = append(parts, logs.File(path, 0))
 	}

@@ -195,7 +195,7 @@ func newDocker(ws *config.Workspace, mask func(string) string) (*docker.Hosts, e
 }
 
 func (w *wiring) newLogs(ws *config.Workspace) *logs.Source {
-	cfg := logs.Config{Root: ws.Dir, Containers: w.docker, Mask: w.mask.Mask}
+	cfg := logs.Config{Root: ws.Dir, Containers: w.docker, Mask: w.mask.Mask, Rotate: w.rotateLog}
 	if w.engine != nil {
 		cfg.Tap = w.engine.TapLog
 	}
@@ -206,9 +206,18 @@ func (w *wiring) newLogs(ws *config.Workspace) *logs.Source {
 	return logs.New(cfg)
 }
 
+// rotateLog asks for a rotation that is due. What is refused is due again.
+func (w *wiring) rotateLog(ctx context.Context, path, why string) {
+	_, err := w.hub.Submit(ctx, state.Action{Kind: state.LogRotate, Target: path, Actor: logs.Scheduled(why), Confirmed: "yes"})
+	if err != nil && ctx.Err() == nil {
+		w.log.Warn("a log file that is due was not rotated", "file", path, "err", err)
+	}
+}
+
 // rotation is the workspace file's rotation in the terms of its source.
 func rotation(r config.Rotation) logs.Rotation {
-	return logs.Rotation{Keep: r.Keep, Plain: r.Compress != nil && !*r.Compress, Mode: r.Mode, Signal: r.Signal, PidFile: r.PidFile, Reopen: r.Reopen}
+	return logs.Rotation{Keep: r.Keep, Plain: r.Compress != nil && !*r.Compress, Mode: r.Mode, Signal: r.Signal, PidFile: r.PidFile, Reopen: r.Reopen,
+		MaxBytes: r.Bytes(), MaxAge: time.Duration(r.MaxAge)}
 }
 
 func (w *wiring) newQueue(ws *config.Workspace) *queue.Source {

@@ -36,6 +36,7 @@ var parts = []struct {
 	{"keys", "key to frame while 50,000 log lines a second arrive", measureKeys},
 	{"flood", "500,000 lines a second, over ten renames and ten truncations", measureFlood},
 	{"lag", "how soon a kill, a push, a line and a broken adapter show", measureLag},
+	{"grep", "opsdeck logs beside grep on a file of 1 GiB", measureGrep},
 	{"modules", "200 modules: CPU, memory, the API beside them, and the start", measureModules},
 	{"soak", "growth over a long run, with 50 consumers of the stream; only with -soak", measureSoak},
 	{"faults", "what breaks shows in its pane, and recovers by itself", measureFaults},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -356,6 +357,48 @@ func TestLogsOfARealContainerJoinTheLogs(t *testing.T) {
 	}
 	if len(lines(l)) != 4 || seen["ERROR err"] != 2 || len(seen) != 3 {
 		t.Errorf("after its restart: %q", lines(l))
+	}
+}
+
+func TestReadLogOfARealContainerEnds(t *testing.T) {
+	engineHere(t)
+	name := start(t, "history", "--", "sh", "-c", "echo one; echo two >&2; sleep 1000")
+	src := New(Config{})
+	if has, err := src.HasContainer(t.Context(), name); !has || err != nil {
+		t.Fatalf("%s: got %v, %v", name, has, err)
+	}
+	if has, err := src.HasContainer(t.Context(), name+"x"); has || err != nil {
+		t.Fatalf("%sx: got %v, %v", name, has, err)
+	}
+	read := func(in logs.Input) (got []string) {
+		err := logs.Scan(t.Context(), in, logs.Query{Parse: true}, 1, nil, func(f *logs.Found) error {
+			for _, h := range f.Hits {
+				got = append(got, strings.Clone(f.Text(h)))
+				if age := time.Since(time.Unix(0, h.Nanos)); h.Guessed || age < 0 || age > time.Hour {
+					t.Errorf("%q: it is said to be %s old", f.Text(h), age)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(got) // the two streams are not in order to each other
+		return got
+	}
+	for got := []string(nil); !slices.Equal(got, []string{"one", "two"}); { // it needs a moment to say it
+		if got = read(logs.Container(name, name, src.ReadLog, time.Time{}, -1, false)); len(got) > 2 {
+			t.Fatalf("got %q", got)
+		}
+	}
+	if got := read(logs.Container(name, name, src.ReadLog, time.Time{}, 1, false)); len(got) != 1 {
+		t.Errorf("the last line: got %q", got)
+	}
+	if got := read(logs.Container(name, name, src.ReadLog, time.Now().Add(time.Hour), -1, false)); len(got) != 0 {
+		t.Errorf("since an hour from now: got %q", got)
+	}
+	if _, _, err := src.ReadLog(t.Context(), name+"x", time.Time{}, -1, false); err == nil || !strings.Contains(err.Error(), "No such container") {
+		t.Errorf("got %v", err)
 	}
 }
 

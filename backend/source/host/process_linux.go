@@ -1,8 +1,10 @@
 package host
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
-	"net"
+	"net/netip"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -23,8 +25,9 @@ const (
 	// listening socket that is not known yet: that costs far more than all the rest.
 	ownersEvery = 10 * time.Second
 	longest     = 512 // bytes of a command line
-	listening   = 10  // TCP_LISTEN in /proc/net/tcp
-	unconnected = 7   // TCP_CLOSE, which a bound UDP socket is in
+	// States in /proc/net/tcp and udp: TCP_LISTEN, and TCP_CLOSE, which a bound UDP
+	// socket is in.
+	listening, unconnected = "0A", "07"
 )
 
 // processes reads all processes. It is used by one goroutine at a time.
@@ -114,7 +117,7 @@ func (p *processes) read(h *state.Host) {
 		h.Processes = append(h.Processes, x)
 	}
 	p.last, p.at, h.Looked = next, now, now
-	p.ports(fs, h, now)
+	p.ports(h, now)
 }
 
 func (p *processes) userOf(pid int) string {
@@ -140,24 +143,15 @@ func (p *processes) userOf(pid int) string {
 // ports gives each process where it listens. What nobody here is seen to own, as a
 // socket of the kernel or of another user's process, stands at a row without a
 // process.
-func (p *processes) ports(fs procfs.FS, h *state.Host, now time.Time) {
+func (p *processes) ports(h *state.Host, now time.Time) {
 	byInode := map[uint64]string{}
-	add := func(proto string, ip net.IP, port, inode uint64) {
-		byInode[inode] = proto + " " + net.JoinHostPort(ip.String(), strconv.FormatUint(port, 10))
-	}
-	for _, list := range []func() (procfs.NetTCP, error){fs.NetTCP, fs.NetTCP6} {
-		socks, _ := list() // a host without IPv6 has no such table
-		for _, s := range socks {
-			if s.St == listening {
-				add("tcp", s.LocalAddr, s.LocalPort, s.Inode)
-			}
-		}
-	}
-	for _, list := range []func() (procfs.NetUDP, error){fs.NetUDP, fs.NetUDP6} {
-		socks, _ := list()
-		for _, s := range socks {
-			if s.St == unconnected {
-				add("udp", s.LocalAddr, s.LocalPort, s.Inode)
+	for _, table := range []struct{ file, proto, state string }{
+		{"tcp", "tcp", listening}, {"tcp6", "tcp", listening}, {"udp", "udp", unconnected}, {"udp6", "udp", unconnected},
+	} {
+		b, _ := os.ReadFile("/proc/net/" + table.file) // a host without IPv6 has no such table
+		for line := range strings.Lines(string(b)) {
+			if at, inode, ok := socket(line, table.state); ok {
+				byInode[inode] = table.proto + " " + at
 			}
 		}
 	}
@@ -186,6 +180,28 @@ func (p *processes) ports(fs procfs.FS, h *state.Host, now time.Time) {
 	for i := range h.Processes {
 		slices.Sort(h.Processes[i].Ports)
 	}
+}
+
+// socket reads a line of /proc/net/tcp or its like (proc(5)): the local address of a
+// socket in that state, and its inode. Addresses are 32-bit numbers in the order of
+// the host's bytes, one or four of them.
+func socket(line, state string) (at string, inode uint64, ok bool) {
+	f := strings.Fields(line)
+	if len(f) < 10 || f[3] != state {
+		return "", 0, false
+	}
+	addr, port, _ := strings.Cut(f[1], ":")
+	raw, err := hex.DecodeString(addr)
+	n, err2 := strconv.ParseUint(port, 16, 16)
+	inode, err3 := strconv.ParseUint(f[9], 10, 64)
+	if err != nil || err2 != nil || err3 != nil || len(raw)%4 != 0 {
+		return "", 0, false
+	}
+	for i := 0; i < len(raw); i += 4 {
+		binary.BigEndian.PutUint32(raw[i:], binary.NativeEndian.Uint32(raw[i:]))
+	}
+	ip, ok := netip.AddrFromSlice(raw)
+	return netip.AddrPortFrom(ip, uint16(n)).String(), inode, ok
 }
 
 // owners looks for the processes that hold the sockets.

@@ -44,6 +44,11 @@
 // An input is a file, plain or compressed, in UTF-8 or UTF-16; a file that is followed;
 // a container's log; the journal; a file behind ssh; whatever is piped in.
 //
+// An [Index] opens one plain file anywhere: its end at once, and in the background
+// the number of records of each level and the times of every block, so that a place
+// is found by time and a histogram drawn; [Index.Search] finds all matches of the whole
+// file. Places are offsets in bytes, since those need no index to be read at.
+//
 // # Adding a format
 //
 // Give parser.line a branch that recognises the line by its first bytes and reads

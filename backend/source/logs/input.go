@@ -359,3 +359,67 @@ func FirstTime(path string) int64 {
 	}
 	return 0
 }
+
+// tailWindow is how much of a file's end is searched first for its last records.
+const tailWindow = 1 << 20
+
+// LastOf reads a file from a place on behind which it has at least n records that
+// the query wants: where it is plain, no more of its end is read than is needed for
+// that. All of what the query finds there is given, which may be more than n.
+func LastOf(path string, n int, q Query, workers int) Input {
+	in := File(path, 0)
+	whole := in.Read
+	in.Read = func(ctx context.Context, to *Feed) error {
+		st, err := os.Stat(path)
+		if err != nil || !st.Mode().IsRegular() {
+			return whole(ctx, to)
+		}
+		for window := int64(tailWindow); window < st.Size(); window *= 4 {
+			from, err := borderAfter(path, st.Size()-window)
+			if err != nil || from <= 0 {
+				break
+			}
+			got := 0
+			probe := q
+			probe.Before, probe.After, probe.Parse = 0, 0, false
+			if err := Scan(ctx, File(path, from), probe, workers, nil, func(f *Found) error { got += f.Matched; return nil }); err != nil {
+				return err
+			}
+			if got >= n {
+				return File(path, from).Read(ctx, to)
+			}
+		}
+		return whole(ctx, to)
+	}
+	return in
+}
+
+// borderAfter is the beginning of the first record at or after a place in a plain
+// file in UTF-8; 0 where none is near or the file is not of that kind.
+func borderAfter(path string, at int64) (int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	r, done, err := decoded(f)
+	if err != nil {
+		return 0, err
+	}
+	done()
+	if _, plain := r.(*sparse); !plain {
+		return 0, nil
+	}
+	buf := make([]byte, scanBlock)
+	n, err := f.ReadAt(buf, at)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, err
+	}
+	buf = buf[:n]
+	for i := lineEnd(buf, 0); i < len(buf); i = lineEnd(buf, i) {
+		if head(buf, i, lineEnd(buf, i)) {
+			return at + int64(i), nil
+		}
+	}
+	return 0, nil
+}

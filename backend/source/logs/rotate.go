@@ -44,6 +44,10 @@ type Rotation struct {
 	Signal, PidFile string
 	// Reopen is a command and its arguments, run after a rename instead of a signal.
 	Reopen []string
+	// MaxBytes and MaxAge have the file rotated by itself once it is as large, or its
+	// first line as old; 0 is never.
+	MaxBytes int64
+	MaxAge   time.Duration
 }
 
 // RotationRule is a rotation for some files.
@@ -79,6 +83,12 @@ func (r Rotation) String() string {
 	}
 	if !r.Plain {
 		parts = append(parts, "gzip")
+	}
+	if r.MaxBytes > 0 {
+		parts = append(parts, "by itself from "+strconv.FormatInt(r.MaxBytes, 10)+" bytes")
+	}
+	if r.MaxAge > 0 {
+		parts = append(parts, "by itself after "+r.MaxAge.String())
 	}
 	out := strings.Join(parts, ", ")
 	if r.Mode == Rename {

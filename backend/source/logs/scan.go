@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,8 +63,10 @@ type Hit struct {
 
 // Found is what one block of records held. It is valid until emit returns.
 type Found struct {
-	Data []byte // raw; see Hit.Text
-	Hits []Hit
+	Data []byte // raw; see Found.Text
+	// Offset is the place of Data in what the input read, in bytes from its beginning.
+	Offset int64
+	Hits   []Hit
 	// Matched counts the hits that are not context.
 	Matched int
 	// Out is scratch space for what work makes of the hits; it is emptied before.
@@ -108,6 +111,7 @@ type Feed struct {
 	stamps []stamp
 	notes  []string
 	caught bool
+	offset int64 // of buf in the input
 	give   func(*Found) error
 	free   *sync.Pool
 }
@@ -130,6 +134,8 @@ func (f *Feed) cut(n int) error {
 	b := f.block()
 	rest := f.buf[n:]
 	b.Data, f.buf = f.buf[:n], append(b.Data[:0], rest...)
+	b.Offset = f.offset
+	f.offset += int64(n)
 	b.stamps = b.stamps[:0]
 	if len(f.stamps) > 0 {
 		i, _ := slices.BinarySearchFunc(f.stamps, n, func(s stamp, n int) int { return s.at - n })
@@ -402,6 +408,7 @@ func (s *searcher) search(b *Found) {
 			b.stamps[i].at += from
 		}
 		s.carry, b.Data = b.Data[:0], data // the two change places
+		b.Offset -= int64(from)
 	}
 	s.find(b, from)
 	if s.q.Before > 0 || s.q.After > 0 {
@@ -457,7 +464,7 @@ func (s *searcher) read(b *Found, h *Hit, rec string) {
 	if len(line) > maxLine {
 		line = line[:maxLine]
 	}
-	if i := indexNewline(line); i >= 0 {
+	if i := strings.IndexByte(line, '\n'); i >= 0 {
 		line = line[:i]
 		if n := len(line); n > 0 && line[n-1] == '\r' {
 			line = line[:n-1]
@@ -487,15 +494,6 @@ func (s *searcher) read(b *Found, h *Hit, rec string) {
 	default:
 		h.Nanos = time.Now().UnixNano()
 	}
-}
-
-func indexNewline(s string) int {
-	for i := range len(s) {
-		if s[i] == '\n' {
-			return i
-		}
-	}
-	return -1
 }
 
 // context adds the records beside the hits, and keeps what the next block may need.

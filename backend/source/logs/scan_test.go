@@ -406,6 +406,36 @@ func TestRotationsAreJoinedInOrder(t *testing.T) {
 	}
 }
 
+func TestLastOfReadsOnlyTheEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	rnd := rand.New(rand.NewPCG(3, 3))
+	data := append(someLog(rnd, 6*tailWindow), '\n')
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range []Query{{}, {Text: record.Literal("failed")}, {Text: record.Literal("request 3 ")}} {
+		all, _ := scanned(t, File(path, 0), q, 2)
+		for _, n := range []int{1, 10, 100000} {
+			read := 0
+			got, _ := scanned(t, LastOf(path, n, q, 2), q, 2)
+			for _, s := range got {
+				read += len(s)
+			}
+			want := all[max(0, len(all)-n):]
+			if len(got) < len(want) || !slices.Equal(got[len(got)-len(want):], want) {
+				t.Errorf("the last %d: got %d records, want at least %d", n, len(got), len(want))
+			}
+			if q.Text == nil && n == 10 && int64(read) > st.Size()/2 {
+				t.Errorf("the last %d: %d bytes of %d were read", n, read, st.Size())
+			}
+		}
+	}
+}
+
 // followed runs a scan in the background and gives its texts, notes and marks.
 func followed(t *testing.T, in Input, q Query) (next func() string, stop func() error) {
 	ctx, cancel := context.WithCancel(t.Context())

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -58,6 +59,9 @@ type Config struct {
 	// Rotations say how files are rotated: the first whose Files match wins, and a
 	// file that none matches is rotated by copy and truncate.
 	Rotations []RotationRule
+	// Rotate asks for the rotation of a file that is due, and why; nil: none is. It
+	// must not wait.
+	Rotate func(ctx context.Context, path, why string)
 	// Tap is given the lines that speak of a "complexity", of files and of container logs
 	// that are looked at, with their times; nil for nobody. It must not wait.
 	Tap func(at time.Time, line string)
@@ -173,6 +177,12 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	}()
 	s.running.Store(true)
 	defer s.running.Store(false)
+	if s.cfg.Rotate != nil {
+		var wg sync.WaitGroup
+		wg.Go(func() { s.schedule(ctx, scheduleEvery, scheduleAgain) })
+		defer wg.Wait()
+		defer cancel()
+	}
 
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -1,0 +1,260 @@
+package logs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/record"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+func openIndex(t testing.TB, path string) *Index {
+	t.Helper()
+	x, err := OpenIndex(path, func(s string) string { return strings.ReplaceAll(s, "hunter22", "***") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = x.Close() })
+	return x
+}
+
+func TestIndexKnowsEveryRecordAndWhereItIs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	data := append(someLog(rand.New(rand.NewPCG(7, 7)), 5*scanBlock), "\n2027-01-01 00:00:00Z ERROR the last, hunter22\x1b[2J\n"...)
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	all, hits := scanned(t, File(path, 0), Query{Parse: true}, 1)
+	x := openIndex(t, path)
+
+	// The end is there before anything was indexed.
+	got, err := x.Before(int64(len(data)), 3)
+	if err != nil || len(got) != 3 {
+		t.Fatalf("got %v, %v", got, err)
+	}
+	if last := got[2]; last.Text != "2027-01-01 00:00:00Z ERROR the last, ***^[[2J" || last.Level != state.LevelError {
+		t.Errorf("got %+v", last)
+	}
+	if s := x.Stat(); s.Done || s.Indexed != 0 || s.Size != int64(len(data)) {
+		t.Errorf("before it was built: got %+v", s)
+	}
+
+	progress := 0
+	if err := x.Build(t.Context(), 2, func(IndexStat) { progress++ }); err != nil || progress == 0 {
+		t.Fatal(err, progress)
+	}
+	s := x.Stat()
+	var want [state.LevelFatal + 1]uint64
+	for _, h := range hits {
+		want[h.Level]++
+	}
+	if !s.Done || s.Levels != want || s.Indexed != s.Size {
+		t.Errorf("got %+v, want levels %v", s, want)
+	}
+
+	// Forwards and backwards it is the same.
+	var forward, backward []Entry
+	for at := int64(0); ; {
+		part, err := x.After(at, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(forward) > 0 {
+			part = part[1:] // the one that it began with
+		}
+		if len(part) == 0 {
+			break
+		}
+		forward = append(forward, part...)
+		at = part[len(part)-1].Offset
+	}
+	for at := s.Size; at > 0; at = backward[len(backward)-1].Offset {
+		part, err := x.Before(at, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(part) == 0 {
+			break
+		}
+		slices.Reverse(part)
+		backward = append(backward, part...)
+	}
+	slices.Reverse(backward)
+	for name, entries := range map[string][]Entry{"forwards": forward, "backwards": backward} {
+		if len(entries) != len(all) {
+			t.Errorf("%s: got %d records, want %d", name, len(entries), len(all))
+		}
+		for i := range min(len(entries), len(all)) {
+			if g, w := entries[i].Text, strings.ReplaceAll(all[i], "hunter22", "***"); g != w {
+				t.Fatalf("%s, record %d: got %q, want %q", name, i, g, w)
+			}
+		}
+	}
+
+	// A time, and a search beyond what anybody retains.
+	ns := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano()
+	at, ok, err := x.At(t.Context(), ns)
+	if err != nil || !ok || at != got[2].Offset {
+		t.Errorf("at the new year: got %d %v %v, want %d", at, ok, err, got[2].Offset)
+	}
+	m, err := x.Search(t.Context(), Query{Text: record.Literal("failed")}, 2, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, r := range all {
+		if strings.Contains(strings.ToLower(r), "failed") {
+			n++
+		}
+	}
+	if int(m.Count) != n || len(m.Offsets) != n {
+		t.Errorf("got %d matches, want %d", m.Count, n)
+	}
+	first, ok := m.Next(-1)
+	if one, err := x.After(first, 1); !ok || err != nil || !strings.Contains(one[0].Text, "failed") || one[0].Offset != first {
+		t.Errorf("the first match: got %v, %v", one, err)
+	}
+	if back, ok := m.Previous(m.Offsets[1]); !ok || back != first {
+		t.Errorf("before the second match: got %d %v", back, ok)
+	}
+	if _, ok := m.Previous(first); ok {
+		t.Error("there is a match before the first")
+	}
+	sum := uint64(0)
+	for _, slot := range x.Histogram(50) {
+		for _, n := range slot.Levels {
+			sum += n
+		}
+	}
+	if sum != uint64(len(all)) {
+		t.Errorf("the histogram has %d records of %d", sum, len(all))
+	}
+}
+
+func TestIndexGrowsWithItsFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	appendTo(t, path, "2026-11-22 05:22:04Z ERROR one\n")
+	x := openIndex(t, path)
+	for i, more := range []string{"", "  its trace\n2026-11-22 05:22:05Z INFO two\n", strings.Repeat("2026-11-22 05:22:06Z INFO three\n", 20000)} {
+		appendTo(t, path, more)
+		if err := x.Build(t.Context(), 2, nil); err != nil {
+			t.Fatal(err)
+		}
+		want := []uint64{0, 1, 20001}[i]
+		if s := x.Stat(); s.Levels[state.LevelError] != 1 || s.Levels[state.LevelInfo] != want {
+			t.Errorf("after %d additions: got %+v", i, s)
+		}
+	}
+	if err := os.Truncate(path, 10); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Build(t.Context(), 1, nil); !errors.Is(err, ErrReplaced) {
+		t.Errorf("truncated: got %v", err)
+	}
+}
+
+func TestIndexOfAHugeFileIsBounded(t *testing.T) {
+	x := &Index{grain: scanBlock}
+	for i := range int64(200_000) {
+		x.add(indexBlock{at: i * scanBlock, first: i + 1, last: i + 1, levels: [7]uint32{3: 1}})
+	}
+	if len(x.blocks) >= indexBlocks {
+		t.Errorf("%d blocks", len(x.blocks))
+	}
+	if s := x.Stat(); s.Levels[3] != 200_000 || s.First != 1 || s.Last != 200_000 {
+		t.Errorf("got %+v", s)
+	}
+}
+
+func TestIndexRefusesWhatHasNoOffsets(t *testing.T) {
+	dir := t.TempDir()
+	gz := filepath.Join(dir, "a.gz")
+	if err := os.WriteFile(gz, []byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{gz: "compressed", dir: "directory", filepath.Join(dir, "none"): "no such file"} {
+		if _, err := OpenIndex(path, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v", path, err)
+		}
+	}
+}
+
+// BenchmarkIndex opens a file of 1 GiB (OPSDECK_BENCH_BYTES sets another size) at its
+// end, indexes it and counts a literal and a regular expression in it.
+func BenchmarkIndex(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "big.log")
+	size := int64(1 << 30)
+	if s := os.Getenv("OPSDECK_BENCH_BYTES"); s != "" {
+		if _, err := fmt.Sscan(s, &size); err != nil {
+			b.Fatal(err)
+		}
+	}
+	piece := bytes.ReplaceAll(someLog(rand.New(rand.NewPCG(1, 1)), 4<<20), []byte(strings.Repeat("x", 1000)), nil)
+	f, err := os.Create(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for n := int64(0); n < size; n += int64(len(piece)) {
+		if _, err := f.Write(piece); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		b.Fatal(err)
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("the end on the screen", func(b *testing.B) {
+		for b.Loop() {
+			x, err := OpenIndex(path, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if got, err := x.Before(st.Size(), 200); err != nil || len(got) != 200 {
+				b.Fatal(len(got), err)
+			}
+			_ = x.Close()
+		}
+	})
+	x := openIndex(b, path)
+	b.Run("levels and times", func(b *testing.B) {
+		b.SetBytes(st.Size())
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for b.Loop() {
+			x.mu.Lock()
+			x.blocks, x.end = nil, 0
+			x.mu.Unlock()
+			if err := x.Build(b.Context(), 2, nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.Sys-before.Sys)/(1<<20), "MiB-more")
+	})
+	re, err := record.Regexp(`status=5\d+$`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, s := range map[string]*record.Search{"a literal": record.Literal("failed"), "a regexp": re} {
+		b.Run("search "+name, func(b *testing.B) {
+			b.SetBytes(st.Size())
+			for b.Loop() {
+				if m, err := x.Search(b.Context(), Query{Text: s}, 2, nil); err != nil || m.Count == 0 {
+					b.Fatal(m.Count, err)
+				}
+			}
+		})
+	}
+}
