@@ -63,7 +63,6 @@ func (l *List[T]) tree(out []entry[T], rows []*T, depth int, parent string) []en
 	type group struct {
 		key     string
 		members []*T
-		head    *T
 	}
 	var groups []group
 	index := map[string]int{}
