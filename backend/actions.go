@@ -287,7 +287,7 @@ func canonical(s *state.Snapshot, spec *state.Spec, target string) string {
 	switch spec.Section {
 	case state.SectionContainers:
 		if c := s.Containers.Container(target); c != nil {
-			return c.Title
+			return c.Target()
 		}
 	case state.SectionLogs:
 		if l := s.Logs.Source(target); l != nil && l.Path != "" {

@@ -15,6 +15,8 @@ type Glyphs struct {
 	// OK, Caution, Wrong, Off and Wait are the shapes of statuses.
 	OK, Caution, Wrong, Off, Wait string
 	Up, Down                      string
+	// Open and Shut mark the heading of a group.
+	Open, Shut string
 	// ScrollTrack and ScrollThumb draw a scroll bar.
 	ScrollTrack, ScrollThumb string
 	// Sparks are the steps of a sparkline from lowest to highest; Gap is a missing
@@ -37,7 +39,7 @@ func unicodeGlyphs() Glyphs {
 		Cursor: "▸", Mark: "◆", Bookmark: "◆",
 		Dot: "·", Rule: "─", Bar: "│", Arrow: "→",
 		OK: "●", Caution: "▲", Wrong: "✗", Off: "○", Wait: "◌",
-		Up: "↑", Down: "↓",
+		Up: "↑", Down: "↓", Open: "▾", Shut: "▹",
 		ScrollTrack: "│", ScrollThumb: "┃",
 		Sparks: []string{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}, Gap: " ", Fail: "×",
 		Unknown: "–", Full: "━", Empty: "─", Secret: '•',
@@ -52,7 +54,7 @@ func asciiGlyphs() Glyphs {
 		Cursor: ">", Mark: "*", Bookmark: "*",
 		Dot: "-", Rule: "-", Bar: "|", Arrow: ">",
 		OK: "+", Caution: "!", Wrong: "x", Off: "o", Wait: ".",
-		Up: "^", Down: "v",
+		Up: "^", Down: "v", Open: "-", Shut: "+",
 		ScrollTrack: "|", ScrollThumb: "#",
 		Sparks: []string{"_", ".", "-", "=", "+", "*", "%", "#"}, Gap: " ", Fail: "x",
 		Unknown: "-", Full: "=", Empty: "-", Secret: '*',

@@ -172,7 +172,7 @@ func TestActionsTakeTheMarked(t *testing.T) {
 	if got := d.b.Submitted(); len(got) != 2 || got[0].Target != "api" || got[1].Target != "db" {
 		t.Fatalf("got %+v, want api and db", got)
 	}
-	d.press("esc", "g", "v", "j", "j", "v", "x")
+	d.press("esc", "g", "j", "v", "j", "j", "v", "x")
 	d.sees("Actions on 3 marked")
 }
 

@@ -68,7 +68,7 @@ func TestRestoredSelectionHidesNothing(t *testing.T) {
 	many := fake.Many(3, 60)
 	d := drive(t, "healthy", func(o *Options) {
 		o.Load = func() Settings {
-			return Settings{Panes: map[string]PaneSettings{"containers": {Selected: many.Containers.List[5].Title}}}
+			return Settings{Panes: map[string]PaneSettings{"containers": {Selected: many.Containers.List[3].Title}}}
 		}
 	})
 	c := many.Containers

@@ -83,7 +83,13 @@ func (m *Model) do(c views.Command) tea.Cmd {
 		m.push(m.newMenu())
 	case cmdUndo:
 		return m.undo()
-	case views.Search, views.Keep, views.GoTo, views.Columns, views.CountBy, views.Save:
+	case views.Columns:
+		if o := m.newColumns(); o != nil {
+			m.push(o)
+			return nil
+		}
+		m.ask(c)
+	case views.Search, views.Keep, views.GoTo, views.CountBy, views.Save:
 		m.ask(c)
 	case cmdOlder, cmdNewer:
 		m.travel(c == cmdOlder)
@@ -141,7 +147,7 @@ func (m *Model) back() tea.Cmd {
 func (m *Model) nothing(c views.Command) {
 	where := m.pane().Info()
 	for i := range m.keys.binds {
-		if x := &m.keys.binds[i]; x.cmd == c {
+		if x := &m.keys.binds[i]; x.cmd == c && x.scope != map[bool]scope{true: inLists, false: inStreams}[where.Stream] {
 			m.say(fmt.Sprintf("%s (%s) does nothing in %s now", x.first(), x.key.Help().Desc, where.Name))
 			return
 		}

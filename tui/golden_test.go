@@ -181,3 +181,32 @@ func TestGoldenTabsOfRouting(t *testing.T) {
 		}
 	}
 }
+
+// Each tab of a container's detail, and that of a heading.
+func TestGoldenTabsOfContainers(t *testing.T) {
+	tabs := []string{"overview", "graphs", "logs", "top", "inspect", "env", "mounts", "network", "health", "image", "events", "diff", "engine"}
+	for i, tab := range tabs {
+		for _, size := range [][2]int{{80, 24}, {120, 40}} {
+			d := drive(t, "incident", func(o *Options) { o.Pane = "containers" })
+			d.msg(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+			d.press("/")
+			d.typeText("name:api")
+			d.press("enter", "enter")
+			for range i {
+				d.press("]")
+			}
+			d.screen()
+			checkGolden(t, fmt.Sprintf("containers-%s-tab-%dx%d", tab, size[0], size[1]), d.m.View().Content)
+		}
+	}
+	d := drive(t, "incident", func(o *Options) { o.Pane = "containers" })
+	d.press("g", "p")
+	d.screen()
+	checkGolden(t, "containers-project-120x40", d.m.View().Content)
+	for _, size := range [][2]int{{80, 24}, {120, 40}, {200, 60}} {
+		name := fmt.Sprintf("containers-hosts-%dx%d", size[0], size[1])
+		out := frameOf("containers", "hosts", size[0], size[1])
+		checkFrame(t, name, out, size[0], size[1])
+		checkGolden(t, name, out)
+	}
+}

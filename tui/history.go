@@ -9,6 +9,10 @@ import (
 const (
 	pastEvery = 5 * time.Second
 	pastKept  = 120 // ten minutes
+	// pastRows bounds the containers of all kept instants together, 560 bytes each: an
+	// engine with thousands of stopped ones has fewer instants. A few there always are.
+	pastRows  = 60_000
+	pastLeast = 3
 )
 
 // past is the time cursor and the snapshots that it moves over, oldest first.
@@ -41,7 +45,12 @@ func (p *past) keep(s *state.Snapshot) {
 	if p.back > 0 {
 		p.back++
 	}
-	if len(p.kept) > pastKept {
+	rows := 0
+	for _, k := range p.kept {
+		rows += len(k.Containers.List)
+	}
+	for n := len(p.kept); n > pastKept || n > pastLeast && rows > pastRows; n = len(p.kept) {
+		rows -= len(p.kept[0].Containers.List)
 		p.kept[0] = nil
 		p.kept = p.kept[1:]
 		p.back = min(p.back, len(p.kept))

@@ -33,6 +33,8 @@ func (m *Model) newMenu() overlay {
 	info, target := m.pane().Info(), m.pane().Target()
 	if len(target.IDs) == 1 {
 		b.title = "Actions on " + m.named(info, target.IDs[0])
+	} else if target.Name != "" {
+		b.title = fmt.Sprintf("Actions on %s (%d)", target.Name, len(target.IDs))
 	} else if len(target.IDs) > 1 {
 		b.title = fmt.Sprintf("Actions on %d marked", len(target.IDs))
 	}
@@ -212,6 +214,17 @@ func (m *Model) newPalette() overlay {
 	command("wrap", views.Wrap)
 	command("raw records", views.Raw)
 	command("sort", views.SortNext)
+	command("columns", views.Columns)
+	if x, ok := m.pane().(views.Folder); ok {
+		if what, flat, _ := x.Folds(); what != "" {
+			label := "group " + what
+			if !flat {
+				label = "no groups: one list"
+			}
+			command(label, views.GroupRows)
+			command("fold all", views.FoldAll)
+		}
+	}
 	add("who looks", "", func(m *Model) tea.Cmd { m.say(m.present()); return nil })
 	for _, n := range theme.Names {
 		add("theme "+n, "", func(m *Model) tea.Cmd {

@@ -147,6 +147,12 @@ func (m *Model) set(s Settings) {
 		if x, ok := p.(views.Detailer); ok && ps.Detail {
 			x.SetDetail(true)
 		}
+		if x, ok := p.(views.Folder); ok {
+			x.SetFolds(ps.Flat, ps.Folded)
+		}
+		if x, ok := p.(views.Columner); ok && ps.Columns != nil {
+			x.SetColumns(ps.Columns)
+		}
 		if ps.Selected != "" {
 			m.restore[name] = ps.Selected
 		}
@@ -167,6 +173,12 @@ func (m *Model) Settings() Settings {
 		}
 		if x, ok := p.(views.Detailer); ok {
 			ps.Detail, _ = x.Detail()
+		}
+		if x, ok := p.(views.Folder); ok {
+			_, ps.Flat, ps.Folded = x.Folds()
+		}
+		if x, ok := p.(views.Columner); ok {
+			ps.Columns = x.Columns()
 		}
 		if t := p.Target(); len(t.IDs) > 0 && !t.Marked {
 			ps.Selected = t.IDs[0]

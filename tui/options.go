@@ -82,4 +82,9 @@ type PaneSettings struct {
 	Filter   string `json:"filter,omitempty"`
 	Detail   bool   `json:"detail,omitempty"`
 	Selected string `json:"selected,omitempty"`
+	// Columns are those that were chosen, nil for none; Folded the groups that are
+	// folded, and Flat says that there are no groups.
+	Columns []string `json:"columns,omitempty"`
+	Folded  []string `json:"folded,omitempty"`
+	Flat    bool     `json:"flat,omitempty"`
 }

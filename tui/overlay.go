@@ -190,6 +190,13 @@ func (b *helpBox) draw(m *Model, w, h int) []string {
 	for _, s := range strings.Split(ansi.Wordwrap(info.About, iw, ""), "\n") {
 		add(views.NewLine(t, iw, false).Put(t.Text, s))
 	}
+	if len(info.Filters) > 0 {
+		add(views.NewLine(t, iw, false))
+		add(views.NewLine(t, iw, false).Put(t.Strong, "Filter, after "+m.keys.of(views.Search)))
+		for _, f := range info.Filters {
+			add(views.NewLine(t, iw, false).Gap(2).Col(t.Key, f.Form, 20, false).Gap(2).Put(t.Text, f.Keeps))
+		}
+	}
 	for _, group := range []string{"Change", "Look", "Act", "Panes", "Move"} {
 		first := true
 		for i := range m.keys.binds {
@@ -203,7 +210,7 @@ func (b *helpBox) draw(m *Model, w, h int) []string {
 					continue
 				}
 			}
-			if x.cmd == cmdShell && info.Name != "containers" {
+			if !usedHere(info, x) {
 				continue
 			}
 			keys := x.key.Help().Key
@@ -228,6 +235,15 @@ func (b *helpBox) draw(m *Model, w, h int) []string {
 		title += fmt.Sprintf("  (%d to %d of %d lines, j k scroll)", b.top+1, min(len(lines), b.top+room), len(lines))
 	}
 	return bordered(t, title, lines[b.top:min(len(lines), b.top+room)], w)
+}
+
+// usedHere reports whether a pane has a use for a key that not all of its kind have.
+func usedHere(info views.Info, x *bind) bool {
+	switch x.cmd {
+	case cmdShell, views.Left, views.Right, views.FoldAll:
+		return info.Stream || slices.ContainsFunc(info.Keys, func(k views.KeyHelp) bool { return k.Command == x.cmd })
+	}
+	return true
 }
 
 // actsHere is what a letter does in a pane, "" for nothing.

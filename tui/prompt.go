@@ -23,12 +23,16 @@ type prompt struct {
 	// back is how far up in the earlier answers one is, 0 for the text of one's own.
 	back int
 	own  string
+	// finds is the open detail that is searched; nil for the pane itself.
+	finds views.Finder
 }
 
 // ask opens the prompt for a command that wants text.
 func (m *Model) ask(c views.Command) {
 	p := &prompt{cmd: c, input: newInput(m.env.Theme)}
-	if x, ok := m.pane().(views.Asker); ok {
+	if x, ok := m.pane().(views.Finder); ok && c == views.Search && x.Finds() {
+		p.q.Label, p.finds = "search", x
+	} else if x, ok := m.pane().(views.Asker); ok {
 		if p.q, ok = x.Question(c); !ok {
 			m.nothing(c)
 			return
@@ -36,6 +40,9 @@ func (m *Model) ask(c views.Command) {
 		p.input.SetValue(p.q.Text)
 	} else if x, ok := m.pane().(views.Filterer); ok && c == views.Search {
 		p.q.Label, p.was = "filter", x.Filter()
+		if len(m.pane().Info().Filters) > 0 {
+			p.q.Hint = "words, cpu>50, state:exited, ...: ? lists all"
+		}
 		p.input.SetValue(p.was)
 	} else {
 		m.say("there is nothing to search here")
@@ -43,6 +50,7 @@ func (m *Model) ask(c views.Command) {
 	}
 	p.input.Focus()
 	p.input.CursorEnd()
+	p.live(m)
 	m.prompt = p
 }
 
@@ -88,8 +96,11 @@ func (p *prompt) lastWord() string {
 
 // live filters a list while one types.
 func (p *prompt) live(m *Model) {
-	if x, ok := m.pane().(views.Filterer); ok {
+	if x, ok := m.pane().(views.Filterer); ok && p.finds == nil {
 		x.SetFilter(p.input.Value())
+		if err := x.Wrong(); err != nil {
+			p.wrong = err.Error()
+		}
 	}
 }
 
@@ -98,6 +109,10 @@ func (m *Model) promptKey(k tea.KeyPressMsg) tea.Cmd {
 	asked := m.asked[string(p.cmd)]
 	switch k.String() {
 	case "enter":
+		if p.finds != nil {
+			m.prompt = nil
+			return p.finds.Find(p.input.Value())
+		}
 		x, ok := m.pane().(views.Asker)
 		if !ok {
 			m.prompt = nil
@@ -117,7 +132,7 @@ func (m *Model) promptKey(k tea.KeyPressMsg) tea.Cmd {
 		return cmd
 	case "esc", "ctrl+c":
 		m.prompt = nil
-		if x, ok := m.pane().(views.Filterer); ok {
+		if x, ok := m.pane().(views.Filterer); ok && p.finds == nil {
 			x.SetFilter(p.was)
 		}
 		return nil

@@ -267,7 +267,7 @@ func (m *Model) watch() {
 		}
 		if i == m.focus || in.Container == "" {
 			if t.Container != "" {
-				in.Container = t.Container
+				in.Container, in.Part = t.Container, t.Part
 			}
 		}
 		if t.Queue != "" {

@@ -186,7 +186,7 @@ func NewActions(env *Env) Pane {
 			}
 			return out
 		},
-		Tabs: []Tab[deed]{{"Overview", deedOverview}, {"Journal", deedJournal}},
+		Tabs: []Tab[deed]{{Title: "Overview", Draw: deedOverview}, {Title: "Journal", Draw: deedJournal}},
 	})
 }
 

@@ -86,7 +86,7 @@ func NewAlerts(env *Env) Pane {
 		Head:    alertsHead,
 		Empty:   func(*state.Snapshot) string { return "no rules are loaded: put rule files in config/prometheus/rules" },
 		Summary: alertsSummary,
-		Tabs:    []Tab[state.Alert]{{"Overview", alertOverview}, {"Rule group", alertGroup}, {"Silences", alertSilences}},
+		Tabs:    []Tab[state.Alert]{{Title: "Overview", Draw: alertOverview}, {Title: "Rule group", Draw: alertGroup}, {Title: "Silences", Draw: alertSilences}},
 	})
 }
 

@@ -3,7 +3,6 @@ package views
 import (
 	"cmp"
 	"fmt"
-	"sort"
 	"strings"
 
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -40,21 +39,45 @@ func NewContainers(env *Env) Pane {
 			},
 			Cmp: func(a, b *state.Container) int { return cmp.Compare(get(b), get(a)) }}
 	}
+	text := func(title string, w, flex, rank int, get func(*state.Container) string) Column[state.Container] {
+		return Column[state.Container]{Title: title, W: w, Flex: flex, Rank: rank,
+			Cell: func(e *Env, c *state.Container) (string, theme.Ink) { return get(c), e.Theme.Dim },
+			Cmp:  func(a, b *state.Container) int { return strings.Compare(get(a), get(b)) }}
+	}
+	extra := func(c Column[state.Container]) Column[state.Container] { c.Extra = true; return c }
+	// tight marks a figure that is near its limit.
+	tight := func(c Column[state.Container], near func(*state.Container) string) Column[state.Container] {
+		cell := c.Cell
+		c.Cell = func(e *Env, x *state.Container) (string, theme.Ink) {
+			s, ink := cell(e, x)
+			if near(x) != "" {
+				return e.Theme.Caution + " " + s, e.Theme.Warn
+			}
+			return s, ink
+		}
+		return c
+	}
+	host := text("Host", 10, 0, 2, func(c *state.Container) string { return c.Host })
+	host.When = func(s *state.Snapshot) bool { return len(s.Containers.Hosts) > 1 }
+	host.Cell = func(e *Env, c *state.Container) (string, theme.Ink) { return c.Host, e.Theme.Info }
 	return NewList(env, Spec[state.Container]{
 		Info: Info{
 			Name: "containers", Title: "Containers", Section: state.SectionContainers,
 			Acts:  []state.SectionName{state.SectionContainers},
-			About: "What the container engine runs. CPU is of one core, as docker stats counts it: 200% is two cores busy. Memory is of the container's limit, or of the host's memory where it has none. Network and block are rates.",
-			Keys:  []KeyHelp{{"shell", "a shell in the container"}},
+			About: "What the container engine runs. CPU is of one core, as docker stats counts it: 200% is two cores busy. Memory is of the container's limit, or of the host's memory where it has none. Network and block are rates. Containers of one compose project stand under a heading with their totals; actions on a heading take all of them. " + env.Theme.Caution + " marks what is near a limit or restarts again and again.",
+			Keys: []KeyHelp{{"shell", "a shell in the container"}, {Left, "fold a group; to its heading"}, {Right, "unfold a group"},
+				{FoldAll, "fold or unfold all groups"}, {GroupRows, "groups by project, or one list"}},
+			Filters: containerFilters,
 		},
 		Order: "State",
 		Cols: []Column[state.Container]{
 			{Title: "State", W: 12, Cell: containerState, Cmp: func(a, b *state.Container) int { return cmp.Compare(containerRank(a), containerRank(b)) }},
-			{Title: "Container", W: 16, Flex: 3, Cell: func(e *Env, c *state.Container) (string, theme.Ink) { return c.Title, e.Theme.Text },
+			{Title: "Container", W: 16, Flex: 3, Tree: true, Cell: func(e *Env, c *state.Container) (string, theme.Ink) { return c.Title, e.Theme.Text },
 				Cmp: func(a, b *state.Container) int { return strings.Compare(a.Title, b.Title) }},
-			num("CPU/core", 8, 1, func(c *state.Container) float64 { return c.CPUPercent }, figures.percent),
+			host,
+			tight(num("CPU/core", 8, 1, func(c *state.Container) float64 { return c.CPUPercent }, figures.percent), nearCPU),
 			num("Memory", 9, 1, func(c *state.Container) float64 { return c.MemBytes }, figures.bytes),
-			num("of limit", 8, 2, func(c *state.Container) float64 { return c.MemPercent }, figures.percent),
+			tight(num("of limit", 8, 2, func(c *state.Container) float64 { return c.MemPercent }, figures.percent), nearMem),
 			{Title: "CPU", W: 12, Rank: 4, Cell: func(e *Env, c *state.Container) (string, theme.Ink) {
 				return spark(e.Theme, settled(c.CPUHistory, c.Sampled), 12, 10), e.Theme.Info
 			}},
@@ -62,33 +85,52 @@ func NewContainers(env *Env) Pane {
 			num("Net out", 11, 5, func(c *state.Container) float64 { return c.NetTxRate }, figures.rate),
 			num("Read", 11, 6, func(c *state.Container) float64 { return c.BlkReadRate }, figures.rate),
 			num("Written", 11, 6, func(c *state.Container) float64 { return c.BlkWrRate }, figures.rate),
-			num("PIDs", 5, 5, func(c *state.Container) float64 { return c.PIDs }, figures.count),
+			tight(num("PIDs", 5, 5, func(c *state.Container) float64 { return c.PIDs }, figures.count), nearPIDs),
 			{Title: "Up", W: 7, Right: true, Rank: 3, Cell: containerUp, Cmp: func(a, b *state.Container) int { return b.Started.Compare(a.Started) }},
 			{Title: "Restarts", W: 8, Right: true, Rank: 4, Cell: containerRestarts, Cmp: func(a, b *state.Container) int { return cmp.Compare(b.Restarts, a.Restarts) }},
-			{Title: "Project", W: 12, Flex: 1, Rank: 7, Cell: func(e *Env, c *state.Container) (string, theme.Ink) { return c.Project, e.Theme.Dim },
-				Cmp: func(a, b *state.Container) int { return strings.Compare(a.Project, b.Project) }},
-			{Title: "Image", W: 20, Flex: 3, Rank: 7, Cell: func(e *Env, c *state.Container) (string, theme.Ink) { return c.Image, e.Theme.Dim },
-				Cmp: func(a, b *state.Container) int { return strings.Compare(a.Image, b.Image) }},
+			text("Project", 12, 1, 7, func(c *state.Container) string { return c.Project }),
+			text("Image", 20, 3, 7, func(c *state.Container) string { return c.Image }),
+			extra(text("Service", 12, 1, 8, func(c *state.Container) string { return c.Service })),
+			extra(text("Ports", 22, 2, 8, func(c *state.Container) string { return strings.Join(c.Ports, ", ") })),
+			extra(text("Policy", 14, 0, 8, func(c *state.Container) string { return c.Limits.Restart })),
+			extra(text("ID", 12, 0, 8, func(c *state.Container) string { return c.ID[:min(12, len(c.ID))] })),
+			extra(Column[state.Container]{Title: "Created", W: 7, Right: true, Rank: 8,
+				Cell: func(e *Env, c *state.Container) (string, theme.Ink) {
+					return figuresOf(e.Theme).age(e.Now(), c.Created), e.Theme.Dim
+				}, Cmp: func(a, b *state.Container) int { return b.Created.Compare(a.Created) }}),
 		},
 		Rows:   func(s *state.Snapshot) []state.Container { return s.Containers.List },
 		ID:     func(c *state.Container) string { return c.ID },
-		Target: func(c *state.Container) string { return c.Title },
-		Text: func(c *state.Container) string {
-			return strings.Join([]string{c.Title, c.Image, c.State, c.HealthWord, c.Project, c.ID}, " ")
-		},
+		Target: (*state.Container).Target,
+		Query:  containerQuery,
 		Health: func(s *state.Snapshot) state.Health { return s.Containers.Health },
+		Stale:  containerStale,
 		Deps:   []state.SectionName{state.SectionContainers},
+		Head:   containerHosts,
 		Empty: func(s *state.Snapshot) string {
 			return "the container engine at " + s.Containers.Host + " answers, and runs no containers"
 		},
 		Summary: containersSummary,
 		Tabs: []Tab[state.Container]{
-			{"Overview", containerOverview}, {"Inspect", containerInspect}, {"Top", containerTop}, {"Logs", containerLogs},
+			{Title: "Overview", Draw: containerOverview},
+			{Title: "Graphs", Draw: containerGraphs, Part: state.PartHistory},
+			{Title: "Logs", Draw: containerLogs},
+			{Title: "Top", Draw: containerTop, Part: state.PartTop},
+			{Title: "Inspect", Draw: containerInspect, Search: true},
+			{Title: "Env", Draw: containerEnv, Search: true},
+			{Title: "Mounts", Draw: containerMounts},
+			{Title: "Network", Draw: containerNetwork},
+			{Title: "Health", Draw: containerHealth},
+			{Title: "Image", Draw: containerImage, Part: state.PartImage},
+			{Title: "Events", Draw: containerEvents, Part: state.PartEvents},
+			{Title: "Diff", Draw: containerDiff, Part: state.PartDiff, Search: true},
+			{Title: "Engine", Draw: containerEngine, Part: state.PartEngine},
 		},
 		Look: func(c *state.Container, t *Target) {
 			t.Container = c.ID
 			t.Logs = []string{"container:" + c.ID}
 		},
+		Fold: containerFold(),
 	})
 }
 
@@ -133,16 +175,40 @@ var containerUp containerCell = func(e *Env, c *state.Container) (string, theme.
 }
 
 var containerRestarts containerCell = func(e *Env, c *state.Container) (string, theme.Ink) {
-	if c.Restarts == 0 {
+	switch {
+	case restartLoop(e.Now(), c) != "":
+		return fmt.Sprintf("%s %d", e.Theme.Caution, c.Restarts), e.Theme.Bad
+	case c.Restarts == 0:
 		return "0", e.Theme.Dim
 	}
 	return fmt.Sprint(c.Restarts), e.Theme.Warn
 }
 
+// containerStale reports whether a container's host does not answer.
+func containerStale(s *state.Snapshot, c *state.Container) bool {
+	h := s.Containers.HostOf(c)
+	return h != nil && h.Health.Status != state.OK
+}
+
+// containerHosts is a line for each of several hosts that does not answer.
+func containerHosts(e *Env, s *state.Snapshot, w, _ int) (lines []string) {
+	t := e.Theme
+	for i := range s.Containers.Hosts {
+		h := &s.Containers.Hosts[i]
+		if h.Health.Status == state.OK {
+			continue
+		}
+		word := healthWord(e, h.Health)
+		lines = append(lines, NewLine(t, w, false).Put(word.Ink, word.Text+": host "+h.Title).
+			Put(t.Dim, "  "+strings.ReplaceAll(h.Health.Err, "\n", " ")).String())
+	}
+	return lines
+}
+
 func containersSummary(e *Env, s *state.Snapshot) []Span {
 	t, f := e.Theme, figuresOf(e.Theme)
 	running, bad := 0, 0
-	cpu, mem := 0.0, 0.0
+	mem := 0.0
 	for i := range s.Containers.List {
 		c := &s.Containers.List[i]
 		if r := containerRank(c); r < 2 {
@@ -150,7 +216,6 @@ func containersSummary(e *Env, s *state.Snapshot) []Span {
 		}
 		if c.State == "running" {
 			running++
-			cpu += max(0, c.CPUPercent)
 			mem += max(0, c.MemBytes)
 		}
 	}
@@ -158,131 +223,21 @@ func containersSummary(e *Env, s *state.Snapshot) []Span {
 	if bad > 0 {
 		out = append(out, Span{t.Bad, fmt.Sprintf("%s %d unwell", t.Wrong, bad)})
 	}
+	if n := len(s.Containers.Hosts); n > 1 {
+		up := 0
+		for i := range s.Containers.Hosts {
+			if s.Containers.Hosts[i].Health.Status == state.OK {
+				up++
+			}
+		}
+		if up < n {
+			out = append(out, Span{t.Warn, fmt.Sprintf("%s %d of %d hosts", t.Caution, up, n)})
+		} else {
+			out = append(out, Span{t.Dim, plural(n, "host")})
+		}
+	}
 	if running > 0 {
 		out = append(out, Span{t.Dim, f.bytes(mem)})
 	}
 	return out
-}
-
-func containerOverview(d *Doc, _ *state.Snapshot, c *state.Container) {
-	e := d.env
-	t, f := e.Theme, figuresOf(e.Theme)
-	st, ink := containerState(e, c)
-	d.KV("state", ink, st)
-	d.KV("image", t.Text, c.Image)
-	d.KV("id", t.Text, c.ID)
-	if c.Project != "" {
-		d.KV("compose", t.Text, c.Project+", service "+c.Service)
-	}
-	d.KV("ports", t.Text, strings.Join(c.Ports, ", "))
-	d.KV("created", t.Text, e.when(c.Created))
-	d.KV("started", t.Text, e.when(c.Started))
-	if c.State != "running" && !c.Finished.IsZero() {
-		d.KV("ended", t.Text, e.when(c.Finished)+fmt.Sprintf(", exit code %d", c.ExitCode))
-	}
-	d.KV("restarts", t.Text, fmt.Sprint(c.Restarts))
-	d.Head("Figures")
-	if c.Sampled.IsZero() {
-		d.Text(t.Dim, "none read yet")
-	} else {
-		n := max(8, min(60, d.w-16))
-		d.KV("CPU", t.Text, f.percent(c.CPUPercent)+" of one core")
-		d.KV("", t.Info, spark(t, settled(c.CPUHistory, c.Sampled), n, 10))
-		d.KV("memory", t.Text, fmt.Sprintf("%s of %s, %s of its limit", f.bytes(c.MemBytes), f.bytes(c.MemLimit), f.percent(c.MemPercent)))
-		d.KV("", t.Info, spark(t, settled(c.MemHistory, c.Sampled), n, 0))
-		d.KV("network", t.Text, fmt.Sprintf("in %s (%s), out %s (%s)", f.rate(c.NetRxRate), f.bytes(c.NetRx), f.rate(c.NetTxRate), f.bytes(c.NetTx)))
-		d.KV("block", t.Text, fmt.Sprintf("read %s (%s), written %s (%s)", f.rate(c.BlkReadRate), f.bytes(c.BlkRead), f.rate(c.BlkWrRate), f.bytes(c.BlkWrite)))
-		d.KV("processes", t.Text, f.count(c.PIDs))
-		d.KV("read", t.Dim, e.when(c.Sampled))
-	}
-	if len(c.Labels) > 0 {
-		d.Head("Labels")
-		pairs(d, c.Labels)
-	}
-}
-
-func containerInspect(d *Doc, s *state.Snapshot, c *state.Container) {
-	t := d.env.Theme
-	det, ok := s.Containers.Details[c.ID]
-	switch {
-	case !ok:
-		d.Text(t.Dim, t.Wait+" asking the container engine"+t.Ellipsis)
-	case det.Inspect == "" && det.Err != "":
-		d.Text(t.Bad, det.Err)
-	default:
-		d.Text(t.Text, det.Inspect)
-	}
-}
-
-func containerTop(d *Doc, s *state.Snapshot, c *state.Container) {
-	t := d.env.Theme
-	det, ok := s.Containers.Details[c.ID]
-	switch {
-	case c.State != "running":
-		d.Text(t.Dim, "it is "+c.State+": no processes")
-		return
-	case !ok:
-		d.Text(t.Dim, t.Wait+" asking the container engine"+t.Ellipsis)
-		return
-	case len(det.Top) == 0 && det.Err != "":
-		d.Text(t.Bad, det.Err)
-		return
-	}
-	widths := make([]int, len(det.TopTitles))
-	for i, title := range det.TopTitles {
-		widths[i] = Width(t, title)
-		for _, row := range det.Top {
-			if i < len(row) {
-				widths[i] = max(widths[i], min(30, Width(t, row[i])))
-			}
-		}
-	}
-	draw := func(ink theme.Ink, row []string) {
-		l := NewLine(t, d.w, false)
-		for i, cell := range row {
-			if i >= len(widths)-1 {
-				l.Put(ink, cell)
-				break
-			}
-			l.Col(ink, cell, widths[i], false).Gap(2)
-		}
-		d.Line(l)
-	}
-	draw(t.Faint, det.TopTitles)
-	for _, row := range det.Top {
-		draw(t.Text, row)
-	}
-}
-
-func containerLogs(d *Doc, s *state.Snapshot, c *state.Container) {
-	t := d.env.Theme
-	tail, ok := s.Logs.Tails["container:"+c.ID]
-	if !ok || len(tail.Records) == 0 {
-		d.Text(t.Dim, t.Wait+" no lines yet")
-		return
-	}
-	recs := tail.Records[max(0, len(tail.Records)-300):]
-	for i := len(recs) - 1; i >= 0; i-- {
-		r := &recs[i]
-		letter, ink := levelMark(t, r.Level)
-		l := NewLine(t, d.w, false)
-		text := r.Text
-		if said, ok := readable(text); ok {
-			text = said
-		}
-		l.Put(t.Dim, r.Time().In(d.env.Local).Format("15:04:05")).Gap(1).Put(ink, letter).Gap(1).Put(t.Text, text)
-		d.Line(l)
-	}
-}
-
-// pairs adds a map's entries by key.
-func pairs(d *Doc, m map[string]string) {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	for _, k := range keys {
-		d.Text(d.env.Theme.Text, k+" = "+m[k])
-	}
 }

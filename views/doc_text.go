@@ -16,6 +16,10 @@ type Doc struct {
 	env   *Env
 	w     int
 	lines []string
+	// find is what is searched for, rows how many lines can be seen at once.
+	find string // in lower case
+	rows int
+	hits []int // lines where find was found
 }
 
 func newDoc(e *Env, w int) *Doc { return &Doc{env: e, w: w} }
@@ -62,9 +66,51 @@ func (d *Doc) KV(label string, ink theme.Ink, value string) *Doc {
 // Text adds wrapped text.
 func (d *Doc) Text(ink theme.Ink, s string) *Doc {
 	for _, l := range wrap(d.env.Theme, s, d.w, docLines-len(d.lines)) {
-		d.lines = append(d.lines, NewLine(d.env.Theme, d.w, false).Put(ink, l).String())
+		d.lines = append(d.lines, d.marked(NewLine(d.env.Theme, d.w, false), ink, l))
 	}
 	return d
+}
+
+// Pair adds a name and its value, which may take several lines.
+func (d *Doc) Pair(nameInk theme.Ink, name string, ink theme.Ink, value string) *Doc {
+	t := d.env.Theme
+	name += "="
+	for i, l := range wrap(t, name+value, d.w, 40) {
+		line := NewLine(t, d.w, false)
+		if i == 0 && d.find == "" && strings.HasPrefix(l, name) {
+			line.Put(nameInk, name)
+			l = l[len(name):]
+		}
+		d.lines = append(d.lines, d.marked(line, ink, l))
+	}
+	return d
+}
+
+// marked puts s on a line, what is searched for marked, and notes a hit. What
+// stands on two lines is not found.
+func (d *Doc) marked(line *Line, ink theme.Ink, s string) string {
+	if d.find == "" {
+		return line.Put(ink, s).String()
+	}
+	low := strings.ToLower(s)
+	if len(low) != len(s) { // lower case of another length: the places would not fit
+		low = s
+	}
+	hit := false
+	for {
+		i := strings.Index(low, d.find)
+		if i < 0 {
+			break
+		}
+		hit = true
+		n := i + len(d.find)
+		line.Put(ink, s[:i]).Put(d.env.Theme.Match, s[i:n])
+		s, low = s[n:], low[n:]
+	}
+	if hit {
+		d.hits = append(d.hits, len(d.lines))
+	}
+	return line.Put(ink, s).String()
 }
 
 // Line adds a line made with NewLine.

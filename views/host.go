@@ -67,7 +67,7 @@ func NewHost(env *Env) Pane {
 			return "reading the processes"
 		},
 		Summary: hostSummary,
-		Tabs:    []Tab[state.Process]{{"Overview", processOverview}},
+		Tabs:    []Tab[state.Process]{{Title: "Overview", Draw: processOverview}},
 		Watch:   func(t *Target) { t.Host = true },
 	})
 }

@@ -1,7 +1,6 @@
 package views
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,12 +24,23 @@ type Column[T any] struct {
 	Cell func(*Env, *T) (string, theme.Ink)
 	// Cmp orders rows; nil where one cannot sort by it.
 	Cmp func(a, b *T) int
+	// Tree says that it is the one that shows how groups are nested.
+	Tree bool
+	// Extra columns are shown only when they are chosen.
+	Extra bool
+	// When says whether there is anything to show in it, for a column that is not
+	// chosen; nil is always.
+	When func(*state.Snapshot) bool
 }
 
 // Tab is one tab of a list's detail.
 type Tab[T any] struct {
 	Title string
 	Draw  func(*Doc, *state.Snapshot, *T)
+	// Part names the heavy data that it shows, for [state.Interest].
+	Part string
+	// Search says that "/" looks for text in it while the detail has the whole pane.
+	Search bool
 }
 
 // Spec says what a list shows.
@@ -46,9 +56,14 @@ type Spec[T any] struct {
 	ID, Target func(*T) string
 	// Name is what people call it, over its detail; nil is its target.
 	Name func(*T) string
-	// Text is what the filter looks at.
+	// Text is what the filter looks at. Query, where there is one, is a filter language
+	// of the list's own; its error says what is wrong and where, and keep is then what
+	// the rest of the filter says. keep is nil for no filter.
 	Text   func(*T) string
+	Query  func(env *Env, filter string) (keep func(*T) bool, err error)
 	Health func(*state.Snapshot) state.Health
+	// Stale says of one row that it is old where the others are not; may be nil.
+	Stale func(*state.Snapshot, *T) bool
 	// Deps are the sections that the rows and details are made of.
 	Deps []state.SectionName
 	// Head draws lines above the rows; may be nil.
@@ -61,6 +76,8 @@ type Spec[T any] struct {
 	Look func(*T, *Target)
 	// Watch adds to it whatever the row, and without one; may be nil.
 	Watch func(*Target)
+	// Fold puts rows into groups; nil for a list that has none.
+	Fold *Fold[T]
 }
 
 // lull is how long rows keep their places after the user has moved.
@@ -74,7 +91,7 @@ type List[T any] struct {
 
 	snap    *state.Snapshot
 	version uint64
-	rows    []*T
+	rows    []entry[T]
 	sel     string
 	at      int // index of sel in rows
 	top     int
@@ -85,6 +102,13 @@ type List[T any] struct {
 	sort    int // column, -1 for the snapshot's order
 	reverse bool
 	filter  string
+	keeps   func(*T) bool // what the filter stands for; nil keeps all
+	wrong   error         // what is wrong with the filter
+
+	flat bool // no groups
+	// shutAll are the groups that are folded, shutFound those while a filter is in force.
+	shutAll, shutFound map[string]bool
+	chosen             []string // titles of the columns that were chosen; nil is by itself
 
 	moved time.Time // when the user last moved
 	// restored says that the selection is a former session's, and that nobody has
@@ -99,6 +123,9 @@ type List[T any] struct {
 	tab, docTop  int
 	docKey       string
 	doc          []string
+	find         string // what is searched for in the open detail, in lower case
+	hits         []int  // lines of doc where it was found
+	hit          int    // the one that was last gone to
 
 	dirty bool
 	view  string
@@ -106,7 +133,7 @@ type List[T any] struct {
 
 // NewList makes a list pane.
 func NewList[T any](env *Env, spec Spec[T]) *List[T] {
-	l := &List[T]{env: env, spec: spec, marks: map[string]bool{}, sort: -1, dirty: true}
+	l := &List[T]{env: env, spec: spec, marks: map[string]bool{}, shutAll: map[string]bool{}, shutFound: map[string]bool{}, sort: -1, dirty: true}
 	for i, c := range spec.Cols {
 		if c.Cmp != nil && c.Title == spec.Order {
 			l.sort = i
@@ -167,51 +194,58 @@ func (l *List[T]) rebuild() {
 	l.dirty = true
 	l.waiting, l.due = 0, false
 	old := l.rows
-	l.rows = nil
-	if l.snap != nil {
-		all := l.spec.Rows(l.snap)
-		keep := matcher(l.filter)
-		l.rows = make([]*T, 0, len(all))
-		for i := range all {
-			if keep == nil || keep(l.spec.Text(&all[i])) {
-				l.rows = append(l.rows, &all[i])
-			}
-		}
-	}
-	if l.sort >= 0 {
-		order := l.spec.Cols[l.sort].Cmp
-		slices.SortStableFunc(l.rows, func(a, b *T) int {
-			c := order(a, b)
-			if l.reverse {
-				c = -c
-			}
-			if c == 0 {
-				c = cmp.Or(strings.Compare(l.spec.Target(a), l.spec.Target(b)), strings.Compare(l.spec.ID(a), l.spec.ID(b)))
-			}
-			return c
-		})
-	}
+	l.rows = l.arrange(l.keep())
 	if l.frozen() && len(old) > 0 {
 		l.keepOrder(old)
 	}
 	l.anchor()
 }
 
-// keepOrder puts the rows into the places that they had; new ones wait.
-func (l *List[T]) keepOrder(old []*T) {
-	now := make(map[string]*T, len(l.rows))
-	for _, r := range l.rows {
-		now[l.spec.ID(r)] = r
+// keep is the rows that the filter keeps.
+func (l *List[T]) keep() []*T {
+	if l.snap == nil {
+		return nil
 	}
-	kept := make([]*T, 0, len(l.rows))
-	for _, r := range old {
-		if n := now[l.spec.ID(r)]; n != nil {
-			kept = append(kept, n)
-			delete(now, l.spec.ID(r))
+	all := l.spec.Rows(l.snap)
+	rows := make([]*T, 0, len(all))
+	for i := range all {
+		if l.keeps == nil || l.keeps(&all[i]) {
+			rows = append(rows, &all[i])
 		}
 	}
-	l.waiting, l.due = len(now), true
+	return rows
+}
+
+// keepOrder puts the rows into the places that they had; new ones wait.
+func (l *List[T]) keepOrder(old []entry[T]) {
+	now := make(map[string]int, len(l.rows))
+	for i := range l.rows {
+		now[l.rows[i].id] = i
+	}
+	kept := make([]entry[T], 0, len(l.rows))
+	for i := range old {
+		if n, ok := now[old[i].id]; ok {
+			e := l.rows[n]
+			e.depth = old[i].depth // a heading over it may wait
+			kept = append(kept, e)
+			delete(now, old[i].id)
+		}
+	}
+	for _, n := range now {
+		if l.rows[n].group == "" {
+			l.waiting++
+		}
+	}
+	l.due = true
 	l.rows = kept
+}
+
+// indexOf is the line of that identity, -1 for none.
+func (l *List[T]) indexOf(id string) int {
+	if id == "" {
+		return -1
+	}
+	return slices.IndexFunc(l.rows, func(e entry[T]) bool { return e.id == id })
 }
 
 // anchor finds the selected row again and keeps it on the same line.
@@ -221,36 +255,37 @@ func (l *List[T]) anchor() {
 		l.at, l.top = 0, 0
 		return
 	}
-	at := -1
-	if l.sel != "" {
-		for i, r := range l.rows {
-			if l.spec.ID(r) == l.sel {
-				at = i
-				break
-			}
-		}
-	}
+	at := l.indexOf(l.sel)
 	switch {
 	case at >= 0 && !l.moved.IsZero():
 		l.at, l.top = at, at-line
 	case at >= 0:
 		l.at = at
 	case l.moved.IsZero() || l.sel == "": // nobody has chosen: stay at the top
-		l.at, l.top = 0, 0
+		l.at, l.top = l.first(), 0
 	default: // it is gone: the one that took its place
 		l.at = min(l.at, len(l.rows)-1)
 	}
 	if l.moved.IsZero() {
-		l.at, l.top = 0, 0
+		l.at, l.top = l.first(), 0
 	}
 	if l.restored {
 		l.top = 0 // what is unwell stands there
 	}
-	l.sel = l.spec.ID(l.rows[l.at])
+	l.sel = l.rows[l.at].id
 	l.scroll()
 }
 
+// first is the first line that is a row: a key pressed in haste shall not take a
+// whole group.
+func (l *List[T]) first() int {
+	return max(0, slices.IndexFunc(l.rows, func(e entry[T]) bool { return e.group == "" }))
+}
+
 func (l *List[T]) scroll() {
+	if l.room == 0 { // not drawn yet
+		return
+	}
 	room := max(1, l.room)
 	l.top = max(0, min(l.top, len(l.rows)-room))
 	if l.at < l.top {
@@ -261,44 +296,86 @@ func (l *List[T]) scroll() {
 	}
 }
 
-// Selected is the row under the cursor, or nil.
-func (l *List[T]) Selected() *T {
+// entry is the line under the cursor, or nil.
+func (l *List[T]) entry() *entry[T] {
 	if l.at < len(l.rows) {
-		return l.rows[l.at]
+		return &l.rows[l.at]
 	}
 	return nil
 }
 
-// Target implements Pane.
+// Selected is the row under the cursor, or nil: of a heading, what it sums up.
+func (l *List[T]) Selected() *T {
+	if e := l.entry(); e != nil {
+		return e.row
+	}
+	return nil
+}
+
+// Target implements Pane. That of a heading is all rows under it.
 func (l *List[T]) Target() Target {
 	var t Target
-	r := l.Selected()
 	if l.spec.Watch != nil {
 		l.spec.Watch(&t)
 	}
-	if r != nil && l.spec.Look != nil {
-		l.spec.Look(r, &t)
-	}
-	for _, m := range l.rows {
-		if l.marks[l.spec.ID(m)] {
-			t.IDs = append(t.IDs, l.spec.Target(m))
+	e := l.entry()
+	if e != nil && e.group == "" && l.spec.Look != nil {
+		l.spec.Look(e.row, &t)
+		if l.tab < len(l.spec.Tabs) {
+			t.Part = l.spec.Tabs[l.tab].Part
 		}
 	}
-	if len(t.IDs) > 0 {
+	if len(l.marks) > 0 {
+		t.IDs = l.marked()
+	}
+	switch {
+	case len(t.IDs) > 0:
 		t.Marked = true
-	} else if r != nil {
-		t.IDs = []string{l.spec.Target(r)}
+	case e == nil:
+	case e.group != "":
+		t.Name = l.spec.Fold.Name(e.row)
+		for _, m := range e.members {
+			t.IDs = append(t.IDs, l.spec.Target(m))
+		}
+	default:
+		t.IDs = []string{l.spec.Target(e.row)}
 	}
 	return t
 }
 
-// Select puts the cursor on the row of that identity or target, if it is there.
+// marked is the targets of the marked rows, each once, in their order.
+func (l *List[T]) marked() (ids []string) {
+	seen := map[string]bool{}
+	add := func(id string, r *T) {
+		if l.marks[id] && !seen[id] {
+			seen[id] = true
+			ids = append(ids, l.spec.Target(r))
+		}
+	}
+	for i := range l.rows {
+		e := &l.rows[i]
+		if e.group == "" {
+			add(e.id, e.row)
+			continue
+		}
+		for _, r := range e.members { // those that are folded away too
+			add(l.spec.ID(r), r)
+		}
+	}
+	return ids
+}
+
+// Select puts the cursor on the row of that identity or target, or on the heading
+// that hides it, if it is there.
 func (l *List[T]) Select(id string) bool {
-	for i, r := range l.rows {
-		if l.spec.ID(r) == id || l.spec.Target(r) == id {
+	for i := range l.rows {
+		if e := &l.rows[i]; e.id == id || e.group == "" && l.spec.Target(e.row) == id {
 			l.moveTo(i)
 			return true
 		}
+	}
+	if e := l.heading(id); e != nil {
+		return l.Select(e.id)
 	}
 	return false
 }
@@ -316,17 +393,29 @@ func (l *List[T]) Restore(id string) bool {
 // Filter implements Filterer.
 func (l *List[T]) Filter() string { return l.filter }
 
-// SetFilter implements Filterer: words that must all occur; a leading "!" inverts.
+// SetFilter implements Filterer: words that must all occur; a "!" before one
+// inverts it. A list with a language of its own knows more.
 func (l *List[T]) SetFilter(s string) {
-	if s != l.filter {
-		l.filter = s
-		l.moved = time.Time{}
-		sel := l.sel
-		l.rebuild()
-		l.Select(sel)
-		l.moved = time.Time{}
+	if s == l.filter {
+		return
 	}
+	l.filter, l.wrong = s, nil
+	clear(l.shutFound)
+	if l.spec.Query != nil {
+		l.keeps, l.wrong = l.spec.Query(l.env, s)
+	} else if l.keeps = nil; matcher(s) != nil {
+		keep := matcher(s)
+		l.keeps = func(r *T) bool { return keep(l.spec.Text(r)) }
+	}
+	l.moved = time.Time{}
+	sel := l.sel
+	l.rebuild()
+	l.Select(sel)
+	l.moved = time.Time{}
 }
+
+// Wrong implements Filterer.
+func (l *List[T]) Wrong() error { return l.wrong }
 
 // Sort implements Sorter.
 func (l *List[T]) Sort() (string, bool) {
@@ -383,21 +472,22 @@ func (l *List[T]) Update(msg tea.Msg) tea.Cmd {
 	case HalfDown:
 		l.moveTo(l.at + max(1, page/2))
 	case Open:
-		if l.Selected() == nil {
+		e := l.entry()
+		if e == nil {
 			return send(Note{"there is no row to open"})
 		}
-		l.open, l.docTop, l.docKey = true, 0, ""
+		if e.group != "" {
+			l.toggle(e)
+			return nil
+		}
+		l.open, l.docTop, l.docKey, l.find = true, 0, "", ""
 	case Beside:
 		l.SetDetail(!l.beside)
 	case TabNext, TabPrev:
 		return l.turn(do.Command)
 	case Mark:
-		if r := l.Selected(); r != nil {
-			id := l.spec.ID(r)
-			l.marks[id] = !l.marks[id]
-			if !l.marks[id] {
-				delete(l.marks, id)
-			}
+		if e := l.entry(); e != nil {
+			l.markEntry(e, !l.isMarked(e))
 			l.moveTo(l.at + 1)
 		}
 	case MarkRange:
@@ -405,8 +495,12 @@ func (l *List[T]) Update(msg tea.Msg) tea.Cmd {
 	case SortNext:
 		return l.sortNext()
 	case CopyRow:
-		if r := l.Selected(); r != nil {
-			return send(Copy{l.spec.Target(r), l.spec.Target(r)})
+		if t := l.Target(); len(t.IDs) > 0 {
+			what := t.IDs[0]
+			if len(t.IDs) > 1 {
+				what = fmt.Sprintf("%d names", len(t.IDs))
+			}
+			return send(Copy{strings.Join(t.IDs, "\n"), what})
 		}
 		return send(Note{"there is no row to copy"})
 	case Follow:
@@ -422,10 +516,40 @@ func (l *List[T]) Update(msg tea.Msg) tea.Cmd {
 		default:
 			return send(Closed{})
 		}
+	case Left, Right, FoldAll, GroupRows:
+		if ok, cmd := l.foldKey(do.Command); ok {
+			return cmd
+		}
+		return send(Unhandled(do))
 	default:
 		return send(Unhandled(do))
 	}
 	return nil
+}
+
+// isMarked reports whether a row is marked, or all rows under a heading.
+func (l *List[T]) isMarked(e *entry[T]) bool {
+	if e.group == "" {
+		return l.marks[e.id]
+	}
+	return len(l.marks) > 0 && !slices.ContainsFunc(e.members, func(r *T) bool { return !l.marks[l.spec.ID(r)] })
+}
+
+// markEntry marks a row, or all rows under a heading.
+func (l *List[T]) markEntry(e *entry[T], on bool) {
+	set := func(id string) {
+		if on {
+			l.marks[id] = true
+		} else {
+			delete(l.marks, id)
+		}
+	}
+	if e.group == "" {
+		set(e.id)
+	}
+	for _, r := range e.members {
+		set(l.spec.ID(r))
+	}
 }
 
 func (l *List[T]) updateOpen(c Command) (bool, tea.Cmd) {
@@ -448,7 +572,13 @@ func (l *List[T]) updateOpen(c Command) (bool, tea.Cmd) {
 	case Bottom:
 		l.docTop = len(l.doc)
 	case Back:
+		if l.find != "" {
+			l.find, l.docKey = "", ""
+			return true, nil
+		}
 		l.open, l.docTop, l.docKey = false, 0, ""
+	case FindNext, FindPrev:
+		return true, l.findNext(c == FindNext)
 	case CopyRow:
 		return true, send(Copy{plainText(l.doc), "the detail"})
 	case Open:
@@ -473,28 +603,28 @@ func (l *List[T]) turn(c Command) tea.Cmd {
 	} else {
 		l.tab = (l.tab + len(l.spec.Tabs) - 1) % len(l.spec.Tabs)
 	}
-	l.docTop, l.docKey = 0, ""
+	l.docTop, l.docKey, l.find = 0, "", ""
 	return nil
 }
 
 func (l *List[T]) markRange() tea.Cmd {
-	r := l.Selected()
-	if r == nil {
+	e := l.entry()
+	if e == nil {
 		return nil
 	}
 	if l.from == "" {
-		l.from = l.spec.ID(r)
+		l.from = e.id
 		return send(Note{"range begins here: move, then v again marks it"})
 	}
-	a := l.at
-	for i, r := range l.rows {
-		if l.spec.ID(r) == l.from {
-			a = i
-		}
+	a := l.indexOf(l.from)
+	if a < 0 {
+		a = l.at
 	}
 	l.from = ""
 	for i := min(a, l.at); i <= max(a, l.at); i++ {
-		l.marks[l.spec.ID(l.rows[i])] = true
+		if e := &l.rows[i]; e.group == "" || l.shut()[e.group] {
+			l.markEntry(e, true)
+		}
 	}
 	return send(Note{fmt.Sprintf("%d marked", len(l.marks))})
 }
@@ -532,25 +662,34 @@ func (l *List[T]) moveTo(i int) {
 	if i != l.at {
 		l.docTop, l.docKey = 0, ""
 	}
-	l.at, l.sel = i, l.spec.ID(l.rows[i])
+	l.at, l.sel = i, l.rows[i].id
 	l.dirty = true
 	l.scroll()
 }
 
-// matcher is the test that a filter stands for; nil for no filter.
+// matcher is the test that a filter of plain words stands for; nil for no filter.
 func matcher(filter string) func(string) bool {
-	drop := strings.HasPrefix(filter, "!")
-	words := strings.Fields(strings.ToLower(strings.TrimPrefix(filter, "!")))
+	type word struct {
+		text string
+		not  bool
+	}
+	var words []word
+	for _, w := range strings.Fields(strings.ToLower(filter)) {
+		rest, not := strings.CutPrefix(w, "!")
+		if rest != "" {
+			words = append(words, word{rest, not})
+		}
+	}
 	if len(words) == 0 {
 		return nil
 	}
 	return func(s string) bool {
 		s = strings.ToLower(s)
 		for _, w := range words {
-			if !strings.Contains(s, w) {
-				return drop
+			if strings.Contains(s, w.text) == w.not {
+				return false
 			}
 		}
-		return !drop
+		return true
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/theme"
 )
 
 // View implements Pane.
@@ -116,6 +117,9 @@ func (l *List[T]) list(w, h int) []string {
 	if n := notice(e, health, l.spec.Info.Title, w); n != nil && len(l.rows) == 0 {
 		return append(out, n...)
 	}
+	if l.wrong != nil {
+		out = append(out, NewLine(t, w, false).Put(t.Bad, t.Wrong+" filter "+l.wrong.Error()).String())
+	}
 	if len(l.rows) == 0 {
 		d := newDoc(e, w)
 		if l.filter != "" {
@@ -137,11 +141,11 @@ func (l *List[T]) list(w, h int) []string {
 	l.scroll()
 	stale := health.Status != state.OK
 	for i := l.top; i < min(len(l.rows), l.top+l.room) && len(out) < h; i++ {
-		r := l.rows[i]
+		r := &l.rows[i]
 		sel := i == l.at && l.focused
 		line := NewLine(t, w, sel)
 		switch {
-		case l.marks[l.spec.ID(r)]:
+		case l.isMarked(r):
 			line.Put(t.Accent, t.Mark)
 		case sel:
 			line.Put(t.Accent, t.Cursor)
@@ -153,8 +157,8 @@ func (l *List[T]) list(w, h int) []string {
 			if n > 0 {
 				line.Gap(2)
 			}
-			s, ink := l.spec.Cols[c].Cell(e, r)
-			if stale {
+			s, ink := l.cell(c, r)
+			if stale || l.spec.Stale != nil && l.spec.Stale(l.snap, r.row) {
 				ink = t.Faint
 			}
 			line.Col(ink, s, widths[n], l.spec.Cols[c].Right)
@@ -170,6 +174,32 @@ func (l *List[T]) list(w, h int) []string {
 		out = append(out, more.String())
 	}
 	return out
+}
+
+// cell is what a line shows in a column.
+func (l *List[T]) cell(c int, r *entry[T]) (string, theme.Ink) {
+	e, col := l.env, &l.spec.Cols[c]
+	var s string
+	var ink theme.Ink
+	ok := false
+	if r.group != "" {
+		s, ink, ok = l.spec.Fold.Cell(e, col.Title, r.row, r.members)
+	}
+	if !ok {
+		s, ink = col.Cell(e, r.row)
+	}
+	if !col.Tree || l.spec.Fold == nil || l.flat {
+		return s, ink
+	}
+	mark := ""
+	switch {
+	case r.group == "":
+	case l.shut()[r.group]:
+		mark = e.Theme.Shut + " "
+	default:
+		mark = e.Theme.Open + " "
+	}
+	return strings.Repeat("  ", r.depth) + mark + s, ink
 }
 
 func (l *List[T]) titles(cols, widths []int, w int) string {
@@ -201,8 +231,9 @@ func (l *List[T]) columns(w int) (cols, widths []int) {
 	left := w
 	for rank := 0; rank < 10; rank++ {
 		full := false
-		for i, c := range l.spec.Cols {
-			if c.Rank != rank {
+		for i := range l.spec.Cols {
+			c := &l.spec.Cols[i]
+			if c.Rank != rank || !l.wants(c) {
 				continue
 			}
 			need := c.W + 2
@@ -253,16 +284,22 @@ func (l *List[T]) detail(w, h int) []string {
 	if r == nil || len(l.spec.Tabs) == 0 || h <= 0 {
 		return nil
 	}
+	en := l.entry()
 	l.tab = min(l.tab, len(l.spec.Tabs)-1)
-	out := []string{l.tabs(w, r)}
-	key := fmt.Sprint(l.spec.ID(r), l.tab, w, l.version)
+	out := []string{l.tabs(w, en)}
+	key := fmt.Sprint(en.id, l.tab, w, l.version, l.find)
 	if key != l.docKey {
 		d := newDoc(l.env, w)
-		l.spec.Tabs[l.tab].Draw(d, l.snap, r)
+		if en.group != "" {
+			l.spec.Fold.Draw(d, l.snap, r, en.members)
+		} else {
+			d.find, d.rows = l.find, h-1
+			l.spec.Tabs[l.tab].Draw(d, l.snap, r)
+		}
 		if len(d.lines) == 0 {
 			d.Text(t.Dim, "nothing here")
 		}
-		l.doc, l.docKey = d.lines, key
+		l.doc, l.hits, l.docKey = d.lines, d.hits, key
 	}
 	room := h - 1
 	l.docTop = max(0, min(l.docTop, len(l.doc)-room))
@@ -273,17 +310,37 @@ func (l *List[T]) detail(w, h int) []string {
 	return out
 }
 
-func (l *List[T]) tabs(w int, r *T) string {
+// tabs draws the name and the tabs, the one in sight whatever the width.
+func (l *List[T]) tabs(w int, e *entry[T]) string {
 	t := l.env.Theme
 	line := NewLine(t, w, false)
-	if l.spec.Name != nil {
-		line.Put(t.Strong, l.spec.Name(r))
-	} else {
-		line.Put(t.Strong, l.spec.Target(r))
+	switch {
+	case e.group != "":
+		return line.Put(t.Strong, l.spec.Fold.Name(e.row)).String()
+	case l.spec.Name != nil:
+		line.Put(t.Strong, l.spec.Name(e.row))
+	default:
+		line.Put(t.Strong, l.spec.Target(e.row))
 	}
 	line.Gap(2)
-	for i, tab := range l.spec.Tabs {
-		if i == l.tab {
+	room, first := line.Left(), 0
+	for width := 0; ; first++ {
+		width = 0
+		for i := first; i <= l.tab; i++ {
+			width += len(l.spec.Tabs[i].Title) + 2
+		}
+		if l.tab+1 < len(l.spec.Tabs) {
+			width += 2
+		}
+		if width+2 <= room || first == l.tab {
+			break
+		}
+	}
+	if first > 0 {
+		line.Put(t.Faint, t.Ellipsis)
+	}
+	for i := first; i < len(l.spec.Tabs); i++ {
+		if tab := l.spec.Tabs[i]; i == l.tab {
 			line.Put(t.Accent, "["+tab.Title+"]")
 		} else {
 			line.Put(t.Dim, " "+tab.Title+" ")

@@ -73,8 +73,8 @@ func NewModules(env *Env) Pane {
 		},
 		Summary: modulesSummary,
 		Tabs: []Tab[state.Module]{
-			{"Overview", moduleOverview}, {"Error", moduleError}, {"Result", moduleResult}, {"Manifest", moduleManifest}, {"Changes", moduleChanges}, {"Findings", moduleFindings},
-			{"Versions", moduleVersions}, {"History", moduleHistory},
+			{Title: "Overview", Draw: moduleOverview}, {Title: "Error", Draw: moduleError}, {Title: "Result", Draw: moduleResult}, {Title: "Manifest", Draw: moduleManifest}, {Title: "Changes", Draw: moduleChanges}, {Title: "Findings", Draw: moduleFindings},
+			{Title: "Versions", Draw: moduleVersions}, {Title: "History", Draw: moduleHistory},
 		},
 	})
 }

@@ -37,6 +37,9 @@ type Filterer interface {
 	// Filter is the filter in force, "" for none.
 	Filter() string
 	SetFilter(string)
+	// Wrong says what is wrong with the filter, and where; nil for nothing. What can be
+	// understood of it is in force.
+	Wrong() error
 }
 
 // Follower is a pane that follows a stream.
@@ -94,7 +97,12 @@ type Info struct {
 	About string
 	// Keys are the pane's own keys beyond those of every list: command and what it does.
 	Keys []KeyHelp
+	// Filters are the forms of the pane's filter language, for help.
+	Filters []FilterHelp
 }
+
+// FilterHelp says what a form of a filter keeps.
+type FilterHelp struct{ Form, Keeps string }
 
 // KeyHelp says what a command does in a pane.
 type KeyHelp struct {
@@ -114,6 +122,10 @@ type Target struct {
 	IDs []string
 	// Marked says that they were marked, not merely selected.
 	Marked bool
+	// Name is what a heading stands for whose rows the IDs are: "project shop"; else "".
+	Name string
+	// Part is the heavy data of the container that is being looked at.
+	Part string
 	// Container and Queue say what is being looked at, for [state.Interest].
 	Container, Queue string
 	// Job is the pipeline job whose way is wanted; Brief asks for the briefing of what
@@ -182,6 +194,8 @@ const (
 	Earlier   Command = "earlier"
 	Later     Command = "later"
 	Edit      Command = "edit"
+	FoldAll   Command = "fold-all"
+	GroupRows Command = "group"
 )
 
 // Do is a command given to a pane.

@@ -211,7 +211,7 @@ func NewPipeline(env *Env) Pane {
 		Summary: func(e *Env, s *state.Snapshot) []Span {
 			return pipelineSummary(e, s)
 		},
-		Tabs: []Tab[hop]{{"Overview", hopOverview}, {"Reports", hopReports}},
+		Tabs: []Tab[hop]{{Title: "Overview", Draw: hopOverview}, {Title: "Reports", Draw: hopReports}},
 	})
 }
 

@@ -63,7 +63,7 @@ func NewQueues(env *Env) Pane {
 			return s.Queues.Server + " answers, and holds no queue that is watched: name some under queues in opsdeck.yaml"
 		},
 		Summary: queuesSummary,
-		Tabs:    []Tab[state.Queue]{{"Overview", queueOverview}, {"First items", queuePeek}, {"Groups", queueGroups}},
+		Tabs:    []Tab[state.Queue]{{Title: "Overview", Draw: queueOverview}, {Title: "First items", Draw: queuePeek}, {Title: "Groups", Draw: queueGroups}},
 		Look: func(q *state.Queue, t *Target) {
 			if q.Kind != stageKind {
 				t.Queue = q.Key

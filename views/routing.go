@@ -76,7 +76,7 @@ func NewRouting(env *Env) Pane {
 		},
 		Summary: routingSummary,
 		Tabs: []Tab[state.Route]{
-			{"Overview", routeOverview}, {"Test", routeTests}, {"Staged", routeStaged}, {"Replay", routeReplay}, {"History", routeHistory}, {"JSON", routeJSON},
+			{Title: "Overview", Draw: routeOverview}, {Title: "Test", Draw: routeTests}, {Title: "Staged", Draw: routeStaged}, {Title: "Replay", Draw: routeReplay}, {Title: "History", Draw: routeHistory}, {Title: "JSON", Draw: routeJSON},
 		},
 	})
 }

@@ -178,3 +178,19 @@ func write(t *testing.T, path, text string) {
 		t.Fatal(err)
 	}
 }
+
+func TestHostsOfContainerEngines(t *testing.T) {
+	for _, c := range []struct{ yaml, want string }{
+		{"docker:\n  hosts:\n    - name: here\n    - name: edge\n      host: ssh://ops@edge\n    - context: \"*\"\n", ""},
+		{"docker:\n  host: unix:///x\n  hosts:\n    - name: here\n", "opsdeck.yaml:2: docker: host and hosts exclude one another"},
+		{"docker:\n  hosts:\n    - name: a/b\n", `opsdeck.yaml:3: docker.hosts[0].name: "a/b": expected a word without slashes`},
+		{"docker:\n  hosts:\n    - name: a\n    - name: a\n", `opsdeck.yaml:4: docker.hosts[1].name: "a": another host has that name`},
+		{"docker:\n  hosts:\n    - name: a\n      host: unix:///x\n      context: y\n", "host and context exclude one another"},
+		{"docker:\n  hosts:\n    - cert: x.pem\n", "cert and key go together"},
+	} {
+		_, err := Parse("opsdeck.yaml", []byte(c.yaml))
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%q: %v, want %q", c.yaml, err, c.want)
+		}
+	}
+}

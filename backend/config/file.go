@@ -154,6 +154,24 @@ func (r Rotation) Bytes() int64 {
 type Docker struct {
 	// Host is its address; default: DOCKER_HOST, the current context, the local socket.
 	Host string `yaml:"host"`
+	// Hosts are several engines in one table, in place of Host.
+	Hosts []DockerHost `yaml:"hosts"`
+}
+
+// DockerHost is one of several container engines.
+type DockerHost struct {
+	// Name is what the table calls it: unique, without spaces and slashes. Default: the
+	// host's name in the address, or the context's.
+	Name string `yaml:"name"`
+	// Host is unix:///path, tcp://host:port or ssh://[user@]host[:port][/path/to/socket];
+	// Context, in its place, a context of the docker command, "*" for one of each.
+	// Neither is what the docker command would use.
+	Host    string `yaml:"host"`
+	Context string `yaml:"context"`
+	// CA, Cert and Key are TLS files of a tcp:// host.
+	CA   string `yaml:"ca"`
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
 }
 
 // Redis configures the queues.
@@ -257,6 +275,17 @@ func Parse(name string, b []byte) (f *File, err error) {
 	check(f.Modules.Approval == "" || f.Modules.Approval == "on" || f.Modules.Approval == "off", "$.modules.approval", "%q: expected on or off", f.Modules.Approval)
 	for i, h := range f.Hosts {
 		check(h != "" && !strings.ContainsAny(h, "/:* "), fmt.Sprintf("$.hosts[%d]", i), "%q: expected a host's name without scheme and port", h)
+	}
+	check(f.Docker.Host == "" || len(f.Docker.Hosts) == 0, "$.docker", "host and hosts exclude one another: move host into the list")
+	hosts := map[string]bool{}
+	for i, h := range f.Docker.Hosts {
+		at := fmt.Sprintf("$.docker.hosts[%d]", i)
+		check(!strings.ContainsAny(h.Name, "/ \t\n"), at+".name", "%q: expected a word without slashes", h.Name)
+		check(h.Name == "" || !hosts[h.Name], at+".name", "%q: another host has that name", h.Name)
+		check(h.Host == "" || h.Context == "", at, "host and context exclude one another")
+		check(h.Context != "*" || h.Name == "", at+".name", "all contexts cannot have one name: leave it out")
+		check((h.Cert == "") == (h.Key == ""), at, "cert and key go together: one of them is missing")
+		hosts[h.Name] = true
 	}
 	for i, l := range f.Logs {
 		at := fmt.Sprintf("$.logs[%d]", i)

@@ -86,6 +86,17 @@ logs:
 # Container engine. Default: DOCKER_HOST, the current context, the local socket.
 # docker:
 #   host: unix:///var/run/docker.sock
+# Or several in one table; ssh needs nothing on the host but the socket:
+#   hosts:
+#     - name: here
+#     - name: edge-1
+#       host: ssh://ops@edge-1
+#     - name: db
+#       host: tcp://10.0.0.5:2376
+#       ca: certs/ca.pem
+#       cert: certs/cert.pem
+#       key: certs/key.pem
+#     - context: staging       # of the docker command; "*" for each
 
 # Queues. ${NAME} is taken from the environment or .env.
 # redis:

@@ -158,6 +158,14 @@ func (w *Workspace) resolve(fl Flags, raw []byte) {
 	dur("metrics.scrape_interval", &w.Metrics.ScrapeInterval, 15*time.Second)
 	dur("settle", &w.Settle, 10*time.Second)
 	set("docker.host", &w.Docker.Host, "", "default")
+	if len(w.Docker.Hosts) > 0 {
+		w.Origin["docker.hosts"] = fmt.Sprintf("%s:%d", FileName, lineOf(raw, "$.docker.hosts"))
+	}
+	for i := range w.Docker.Hosts {
+		h := &w.Docker.Hosts[i]
+		h.Host = os.Expand(h.Host, w.Getenv)
+		h.CA, h.Cert, h.Key = abs(h.CA), abs(h.Cert), abs(h.Key)
+	}
 
 	if w.Engine.URL != "" {
 		set("engine.url", &w.Engine.URL, "", "default")

@@ -42,6 +42,8 @@ func Named(name string) *state.Snapshot {
 		return wide()
 	case "many":
 		return Many(200, 200)
+	case "hosts":
+		return hosts()
 	}
 	panic("fake: no snapshot " + name)
 }
@@ -133,10 +135,49 @@ func container(i int, title string) state.Container {
 		ID: fmt.Sprintf("%064x", 0xabc0000+i*7919), Title: title, Image: "registry.example/" + title + ":2.4", State: "running", HealthWord: "healthy",
 		Created: Now.Add(-80 * time.Hour), Started: Now.Add(-time.Duration(2+i*9) * time.Hour), Project: "nexus", Service: title,
 		Labels: map[string]string{"com.docker.compose.project": "nexus"}, Ports: []string{fmt.Sprintf("0.0.0.0:%d->80/tcp", 8000+i)},
-		CPUPercent: 1.4 + float64(i*37%230)/10, CPUSeconds: 812, MemBytes: float64((48 + i*31%400)) * (1 << 20), MemLimit: 512 << 20, MemPercent: float64(48+i*31%400) / 512 * 100,
+		CPUPercent: 1.4 + float64(i*37%230)/10, CPUSeconds: 812, MemBytes: float64((48 + i*31%400)) * (1 << 20), MemLimit: 512 << 20, MemPercent: float64(48+i*31%400) / 512 * 100, Limits: state.Limits{Known: true, Memory: 512 << 20, Restart: "unless-stopped"},
 		NetRx: 81e6, NetTx: 12e6, NetRxRate: float64(i*977%40) * 1024, NetTxRate: float64(i*577%20) * 1024, BlkRead: 4e6, BlkWrite: 9e6, BlkReadRate: 0, BlkWrRate: float64(i*91%9) * 4096,
 		PIDs: float64(4 + i%9), Sampled: Now.Add(-time.Second),
 		CPUHistory: wave(60, 8+float64(i%5)*4, 5, float64(i)), MemHistory: wave(60, 1e8, 1e7, float64(i)),
+	}
+}
+
+// detail is a container's, with every part.
+func detail() state.ContainerDetail {
+	at := Now.Add(-2 * time.Second)
+	f := state.Fetch{At: at}
+	series := func(step time.Duration, n int) state.Series {
+		return state.Series{Step: step, CPU: wave(n, 20, 9, 1), Mem: wave(n, 2e8, 9e7, 2), NetRx: wave(n, 40000, 30000, 3), NetTx: wave(n, 9000, 8000, 4), BlkRead: make([]float64, n), BlkWrite: wave(n, 5e5, 4e5, 5)}
+	}
+	return state.ContainerDetail{
+		At: at, Inspect: "{\n  \"Id\": \"abc\",\n  \"State\": {\n    \"Status\": \"running\"\n  }\n}",
+		Command: "/usr/bin/api --listen :80 --token ***", Dir: "/srv", User: "app", LogDriver: "json-file", StopSignal: "SIGTERM",
+		Env:      []state.EnvVar{{Title: "API_TOKEN", Value: "***", Masked: true}, {Title: "DATABASE_URL", Value: "postgres://api:***@db:5432/nexus", Masked: true}, {Title: "LOG_LEVEL", Value: "info"}, {Title: "PATH", Value: "/usr/local/bin:/usr/bin:/bin"}},
+		Mounts:   []state.ContainerMount{{Kind: "bind", Source: "/srv/nexus/config", Path: "/etc/nexus"}, {Kind: "volume", Title: "nexus_data", Source: "/var/lib/docker/volumes/nexus_data/_data", Path: "/var/lib/nexus", Write: true, Driver: "local"}},
+		Networks: []state.ContainerNetwork{{Title: "nexus_default", IPv4: "172.20.0.5/16", Gateway: "172.20.0.1", MAC: "02:42:ac:14:00:05", Aliases: []string{"api", "nexus-api-1"}}},
+		Exposed:  []string{"80/tcp", "9090/tcp"},
+		Check:    "curl -fs http://127.0.0.1/health, every 30s, unhealthy after 3 failures",
+		Probes: []state.HealthProbe{{At: Now.Add(-12 * time.Second), Took: 41 * time.Millisecond, Output: "{\"status\":\"ok\"}"},
+			{At: Now.Add(-42 * time.Second), Took: 5 * time.Second, ExitCode: -1, Output: "Health check exceeded timeout (5s)"}, {At: Now.Add(-72 * time.Second), Took: 12 * time.Millisecond, ExitCode: 22, Output: "curl: (22) The requested URL returned error: 503"}},
+		TopTitles: []string{"UID", "PID", "PPID", "C", "CMD"},
+		Top:       [][]string{{"root", "1201", "1180", "0", "/usr/bin/api --listen :80"}, {"root", "1240", "1201", "2", "api: worker"}},
+		Image: &state.ContainerImage{ID: "sha256:9f2c8c4e0a51", Tags: []string{"registry.example/api:2.3"}, Digests: []string{"registry.example/api@sha256:77aa01c5"}, Created: Now.Add(-9 * 24 * time.Hour), Size: 181 << 20, Platform: "linux/amd64", Newer: true,
+			Layers: []state.ImageLayer{{Created: Now.Add(-9 * 24 * time.Hour), By: "CMD [\"/usr/bin/api\"]"}, {Created: Now.Add(-9 * 24 * time.Hour), By: "COPY api /usr/bin/api # buildkit", Size: 41 << 20}, {Created: Now.Add(-40 * 24 * time.Hour), By: "/bin/sh -c #(nop) ADD file:4f in /", Size: 140 << 20}}},
+		Changes:   []state.FileChange{{Kind: "changed", Path: "/etc/hosts"}, {Kind: "added", Path: "/tmp/api.pid"}, {Kind: "deleted", Path: "/usr/share/doc/readme"}},
+		Events:    []state.ContainerEvent{{At: Now.Add(-2 * time.Hour), What: "health_status: healthy"}, {At: Now.Add(-2*time.Hour - 5*time.Second), What: "start"}, {At: Now.Add(-2*time.Hour - 6*time.Second), What: "die, exit code 137"}, {At: Now.Add(-2*time.Hour - 6*time.Second), What: "oom"}},
+		Histories: &state.Histories{Minute: series(time.Second, 60), Hour: series(30*time.Second, 120)},
+		Parts: map[string]state.Fetch{state.PartTop: f, state.PartImage: f, state.PartEvents: f, state.PartHistory: f,
+			state.PartDiff: {At: Now.Add(-40 * time.Second), Err: "diff: the engine did not answer within 30s"}},
+	}
+}
+
+// engine is what a container engine says of itself.
+func engine() state.EngineDetail {
+	return state.EngineDetail{
+		Fetch: state.Fetch{At: Now.Add(-2 * time.Second)}, Version: "29.1", API: "1.52", System: "Debian GNU/Linux 13, kernel 6.12.57, x86_64", Storage: "overlay2", Root: "/var/lib/docker", Cgroup: "v2, by systemd",
+		CPUs: 8, Mem: 32 << 30, Containers: 8, Running: 7, Stopped: 1, Images: 21, Warnings: []string{"WARNING: No swap limit support"},
+		Disk:      []state.DiskUse{{Kind: "images", Count: 21, Active: 8, Size: 9.4e9, Free: 3.1e9}, {Kind: "containers", Count: 8, Active: 7, Size: 1.2e8, Free: 4e6}, {Kind: "volumes", Count: 5, Active: 3, Size: 2.2e10, Free: 0}, {Kind: "build cache", Count: 140, Size: 6.6e9, Free: 6.6e9}},
+		DiskFetch: state.Fetch{At: Now.Add(-20 * time.Second)},
 	}
 }
 
@@ -179,9 +220,8 @@ func healthy() *state.Snapshot {
 		c.List = append(c.List, container(i, n))
 	}
 	c.List[1].HealthWord = ""
-	c.Details = map[string]state.ContainerDetail{c.List[0].ID: {
-		Inspect: "{\n  \"Id\": \"abc\",\n  \"State\": {\n    \"Status\": \"running\"\n  }\n}", TopTitles: []string{"UID", "PID", "PPID", "C", "CMD"},
-		Top: [][]string{{"root", "1201", "1180", "0", "/usr/bin/api --listen :80"}, {"root", "1240", "1201", "2", "api: worker"}}, At: Now}}
+	c.Details = map[string]state.ContainerDetail{c.List[0].ID: detail()}
+	c.Engines = map[string]state.EngineDetail{"": engine()}
 	q := state.Queues{Server: "127.0.0.1:6379", Version: "8.0.2", Scan: "1,204 keys in 12 ms", List: []state.Queue{
 		{Key: "task:queue", Kind: "list", Depth: 37, In: 12.4, Out: 13.1, Trend: -0.7, Drain: 53 * time.Second, Oldest: 4 * time.Second, Depths: wave(60, 40, 8, 1), Sampled: Now, Peek: []string{`{"id":"t-1","kind":"fetch"}`, `{"id":"t-2","kind":"deliver"}`}},
 		{Key: "task:queue:failed", Kind: "list", Depth: 0, Drain: -1, Oldest: -1, Depths: wave(60, 0, 0, 1), Sampled: Now},
@@ -407,6 +447,36 @@ func wide() *state.Snapshot {
 		i++
 		return bits[i%len(bits)] + " " + s
 	})
+}
+
+// hosts is three container engines, of which one does not answer any more and one
+// never did.
+func hosts() *state.Snapshot {
+	s := incident()
+	c := s.Containers
+	c.Host = "3 hosts"
+	away := state.Health{Status: state.Stale, Since: Now.Add(-70 * time.Second), LastOK: Now.Add(-70 * time.Second), Attempt: 9, NextTry: Now.Add(4 * time.Second),
+		Err: "docker: ssh://ops@edge-1 (configured): ssh: Timeout, server edge-1 not responding."}
+	never := state.Health{Status: state.Down, Since: Now.Add(-time.Hour), Attempt: 90, NextTry: Now.Add(2 * time.Second),
+		Err: "docker: tcp://10.0.0.5:2376 (configured): connection refused: the engine is not running: start it (systemctl start docker)"}
+	c.Hosts = []state.ContainerHost{
+		{Title: "here", Address: "unix:///var/run/docker.sock", Engine: "Docker Engine 29.1 (API 1.52)", Health: health(state.OK, "")},
+		{Title: "edge-1", Address: "ssh://ops@edge-1", Engine: "Docker Engine 28.0 (API 1.48)", Health: away},
+		{Title: "db", Address: "tcp://10.0.0.5:2376", Health: never}}
+	list := append([]state.Container(nil), c.List...)
+	for i := range list {
+		list[i].Host = "here"
+	}
+	for i, n := range []string{"web", "cache"} {
+		x := container(20+i, n)
+		x.Host, x.Project, x.Twin = "edge-1", "edge", n == "web"
+		x.Sampled = away.LastOK
+		list = append(list, x)
+	}
+	list[5].Twin = true
+	c.List = list
+	c.Engines = map[string]state.EngineDetail{"here": engine()}
+	return s.With(s.Version+1, Now, c)
 }
 
 // Many is a snapshot with that many modules and containers.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -197,9 +198,30 @@ func (e emitter) modules(m state.Modules) {
 	}
 }
 
+// Of more than manyStopped stopped containers only those that ended within
+// longStopped have series: tens of thousands that nobody removes would fill the
+// store with what never changes.
+const (
+	manyStopped = 1000
+	longStopped = 24 * time.Hour
+)
+
 func (e emitter) containers(cs state.Containers) {
+	stopped := 0
+	for i := range cs.List {
+		if st := cs.List[i].State; st == "exited" || st == "created" {
+			stopped++
+		}
+	}
+	since := time.Time{}
+	if stopped > manyStopped {
+		since = time.Now().Add(-longStopped)
+	}
 	for i := range cs.List {
 		c := &cs.List[i]
+		if (c.State == "exited" || c.State == "created") && !since.IsZero() && c.Finished.Before(since) {
+			continue
+		}
 		l := []string{c.ID, c.Title, c.Image, c.Project, c.Service}
 		with := func(more ...string) []string { return append(l[:len(l):len(l)], more...) }
 		e.gauge(containerState, 1, with(c.State, c.HealthWord)...)

@@ -143,10 +143,10 @@ func (s Spec) Targets(snap *Snapshot) []string {
 		}
 	case SectionContainers:
 		seen := map[string]bool{}
-		for _, c := range snap.Containers.List {
-			id := c.Title
+		for i := range snap.Containers.List {
+			id := snap.Containers.List[i].Target()
 			if s.Of != nil {
-				if id = s.Of(snap, c.Title); id == "" || seen[id] {
+				if id = s.Of(snap, id); id == "" || seen[id] {
 					continue
 				}
 				seen[id] = true

@@ -86,7 +86,7 @@ var containerSpecs = []Spec{
 			if c.Project != "" {
 				out = append(out, fmt.Sprintf("compose still knows it as service %s of project %s", c.Service, c.Project))
 			}
-			return append(out, lastDone(s, c.Title)...)
+			return append(out, lastDone(s, c.Target())...)
 		}, Fields: func(_ *Snapshot, t string) []Field {
 			return []Field{{Key: "name", Label: "New name", Hint: "letters, digits, _ . and -, at least two", Default: t, Required: true}}
 		}, Check: func(s *Snapshot, t string, args map[string]string) string {
@@ -195,6 +195,9 @@ func containerDisabled(f func(*Container) string) func(*Snapshot, string) string
 		if c == nil {
 			return notFound("container", t)
 		}
+		if h := s.Containers.HostOf(c); h != nil && h.Health.Status != OK {
+			return fmt.Sprintf("its host %s does not answer", h.Title)
+		}
 		return f(c)
 	}
 }
@@ -230,7 +233,7 @@ func limitsImpact(s *Snapshot, t string) []string {
 	if c.Project != "" {
 		out = append(out, "compose does not know of it: a recreate brings back what its files say")
 	}
-	return append(out, lastDone(s, c.Title)...)
+	return append(out, lastDone(s, c.Target())...)
 }
 
 func limitsCheck(s *Snapshot, t string, args map[string]string) string {

@@ -239,7 +239,7 @@ func containerImpact(s *Snapshot, t string) []string {
 	if n := len(projectAlerts(s, c)); n > 0 {
 		out = append(out, fmt.Sprintf("alerts firing now: %s", strings.Join(projectAlerts(s, c), ", ")))
 	}
-	return append(out, lastDone(s, c.Title, c.Project+"/"+c.Service, c.Project+"/*")...)
+	return append(out, lastDone(s, c.Target(), c.Project+"/"+c.Service, c.Project+"/*")...)
 }
 
 // alertLabels are the labels by which the usual exporters name a container, a

@@ -10,6 +10,8 @@ import (
 type Interest struct {
 	// Container is the full ID of the container whose inspect and top are wanted.
 	Container string `json:"container,omitempty"`
+	// Part is the part of its detail that is in sight: one of the Part constants, or "".
+	Part string `json:"part,omitempty"`
 	// Logs are the container log sources to follow, by source ID; "container:*" asks
 	// for all. Files are always followed.
 	Logs []string `json:"logs,omitempty"`

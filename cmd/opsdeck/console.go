@@ -135,15 +135,18 @@ func utf8Locale() bool {
 	return os.Getenv("TMUX") != "" // tmux draws it whatever the locale
 }
 
-// shells opens shells in containers of this host's engine.
+// shells opens shells in containers of the workspace's engines.
 func shells(ws *config.Workspace, at *seat) (func(string) (tea.ExecCommand, error), string) {
-	src := docker.New(docker.Config{Host: ws.Docker.Host})
+	src, err := newDocker(ws, nil)
+	if err != nil {
+		return nil, err.Error()
+	}
 	return func(id string) (tea.ExecCommand, error) { return &shell{src: src, at: at, id: id}, nil }, ""
 }
 
 // shell is a shell in a container, in place of the console for a while.
 type shell struct {
-	src         *docker.Source
+	src         *docker.Hosts
 	at          *seat
 	id          string
 	in          io.Reader

@@ -20,13 +20,18 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// dockerHere is the source of the workspace's container engine, which does not run.
-func (g *globals) dockerHere() (*docker.Source, error) {
+// dockerOf is the source of the workspace's engine that has the container, which
+// does not run, and the name by which it knows it.
+func (g *globals) dockerOf(ctx context.Context, container string) (*docker.Source, string, error) {
 	ws, err := g.load()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return docker.New(docker.Config{Host: ws.Docker.Host}), nil
+	engines, err := newDocker(ws, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	return engines.Of(ctx, container)
 }
 
 // note journals what is done in a container by this command, where an engine runs in
@@ -59,11 +64,11 @@ func newExec(g *globals) *cobra.Command {
 			"command has one too, whose size follows the window; else its output and its errors stay apart.\n" +
 			"Without a command it runs a shell: bash, else ash, else sh. It ends with the command's exit code.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			src, err := g.dockerHere()
+			ctx := cmd.Context()
+			src, id, err := g.dockerOf(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			ctx, id := cmd.Context(), args[0]
 			atTerminal := term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
 			run := e
 			run.Cmd, run.TTY, run.Stdout, run.Stderr = args[1:], atTerminal && !plain, cmd.OutOrStdout(), cmd.ErrOrStderr()
@@ -128,7 +133,8 @@ func newCopy(g *globals) *cobra.Command {
 			if in == out {
 				return usage("one of the two is CONTAINER:PATH, the other a file on this host; write ./a:b for a file whose name has a colon")
 			}
-			src, err := g.dockerHere()
+			ctx, errOut := cmd.Context(), cmd.ErrOrStderr()
+			src, id, err := g.dockerOf(ctx, fromID+toID) // one of them is ""
 			if err != nil {
 				return err
 			}
@@ -139,16 +145,15 @@ func newCopy(g *globals) *cobra.Command {
 			if err := g.note(cmd, container, what); err != nil {
 				return err
 			}
-			ctx, errOut := cmd.Context(), cmd.ErrOrStderr()
 			tell, told := progressOf(errOut)
 			var c docker.Copied
 			switch {
 			case out && args[1] == "-":
-				c, err = src.ReadOut(ctx, fromID, fromPath, cmd.OutOrStdout())
+				c, err = src.ReadOut(ctx, id, fromPath, cmd.OutOrStdout())
 			case out:
-				c, err = src.CopyOut(ctx, fromID, fromPath, args[1], tell)
+				c, err = src.CopyOut(ctx, id, fromPath, args[1], tell)
 			default:
-				c, err = src.CopyIn(ctx, args[0], toID, toPath, tell)
+				c, err = src.CopyIn(ctx, args[0], id, toPath, tell)
 				c.To = toID + ":" + c.To
 			}
 			told()

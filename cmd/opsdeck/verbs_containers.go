@@ -16,7 +16,7 @@ func newContainers(g *globals) *cobra.Command {
 		listCmd(g, "list", "list all containers with their figures", state.SectionContainers, func(s *state.Snapshot) any { return s.Containers.List },
 			"CONTAINER STATE HEALTH CPU MEMORY LIMIT PIDS RESTARTS STARTED IMAGE", func(s *state.Snapshot) (rows [][]string) {
 				for _, c := range s.Containers.List {
-					row := []string{c.Title, c.State, c.HealthWord, "", "", "", "", fmt.Sprint(c.Restarts), ago(c.Started), c.Image}
+					row := []string{c.Target(), c.State, c.HealthWord, "", "", "", "", fmt.Sprint(c.Restarts), ago(c.Started), c.Image}
 					if c.State == "running" {
 						row[4], row[5], row[6] = bytes(c.MemBytes), bytes(c.MemLimit), number(c.PIDs, "")
 						if c.CPUPercent >= 0 {

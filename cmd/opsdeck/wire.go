@@ -36,7 +36,7 @@ import (
 type wiring struct {
 	hub    *backend.Hub
 	engine *engine.Engine // nil where an orchestrator elsewhere takes its place
-	docker *docker.Source
+	docker *docker.Hosts
 	store  *metrics.Store
 	relay  *metrics.Relay
 	api    *admin.Server // nil without an engine
@@ -67,7 +67,9 @@ func wire(ws *config.Workspace, j *journal.Journal, log *slog.Logger) (*wiring, 
 	w.relay = newRelay(ws, w.mask.Mask, log)
 	all := prometheus.Gatherers{registry, w.relay}
 	w.store = metrics.NewStore(all, log)
-	w.docker = w.newDocker(ws)
+	if w.docker, err = newDocker(ws, w.mask.Mask); err != nil {
+		return nil, err
+	}
 
 	w.hub = backend.New(backend.Options{
 		Journal: j, Log: log, Mask: w.mask.Mask, Settle: time.Duration(ws.Settle), Workspace: describe(ws),
@@ -167,9 +169,29 @@ func (w *wiring) newRemote(ws *config.Workspace) (state.Source, error) {
 	return remote.NewOrchestrator(ws.Engine.URL, remote.Access{Token: ws.Engine.Token, CA: ws.Engine.CA}, w.mask.Mask)
 }
 
-func (w *wiring) newDocker(ws *config.Workspace) *docker.Source {
+// newDocker is the container engines: the one that docker.host names, or those of
+// docker.hosts.
+func newDocker(ws *config.Workspace, mask func(string) string) (*docker.Hosts, error) {
 	level := func(line string) state.Level { return logs.Parse(line).Level }
-	return docker.New(docker.Config{Host: ws.Docker.Host, Mask: w.mask.Mask, Level: level})
+	var cfgs []docker.Config
+	add := func(c docker.Config) {
+		c.Mask, c.Level = mask, level
+		cfgs = append(cfgs, c)
+	}
+	for _, h := range ws.Docker.Hosts {
+		c := docker.Config{Title: h.Name, Host: h.Host, Context: h.Context, CA: h.CA, Cert: h.Cert, Key: h.Key}
+		if h.Context != "*" {
+			add(c)
+			continue
+		}
+		for _, c.Context = range docker.Contexts() {
+			add(c)
+		}
+	}
+	if len(cfgs) == 0 {
+		add(docker.Config{Host: ws.Docker.Host})
+	}
+	return docker.NewHosts(cfgs)
 }
 
 func (w *wiring) newLogs(ws *config.Workspace) *logs.Source {
@@ -249,8 +271,15 @@ func (r reloader) Execute(_ context.Context, _ state.Action, progress func(strin
 			done = append(done, what)
 		}
 	}
-	dockerChanged := next.Docker != was.Docker
-	replace("docker", dockerChanged, func() state.Source { r.docker = r.newDocker(next); return r.docker })
+	dockerChanged := !reflect.DeepEqual(next.Docker, was.Docker)
+	if dockerChanged {
+		engines, derr := newDocker(next, r.mask.Mask)
+		if derr != nil {
+			return state.Outcome{}, fmt.Errorf("reload the workspace file: nothing was changed: %w", derr)
+		}
+		r.docker = engines
+	}
+	replace("docker", dockerChanged, func() state.Source { return r.docker })
 	replace("logs", dockerChanged || !reflect.DeepEqual(next.Logs, was.Logs), func() state.Source { return r.newLogs(next) })
 	replace("redis", !reflect.DeepEqual(next.Redis, was.Redis), func() state.Source { return r.newQueue(next) })
 	replace("services", !reflect.DeepEqual(next.Service, was.Service), func() state.Source { return r.newHealth(next) })

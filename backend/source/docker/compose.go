@@ -177,7 +177,7 @@ func (s *Source) compose(ctx context.Context, a state.Action, progress func(stri
 	if len(all) == 0 {
 		return fail(errors.New("its last container is gone, and with it where its compose files are: run compose there"))
 	}
-	e, err := resolve(s.cfg.Host)
+	e, err := s.cfg.resolve()
 	if err != nil {
 		return fail(err)
 	}

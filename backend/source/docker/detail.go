@@ -1,128 +1,382 @@
 package docker
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
-	"regexp"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-type detailResult struct {
-	details map[string]state.ContainerDetail
+// How old a part may become while somebody looks at it. A diff walks the
+// container's whole file system, and disk use the engine's.
+var partEvery = map[string]time.Duration{
+	state.PartTop:    topEvery,
+	state.PartEvents: 5 * time.Second,
+	state.PartDiff:   15 * time.Second,
+	state.PartImage:  30 * time.Second,
+}
+
+// mostChanges bounds the files of a diff, mostEvents the events, mostProbe the
+// bytes of one health check's output.
+const (
+	mostChanges = 2000
+	mostEvents  = 60
+	mostProbe   = 4 << 10
+)
+
+// look is one container that is being looked at, and what is known of it so far.
+type look struct {
+	id     string
+	parts  map[string]bool
+	up     bool
+	image  string // what it is said to be made of
+	events []state.ContainerEvent
+	old    state.ContainerDetail
+}
+
+// looks are the containers of this engine that somebody looks at.
+func (r *run) looks() map[string]*look {
+	out := map[string]*look{}
+	in := r.s.interests.Load()
+	if in == nil {
+		return out
+	}
+	for _, i := range *in {
+		t := r.byID[i.Container]
+		if t == nil {
+			continue
+		}
+		l := out[i.Container]
+		if l == nil {
+			l = &look{id: i.Container, parts: map[string]bool{}, up: t.running(), image: t.c.Image, events: slices.Clone(t.events), old: r.section.Details[i.Container]}
+			out[i.Container] = l
+		}
+		if i.Part != "" {
+			l.parts[i.Part] = true
+		}
+	}
+	return out
 }
 
 // detail fetches, in the background, what is being looked at. A container that
 // nobody looks at any more is dropped.
 func (r *run) detail(ctx context.Context) {
+	r.engineDetail(ctx)
 	if r.detailing {
 		return
 	}
-	var ids []string
-	if in := r.s.interests.Load(); in != nil {
-		for _, i := range *in {
-			if i.Container != "" && r.byID[i.Container] != nil {
-				ids = append(ids, i.Container)
-			}
-		}
-	}
-	if len(ids) == 0 {
+	looks := r.looks()
+	if len(looks) == 0 {
 		if r.section.Details != nil {
 			r.section.Details = nil
 			r.publish()
 		}
 		return
 	}
-	running := map[string]bool{}
-	for _, id := range ids {
-		running[id] = r.byID[id].c.State == "running"
-	}
 	r.detailing = true
 	r.wg.Go(func() {
 		out := map[string]state.ContainerDetail{}
-		for id, up := range running {
-			out[id] = r.s.fetchDetail(ctx, r.cli, id, up)
+		for id, l := range looks {
+			out[id] = r.s.fetchDetail(ctx, r.cli, l)
 		}
-		r.details <- detailResult{out}
+		r.details <- out
 	})
 }
 
-func (s *Source) fetchDetail(ctx context.Context, cli *client.Client, id string, up bool) state.ContainerDetail {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	d := state.ContainerDetail{At: time.Now()}
-	in, err := cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
-	if err != nil {
-		d.Err = state.Clean("inspect: " + err.Error())
-		return d
-	}
-	var b bytes.Buffer
-	if err := json.Indent(&b, in.Raw, "", "  "); err != nil {
-		d.Err = state.Clean("inspect: " + err.Error())
-		return d
-	}
-	d.Inspect = state.Clean(s.cfg.Mask(maskInspect(b.String())))
-	if !up {
-		return d
-	}
-	top, err := cli.ContainerTop(ctx, id, client.ContainerTopOptions{})
-	if err != nil {
-		d.Err = state.Clean("top: " + err.Error())
-		return d
-	}
-	d.TopTitles = top.Titles
-	for _, row := range top.Processes {
-		for i, cell := range row {
-			row[i] = state.Clean(s.cfg.Mask(cell))
+// takeDetails publishes what was fetched.
+func (r *run) takeDetails(got map[string]state.ContainerDetail) {
+	r.section.Details = got
+	r.histories()
+	r.publish()
+}
+
+// histories puts the histories of the containers whose graphs are looked at into
+// their details. It reports whether there were any.
+func (r *run) histories() (any bool) {
+	for id, l := range r.looks() {
+		if !l.parts[state.PartHistory] {
+			continue
 		}
-		d.Top = append(d.Top, row)
+		d, ok := r.section.Details[id]
+		if !ok {
+			continue
+		}
+		if !any { // what was published is not written to
+			r.section.Details = maps.Clone(r.section.Details)
+			any = true
+		}
+		t := r.byID[id]
+		d.Histories = &state.Histories{Minute: t.past.minute.series(time.Second), Hour: t.past.hour.series(hourStep)}
+		d.Parts = withPart(d.Parts, state.PartHistory, state.Fetch{At: time.Now()})
+		r.section.Details[id] = d
 	}
+	return any
+}
+
+func withPart(parts map[string]state.Fetch, name string, f state.Fetch) map[string]state.Fetch {
+	out := maps.Clone(parts)
+	if out == nil {
+		out = map[string]state.Fetch{}
+	}
+	out[name] = f
+	return out
+}
+
+// fetchDetail inspects a container, and fetches the parts that are looked at and
+// too old. A failure leaves what was known, and says why.
+func (s *Source) fetchDetail(ctx context.Context, cli *client.Client, l *look) state.ContainerDetail {
+	d := l.old
+	call := func(timeout time.Duration, f func(context.Context) error) error {
+		c, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		return f(c)
+	}
+	var in container.InspectResponse
+	err := call(callTimeout, func(ctx context.Context) error {
+		res, err := cli.ContainerInspect(ctx, l.id, client.ContainerInspectOptions{})
+		if err != nil {
+			return err
+		}
+		in = res.Container
+		return s.fromDetail(&d, in, res.Raw)
+	})
+	if err != nil {
+		d.Err = s.clean("inspect: " + err.Error())
+		return d
+	}
+	d.Err, d.At = "", time.Now()
+	part := func(name string, timeout time.Duration, f func(context.Context) error) {
+		old := d.Parts[name]
+		if !l.parts[name] || old.Err == "" && time.Since(old.At) < partEvery[name] {
+			return
+		}
+		if err := call(timeout, f); err != nil {
+			old.Err = s.clean(name + ": " + err.Error())
+		} else {
+			old = state.Fetch{At: time.Now()}
+		}
+		d.Parts = withPart(d.Parts, name, old)
+	}
+	if l.up {
+		part(state.PartTop, callTimeout, func(ctx context.Context) error {
+			top, err := cli.ContainerTop(ctx, l.id, client.ContainerTopOptions{})
+			if err != nil {
+				return err
+			}
+			d.TopTitles, d.Top = top.Titles, nil
+			for _, row := range top.Processes {
+				for i, cell := range row {
+					row[i] = s.clean(cell)
+				}
+				d.Top = append(d.Top, row)
+			}
+			return nil
+		})
+	}
+	part(state.PartImage, callTimeout, func(ctx context.Context) (err error) {
+		d.Image, err = s.fetchImage(ctx, cli, in.Image, l.image)
+		return err
+	})
+	part(state.PartEvents, callTimeout, func(ctx context.Context) error {
+		told, err := s.fetchEvents(ctx, cli, l.id)
+		if err == nil {
+			d.Events = mergeEvents(told, l.events)
+		}
+		return err
+	})
+	part(state.PartDiff, 3*callTimeout, func(ctx context.Context) error {
+		res, err := cli.ContainerDiff(ctx, l.id, client.ContainerDiffOptions{})
+		if err != nil {
+			return err
+		}
+		d.Changes, d.MoreChanges = s.fromDiff(res.Changes)
+		return nil
+	})
 	return d
 }
 
-// What a secret's name looks like, in an environment, a label or a flag.
-const secretWord = `(?:pass(?:word|wd|phrase)?|secret|token|api_?-?key|access_?-?key|private_?-?key|encryption_?-?key|service_role|credential|auth|dsn)`
+// fromDiff is the changed files by path. Folders that only hold changed files say
+// nothing that those do not.
+func (s *Source) fromDiff(all []container.FilesystemChange) (out []state.FileChange, more int) {
+	slices.SortFunc(all, func(a, b container.FilesystemChange) int { return strings.Compare(a.Path, b.Path) })
+	for i, c := range all {
+		if c.Kind == container.ChangeModify && i+1 < len(all) && strings.HasPrefix(all[i+1].Path, c.Path+"/") {
+			continue
+		}
+		if len(out) == mostChanges {
+			more++
+			continue
+		}
+		kind := "changed"
+		switch c.Kind {
+		case container.ChangeAdd:
+			kind = "added"
+		case container.ChangeDelete:
+			kind = "deleted"
+		}
+		out = append(out, state.FileChange{Kind: kind, Path: s.clean(c.Path)})
+	}
+	return out, more
+}
 
-var (
-	secretName = regexp.MustCompile(`(?i)` + secretWord)
-	envLine    = regexp.MustCompile(`(?i)^(\s*"[\w.-]*` + secretWord + `[\w.-]*=).*("(?:,)?)$`)
-	pairLine   = regexp.MustCompile(`(?i)^(\s*"[\w./-]*` + secretWord + `[\w./-]*": ").+("(?:,)?)$`)
-	flagLine   = regexp.MustCompile(`(?i)^\s*"--?[\w-]*` + secretWord + `[\w-]*",$`)
-	anyString  = regexp.MustCompile(`^(\s*").*("(?:,)?)$`)
-	userinfo   = regexp.MustCompile(`(://[^\s/@:"]*:)[^\s/@"]+@`)
-)
+// fetchImage is the image of that ID, which the container names ref.
+func (s *Source) fetchImage(ctx context.Context, cli *client.Client, id, ref string) (*state.ContainerImage, error) {
+	in, err := cli.ImageInspect(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	im := &state.ContainerImage{ID: state.Clean(in.ID), Created: parseTime(in.Created), Size: float64(in.Size),
+		Platform: state.Clean(strings.Trim(strings.Join([]string{in.Os, in.Architecture, in.Variant}, "/"), "/"))}
+	for _, t := range in.RepoTags {
+		im.Tags = append(im.Tags, state.Clean(t))
+	}
+	for _, t := range in.RepoDigests {
+		im.Digests = append(im.Digests, state.Clean(t))
+	}
+	if ref != "" && !strings.HasPrefix(id, ref) && !strings.HasPrefix(strings.TrimPrefix(id, "sha256:"), ref) {
+		if now, err := cli.ImageInspect(ctx, ref); err == nil {
+			im.Newer = now.ID != in.ID
+		}
+	}
+	hist, err := cli.ImageHistory(ctx, id)
+	if err != nil {
+		return im, err
+	}
+	for _, h := range hist.Items {
+		l := state.ImageLayer{By: s.clean(cmp.Or(h.CreatedBy, h.Comment)), Size: float64(h.Size)}
+		if h.Created > 0 {
+			l.Created = time.Unix(h.Created, 0)
+		}
+		im.Layers = append(im.Layers, l)
+	}
+	return im, nil
+}
 
-// maskInspect hides the values of what is named like a secret in indented JSON:
-// "NAME=value" and "--name=value" entries, the argument after a "--name", and
-// "name": "value" pairs; and passwords in URLs everywhere.
-func maskInspect(text string) string {
-	lines := strings.Split(text, "\n")
-	for i, l := range lines {
-		switch {
-		case envLine.MatchString(l):
-			lines[i] = envLine.ReplaceAllString(l, "${1}***${2}")
-		case pairLine.MatchString(l):
-			lines[i] = pairLine.ReplaceAllString(l, "${1}***${2}")
-		default:
-			if i > 0 && flagLine.MatchString(lines[i-1]) {
-				lines[i] = anyString.ReplaceAllString(l, "${1}***${2}")
-			} else if strings.Contains(l, "://") {
-				lines[i] = userinfo.ReplaceAllString(l, "${1}***@")
+// fetchEvents is what the engine remembers of a container, oldest first: it keeps
+// the last 256 events of all.
+func (s *Source) fetchEvents(ctx context.Context, cli *client.Client, id string) (out []state.ContainerEvent, err error) {
+	filters := client.Filters{}.Add("type", "container").Add("container", id)
+	for _, name := range wantedEvents {
+		filters = filters.Add("event", name)
+	}
+	now := time.Now()
+	ev := cli.Events(ctx, client.EventsListOptions{Filters: filters, Since: strconv.FormatInt(now.Add(-30*24*time.Hour).Unix(), 10), Until: strconv.FormatInt(now.Unix()+1, 10)})
+	for {
+		select {
+		case m := <-ev.Messages:
+			out = append(out, eventOf(m))
+		case err := <-ev.Err:
+			if err == nil || errors.Is(err, io.EOF) {
+				return out, nil
+			}
+			return nil, err
+		}
+	}
+}
+
+// mergeEvents is both lists, which are oldest first, each event once, newest first.
+func mergeEvents(a, b []state.ContainerEvent) []state.ContainerEvent {
+	all := slices.Concat(a, b)
+	slices.SortStableFunc(all, func(x, y state.ContainerEvent) int { return y.At.Compare(x.At) })
+	all = slices.CompactFunc(all, func(x, y state.ContainerEvent) bool { return x.At.Equal(y.At) && x.What == y.What })
+	return all[:min(len(all), mostEvents)]
+}
+
+// fromDetail fills in what an inspect says for the detail.
+func (s *Source) fromDetail(d *state.ContainerDetail, in container.InspectResponse, raw []byte) error {
+	text, err := indented(raw)
+	if err != nil {
+		return err
+	}
+	d.Inspect = state.Clean(s.cfg.Mask(maskInspect(text)))
+	d.Command = s.clean(strings.Join(maskArgs(append([]string{in.Path}, in.Args...)), " "))
+	d.Dir, d.User, d.StopSignal, d.Check, d.Error, d.LogDriver = "", "", "", "", "", ""
+	d.Env, d.Mounts, d.Networks, d.Exposed, d.Probes = nil, nil, nil, nil, nil
+	if c := in.Config; c != nil {
+		d.Dir, d.User, d.StopSignal = state.Clean(c.WorkingDir), state.Clean(c.User), state.Clean(c.StopSignal)
+		for _, e := range c.Env {
+			d.Env = append(d.Env, s.envVar(e))
+		}
+		slices.SortFunc(d.Env, func(a, b state.EnvVar) int { return strings.Compare(a.Title, b.Title) })
+		for p := range c.ExposedPorts {
+			d.Exposed = append(d.Exposed, state.Clean(p.String()))
+		}
+		slices.Sort(d.Exposed)
+		if h := c.Healthcheck; h != nil && len(h.Test) > 0 && h.Test[0] != "NONE" {
+			d.Check = s.clean(strings.Join(maskArgs(h.Test[min(1, len(h.Test)-1):]), " "))
+			if h.Interval > 0 {
+				d.Check += fmt.Sprintf(", every %s", h.Interval)
+			}
+			if h.Retries > 0 {
+				d.Check += fmt.Sprintf(", unhealthy after %d failures", h.Retries)
 			}
 		}
 	}
-	return strings.Join(lines, "\n")
+	if h := in.HostConfig; h != nil {
+		d.LogDriver = state.Clean(h.LogConfig.Type)
+	}
+	if st := in.State; st != nil {
+		d.Error = s.clean(st.Error)
+		if st.Health != nil {
+			for _, p := range slices.Backward(st.Health.Log) {
+				if p == nil {
+					continue
+				}
+				out := p.Output
+				if len(out) > mostProbe {
+					out = strings.ToValidUTF8(out[:mostProbe], "") + " [cut]"
+				}
+				d.Probes = append(d.Probes, state.HealthProbe{At: p.Start, Took: max(0, p.End.Sub(p.Start)), ExitCode: p.ExitCode, Output: s.clean(out)})
+			}
+		}
+	}
+	for _, m := range in.Mounts {
+		d.Mounts = append(d.Mounts, state.ContainerMount{Kind: state.Clean(string(m.Type)), Title: state.Clean(m.Name), Source: state.Clean(m.Source),
+			Path: state.Clean(m.Destination), Write: m.RW, Driver: state.Clean(m.Driver)})
+	}
+	slices.SortFunc(d.Mounts, func(a, b state.ContainerMount) int { return strings.Compare(a.Path, b.Path) })
+	if in.NetworkSettings != nil {
+		for name, n := range in.NetworkSettings.Networks {
+			if n == nil {
+				continue
+			}
+			x := state.ContainerNetwork{Title: state.Clean(name), MAC: n.MacAddress.String()}
+			if n.IPAddress.IsValid() {
+				x.IPv4 = fmt.Sprintf("%s/%d", n.IPAddress, n.IPPrefixLen)
+			}
+			if n.GlobalIPv6Address.IsValid() {
+				x.IPv6 = fmt.Sprintf("%s/%d", n.GlobalIPv6Address, n.GlobalIPv6PrefixLen)
+			}
+			if n.Gateway.IsValid() {
+				x.Gateway = n.Gateway.String()
+			}
+			for _, a := range n.DNSNames {
+				x.Aliases = append(x.Aliases, state.Clean(a))
+			}
+			d.Networks = append(d.Networks, x)
+		}
+		slices.SortFunc(d.Networks, func(a, b state.ContainerNetwork) int { return strings.Compare(a.Title, b.Title) })
+	}
+	return nil
 }
 
-// maskValue hides the value of a label that is named like a secret.
-func maskValue(name, value string) string {
-	if value != "" && secretName.MatchString(name) {
-		return "***"
-	}
-	return userinfo.ReplaceAllString(value, "${1}***@")
+// envVar is "NAME=value" without a secret's value.
+func (s *Source) envVar(e string) state.EnvVar {
+	name, value, _ := strings.Cut(e, "=")
+	shown := s.cfg.Mask(maskValue(name, value))
+	return state.EnvVar{Title: state.Clean(name), Value: state.Clean(shown), Masked: shown != value}
 }
+
+// clean is text from the engine as it may be shown.
+func (s *Source) clean(text string) string { return state.Clean(s.cfg.Mask(maskText(text))) }

@@ -2,7 +2,7 @@
 // engine that speaks the Docker Engine API (1.40 and later; Podman's compatible
 // socket too) runs, and what each container uses.
 //
-// It owns the connection to one engine, the list, the figures and their
+// It owns the connection to each engine, the list, the figures and their
 // histories, and the actions on containers. It refuses to poll what the engine
 // tells by itself: the list is read once and then follows the event stream; an
 // inspect is made only of a container that an event named. Nobody else writes
@@ -52,6 +52,19 @@
 // again: backoff, health and staleness are the hub's. What is kept over runs is
 // whether an engine was ever seen, so that one that went away is an error while
 // one that never was here is merely absent.
+//
+// # Several engines
+//
+// [Hosts] runs a [Source] for each and merges what they publish, so that a Source
+// knows nothing of others and an action reaches it by the bare name of its target.
+// There the supervision is here after all: a section has one health, but every
+// host needs its own. Run ends, and the section goes stale, when none answers.
+//
+// # Why the socket is forwarded
+//
+// The docker command runs "docker system dial-stdio" on the far host, which needs
+// a docker client there and a shell that runs it. ssh -L needs sshd and the socket,
+// and works where the account may forward and nothing else.
 //
 // # Adding a figure
 //

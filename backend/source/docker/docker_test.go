@@ -191,7 +191,7 @@ func TestDetailsOnlyWhileLookedAtAndWithoutSecrets(t *testing.T) {
 		t.Errorf("details without interest: %v", s.Details)
 	}
 	id := s.Container(name).ID
-	src.Interest(state.Interests{{Container: id}})
+	src.Interest(state.Interests{{Container: id, Part: state.PartTop}})
 	s = sourcetest.Wait(r, "details", func(s state.Containers) bool {
 		return s.Details[id].Inspect != "" && len(s.Details[id].Top) > 0
 	})
@@ -416,7 +416,10 @@ func TestAbsentEngine(t *testing.T) {
 	if err := New(Config{Host: "unix:///nonexistent/x.sock"}).Run(t.Context(), func(state.Section) {}); err == nil || state.IsNotHere(err) {
 		t.Errorf("a configured socket that is missing is a failure: %v", err)
 	}
-	if err := New(Config{Host: "ssh://h"}).Run(t.Context(), func(state.Section) {}); err == nil || !strings.Contains(err.Error(), "ssh -nNT -L") {
-		t.Errorf("ssh: %v", err)
+	if err := New(Config{Host: "ssh://u:pw@h"}).Run(t.Context(), func(state.Section) {}); err == nil || !strings.Contains(err.Error(), "ssh-add") || strings.Contains(err.Error(), "pw") {
+		t.Errorf("ssh with a password: %v", err)
+	}
+	if err := New(Config{Host: "ftp://h"}).Run(t.Context(), func(state.Section) {}); err == nil || !strings.Contains(err.Error(), "unknown scheme") {
+		t.Errorf("ftp: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/moby/moby/client"
@@ -19,6 +21,8 @@ type endpoint struct {
 	host string
 	// ca, cert and key are TLS files, "" for none.
 	ca, cert, key string
+	// ssh is the host whose socket is forwarded; nil where it is reached without.
+	ssh *url.URL
 	// origin names who chose it: "configured", "DOCKER_HOST", "context x", "default".
 	origin string
 	// chosen is set when somebody asked for this host, so that its absence is an error.
@@ -33,12 +37,53 @@ func (e endpoint) local() string {
 	return ""
 }
 
-// resolve finds the engine as the docker command does: the configured host,
-// DOCKER_HOST, DOCKER_CONTEXT or the current context, the default socket.
-func resolve(host string) (endpoint, error) {
-	if host != "" {
-		return endpoint{host: host, origin: "configured", chosen: true}.check()
+// configDir is where the docker command keeps its settings and contexts, or "".
+func configDir() string {
+	if dir := os.Getenv("DOCKER_CONFIG"); dir != "" {
+		return dir
 	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(home, ".docker")
+}
+
+// resolve finds the engine as the docker command does: the configured host or
+// context, DOCKER_HOST, DOCKER_CONTEXT or the current context, the default socket.
+func (c Config) resolve() (endpoint, error) {
+	switch {
+	case c.Host != "":
+		return endpoint{host: c.Host, ca: c.CA, cert: c.Cert, key: c.Key, origin: "configured", chosen: true}.check()
+	case c.Context == "default":
+		return endpoint{host: client.DefaultDockerHost, origin: "context default", chosen: true}, nil
+	case c.Context != "":
+		e, err := readContext(configDir(), c.Context)
+		if err != nil {
+			return e, err
+		}
+		return e.check()
+	}
+	return resolve()
+}
+
+// Contexts are the names of the docker command's contexts, in order, "default"
+// first.
+func Contexts() []string {
+	names := []string{"default"}
+	files, _ := filepath.Glob(filepath.Join(configDir(), "contexts", "meta", "*", "meta.json"))
+	for _, f := range files {
+		var meta struct{ Name string }
+		if b, err := os.ReadFile(f); err == nil && json.Unmarshal(b, &meta) == nil && meta.Name != "" {
+			names = append(names, meta.Name)
+		}
+	}
+	slices.Sort(names[1:])
+	return names
+}
+
+// resolve finds the engine that nobody configured.
+func resolve() (endpoint, error) {
 	if h := os.Getenv("DOCKER_HOST"); h != "" {
 		e := endpoint{host: h, origin: "DOCKER_HOST", chosen: true}
 		if dir := os.Getenv("DOCKER_CERT_PATH"); dir != "" && strings.HasPrefix(h, "tcp://") {
@@ -46,12 +91,7 @@ func resolve(host string) (endpoint, error) {
 		}
 		return e.check()
 	}
-	dir := os.Getenv("DOCKER_CONFIG")
-	if dir == "" {
-		if home, err := os.UserHomeDir(); err == nil {
-			dir = filepath.Join(home, ".docker")
-		}
-	}
+	dir := configDir()
 	name := os.Getenv("DOCKER_CONTEXT")
 	if name == "" && dir != "" {
 		var cfg struct{ CurrentContext string }
@@ -76,15 +116,19 @@ func resolve(host string) (endpoint, error) {
 func (e endpoint) check() (endpoint, error) {
 	u, err := url.Parse(e.host)
 	if err != nil {
-		return e, fmt.Errorf("docker: host %q (%s): %w: write it as unix:///path or tcp://host:port", e.host, e.origin, err)
+		return e, fmt.Errorf("docker: host (%s): it is no address: write it as unix:///path, tcp://host:port or ssh://user@host", e.origin)
+	}
+	if _, has := u.User.Password(); has {
+		e.host = u.Redacted()
 	}
 	switch u.Scheme {
 	case "unix", "tcp", "http", "https":
 		return e, nil
 	case "ssh":
-		return e, fmt.Errorf("docker: host %s (%s): ssh is not spoken here: forward the socket with ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock %s and set docker.host to unix:///tmp/docker.sock", u.Redacted(), e.origin, u.Host)
+		e.ssh = u
+		return e, nil
 	}
-	return e, fmt.Errorf("docker: host %q (%s): unknown scheme: write it as unix:///path or tcp://host:port", u.Redacted(), e.origin)
+	return e, fmt.Errorf("docker: host %q (%s): unknown scheme: write it as unix:///path, tcp://host:port or ssh://user@host", u.Redacted(), e.origin)
 }
 
 // readContext reads a docker context from its store: meta.json and TLS files in
@@ -125,15 +169,42 @@ func fileExists(p string) bool {
 	return err == nil
 }
 
-// dial makes a client for the endpoint. Nothing is sent yet.
-func (e endpoint) dial() (*client.Client, error) {
-	opts := []client.Opt{client.WithHost(e.host)}
+// link is a client, and what it needs to reach its engine.
+type link struct {
+	*client.Client
+	tunnel *tunnel // nil where there is none
+}
+
+// Close gives it all back.
+func (l *link) Close() error {
+	err := l.Client.Close()
+	if l.tunnel != nil {
+		l.tunnel.close()
+	}
+	return err
+}
+
+// dial makes a client for the endpoint. Nothing is sent yet, but for a tunnel.
+func (e endpoint) dial(ctx context.Context) (*link, error) {
+	host, l := e.host, &link{}
+	if e.ssh != nil {
+		var err error
+		if l.tunnel, err = openTunnel(ctx, e.ssh); err != nil {
+			return nil, fmt.Errorf("docker: %s (%s): %w", e.host, e.origin, err)
+		}
+		host = "unix://" + l.tunnel.socket
+	}
+	opts := []client.Opt{client.WithHost(host)}
 	if e.ca != "" || e.cert != "" {
 		opts = append(opts, client.WithTLSClientConfig(e.ca, e.cert, e.key))
 	}
 	c, err := client.New(opts...)
 	if err != nil {
+		if l.tunnel != nil {
+			l.tunnel.close()
+		}
 		return nil, fmt.Errorf("docker: %s (%s): %w", e.host, e.origin, err)
 	}
-	return c, nil
+	l.Client = c
+	return l, nil
 }

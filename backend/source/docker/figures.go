@@ -38,6 +38,8 @@ type track struct {
 	prev   sample
 	cpu    history
 	mem    history
+	past   past
+	events []state.ContainerEvent // the last ones, oldest first
 }
 
 // running says whether there is anything to measure.
@@ -103,7 +105,79 @@ func (t *track) apply(s sample) {
 	if c.MemBytes >= 0 {
 		c.MemHistory = t.mem.add(c.MemBytes)
 	}
+	t.past.add(s.at, [6]float64{c.CPUPercent, c.MemBytes, c.NetRxRate, c.NetTxRate, c.BlkReadRate, c.BlkWrRate})
 	t.prev = s
+}
+
+// hourStep is the time between two samples of the last hour.
+const hourStep = 30 * time.Second
+
+// past is a container's figures over the last minute, and over the last hour as
+// means: for graphs, which are copied out only while somebody looks.
+type past struct {
+	minute, hour ring
+	sum          [6]float64
+	n            [6]int
+	until        time.Time // when the mean under way is complete
+}
+
+// figures6 are CPU, memory, network in and out, block read and written. Half the
+// precision is plenty for a graph.
+type figures6 [6]float32
+
+// ring holds the last figures of a container. It is empty until there is one: most
+// containers of a full host are stopped.
+type ring struct {
+	buf []figures6
+	at  int // the oldest, once it is full
+}
+
+func (r *ring) add(v figures6, most int) {
+	if len(r.buf) < most {
+		r.buf = append(r.buf, v)
+		return
+	}
+	r.buf[r.at] = v
+	r.at = (r.at + 1) % most
+}
+
+// series copies the ring out.
+func (r *ring) series(step time.Duration) state.Series {
+	s := state.Series{Step: step}
+	for i, to := range []*[]float64{&s.CPU, &s.Mem, &s.NetRx, &s.NetTx, &s.BlkRead, &s.BlkWrite} {
+		vs := make([]float64, len(r.buf))
+		for n := range vs {
+			vs[n] = float64(r.buf[(r.at+n)%len(r.buf)][i])
+		}
+		*to = vs
+	}
+	return s
+}
+
+func (p *past) add(at time.Time, v [6]float64) {
+	var now figures6
+	for i, x := range v {
+		now[i] = float32(x)
+		if x >= 0 {
+			p.sum[i] += x
+			p.n[i]++
+		}
+	}
+	p.minute.add(now, 60)
+	switch {
+	case p.until.IsZero():
+		p.until = at.Add(hourStep)
+		return
+	case at.Before(p.until):
+		return
+	}
+	for i := range now {
+		if now[i] = -1; p.n[i] > 0 {
+			now[i] = float32(p.sum[i] / float64(p.n[i]))
+		}
+	}
+	p.hour.add(now, 120)
+	p.sum, p.n, p.until = [6]float64{}, [6]int{}, at.Add(hourStep)
 }
 
 // history is the last samples. What add returned is never written again: the

@@ -171,6 +171,10 @@ func fromInspect(t *track, in container.InspectResponse) {
 			c.NetworkOf = state.Clean(h.NetworkMode.ConnectedContainer())
 		}
 		c.Limits = limits(h)
+		c.PIDsLimit = 0
+		if h.PidsLimit != nil && *h.PidsLimit > 0 {
+			c.PIDsLimit = float64(*h.PidsLimit)
+		}
 	}
 	c.Volumes = volumes(in.Mounts)
 	c.Ports = nil
@@ -231,23 +235,23 @@ func (r *run) inspect(ctx context.Context) {
 	if r.inspecting || len(r.dirty) == 0 {
 		return
 	}
-	ids := slices.Collect(maps.Keys(r.dirty))
-	rank := func(id string) int {
-		t := r.byID[id]
-		switch {
-		case t == nil:
-			return 3
-		case t.running() || t.known:
-			return 0
+	var ids, rest, late []string
+	for id := range r.dirty { // not sorted: there may be tens of thousands, batch after batch
+		switch t := r.byID[id]; {
+		case t != nil && (t.running() || t.known):
+			ids = append(ids, id)
+		case t != nil && len(rest) < inspectMax:
+			rest = append(rest, id)
+		case t == nil && len(late) < inspectMax:
+			late = append(late, id)
 		}
-		return 1
 	}
-	slices.SortFunc(ids, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
-	live := 0
-	for live < len(ids) && rank(ids[live]) == 0 {
-		live++
+	for _, id := range append(rest, late...) {
+		if len(ids) >= inspectMax {
+			break
+		}
+		ids = append(ids, id)
 	}
-	ids = ids[:min(len(ids), max(live, inspectMax))]
 	for _, id := range ids {
 		delete(r.dirty, id)
 	}

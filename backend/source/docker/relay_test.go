@@ -12,7 +12,7 @@ import (
 // relay passes connections on to the engine's socket, until it is taken down.
 type relay struct {
 	path   string
-	target string
+	target string // the engine's socket where it is empty, else an address
 	mu     sync.Mutex
 	ln     net.Listener
 	conns  map[net.Conn]bool
@@ -34,11 +34,13 @@ func tcpRelay(t *testing.T) string {
 }
 
 func (r *relay) up(t *testing.T) {
-	e, err := resolve("")
-	if err != nil {
-		t.Fatal(err)
+	if r.target == "" {
+		e, err := resolve()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.target = strings.TrimPrefix(e.host, "unix://")
 	}
-	r.target = strings.TrimPrefix(e.host, "unix://")
 	network := "unix"
 	if !strings.HasPrefix(r.path, "/") {
 		network = "tcp"
@@ -62,7 +64,11 @@ func (r *relay) up(t *testing.T) {
 }
 
 func (r *relay) pass(c net.Conn) {
-	up, err := net.Dial("unix", r.target)
+	network := "unix"
+	if !strings.HasPrefix(r.target, "/") {
+		network = "tcp"
+	}
+	up, err := net.Dial(network, r.target)
 	if err != nil {
 		_ = c.Close()
 		return

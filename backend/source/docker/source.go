@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 
@@ -31,9 +32,15 @@ const (
 
 // Config says which engine, and how often to measure.
 type Config struct {
-	// Host is the engine's address, "unix:///path" or "tcp://host:port"; empty is
-	// what the docker command would use.
-	Host string
+	// Title names the host where there are several: unique, without spaces and
+	// slashes; "" is made of the address.
+	Title string
+	// Host is the engine's address: "unix:///path", "tcp://host:port" or
+	// "ssh://[user@]host[:port][/path/to/socket]". Where it is empty, Context is a
+	// context of the docker command; both empty is what that would use.
+	Host, Context string
+	// CA, Cert and Key are TLS files of a "tcp://" host; "" for none.
+	CA, Cert, Key string
 	// Interval is the time between two sweeps of figures; 0 is one second.
 	Interval time.Duration
 	// Mask hides known secrets in text; nil hides none but those that look like it.
@@ -100,21 +107,41 @@ func (s *Source) engine() (*client.Client, error) {
 	return s.cli, nil
 }
 
+// has reports whether the engine has a container of that ID or title. The source
+// need not run.
+func (s *Source) has(ctx context.Context, target string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	cli, leave, err := s.connect()
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	_, err = cli.ContainerInspect(ctx, target, client.ContainerInspectOptions{})
+	switch {
+	case err == nil:
+		return true, nil
+	case errdefs.IsNotFound(err):
+		return false, nil
+	}
+	return false, fmt.Errorf("docker: %s: %s", s.cfg.address(), s.clean(err.Error()))
+}
+
 // connect is the client of the present run, or one of its own, and what gives it
 // back.
 func (s *Source) connect() (*client.Client, func(), error) {
 	if cli, err := s.engine(); err == nil {
 		return cli, func() {}, nil
 	}
-	e, err := resolve(s.cfg.Host)
+	e, err := s.cfg.resolve()
 	if err != nil {
 		return nil, nil, err
 	}
-	cli, err := e.dial()
+	cli, err := e.dial(context.Background()) // it has a limit of its own
 	if err != nil {
 		return nil, nil, err
 	}
-	return cli, func() { _ = cli.Close() }, nil
+	return cli.Client, func() { _ = cli.Close() }, nil
 }
 
 func (s *Source) setEngine(c *client.Client) {
@@ -125,15 +152,19 @@ func (s *Source) setEngine(c *client.Client) {
 
 // Run implements state.Source.
 func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
-	e, err := resolve(s.cfg.Host)
+	e, err := s.cfg.resolve()
 	if err != nil {
 		return err
 	}
-	cli, err := e.dial()
+	l, err := e.dial(ctx)
 	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		return err
 	}
-	defer func() { _ = cli.Close() }()
+	cli := l.Client
+	defer func() { _ = l.Close() }()
 	parent := ctx
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
@@ -143,7 +174,7 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 		if parent.Err() != nil {
 			return parent.Err()
 		}
-		return s.explain(e, err)
+		return s.explain(e, l.because(err))
 	}
 	s.seen.Store(true)
 	s.setEngine(cli)
@@ -151,9 +182,9 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 
 	r := &run{
 		s: s, cli: cli, put: put, byID: map[string]*track{}, dirty: map[string]bool{},
-		results: make(chan result, 1), statsDone: make(chan []statResult, 1), details: make(chan detailResult, 1),
+		results: make(chan result, 1), statsDone: make(chan []statResult, 1), details: make(chan map[string]state.ContainerDetail, 1),
+		engines: make(chan state.EngineDetail, 1), answers: make(chan asked, 1), found: make(chan asked, 1),
 		buf: make([]byte, 64<<10), hostMem: hostMemory(), here: e.local() != "",
-		answers: make(chan asked, 1), found: make(chan asked, 1),
 	}
 	r.section = state.Containers{Host: e.host, Engine: version}
 	if e.local() != "" {
@@ -169,7 +200,18 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	if parent.Err() != nil {
 		return parent.Err()
 	}
-	return s.explain(e, err)
+	return s.explain(e, l.because(err))
+}
+
+// because is what ssh says about a failure, where it says something, else the
+// failure itself.
+func (l *link) because(err error) error {
+	if l.tunnel != nil && err != nil {
+		if why := l.tunnel.why(); why != nil {
+			return why
+		}
+	}
+	return err
 }
 
 // hello asks for the engine's version, which also negotiates the API's.
@@ -221,8 +263,10 @@ func (s *Source) explain(e endpoint, err error) error {
 
 // wanted are the events that change what is shown. Those of exec, which health
 // checks cause by the thousand, are not asked for.
-var wanted = client.Filters{}.Add("type", "container").Add("event",
-	"create", "start", "die", "stop", "kill", "oom", "pause", "unpause", "destroy", "rename", "update", "restart", "health_status")
+var (
+	wantedEvents = []string{"create", "start", "die", "stop", "kill", "oom", "pause", "unpause", "destroy", "rename", "update", "restart", "health_status"}
+	wanted       = client.Filters{}.Add("type", "container").Add("event", wantedEvents...)
+)
 
 // run is one connection. All its fields belong to the loop's goroutine, but for
 // what workers send back over its channels.
@@ -234,13 +278,16 @@ type run struct {
 	byID    map[string]*track
 	order   []*track // by title, then ID
 	resort  bool
-	dirty   map[string]bool // to be inspected
+	// published is when the section was last put.
+	published time.Time
+	dirty     map[string]bool // to be inspected
 
 	inspecting, sweeping bool
 	results              chan result
 	statsDone            chan []statResult
-	details              chan detailResult
-	detailing            bool
+	details              chan map[string]state.ContainerDetail
+	engines              chan state.EngineDetail
+	detailing, engining  bool
 	// here says that the engine's socket is on this host, and so its files. asking and
 	// looking are what is under way; looked is when compose was looked for.
 	here, asking, looking bool
@@ -306,7 +353,9 @@ func (r *run) loop(ctx context.Context) error {
 		case res := <-r.results:
 			r.inspecting = false
 			first := r.take(res)
-			r.publish()
+			if first || len(r.dirty) == 0 || time.Since(r.published) >= r.s.cfg.Interval {
+				r.publish() // not with each batch of thousands of stopped ones
+			}
 			r.inspect(ctx)
 			if first {
 				sweep.Reset(0)
@@ -317,12 +366,14 @@ func (r *run) loop(ctx context.Context) error {
 				if sweeps++; sweeps < 3 {
 					next = min(next, firstSweep)
 				}
+				r.histories()
 				r.publish()
 			}
 			sweep.Reset(next)
 		case got := <-r.statsDone:
 			r.sweeping = false
 			r.takeStats(got)
+			r.histories()
 			r.publish()
 		case <-r.s.poke:
 			r.detail(ctx)
@@ -351,8 +402,9 @@ func (r *run) loop(ctx context.Context) error {
 			}
 		case d := <-r.details:
 			r.detailing = false
-			r.section.Details = d.details
-			r.publish()
+			r.takeDetails(d)
+		case d := <-r.engines:
+			r.takeEngine(d)
 		case <-ping.C:
 			r.lookForCompose(ctx)
 			if pinging {
@@ -384,6 +436,7 @@ func (r *run) publish() {
 		list[i] = t.c
 	}
 	r.section.List = list
+	r.published = time.Now()
 	r.s.list.Store(&list)
 	r.put(r.section)
 }
@@ -413,6 +466,7 @@ func (r *run) event(m events.Message) {
 		r.resort = true
 	}
 	at := time.Unix(0, m.TimeNano)
+	t.events = append(t.events[max(0, len(t.events)-mostEvents+1):], eventOf(m))
 	switch {
 	case m.Action == events.ActionStart:
 		t.c.State, t.c.Started = "running", at

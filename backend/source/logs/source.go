@@ -19,8 +19,11 @@ import (
 const (
 	lookIdle = 100 * time.Millisecond
 	lookBusy = 10 * time.Millisecond
-	lookHot  = time.Millisecond
-	rescan   = time.Second
+	// rateEvery is how often the rates of container logs are looked at; they are means
+	// over a second.
+	rateEvery = 200 * time.Millisecond
+	lookHot   = time.Millisecond
+	rescan    = time.Second
 	// publishGap is the shortest time between two publications in a flood, whose lines
 	// then need not all be parsed; without one they are made at once.
 	publishGap = 100 * time.Millisecond
@@ -143,6 +146,7 @@ type run struct {
 	files    map[string]*file
 	order    []*file // by path
 	boxes    map[string]*box
+	rated    time.Time // when the rates of boxes were last looked at
 	chunks   chan chunk
 	viewers  map[string]*viewer // by path
 	seen     chan struct{}      // a viewer has something new
@@ -371,9 +375,12 @@ func (r *run) look(now time.Time) (more bool) {
 			}
 		}
 	}
-	for _, b := range r.boxes {
-		if b.stream.rate(now) {
-			r.dirty = true
+	if now.Sub(r.rated) >= rateEvery {
+		r.rated = now
+		for _, b := range r.boxes { // of thousands hardly one is read
+			if b.wanted && b.stream.rate(now) {
+				r.dirty = true
+			}
 		}
 	}
 	return more

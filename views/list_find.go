@@ -1,0 +1,57 @@
+package views
+
+import (
+	"fmt"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// Finder is a pane whose open detail can be searched.
+type Finder interface {
+	// Finds reports whether a search would look into the detail now, rather than filter
+	// the list.
+	Finds() bool
+	// Find looks for text in the detail, in any case, and goes to the first hit; ""
+	// ends the search.
+	Find(text string) tea.Cmd
+}
+
+// Finds implements Finder.
+func (l *List[T]) Finds() bool {
+	e := l.entry()
+	return l.open && e != nil && e.group == "" && l.tab < len(l.spec.Tabs) && l.spec.Tabs[l.tab].Search
+}
+
+// Find implements Finder.
+func (l *List[T]) Find(text string) tea.Cmd {
+	l.find, l.docKey, l.dirty = strings.ToLower(text), "", true
+	l.docTop, l.hit = 0, 0
+	if text == "" {
+		return nil
+	}
+	_ = l.View() // finds the hits
+	if len(l.hits) == 0 {
+		return send(Note{text + " is not in it"})
+	}
+	l.docTop, l.dirty = max(0, l.hits[0]-1), true
+	return send(Note{plural(len(l.hits), "line") + " with " + text + ": n and N go through them"})
+}
+
+// findNext goes to the next hit, or to the one before; after the last comes the first.
+func (l *List[T]) findNext(down bool) tea.Cmd {
+	if !l.Finds() || l.find == "" {
+		return send(Note{"nothing is searched for: / searches"})
+	}
+	if len(l.hits) == 0 {
+		return send(Note{l.find + " is not in it"})
+	}
+	at := l.hit + 1
+	if !down {
+		at = l.hit - 1
+	}
+	at = (at + len(l.hits)) % len(l.hits)
+	l.hit = at
+	l.docTop = max(0, l.hits[at]-1)
+	return send(Note{fmt.Sprintf("%d of %d", at+1, len(l.hits))})
+}
