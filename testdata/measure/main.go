@@ -33,6 +33,7 @@ var parts = []struct {
 }{
 	{"start", "exec to first frame, and to real values in every pane", measureStart},
 	{"idle", "CPU, bytes to the terminal and memory while nothing is touched", measureIdle},
+	{"peers", "10, 50 and 200 containers, beside docker stats, lazydocker and ctop", measurePeers},
 	{"keys", "key to frame while 50,000 log lines a second arrive", measureKeys},
 	{"flood", "500,000 lines a second, over ten renames and ten truncations", measureFlood},
 	{"lag", "how soon a kill, a push, a line and a broken adapter show", measureLag},
