@@ -81,3 +81,21 @@ func TestRestoredSelectionHidesNothing(t *testing.T) {
 	d.sees("newcomer")
 	d.lacks("+1 wait")
 }
+
+// An action that is typed without a target is for the row that one looks at.
+func TestAnActionByNameIsForTheSelectedRow(t *testing.T) {
+	d := drive(t, "incident", nil)
+	d.press("3", "f")
+	for range 6 {
+		d.press("j")
+		ids := d.m.pane().Target().IDs
+		if len(ids) != 1 || state.Why(d.snap, state.ContainerRestart, ids[0]) != "" {
+			continue
+		}
+		d.press(":")
+		d.typeText("restart container")
+		d.press("enter")
+		d.sees("Restart container " + ids[0] + "?")
+		d.press("esc")
+	}
+}

@@ -260,12 +260,18 @@ func (m *Model) newPalette() overlay {
 	add("quit", "", func(m *Model) tea.Cmd { m.push(m.newQuit()); return nil })
 	var later []choice
 	if s := m.shown; s != nil {
+		info, chosen := m.pane().Info(), slices.Clone(m.pane().Target().IDs)
+		slices.Reverse(chosen) // the first of several has the highest index
 		for i := range state.Specs {
 			spec := &state.Specs[i]
 			if spec.Hidden || spec.Kind == state.ActionUndo {
 				continue
 			}
-			for n, id := range spec.Targets(s) {
+			ids := spec.Targets(s)
+			if hasSection(info, spec.Section) { // the row that one looks at comes first
+				slices.SortStableFunc(ids, func(a, b string) int { return slices.Index(chosen, b) - slices.Index(chosen, a) })
+			}
+			for n, id := range ids {
 				if n == mostTargets {
 					break
 				}
