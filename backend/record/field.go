@@ -116,7 +116,7 @@ func member(s string, i int, key string, depth int) (value string, ok bool, next
 	nested, hasNested := "", false
 	i = skipSpace(s, i+1)
 	for i < len(s) && s[i] == '"' {
-		k, n := stringAt(s, i)
+		k, n := JSONString(s, i)
 		if n < 0 {
 			break
 		}
@@ -125,7 +125,7 @@ func member(s string, i int, key string, depth int) (value string, ok bool, next
 		}
 		i = skipSpace(s, i+1)
 		start := i
-		i = skipValue(s, i)
+		i = JSONSkip(s, i)
 		if i < 0 { // cut off in the middle
 			if k == key && start < len(s) && s[start] == '"' {
 				return s[start:], true, -1
@@ -162,7 +162,7 @@ func member(s string, i int, key string, depth int) (value string, ok bool, next
 func members(s string, i int, prefix string, depth int, yield func(string, string) bool) (next int, ok bool) {
 	i = skipSpace(s, i+1)
 	for i < len(s) && s[i] == '"' {
-		k, n := stringAt(s, i)
+		k, n := JSONString(s, i)
 		if n < 0 {
 			return len(s), true
 		}
@@ -171,7 +171,7 @@ func members(s string, i int, prefix string, depth int, yield func(string, strin
 		}
 		i = skipSpace(s, i+1)
 		start := i
-		i = skipValue(s, i)
+		i = JSONSkip(s, i)
 		if i < 0 {
 			return len(s), true
 		}
@@ -199,8 +199,8 @@ func skipSpace(s string, i int) int {
 	return i
 }
 
-// stringAt is the raw JSON string that begins at i, and the place after it, or -1.
-func stringAt(s string, i int) (string, int) {
+// JSONString is the raw JSON string that begins at i, and the place after it, or -1.
+func JSONString(s string, i int) (string, int) {
 	for j := i + 1; ; {
 		k := strings.IndexByte(s[j:], '"')
 		if k < 0 {
@@ -218,20 +218,20 @@ func stringAt(s string, i int) (string, int) {
 	}
 }
 
-// skipValue is the place after the JSON value that begins at i, or -1.
-func skipValue(s string, i int) int {
+// JSONSkip is the place after the JSON value that begins at i, or -1.
+func JSONSkip(s string, i int) int {
 	if i >= len(s) {
 		return -1
 	}
 	switch s[i] {
 	case '"':
-		_, next := stringAt(s, i)
+		_, next := JSONString(s, i)
 		return next
 	case '{', '[':
 		for depth := 0; i < len(s); i++ {
 			switch s[i] {
 			case '"':
-				_, next := stringAt(s, i)
+				_, next := JSONString(s, i)
 				if next < 0 {
 					return -1
 				}
@@ -300,7 +300,7 @@ func pair(s, key string) (string, bool) {
 // pairValue is the value that begins at i, and the place after it.
 func pairValue(s string, i int) (string, int) {
 	if i < len(s) && s[i] == '"' {
-		if v, next := stringAt(s, i); next > 0 {
+		if v, next := JSONString(s, i); next > 0 {
 			if strings.IndexByte(v, '\\') >= 0 {
 				v = unquote(s[i:next])
 			}
@@ -344,7 +344,7 @@ func column(s, name string) (string, bool) {
 		_, user, _ := strings.Cut(strings.TrimSpace(rest), " ")
 		return user, user != "" && user != "-"
 	}
-	request, next := stringAt(s, at+2)
+	request, next := JSONString(s, at+2)
 	if next < 0 {
 		return "", false
 	}
@@ -374,7 +374,7 @@ func column(s, name string) (string, bool) {
 	if len(rest) == 0 || rest[0] != '"' {
 		return "", false
 	}
-	referer, next := stringAt(rest, 0)
+	referer, next := JSONString(rest, 0)
 	if next < 0 {
 		return "", false
 	}
@@ -385,6 +385,6 @@ func column(s, name string) (string, bool) {
 	if len(rest) == 0 || rest[0] != '"' {
 		return "", false
 	}
-	agent, next := stringAt(rest, 0)
+	agent, next := JSONString(rest, 0)
 	return agent, next > 0 && agent != "-"
 }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/opsdeck/opsdeck/backend/record"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -19,7 +20,7 @@ func (p *parser) json(s string) (ns int64, ok bool, level state.Level, good bool
 		if s[i] != '"' {
 			return ns, ok, level, false
 		}
-		key, next := jsonString(s, i)
+		key, next := record.JSONString(s, i)
 		if next < 0 {
 			return ns, ok, level, ok || level != 0
 		}
@@ -29,7 +30,7 @@ func (p *parser) json(s string) (ns int64, ok bool, level state.Level, good bool
 		}
 		i = skipSpace(s, i+1)
 		start := i
-		i = jsonSkip(s, i)
+		i = record.JSONSkip(s, i)
 		if i < 0 {
 			return ns, ok, level, ok || level != 0
 		}
@@ -57,62 +58,6 @@ func (p *parser) json(s string) (ns int64, ok bool, level state.Level, good bool
 
 func skipSpace(s string, i int) int {
 	for i < len(s) && (s[i] == ' ' || s[i] == '\t') {
-		i++
-	}
-	return i
-}
-
-// jsonString is the raw string that begins at i, and the place after it, or -1.
-func jsonString(s string, i int) (string, int) {
-	for j := i + 1; ; {
-		k := strings.IndexByte(s[j:], '"')
-		if k < 0 {
-			return "", -1
-		}
-		j += k
-		b := j - 1
-		for b > i && s[b] == '\\' {
-			b--
-		}
-		if (j-1-b)%2 == 0 {
-			return s[i+1 : j], j + 1
-		}
-		j++
-	}
-}
-
-// jsonSkip is the place after the value that begins at i, or -1.
-func jsonSkip(s string, i int) int {
-	if i >= len(s) {
-		return -1
-	}
-	switch s[i] {
-	case '"':
-		_, next := jsonString(s, i)
-		return next
-	case '{', '[':
-		depth := 0
-		for i < len(s) {
-			switch s[i] {
-			case '"':
-				_, next := jsonString(s, i)
-				if next < 0 {
-					return -1
-				}
-				i = next
-				continue
-			case '{', '[':
-				depth++
-			case '}', ']':
-				if depth--; depth == 0 {
-					return i + 1
-				}
-			}
-			i++
-		}
-		return -1
-	}
-	for i < len(s) && s[i] != ',' && s[i] != '}' && s[i] != ' ' {
 		i++
 	}
 	return i
@@ -204,7 +149,7 @@ func (p *parser) logfmt(s string) (ns int64, ok bool, level state.Level, good bo
 		i++
 		value := ""
 		if i < len(s) && s[i] == '"' {
-			v, next := jsonString(s, i)
+			v, next := record.JSONString(s, i)
 			if next < 0 {
 				break
 			}

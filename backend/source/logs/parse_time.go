@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/record"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -218,7 +219,7 @@ func (p *parser) access(s string, i int) (ns int64, level state.Level, good bool
 	ns = (days(y, mo, d)*86400 + h*3600 + mi*60 + sec - off) * 1e9
 	level = state.LevelInfo
 	if q := strings.IndexByte(s[i+28:], '"'); q >= 0 {
-		if _, next := jsonString(s, i+28+q); next > 0 {
+		if _, next := record.JSONString(s, i+28+q); next > 0 {
 			if f := strings.TrimLeft(s[next:], " "); len(f) >= 3 {
 				switch {
 				case f[0] == '5' && digit(f[1]) && digit(f[2]):
