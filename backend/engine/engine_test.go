@@ -231,13 +231,14 @@ func TestModulesOfEveryShapeRun(t *testing.T) {
 		t.Fatalf("enable: %+v, %v", out, err)
 	}
 	r.module("host/load", "fetches", func(m *state.Module) bool { return healthy(m) && m.Items == 3 && m.HealthWord == "healthy" })
-	r.until("every stage has worked", func(s *state.Snapshot) bool {
+	r.until("every stage has worked, and delivered both of host", func(s *state.Snapshot) bool {
 		for _, st := range s.Pipeline.Stages {
-			if st.Done < 3 {
+			if st.Done < 3 { // other modules' jobs count as well
 				return false
 			}
 		}
-		return len(s.Pipeline.Stages) == 4
+		cat, ok := r.e.ContextCategory("host")
+		return len(s.Pipeline.Stages) == 4 && ok && cat.Summary.Modules == 2
 	})
 	cat, ok := r.e.ContextCategory("host")
 	if !ok || cat.Summary.Modules != 2 || cat.Summary.Items != 4 || cat.Summary.Newest.IsZero() {
