@@ -343,28 +343,6 @@ func (l *List[T]) Target() Target {
 	return t
 }
 
-// marked is the targets of the marked rows, each once, in their order.
-func (l *List[T]) marked() (ids []string) {
-	seen := map[string]bool{}
-	add := func(id string, r *T) {
-		if l.marks[id] && !seen[id] {
-			seen[id] = true
-			ids = append(ids, l.spec.Target(r))
-		}
-	}
-	for i := range l.rows {
-		e := &l.rows[i]
-		if e.group == "" {
-			add(e.id, e.row)
-			continue
-		}
-		for _, r := range e.members { // those that are folded away too
-			add(l.spec.ID(r), r)
-		}
-	}
-	return ids
-}
-
 // Select puts the cursor on the row of that identity or target, or on the heading
 // that hides it, if it is there.
 func (l *List[T]) Select(id string) bool {
@@ -434,12 +412,6 @@ func (l *List[T]) SetSort(col string, reverse bool) {
 		}
 	}
 }
-
-// Detail implements Detailer.
-func (l *List[T]) Detail() (beside, open bool) { return l.beside, l.open }
-
-// SetDetail implements Detailer.
-func (l *List[T]) SetDetail(b bool) { l.beside, l.dirty, l.docKey = b, true, "" }
 
 // Update implements Pane.
 func (l *List[T]) Update(msg tea.Msg) tea.Cmd {
@@ -525,108 +497,6 @@ func (l *List[T]) Update(msg tea.Msg) tea.Cmd {
 		return send(Unhandled(do))
 	}
 	return nil
-}
-
-// isMarked reports whether a row is marked, or all rows under a heading.
-func (l *List[T]) isMarked(e *entry[T]) bool {
-	if e.group == "" {
-		return l.marks[e.id]
-	}
-	return len(l.marks) > 0 && !slices.ContainsFunc(e.members, func(r *T) bool { return !l.marks[l.spec.ID(r)] })
-}
-
-// markEntry marks a row, or all rows under a heading.
-func (l *List[T]) markEntry(e *entry[T], on bool) {
-	set := func(id string) {
-		if on {
-			l.marks[id] = true
-		} else {
-			delete(l.marks, id)
-		}
-	}
-	if e.group == "" {
-		set(e.id)
-	}
-	for _, r := range e.members {
-		set(l.spec.ID(r))
-	}
-}
-
-func (l *List[T]) updateOpen(c Command) (bool, tea.Cmd) {
-	page := max(1, l.h-3)
-	switch c {
-	case Up:
-		l.docTop--
-	case Down:
-		l.docTop++
-	case PageUp:
-		l.docTop -= page
-	case PageDown:
-		l.docTop += page
-	case HalfUp:
-		l.docTop -= max(1, page/2)
-	case HalfDown:
-		l.docTop += max(1, page/2)
-	case Top:
-		l.docTop = 0
-	case Bottom:
-		l.docTop = len(l.doc)
-	case Back:
-		if l.find != "" {
-			l.find, l.docKey = "", ""
-			return true, nil
-		}
-		l.open, l.docTop, l.docKey = false, 0, ""
-	case FindNext, FindPrev:
-		return true, l.findNext(c == FindNext)
-	case CopyRow:
-		return true, send(Copy{plainText(l.doc), "the detail"})
-	case Open:
-		return true, l.turn(TabNext)
-	default:
-		return false, nil
-	}
-	return true, nil
-}
-
-func (l *List[T]) turn(c Command) tea.Cmd {
-	if len(l.spec.Tabs) < 2 {
-		return send(Unhandled{c})
-	}
-	if !l.open && !l.beside {
-		l.beside = true
-		if l.sideSize() == 0 {
-			l.open = true
-		}
-	} else if c == TabNext {
-		l.tab = (l.tab + 1) % len(l.spec.Tabs)
-	} else {
-		l.tab = (l.tab + len(l.spec.Tabs) - 1) % len(l.spec.Tabs)
-	}
-	l.docTop, l.docKey, l.find = 0, "", ""
-	return nil
-}
-
-func (l *List[T]) markRange() tea.Cmd {
-	e := l.entry()
-	if e == nil {
-		return nil
-	}
-	if l.from == "" {
-		l.from = e.id
-		return send(Note{"range begins here: move, then v again marks it"})
-	}
-	a := l.indexOf(l.from)
-	if a < 0 {
-		a = l.at
-	}
-	l.from = ""
-	for i := min(a, l.at); i <= max(a, l.at); i++ {
-		if e := &l.rows[i]; e.group == "" || l.shut()[e.group] {
-			l.markEntry(e, true)
-		}
-	}
-	return send(Note{fmt.Sprintf("%d marked", len(l.marks))})
 }
 
 // sortNext goes through the columns; each comes once forwards and once in reverse.
