@@ -242,26 +242,33 @@ type sibling struct {
 	at   time.Time
 }
 
-// siblings are the uncompressed rotated files of the path, oldest first.
-func (f *follower) siblings() []sibling {
-	dir, base := filepath.Split(f.path)
+// rotated gives the regular files beside a path whose names are its own and a suffix.
+func rotated(path string, suffixes *regexp.Regexp, each func(name, suffix string, st os.FileInfo)) {
+	dir, base := filepath.Split(path)
 	if dir == "" {
 		dir = "."
 	}
 	ents, err := os.ReadDir(dir)
 	if err != nil {
-		return nil
+		return // the path itself says what is wrong there
 	}
-	var sibs []sibling
 	for _, e := range ents {
 		suffix, ok := strings.CutPrefix(e.Name(), base)
-		if !ok || !rotatedSuffix.MatchString(suffix) {
+		if !ok || !suffixes.MatchString(suffix) {
 			continue
 		}
 		if st, err := e.Info(); err == nil && st.Mode().IsRegular() {
-			sibs = append(sibs, sibling{filepath.Join(dir, e.Name()), idOf(st), st.ModTime()})
+			each(filepath.Join(dir, e.Name()), suffix, st)
 		}
 	}
+}
+
+// siblings are the uncompressed rotated files of the path, oldest first.
+func (f *follower) siblings() []sibling {
+	var sibs []sibling
+	rotated(f.path, rotatedSuffix, func(name, _ string, st os.FileInfo) {
+		sibs = append(sibs, sibling{name, idOf(st), st.ModTime()})
+	})
 	slices.SortStableFunc(sibs, func(a, b sibling) int { return a.at.Compare(b.at) })
 	return sibs
 }

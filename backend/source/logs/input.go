@@ -272,30 +272,17 @@ func Rotations(path string, since time.Time) []string {
 		at   time.Time
 		n    int
 	}
-	dir, base := filepath.Split(path)
-	if dir == "" {
-		dir = "."
-	}
-	ents, err := os.ReadDir(dir)
-	if err != nil {
-		return nil
-	}
 	var olds []old
-	for _, e := range ents {
-		suffix, ok := strings.CutPrefix(e.Name(), base)
-		if !ok || !packedSuffix.MatchString(suffix) {
-			continue
-		}
-		st, err := e.Info()
-		if err != nil || !st.Mode().IsRegular() || !since.IsZero() && st.ModTime().Before(since) {
-			continue
+	rotated(path, packedSuffix, func(name, suffix string, st os.FileInfo) {
+		if !since.IsZero() && st.ModTime().Before(since) {
+			return
 		}
 		n := 0
 		if num, _, _ := strings.Cut(suffix[1:], "."); len(num) < 6 {
 			n, _ = strconv.Atoi(num)
 		}
-		olds = append(olds, old{filepath.Join(dir, e.Name()), st.ModTime(), n})
-	}
+		olds = append(olds, old{name, st.ModTime(), n})
+	})
 	slices.SortStableFunc(olds, func(a, b old) int {
 		if a.n > 0 && b.n > 0 { // .2.gz is older than .1
 			return b.n - a.n
