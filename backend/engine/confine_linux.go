@@ -52,6 +52,7 @@ func packets() (*net.UnixConn, *os.File, error) {
 // confine sets limits on a process that has just started. What the system refuses
 // is watched all the same.
 func confine(pid int, w want) {
+	runOn(pid, w.Processors)
 	_ = prioritize([]proc{{pid: pid, group: pid, session: pid}}, w.Nice)
 	for _, r := range []struct {
 		which int
@@ -211,10 +212,12 @@ func killMarked(dir string) {
 }
 
 const (
-	// glance is how often the number of tasks on the host is looked at, and census
-	// how often all of them are; a jump of the first brings the second at once, and
-	// more of them that want the processor than there are cores bring it soon.
+	// glance is how often the number of tasks on the host is looked at while an adapter
+	// is asked something, stray how often while adapters have nothing to do, and census
+	// how often all tasks are; a jump of the first brings the last at once, and more of
+	// them that want the processor than there are cores bring it soon.
 	glance = 25 * time.Millisecond
+	stray  = 200 * time.Millisecond
 	census = time.Second
 	soon   = 100 * time.Millisecond
 	jump   = 32
@@ -223,7 +226,7 @@ const (
 // watch ends adapters that go over what no other limit holds: the number of
 // processes, and the memory of all of them together.
 func (l *launcher) watch(ctx context.Context) {
-	t := time.NewTicker(glance)
+	t := time.NewTimer(0)
 	defer t.Stop()
 	var last time.Time
 	tasks := 0
@@ -231,21 +234,29 @@ func (l *launcher) watch(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-t.C:
-			l.mu.Lock()
-			n := len(l.runners)
-			l.mu.Unlock()
-			if n == 0 {
-				continue
-			}
-			all, wanting := hostTasks()
-			since := now.Sub(last)
-			if since < census && all < tasks+jump && (since < soon || wanting <= runtime.NumCPU()) {
-				continue
-			}
-			last, tasks = now, all
-			l.count()
+		case <-l.stir:
+		case <-t.C:
 		}
+		l.mu.Lock()
+		n := len(l.runners)
+		l.mu.Unlock()
+		switch {
+		case n == 0: // until one starts
+			t.Stop()
+			continue
+		case l.asked.Load() > 0:
+			t.Reset(glance)
+		default:
+			t.Reset(stray)
+		}
+		all, wanting := hostTasks()
+		now := time.Now()
+		since := now.Sub(last)
+		if since < census && all < tasks+jump && (since < soon || wanting <= runtime.NumCPU()) {
+			continue
+		}
+		last, tasks = now, all
+		l.count()
 	}
 }
 

@@ -51,3 +51,5 @@ func (*runner) lift() error { return nil }
 func hostTasks() (all, wanting int) { return 0, 0 }
 
 func adapterPriority() int { return 5 }
+
+func adapterProcessors() []int { return nil }

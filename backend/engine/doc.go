@@ -137,7 +137,8 @@
 //   - write a line of over 8 MiB, or more than 1000 messages that nobody asked for.
 //     What it prints is read slowly after 1 MiB in a second.
 //
-// Its priority is 5 below the engine's. One that takes much of the processor within
+// It runs on all processors but the first that the engine has, which is left to the
+// engine, and its priority is 5 below the engine's. One that takes much of the processor within
 // a fetch has the lowest priority until the fetch ends, with all that it started
 // (share_linux.go), so that others' fetches do not wait for it. One whose last fetch
 // took less than 5 ms of the processor runs ahead of all others (SCHED_RR) for the first

@@ -121,7 +121,8 @@ type Engine struct {
 	pyErr    string
 	pyTried  time.Time
 	pyReady  chan struct{}
-	textSize int // of the last ModulesText, in bytes
+	pyWanted chan struct{} // of one: somebody waits for it
+	textSize int           // of the last ModulesText, in bytes
 	credSeen stamp
 	locked   string // why the credential store is, as last seen
 	keys     []state.KeyUse
@@ -222,12 +223,12 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 	e.life, e.wg, e.registry, e.store, e.launcher = life, &modules, reg, store, newLauncher(e.cfg.DataDir, e.cfg.Idle, e.cfg.Log)
 	e.context, e.pipeline = results, newPipeline(results, started, e.cfg.Stages)
 	e.modules, e.tallies = map[string]*module{}, map[string]tally{}
-	e.python, e.pyErr, e.pyReady = python{}, "", make(chan struct{})
+	e.python, e.pyErr, e.pyReady, e.pyWanted = python{}, "", make(chan struct{}), make(chan struct{}, 1)
 	e.looked = false
 	for id, row := range rows {
 		e.modules[id] = e.fromRow(row)
 	}
-	launcher, pipe, ready := e.launcher, e.pipeline, e.pyReady
+	launcher, pipe, ready, wanted := e.launcher, e.pipeline, e.pyReady, e.pyWanted
 	e.mu.Unlock()
 	e.settled()
 
@@ -250,6 +251,13 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 	wg.Go(func() { e.askFigures(life) })
 	wg.Go(func() {
 		defer close(ready)
+		if len(rows) == 0 {
+			select {
+			case <-wanted:
+			case <-time.After(pythonLater):
+			case <-life.Done():
+			}
+		}
 		e.lookForPython(life)
 	})
 	e.tidy()
@@ -504,50 +512,6 @@ func (e *Engine) flush() error {
 		e.mu.Unlock()
 	}
 	return err
-}
-
-// pythonRetry is how often a missing interpreter is looked for again.
-const pythonRetry = 15 * time.Second
-
-func (e *Engine) lookForPython(ctx context.Context) {
-	py, err := findPython(ctx, e.cfg.Python)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.python, e.pyErr, e.pyTried = py, "", time.Now()
-	if err != nil && ctx.Err() == nil {
-		e.pyErr = "Python adapters cannot run: " + err.Error()
-	}
-	for _, m := range e.modules {
-		e.touched(m)
-	}
-	e.changed = true
-}
-
-// interpreter is the Python to run adapters with, once it is known.
-func (e *Engine) interpreter(ctx context.Context) (python, error) {
-	e.mu.Lock()
-	ready := e.pyReady
-	e.mu.Unlock()
-	select {
-	case <-ready:
-	case <-ctx.Done():
-		return python{}, context.Cause(ctx)
-	}
-	e.mu.Lock()
-	again := e.pyErr != "" && time.Since(e.pyTried) > pythonRetry
-	if again {
-		e.pyTried = time.Now()
-	}
-	e.mu.Unlock()
-	if again {
-		e.lookForPython(ctx)
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.pyErr != "" {
-		return python{}, &Failure{Stage: "start", Text: e.pyErr}
-	}
-	return e.python, nil
 }
 
 // refreshCredentials reads which modules have credentials.

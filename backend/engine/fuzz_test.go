@@ -116,7 +116,7 @@ func FuzzAdapterOutput(f *testing.F) {
 		}
 		defer none.Close()
 		defer unread.Close()
-		r := &runner{process: nobody{}, limits: limits{memory: 1 << 30}, in: none, replies: make(chan line), dead: make(chan struct{}), logged: make(chan struct{})}
+		r := &runner{launcher: &launcher{}, process: nobody{}, limits: limits{memory: 1 << 30}, in: none, replies: make(chan line), dead: make(chan struct{}), logged: make(chan struct{})}
 		close(r.logged)
 		close(r.dead)
 		r.wg.Go(func() { r.read(in) })

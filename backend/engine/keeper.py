@@ -56,6 +56,8 @@ def prepare(given):
         except (ValueError, OSError):
             pass
         try:
+            if want.get("processors"):
+                os.sched_setaffinity(0, want["processors"])
             os.setpriority(os.PRIO_PROCESS, 0, want["nice"])
             with open("/proc/self/autogroup", "w") as f:  # where sessions share the processor
                 f.write(str(want["nice"]))

@@ -70,6 +70,8 @@ type want struct {
 	Files   int64  `json:"files"`
 	Size    int64  `json:"file_size"`
 	Nice    int    `json:"nice"`
+	// Processors are those that it runs on, empty for all.
+	Processors []int `json:"processors,omitempty"`
 	// Tasks bounds the processes and threads of its user, 0 for no bound.
 	Tasks int64 `json:"tasks"`
 }
@@ -106,6 +108,11 @@ type launcher struct {
 	// ahead holds one thing for every adapter that goes ahead of others.
 	ahead chan struct{}
 
+	// asked is how many adapters are asked something, and stir says that it was none
+	// before, or that one has started.
+	asked atomic.Int32
+	stir  chan struct{}
+
 	// weighing says that the memory of an adapter's processes is being looked at.
 	weighing atomic.Bool
 
@@ -127,7 +134,7 @@ func leftover(dataDir string) string {
 
 // newLauncher removes what a killed engine of the same data folder left behind.
 func newLauncher(dataDir string, idly time.Duration, log *slog.Logger) *launcher {
-	l := &launcher{log: log, spawner: newSpawner(), runners: map[*runner]bool{}, idly: idly, ahead: make(chan struct{}, places())}
+	l := &launcher{log: log, spawner: newSpawner(), runners: map[*runner]bool{}, idly: idly, ahead: make(chan struct{}, places()), stir: make(chan struct{}, 1)}
 	prefix := leftover(dataDir)
 	old, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*"))
 	for _, dir := range old {
@@ -140,6 +147,14 @@ func newLauncher(dataDir string, idly time.Duration, log *slog.Logger) *launcher
 	l.life, l.stop = context.WithCancel(context.Background())
 	l.wg.Go(func() { l.watch(l.life) })
 	return l
+}
+
+// look has the watch look at once.
+func (l *launcher) look() {
+	select {
+	case l.stir <- struct{}{}:
+	default:
+	}
 }
 
 // ours reports whether a file belongs to the engine's user.

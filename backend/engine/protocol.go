@@ -97,6 +97,10 @@ func (r *runner) tell(ctx context.Context, m request) error {
 
 // hear waits for the next message that is wanted.
 func (r *runner) hear(ctx context.Context, want func(*reply) bool) (*reply, error) {
+	if r.launcher.asked.Add(1) == 1 {
+		r.launcher.look()
+	}
+	defer r.launcher.asked.Add(-1)
 	for aside := 0; ; aside++ {
 		if aside > maxAside {
 			return nil, &Failure{Stage: "result", Text: fmt.Sprintf("its result was refused: it sent over %d messages that nobody asked for", maxAside)}

@@ -57,3 +57,55 @@ func childEnv(tmp string) []string {
 	}
 	return env
 }
+
+// pythonRetry is how often a missing interpreter is looked for again.
+const pythonRetry = 15 * time.Second
+
+// pythonLater is when the interpreter is looked for where no module is registered that
+// needs it: some are found by shell scripts, which what is shown first would wait for.
+const pythonLater = 2 * time.Second
+
+func (e *Engine) lookForPython(ctx context.Context) {
+	py, err := findPython(ctx, e.cfg.Python)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.python, e.pyErr, e.pyTried = py, "", time.Now()
+	if err != nil && ctx.Err() == nil {
+		e.pyErr = "Python adapters cannot run: " + err.Error()
+	}
+	for _, m := range e.modules {
+		e.touched(m)
+	}
+	e.changed = true
+}
+
+// interpreter is the Python to run adapters with, once it is known.
+func (e *Engine) interpreter(ctx context.Context) (python, error) {
+	e.mu.Lock()
+	ready, wanted := e.pyReady, e.pyWanted
+	e.mu.Unlock()
+	select {
+	case wanted <- struct{}{}:
+	default:
+	}
+	select {
+	case <-ready:
+	case <-ctx.Done():
+		return python{}, context.Cause(ctx)
+	}
+	e.mu.Lock()
+	again := e.pyErr != "" && time.Since(e.pyTried) > pythonRetry
+	if again {
+		e.pyTried = time.Now()
+	}
+	e.mu.Unlock()
+	if again {
+		e.lookForPython(ctx)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.pyErr != "" {
+		return python{}, &Failure{Stage: "start", Text: e.pyErr}
+	}
+	return e.python, nil
+}

@@ -77,7 +77,7 @@ func (l *launcher) startRunner(ctx context.Context, py python, dir, entry string
 		files = append(files, a, b)
 	}
 	inR, inW, outR, outW, errR, errW := files[0], files[1], files[2], files[3], files[4], files[5]
-	w := want{Dir: dir, Memory: lim.memory, Space: lim.addressSpace(), Files: maxFiles, Size: maxFileSize, Nice: adapterPriority()}
+	w := want{Dir: dir, Memory: lim.memory, Space: lim.addressSpace(), Files: maxFiles, Size: maxFileSize, Nice: adapterPriority(), Processors: adapterProcessors()}
 	if all, _ := hostTasks(); all > 0 && os.Geteuid() != 0 { // the kernel holds root to no such bound
 		w.Tasks = int64(all + maxMore)
 	}
@@ -95,6 +95,7 @@ func (l *launcher) startRunner(ctx context.Context, py python, dir, entry string
 	l.mu.Lock()
 	l.runners[r] = true
 	l.mu.Unlock()
+	l.look()
 	r.wg.Go(func() {
 		defer close(r.logged)
 		copyLog(&r.log, errR)

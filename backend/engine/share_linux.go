@@ -26,6 +26,42 @@ const (
 	frugal, ahead = 5 * time.Millisecond, 25 * time.Millisecond
 )
 
+// processors are those that the engine may use.
+var processors = sync.OnceValue(func() (list []int) {
+	var set unix.CPUSet
+	if unix.SchedGetaffinity(0, &set) != nil {
+		return nil
+	}
+	for i := range len(set) * strconv.IntSize {
+		if set.IsSet(i) {
+			list = append(list, i)
+		}
+	}
+	return list
+})
+
+// adapterProcessors are those that adapters run on: all but the first, which is left
+// to the engine and the rest of the host, so that neither waits for an adapter. They
+// are nil, for all, where there is one only.
+func adapterProcessors() []int {
+	if list := processors(); len(list) > 1 {
+		return list[1:]
+	}
+	return nil
+}
+
+// runOn has a process, not what it started, run on some of the host's processors.
+func runOn(pid int, list []int) {
+	if len(list) == 0 {
+		return
+	}
+	var set unix.CPUSet
+	for _, n := range list {
+		set.Set(n)
+	}
+	_ = unix.SchedSetaffinity(pid, &set)
+}
+
 // places are how many adapters may be ahead at once: with one processor left to the
 // engine and everybody else, they can hold up nobody.
 func places() int { return max(0, runtime.NumCPU()-1) }
@@ -74,8 +110,7 @@ func (s *share) goAhead(pid int, places chan struct{}) {
 		return
 	}
 	if unix.SchedSetAttr(pid, &unix.SchedAttr{Policy: unix.SCHED_RR, Priority: 1, Flags: unix.SCHED_FLAG_RESET_ON_FORK}, 0) != nil {
-		<-places
-		return
+		runOn(pid, processors())
 	}
 	s.ahead = time.AfterFunc(ahead, func() {
 		s.mu.Lock()
@@ -96,6 +131,7 @@ func (s *share) fallBack(pid int, places chan struct{}) {
 		nice = lowest
 	}
 	_ = unix.SchedSetAttr(pid, &unix.SchedAttr{Policy: unix.SCHED_NORMAL, Nice: int32(nice)}, 0)
+	runOn(pid, adapterProcessors())
 	<-places
 }
 
@@ -151,7 +187,7 @@ func (r *runner) lower() {
 	r.share.mu.Lock()
 	defer r.share.mu.Unlock()
 	r.share.low = true
-	_ = prioritize(r.kin(), lowest)
+	r.share.hold(r.kin())
 }
 
 // lift gives the priority back to a process that has the lowest, with all below it.
@@ -181,7 +217,16 @@ func (s *share) yield(kin []proc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.low {
-		_ = prioritize(kin, lowest)
+		s.hold(kin)
+	}
+}
+
+// hold gives the lowest priority to processes of an adapter, and keeps them off the
+// engine's processor, whatever they chose for themselves.
+func (*share) hold(kin []proc) {
+	_ = prioritize(kin, lowest)
+	for _, p := range kin {
+		runOn(p.pid, adapterProcessors())
 	}
 }
 
