@@ -58,8 +58,12 @@ type slot struct {
 const (
 	// publishEvery is the shortest time between two snapshots.
 	publishEvery = 100 * time.Millisecond
-	backoffMin   = 500 * time.Millisecond
-	backoffMax   = 5 * time.Second
+	// publishSoon is that while it starts, for so long as starting: what comes then is
+	// what somebody waits for.
+	publishSoon = 10 * time.Millisecond
+	starting    = 2 * time.Second
+	backoffMin  = 500 * time.Millisecond
+	backoffMax  = 5 * time.Second
 	// absentRetry is how often a source that found nothing looks again.
 	absentRetry = 10 * time.Second
 )
@@ -145,7 +149,7 @@ func (h *Hub) Replace(src state.Source) error {
 // supervise runs the source in a slot again and again, with backoff, and keeps
 // its health.
 func (h *Hub) supervise(ctx context.Context, sl *slot) {
-	attempt := 0
+	attempt, told := 0, ""
 	wait := backoffMin
 	for ctx.Err() == nil {
 		started := time.Now()
@@ -155,6 +159,9 @@ func (h *Hub) supervise(ctx context.Context, sl *slot) {
 		sl.cancel = cancel
 		h.mu.Unlock()
 		put := func(sec state.Section) {
+			if attempt > 0 {
+				h.log.Info("source answers again", "source", src.Name(), "attempts", attempt)
+			}
 			attempt = 0
 			h.put(sec)
 		}
@@ -174,13 +181,19 @@ func (h *Hub) supervise(ctx context.Context, sl *slot) {
 		if time.Since(started) > backoffMax {
 			wait = backoffMin
 		}
-		attempt++
+		if attempt++; attempt == 1 {
+			told = ""
+		}
 		pause := wait/2 + rand.N(wait)
 		wait = min(wait*2, backoffMax)
+		level := slog.LevelWarn
 		if state.IsNotHere(err) {
-			pause = absentRetry
+			pause, level = absentRetry, slog.LevelInfo
 		}
-		h.log.Warn("source failed", "source", src.Name(), "attempt", attempt, "err", h.opts.Mask(err.Error()))
+		if text := h.opts.Mask(err.Error()); text != told { // and not with every attempt
+			h.log.Log(ctx, level, "source failed", "source", src.Name(), "attempt", attempt, "err", text)
+			told = text
+		}
 		h.failed(src, err, attempt, time.Now().Add(pause))
 		runCtx, cancel = context.WithTimeout(ctx, pause)
 		h.mu.Lock()
@@ -269,14 +282,19 @@ func (h *Hub) publisher(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	<-timer.C
+	began := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-h.dirty:
 		}
+		every := publishEvery
+		if time.Since(began) < starting {
+			every = publishSoon
+		}
 		h.mu.Lock()
-		rest := publishEvery - time.Since(h.published)
+		rest := every - time.Since(h.published)
 		h.mu.Unlock()
 		if rest > 0 {
 			timer.Reset(rest)

@@ -1,9 +1,11 @@
 package backend
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -171,6 +173,35 @@ func TestASourceThatFindsNothingIsAbsentUntilItWasThereOnce(t *testing.T) {
 	})
 }
 
+func TestAnOutageIsLoggedWhenItBeginsAndWhenItEnds(t *testing.T) {
+	down := func(context.Context, func(state.Section)) error { return errors.New("refused with hunter22") }
+	brief := func(_ context.Context, put func(state.Section)) error {
+		put(modules(state.ModuleInstalled, "healthy"))
+		return errors.New("refused with hunter22")
+	}
+	src := &script{runs: append([]func(context.Context, func(state.Section)) error{down, down, down, brief, down}, ready(state.ModuleInstalled)...)}
+	synctest.Test(t, func(t *testing.T) {
+		var b bytes.Buffer
+		plain := func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}
+		h := New(Options{Log: slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{ReplaceAttr: plain})), Mask: func(s string) string { return strings.ReplaceAll(s, "hunter22", "***") }}, src)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); h.Run(ctx) }()
+		time.Sleep(time.Minute)
+		cancel()
+		<-done
+		failed, back := `level=WARN msg="source failed" source=script attempt=1 err="refused with ***"`, `level=INFO msg="source answers again" source=script attempts=`
+		if got, want := b.String(), failed+"\n"+back+"3\n"+failed+"\n"+back+"2\n"; got != want {
+			t.Errorf("logged\n%swant\n%s", got, want)
+		}
+	})
+}
+
 func TestSnapshotsAreCoalescedToTenASecond(t *testing.T) {
 	src := &script{runs: []func(context.Context, func(state.Section)) error{
 		func(ctx context.Context, put func(state.Section)) error {
@@ -182,6 +213,7 @@ func TestSnapshotsAreCoalescedToTenASecond(t *testing.T) {
 		},
 	}}
 	withHub(t, src, func(t *testing.T, h *Hub) {
+		time.Sleep(starting)
 		from := h.Latest().Version
 		time.Sleep(10 * time.Second)
 		if got := h.Latest().Version - from; got < 90 || got > 101 {
@@ -357,9 +389,9 @@ func TestARunningActionIsCancelledWithWhoDidIt(t *testing.T) {
 
 func TestALongArgumentIsJournalledShortAndExecutedWhole(t *testing.T) {
 	src := &script{runs: ready(state.ModuleInstalled)}
-	long, got := strings.Repeat("é", 1<<19), ""
+	long, got := strings.Repeat("é", 1<<19), make(chan string, 1)
 	src.exec = func(_ context.Context, a state.Action, _ func(string, float64)) (state.Outcome, error) {
-		got = a.Args["config"]
+		got <- a.Args["config"]
 		return state.Outcome{}, nil
 	}
 	withHub(t, src, func(t *testing.T, h *Hub) {
@@ -368,8 +400,13 @@ func TestALongArgumentIsJournalledShortAndExecutedWhole(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Second)
-		if got != long {
-			t.Errorf("the executor got %d bytes, want all %d", len(got), len(long))
+		select {
+		case got := <-got:
+			if got != long {
+				t.Errorf("the executor got %d bytes, want all %d", len(got), len(long))
+			}
+		default:
+			t.Error("nothing was executed")
 		}
 		for _, e := range h.Latest().Journal.Entries {
 			if a := e.Args["config"]; e.Phase == state.PhaseBegin && (len(a) > 5000 || !strings.Contains(a, "1048576 bytes, SHA-256 ")) {

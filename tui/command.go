@@ -321,7 +321,7 @@ func (m *Model) shell() tea.Cmd {
 			m.say("no shell: " + err.Error())
 			return nil
 		}
-		return tea.Exec(c, func(err error) tea.Msg { return shellMsg{err} })
+		return m.exec(c, func(err error) tea.Msg { return shellMsg{err} })
 	}
 	return nil
 }

@@ -65,6 +65,18 @@ func (m *Model) begin(spec *state.Spec, targets []string) tea.Cmd {
 			}
 		}
 	}
+	for _, p := range m.panes { // what it shows is more to the point than a default
+		x, ok := p.(views.Proposer)
+		if !ok || !hasSection(p.Info(), spec.Section) {
+			continue
+		}
+		values := x.Propose(spec.Kind)
+		for i, f := range fields {
+			if v := values[f.Key]; v != "" && !f.Secret {
+				fields[i].Default = v
+			}
+		}
+	}
 	secret := spec.Single
 	for _, f := range fields {
 		secret = secret || f.Secret

@@ -85,7 +85,7 @@ func (m *Model) edit() tea.Cmd {
 		m.say("cannot edit: " + err.Error())
 		return nil
 	}
-	return tea.Exec(cmd, func(err error) tea.Msg {
+	return m.exec(cmd, func(err error) tea.Msg {
 		got, rerr := read()
 		if err == nil {
 			err = rerr

@@ -143,14 +143,14 @@ func table() []bind {
 		act("L", "reload", "reload"),
 		act("T", "rotate", "rotate credentials or a log file"),
 		act("R", "restart", "restart"),
-		act("S", "start-stop", "start or stop, pause or resume"),
-		act("A", "acknowledge", "acknowledge an alert, confirm a change"),
+		act("S", "start-stop", "start or stop, pause or resume; save a filter of logs"),
+		act("A", "acknowledge", "acknowledge an alert, confirm a change; watch a log"),
 		act("M", "silence", "silence an alert"),
 		act("Q", "requeue", "requeue failed items, retry a failed job"),
 	}
-	// Log files are rotated from the stream's pane as well.
+	// Logs are rotated and watched, and filters saved, from the stream's pane as well.
 	for i := range t {
-		if t[i].act == "T" {
+		if strings.Contains("TAS", t[i].act) && t[i].act != "" {
 			t[i].scope = anywhere
 		}
 	}

@@ -2,9 +2,14 @@ package tui
 
 import (
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/state"
 )
 
 func TestFiltersOfTheStreamAreStacked(t *testing.T) {
@@ -113,4 +118,60 @@ func TestFieldsStandInColumns(t *testing.T) {
 	d.typeText("service,ms")
 	d.press("enter")
 	d.sees("service     ms", "llm-gateway 940 slow upstream")
+}
+
+func TestWhatPassesIsWatchedAndGetsAName(t *testing.T) {
+	d := drive(t, "incident", nil)
+	d.press("5", "f", "&")
+	d.typeText("@server-errors or slow")
+	d.press("enter", "&")
+	d.typeText("!healthz")
+	d.press("enter", "A")
+	d.sees("Watch log?", "server-errors-or-slow-not", "logs/*.log", "(@server-errors or slow) not healthz", "Fires above", "Runbook")
+	d.press("tab", "tab", "tab")
+	d.typeText("some") // takes the place of what is proposed
+	d.press("enter", "enter", "enter", "enter", "enter")
+	d.sees(`"some": expected a number of records`)
+	d.press("esc", "S")
+	d.sees("Save filter?", "(@server-errors or slow) not healthz")
+	d.typeText("mine")
+	d.press("enter", "enter", "enter")
+	got := d.b.Submitted()
+	if len(got) != 1 || got[0].Kind != state.LogFilterSave || got[0].Args["name"] != "mine" || got[0].Args["where"] != "(@server-errors or slow) not healthz" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestAWatchIsSubmittedAsItIsFilledIn(t *testing.T) {
+	d := drive(t, "incident", nil)
+	d.press("5", "f", "A")
+	d.typeText("bad")
+	d.press("enter", "enter", "enter")
+	d.typeText("3")
+	d.press("enter", "enter", "enter", "enter", "enter", "enter")
+	got := d.b.Submitted()
+	if len(got) != 1 || got[0].Kind != state.LogWatchAdd {
+		t.Fatalf("got %+v", got)
+	}
+	want := map[string]string{"name": "bad", "source": "logs/*.log", "where": "level>=error", "above": "3", "window": "5m", "severity": "warning"}
+	if !maps.Equal(got[0].Args, want) {
+		t.Errorf("got %v, want %v", got[0].Args, want)
+	}
+}
+
+func TestAnAlertOfAWatchShowsItsFilterAndLastMatch(t *testing.T) {
+	d := drive(t, "incident", nil)
+	s := *d.snap
+	s.Logs.Watches = []state.LogWatch{{Name: "boom", Source: "logs/*.log", Sources: 2, Where: "status>=500", Window: 5 * time.Minute, Since: s.At, Matches: 7, Recent: 3,
+		Last: "GET /api status=503", LastSource: "logs/api.log", LastAt: s.At}}
+	s.Alerts.List = slices.Clone(s.Alerts.List)
+	for i := range s.Alerts.List {
+		s.Alerts.List[i].Labels = map[string]string{"watch": "boom", "log": "logs/*.log"}
+		s.Alerts.List[i].Annotations = map[string]string{"filter": "older", "last_match": "older still"}
+	}
+	d.show(&s, s.Alerts, s.Logs)
+	d.pass(time.Second)
+	d.press("6", "f", "enter")
+	d.sees("Watch", "status>=500", "logs/*.log, which is 2 logs now", "3 within 5m", "GET /api status=503", "in logs/api.log")
+	d.lacks("older")
 }

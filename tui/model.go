@@ -21,9 +21,14 @@ type Model struct {
 	work *jobs
 	// suspend stops the process until the shell continues it; nil where nothing can.
 	suspend func()
-	env     *views.Env
-	look    theme.Options
-	keys    keymap
+	// released is called whenever the terminal has been given away; nil where nothing is
+	// to be done.
+	released func()
+	// pace is told of what is drawn; nil where nothing looks for it.
+	pace func() *pace
+	env  *views.Env
+	look theme.Options
+	keys keymap
 
 	panes  []views.Pane
 	focus  int
@@ -45,7 +50,8 @@ type Model struct {
 	lineDue bool // new lines are on their way to the screen
 	due     bool // a flush is on its way
 	keyed   time.Time
-	lost    string // why the backend does not answer
+	began   time.Time // when it was made
+	lost    string    // why the backend does not answer
 	past    past
 
 	stack   []overlay
@@ -111,7 +117,7 @@ func New(o Options) *Model {
 	}
 	m.env = &views.Env{Theme: theme.New(m.look), Now: m.now, Local: o.Local}
 	m.panes = views.All(m.env)
-	m.logs = m.paneNamed("logs")
+	m.logs, m.began = m.paneNamed("logs"), o.Clock()
 	m.frames = make([]frame, len(m.panes))
 	m.set(set)
 	if o.Pane != "" {
@@ -278,6 +284,9 @@ func (m *Model) View() tea.View {
 	if m.dirty {
 		m.content = m.draw()
 		m.dirty = false
+		if m.pace != nil {
+			m.pace().drawn()
+		}
 	}
 	v := tea.NewView(m.content)
 	v.AltScreen = true

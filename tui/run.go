@@ -17,11 +17,6 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// fps is how often a second it is looked whether there is a new frame to draw: half
-// of the time between two looks is what a key waits. At 120 that is 4 ms, for 0.1 %
-// of a core.
-const fps = 120
-
 // Run shows the console on the terminal until the user quits, the terminal hangs
 // up, the process is asked to end or ctx does. It gives the terminal back clean in
 // every one of these, on a panic and while suspended. Only a panic, or a terminal
@@ -33,6 +28,8 @@ func Run(ctx context.Context, o Options) error {
 	m.ctx = ctx
 	profile, more := colours(os.Environ())
 	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithColorProfile(profile), tea.WithFPS(fps))
+	m.released = func() { closeReader(p) }
+	m.pace = sync.OnceValue(func() *pace { return paceOf(p) })
 	var wg sync.WaitGroup
 	wg.Add(1)
 	if more {
@@ -103,6 +100,7 @@ func suspend(p *tea.Program) {
 	if p.ReleaseTerminal() != nil {
 		return
 	}
+	closeReader(p)
 	// Threads run on for a moment after the signal: only its counterpart says that
 	// the stop is over.
 	cont := make(chan os.Signal, 1)

@@ -17,6 +17,8 @@ import (
 const (
 	idleFrame = 200 * time.Millisecond
 	lineFrame = 100 * time.Millisecond
+	// watched is how long after a key, and after the start, all is shown at once.
+	watched = 3 * time.Second
 )
 
 // Update implements tea.Model.
@@ -123,7 +125,7 @@ func (m *Model) take(s *state.Snapshot) tea.Cmd {
 		return nil
 	}
 	now := m.o.Clock()
-	if old == nil || m.shown == nil || now.Sub(m.keyed) < 3*time.Second {
+	if old == nil || m.shown == nil || now.Sub(m.keyed) < watched || now.Sub(m.began) < watched {
 		m.showLive()
 		return nil
 	}
@@ -190,7 +192,7 @@ func (m *Model) urgent(a, b *state.Snapshot) bool {
 		}
 		for i := range b.Containers.List {
 			x, y := &a.Containers.List[i], &b.Containers.List[i]
-			if x.ID != y.ID || x.State != y.State || x.HealthWord != y.HealthWord {
+			if x.ID != y.ID || x.State != y.State || x.HealthWord != y.HealthWord || x.CPUPercent < 0 && y.CPUPercent >= 0 {
 				return true
 			}
 		}

@@ -3,6 +3,7 @@ package views
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -82,7 +83,7 @@ func NewAlerts(env *Env) Pane {
 			return strings.Join([]string{a.Rule, string(a.State), a.Severity, a.Group, alertOn(a), alertSummary(a)}, " ")
 		},
 		Health:  func(s *state.Snapshot) state.Health { return s.Alerts.Health },
-		Deps:    []state.SectionName{state.SectionAlerts},
+		Deps:    []state.SectionName{state.SectionAlerts}, // a match is evidence, and so changes it
 		Head:    alertsHead,
 		Empty:   func(*state.Snapshot) string { return "no rules are loaded: put rule files in config/prometheus/rules" },
 		Summary: alertsSummary,
@@ -144,7 +145,7 @@ func alertValue(t *theme.Theme, a *state.Alert) string {
 
 // alertOn is what the alert is about, from the label that says so best.
 func alertOn(a *state.Alert) string {
-	for _, k := range []string{"module", "container", "name", "queue", "service", "instance", "job"} {
+	for _, k := range []string{"module", "container", "name", "queue", "service", "instance", "job", "log"} {
 		if v := a.Labels[k]; v != "" {
 			return v
 		}
@@ -231,7 +232,27 @@ func alertsSummary(e *Env, s *state.Snapshot) []Span {
 	return out
 }
 
-func alertOverview(d *Doc, _ *state.Snapshot, a *state.Alert) {
+// alertWatch is the watch of logs that an alert is of, and adds what it has seen.
+func alertWatch(d *Doc, s *state.Snapshot, a *state.Alert) *state.LogWatch {
+	w := s.Logs.Watch(a.Labels["watch"])
+	if w == nil {
+		return nil
+	}
+	t, f := d.env.Theme, figuresOf(d.env.Theme)
+	d.Head("Watch")
+	d.KV("filter", t.Info, w.Where)
+	d.KV("in", t.Text, fmt.Sprintf("%s, which is %s now", w.Source, plural(w.Sources, "log")))
+	d.KV("matches", t.Text, fmt.Sprintf("%d within %s, %d since %s", w.Recent, f.span(w.Window), w.Matches, d.env.when(w.Since)))
+	if w.Last == "" {
+		d.KV("last match", t.Dim, "none yet")
+		return w
+	}
+	d.KV("last match", t.Text, d.env.when(w.LastAt)+" in "+w.LastSource)
+	d.Text(t.Text, w.Last)
+	return w
+}
+
+func alertOverview(d *Doc, s *state.Snapshot, a *state.Alert) {
 	e := d.env
 	t, f := e.Theme, figuresOf(e.Theme)
 	st, ink := alertState(e, a)
@@ -256,6 +277,12 @@ func alertOverview(d *Doc, _ *state.Snapshot, a *state.Alert) {
 	if a.SilenceID != "" {
 		d.KV("silenced", t.Text, "by "+a.SilencedBy+" until "+e.when(a.SilencedUntil))
 	}
+	notes := a.Annotations
+	if alertWatch(d, s, a) != nil { // which has them newer
+		notes = maps.Clone(notes)
+		delete(notes, "filter")
+		delete(notes, "last_match")
+	}
 	d.Head("Rule")
 	d.KV("name", t.Text, a.Rule)
 	d.KV("group", t.Text, a.Group)
@@ -268,9 +295,9 @@ func alertOverview(d *Doc, _ *state.Snapshot, a *state.Alert) {
 		d.Head("Labels")
 		pairs(d, a.Labels)
 	}
-	if len(a.Annotations) > 0 {
+	if len(notes) > 0 {
 		d.Head("Annotations")
-		pairs(d, a.Annotations)
+		pairs(d, notes)
 	}
 	d.Gap()
 	d.KV("id", t.Dim, a.ID)

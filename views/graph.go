@@ -3,6 +3,7 @@ package views
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -17,9 +18,7 @@ func (d *Doc) plot(vs []float64, rows int, top float64, show func(float64) strin
 	if w < 8 || rows < 1 {
 		return
 	}
-	if len(vs) > w {
-		vs = vs[len(vs)-w:]
-	}
+	vs = squeeze(vs, w)
 	for _, v := range vs {
 		if !math.IsNaN(v) && !math.IsInf(v, 0) {
 			top = max(top, v)
@@ -58,7 +57,33 @@ func (d *Doc) plot(vs []float64, rows int, top float64, show func(float64) strin
 	}
 }
 
-// containerGraphs draws a container's figures over the last minute and hour.
+// squeeze makes means of neighbours where there is no room for every sample. Unknown
+// ones are negative, and do not count.
+func squeeze(vs []float64, w int) []float64 {
+	n := (len(vs) + w - 1) / w
+	if n <= 1 {
+		return vs
+	}
+	var out []float64
+	for end := len(vs); end > 0; end -= n { // from the newest on
+		sum, known := 0.0, 0
+		for _, v := range vs[max(0, end-n):end] {
+			if v >= 0 {
+				sum += v
+				known++
+			}
+		}
+		mean := -1.0
+		if known > 0 {
+			mean = sum / float64(known)
+		}
+		out = append(out, mean)
+	}
+	slices.Reverse(out)
+	return out
+}
+
+// containerGraphs draws a container's figures over the last minute, hour and day.
 func containerGraphs(d *Doc, s *state.Snapshot, c *state.Container) {
 	t, f := d.env.Theme, figuresOf(d.env.Theme)
 	det, ok := part(d, s, c, state.PartHistory)
@@ -68,7 +93,8 @@ func containerGraphs(d *Doc, s *state.Snapshot, c *state.Container) {
 	graph := func(title string, vs []float64, top float64, show func(float64) string) {
 		last, peak, sum, n := -1.0, -1.0, 0.0, 0
 		for _, v := range vs {
-			if last = v; v >= 0 {
+			if v >= 0 {
+				last = v
 				peak = max(peak, v)
 				sum += v
 				n++
@@ -79,7 +105,7 @@ func containerGraphs(d *Doc, s *state.Snapshot, c *state.Container) {
 			d.Line(l.Put(t.Dim, "no samples"))
 			return
 		}
-		d.Line(l.Put(t.Dim, fmt.Sprintf("now %s, mean %s, peak %s", show(last), show(sum/float64(n)), show(peak))))
+		d.Line(l.Put(t.Dim, fmt.Sprintf("last %s, mean %s, peak %s", show(last), show(sum/float64(n)), show(peak))))
 		rows := 2
 		if d.rows >= 44 {
 			rows = 4
@@ -89,12 +115,16 @@ func containerGraphs(d *Doc, s *state.Snapshot, c *state.Container) {
 	for _, x := range []struct {
 		title string
 		*state.Series
-	}{{"The last minute", &det.Histories.Minute}, {"The last hour", &det.Histories.Hour}} {
+	}{{"The last minute", &det.Histories.Minute}, {"The last hour", &det.Histories.Hour}, {"The last day", &det.Histories.Day}} {
 		title := x.title
 		if x.Step != time.Second && x.Step > 0 {
 			title += ", means of " + f.span(x.Step)
 		}
 		d.Head(title)
+		if x.Step != time.Second && det.Histories.Err != "" {
+			d.Text(t.Warn, det.Histories.Err)
+			continue
+		}
 		cpuTop, memTop := 10.0, 0.0
 		if c.Limits.CPUs > 0 {
 			cpuTop = 100 * c.Limits.CPUs

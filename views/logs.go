@@ -33,6 +33,8 @@ type Logs struct {
 	row       int // the cursor's line on the screen
 	sieve     sieve
 	sifted    map[string]*sifted
+	sifting   bool // it is being made
+	siftGen   int
 	instant   time.Time
 
 	search  pattern
@@ -41,16 +43,17 @@ type Logs struct {
 	// hitTimes are when the hits were, rising.
 	hitTimes []int64
 	worsts   map[string]*worst
-	noBars   bool // the histogram is not shown
+	bars     barsMode
 
 	columns []string
 	widths  map[string]int
 	counts  *counts // shown in place of the stream
 	beyond  *beyond // a look at a file beyond its tail
+	said    string  // what came of a search in the background; until the next key
 
 	noTimes, wrap, raw bool
 	skip               int // cells left out at the left
-	books              map[bookmark]bool
+	books              map[bookmark]marked
 
 	open   bool
 	docTop int
@@ -61,11 +64,6 @@ type Logs struct {
 	view    string
 }
 
-type bookmark struct {
-	source string
-	seq    uint64
-}
-
 // hitsMsg is how many records match the search, and when they were.
 type hitsMsg struct {
 	gen, n int
@@ -74,7 +72,7 @@ type hitsMsg struct {
 
 // NewLogs makes the pane of logs.
 func NewLogs(env *Env) Pane {
-	return &Logs{env: env, following: true, marks: map[string]bool{}, sifted: map[string]*sifted{}, books: map[bookmark]bool{}, worsts: map[string]*worst{}, widths: map[string]int{}, dirty: true}
+	return &Logs{env: env, following: true, marks: map[string]bool{}, sifted: map[string]*sifted{}, books: map[bookmark]marked{}, worsts: map[string]*worst{}, widths: map[string]int{}, dirty: true}
 }
 
 // Info implements Pane.
@@ -82,7 +80,7 @@ func (p *Logs) Info() Info {
 	return Info{
 		Name: "logs", Title: "Logs", Section: state.SectionLogs,
 		Acts: []state.SectionName{state.SectionLogs}, Stream: true,
-		About: "All followed files and the chosen containers as one stream, by time. [ and ] go between the sources and the stream: enter on a source shows it alone, space chooses several. A container's log is followed only while it is chosen.",
+		About: "All followed files and the chosen containers as one stream, by time. [ and ] go between the sources and the stream: enter on a source shows it alone, space chooses several. A container's log and the journal are followed only while they are chosen. Of one file, what is filtered and searched for holds for all of it and its rotated files: k goes on beyond the newest lines, esc comes back.",
 		Keys: []KeyHelp{
 			{LevelNext, "all levels, warnings and worse, errors only"},
 			{BookNext, "next bookmark"},
@@ -90,7 +88,7 @@ func (p *Logs) Info() Info {
 			{CountBy, "count what passes by pattern, or by the value of a field; enter keeps such lines"},
 			{Columns, "fields as columns before the text"},
 			{GoTo, "go to a time"},
-			{Bars, "histogram"}, {Earlier, "back along the histogram"}, {Later, "forward along it"},
+			{Bars, "histogram of what is shown, of the whole file, none"}, {Earlier, "back along the histogram"}, {Later, "forward along it"},
 			{Save, "write what passes to a file"},
 			{Left, "scroll left"}, {Right, "scroll right"},
 		},
@@ -183,6 +181,9 @@ func (p *Logs) chosen(id string) bool {
 
 // streams are the chosen sources' records that pass the sieve.
 func (p *Logs) streams() []stream {
+	if p.sifting {
+		return p.cur.s
+	}
 	var out []stream
 	for i := range p.base.Sources {
 		src := &p.base.Sources[i]
@@ -250,12 +251,15 @@ func (p *Logs) Update(msg tea.Msg) tea.Cmd {
 		if msg.gen == p.hitsGen {
 			p.hits, p.hitTimes, p.dirty = msg.n, msg.at, true
 		}
+	case siftedMsg:
+		p.dirty = true
+		p.takeSifted(msg)
 	case counts:
 		if p.counts != nil && p.counts.gen == msg.gen {
 			p.counts, p.dirty = &msg, true
 		}
 	case Do:
-		p.dirty = true
+		p.dirty, p.said = true, ""
 		if p.open {
 			if done, cmd := p.updateOpen(msg.Command); done {
 				return cmd
@@ -322,7 +326,8 @@ func (p *Logs) updateStream(c Command) tea.Cmd {
 	case FindPrev:
 		return p.find(false)
 	case ErrNext, ErrPrev:
-		if !p.seek(c == ErrNext == p.following || c == ErrPrev, func(r *state.LogRecord) bool { return r.Level >= state.LevelError }) {
+		back := c == ErrPrev || p.following
+		if !p.seek(back, func(r *state.LogRecord) bool { return r.Level >= state.LevelError }) && !p.seekBeyond(state.SeekError, back) {
 			return send(Note{"no error that way"})
 		}
 	case Times:
@@ -337,19 +342,13 @@ func (p *Logs) updateStream(c Command) tea.Cmd {
 	case LevelNext:
 		return p.nextLevel()
 	case Bars:
-		p.noBars = !p.noBars
+		return p.nextBars()
 	case Earlier:
-		p.leap(-1)
+		return p.leap(-1)
 	case Later:
-		p.leap(1)
+		return p.leap(1)
 	case Bookmark:
-		if k, r := p.cur.cur(); r != nil {
-			p.pause()
-			b := bookmark{p.cur.s[k].id, r.Seq}
-			if p.books[b] = !p.books[b]; !p.books[b] {
-				delete(p.books, b)
-			}
-		}
+		p.setBookmark()
 	case BookNext:
 		return p.nextBookmark()
 	case Mark, MarkRange, SortNext:
@@ -372,7 +371,7 @@ func (p *Logs) updateStream(c Command) tea.Cmd {
 		case p.search.text != "":
 			p.search, p.hitTimes = pattern{}, nil
 		case len(p.sieve.sifts) > 0:
-			p.unkeep()
+			return p.unkeep()
 		case !p.following && p.instant.IsZero():
 			p.follow()
 		case p.solo != "":
@@ -397,52 +396,21 @@ func (p *Logs) nextLevel() tea.Cmd {
 	default:
 		p.sieve.min = 0
 	}
-	p.resift()
-	return send(Note{text})
-}
-
-func (p *Logs) nextBookmark() tea.Cmd {
-	if len(p.books) == 0 {
-		return send(Note{"no bookmarks: m sets one"})
-	}
-	at := func(r *state.LogRecord, m merge) bool {
-		k, c := m.cur()
-		return c == r && k >= 0 && p.books[bookmark{m.s[k].id, r.Seq}]
-	}
-	for _, back := range []bool{true, false} {
-		m := p.cur.clone()
-		for {
-			var r *state.LogRecord
-			if back {
-				m.back()
-				_, r = m.cur()
-			} else {
-				_, r = m.forward()
-			}
-			if r == nil {
-				break
-			}
-			if at(r, m) {
-				p.pause()
-				p.cur, p.row = m, p.h/2
-				return nil
-			}
-		}
-	}
-	return send(Note{"this is the only bookmark in sight of the filters"})
+	return tea.Batch(p.resift(), send(Note{text}))
 }
 
 // up moves the cursor back by n records, and on in the file where the tail ends.
 func (p *Logs) up(n int) tea.Cmd {
-	if m := p.cur.clone(); !p.following && p.sieve.open() {
-		m.back()
-		if _, r := m.cur(); r == nil {
-			_, here := p.cur.cur()
-			if here == nil {
-				return nil
-			}
+	m := p.cur.clone()
+	_, here := m.back()
+	if _, r := m.cur(); r == nil && (!p.following || here == nil) {
+		switch {
+		case here != nil:
 			return p.goBeyond(0, here.Nanos)
+		case !p.sieve.open(): // nothing that is kept passes
+			return p.goBeyond(-1, 0)
 		}
+		return nil
 	}
 	p.step(-n)
 	return nil

@@ -23,9 +23,9 @@ func (p *Logs) Question(c Command) (Question, bool) {
 	case Search:
 		return Question{Label: "search", Hint: "a capital makes case count, /between slashes/ is a regular expression"}, true
 	case Keep:
-		words := make([]string, 0, len(searches))
-		for _, s := range searches {
-			words = append(words, "@"+s.name)
+		words := p.names().Sorted()
+		for i := range words {
+			words[i] = "@" + words[i]
 		}
 		return Question{Label: "keep lines with (! drops)", Hint: "timeout status>=500 level>=warn duration>1s user=anna /re/ and or not; @ and tab: saved ones", Words: append(words, p.fieldNames()...)}, true
 	case GoTo:
@@ -48,7 +48,7 @@ func (p *Logs) Answer(c Command, text string) (tea.Cmd, error) {
 	case Search:
 		return p.lookFor(text)
 	case Keep:
-		return nil, p.keep(text)
+		return p.keep(text)
 	case GoTo:
 		return p.goTo(text)
 	case Columns:
@@ -90,7 +90,7 @@ func (p *Logs) goTo(text string) (tea.Cmd, error) {
 	}
 	p.pause()
 	if from, _, ok := p.span(); ok && at.UnixNano() < from && p.theFile() != nil || p.beyond != nil {
-		return p.goBeyond(0, at.UnixNano()), nil
+		return p.goBack(at.UnixNano()), nil
 	}
 	p.cur, p.row = p.cur.atTime(at.UnixNano()), p.h/2
 	switch from, to, ok := p.span(); {

@@ -1,6 +1,7 @@
 package views
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,15 +11,21 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// beyond is a look at a file beyond what its tail holds: a window of records that is
-// asked for by place or time, and moved along as the cursor comes near its ends.
+// beyond is a look at a log beyond what its tail holds: a window of records that is
+// asked for by place, by time or by what is looked for, and moved along as the cursor
+// comes near its ends.
 type beyond struct {
 	title  string
 	view   state.LogView
-	window *state.LogWindow // the last that came, of this view or of the one before
+	window *state.LogWindow // the last that came with records, of this view or of one before
 	// anchor is the place that the cursor stands at; negative until the window that
 	// knows it has come.
 	anchor int64
+	wish   *bookmark // the record to stand at, once it is there
+	from   *bookmark // the record of the tail from which one looks for another
+	// leapt is the time that was gone to last, and landed the record's place that was
+	// found for it.
+	leapt, landed int64
 }
 
 const (
@@ -46,7 +53,48 @@ func (p *Logs) theFile() *state.LogSource {
 	return one
 }
 
-// goBeyond looks at the file that is shown around a place, or around a time where that
+// ask is a view of a source with what is filtered and searched for.
+func (p *Logs) ask(source string, at, ns int64) state.LogView {
+	v := state.LogView{Source: source, At: at, Time: ns, Rows: beyondRows, Least: p.sieve.min, Find: p.findAll()}
+	var all []string
+	for _, s := range p.sieve.sifts {
+		all = append(all, s.expr())
+	}
+	v.Keep = strings.Join(all, " ")
+	return v
+}
+
+// tally is the view by which the counts of the whole log are asked for while its newest
+// lines are shown; the zero view where nothing is to be counted.
+func (p *Logs) tally() state.LogView {
+	if p.beyond != nil || p.bars != barsAll && p.sieve.open() && p.search.text == "" {
+		return state.LogView{}
+	}
+	src := p.theFile()
+	if src == nil {
+		return state.LogView{}
+	}
+	v := p.ask(src.ID, -1, 0)
+	v.Rows = 1
+	return v
+}
+
+// whole is what is known of all of the log that is shown, or nil.
+func (p *Logs) whole() *state.LogWindow {
+	if p.beyond != nil {
+		return p.beyond.window
+	}
+	v := p.tally()
+	if v == (state.LogView{}) {
+		return nil
+	}
+	if w := p.snap.Logs.View(v); w != nil && w.Err == "" {
+		return w
+	}
+	return nil
+}
+
+// goBeyond looks at the log that is shown around a place, or around a time where that
 // is not 0. It says why it cannot.
 func (p *Logs) goBeyond(at, ns int64) tea.Cmd {
 	src := p.theFile()
@@ -54,11 +102,67 @@ func (p *Logs) goBeyond(at, ns int64) tea.Cmd {
 		return send(Note{"this is the oldest that is kept of these together: choose one file ([, then enter) to go on in it"})
 	}
 	p.pause()
-	p.beyond = &beyond{title: src.Title, anchor: -1, view: state.LogView{Source: src.ID, At: at, Time: ns, Rows: beyondRows, Find: p.findAll()}}
+	p.beyond = &beyond{title: src.Title, anchor: -1, view: p.ask(src.ID, at, ns)}
 	return nil
 }
 
-// findAll is the search as a filter, to be counted in the whole file.
+// goBack is goBeyond to a time, from wherever one is.
+func (p *Logs) goBack(ns int64) tea.Cmd {
+	if b := p.beyond; b != nil {
+		b.look(p.ask(b.view.Source, 0, ns))
+		p.row = p.h / 2
+		return nil
+	}
+	cmd := p.goBeyond(0, ns)
+	p.row = p.h / 2
+	return cmd
+}
+
+// seekBeyond looks for the next record of a kind in all of the log, back from the oldest
+// that the tail holds or on from the cursor. It reports whether it can.
+func (p *Logs) seekBeyond(what state.LogSeek, back bool) bool {
+	if b := p.beyond; b != nil {
+		b.look(p.ask(b.view.Source, max(0, b.anchor), 0))
+		b.view.Seek, b.view.Back = what, back
+		if b.anchor < 0 {
+			b.view.At = -1
+		}
+		return true
+	}
+	src := p.theFile()
+	if src == nil || !back {
+		return false
+	}
+	recs := p.base.Tails[src.ID].Records
+	if len(recs) == 0 {
+		return false
+	}
+	// Others may have the time of the oldest that is kept, and not be kept.
+	k, r := p.cur.cur()
+	_ = p.goBeyond(0, recs[0].Nanos+1)
+	p.beyond.view.Seek, p.beyond.view.Back = what, true
+	if r != nil {
+		here := markOf(p.cur.s[k].id, r, -1)
+		p.beyond.from = &here
+	}
+	return true
+}
+
+// look asks for another view.
+func (b *beyond) look(v state.LogView) { b.view, b.wish, b.from = v, nil, nil }
+
+// resiftBeyond asks for the same place under other filters.
+func (p *Logs) resiftBeyond() {
+	if b := p.beyond; b != nil {
+		at := b.anchor
+		if at < 0 {
+			at = -1
+		}
+		b.look(p.ask(b.view.Source, at, 0))
+	}
+}
+
+// findAll is the search as a filter, to be counted in the whole log.
 func (p *Logs) findAll() string {
 	switch {
 	case p.search.text == "":
@@ -79,28 +183,67 @@ func (p *Logs) comeBack() {
 func (p *Logs) takeWindow() {
 	b := p.beyond
 	w := p.snap.Logs.View(b.view)
-	if w == nil || w.Err == "" && len(w.Records) == 0 {
+	switch {
+	case w == nil || w.Pending:
+		return
+	case w.Missing:
+		p.said = "nothing more that way in the whole file"
+		if b.view.Seek == state.SeekError {
+			p.said = "no error more that way in the whole file"
+		}
+		if b.window == nil { // the tail is shown still
+			p.beyond, p.dirty = nil, true
+			return
+		}
+		b.look(p.ask(b.view.Source, max(0, b.anchor), 0))
+		return
+	case w.Err == "" && len(w.Records) == 0 && w.Filling:
+		return // more is on its way
+	}
+	if i, ok := slices.BinarySearch(w.Offsets, w.Middle); b.from != nil && b.view.Seek != "" && ok && markOf(b.view.Source, &w.Records[i], w.Middle) == *b.from {
+		b.view.At, b.view.Time, b.from = w.Middle, 0, nil // it is the one that one comes from
 		return
 	}
 	fresh := b.window == nil || b.window.View != b.view
-	if b.view.Time != 0 && (fresh || b.window.Middle != w.Middle) { // where a time is, is known once that much is read
-		fresh, b.anchor = true, -1
+	if fresh && (b.view.Time != 0 || b.view.Seek != "") {
+		b.anchor = -1
+	}
+	if fresh && (b.view.Seek != "" || b.wish != nil || b.view.Time != 0 && b.window != nil) {
+		p.row = p.h / 2
 	}
 	b.window, p.dirty = w, true
-	if !fresh || w.Err != "" {
+	if w.Err != "" {
 		return
 	}
 	if b.anchor < 0 {
 		b.anchor = w.Middle
+		if b.leapt = b.view.Time; b.leapt != 0 {
+			b.landed = w.Middle
+		}
 	}
 	i, _ := slices.BinarySearch(w.Offsets, b.anchor)
-	p.cur = merge{s: []stream{{b.view.Source, b.title, w.Records}}, at: []int{min(i+1, len(w.Records))}}
+	if b.wish != nil {
+		for k := range w.Records {
+			if markOf(b.view.Source, &w.Records[k], w.Offsets[k]) == *b.wish {
+				i, b.wish = k, nil
+				break
+			}
+		}
+	}
+	i = min(i, len(w.Records)-1)
+	if len(w.Offsets) > 0 && !w.Filling {
+		b.anchor = w.Offsets[i]
+	}
+	p.cur = merge{s: []stream{{b.view.Source, b.title, w.Records}}, at: []int{max(0, i+1)}}
+	if fresh && b.view.Seek == state.SeekMatch {
+		p.reveal()
+	}
 }
 
 // stepBeyond moves the cursor in the window, and asks for the next near its end.
 func (p *Logs) stepBeyond(n int) {
 	b := p.beyond
-	if b.window == nil || len(p.cur.at) != 1 {
+	if b.window == nil || len(p.cur.at) != 1 || len(b.window.Records) == 0 {
 		return
 	}
 	w, i := b.window, p.cur.at[0]-1
@@ -108,68 +251,60 @@ func (p *Logs) stepBeyond(n int) {
 	p.cur = p.cur.clone()
 	p.cur.at[0] = to + 1
 	p.row = max(0, min(p.row+to-i, p.h-1))
-	if n > 0 && i == len(w.Records)-1 && w.Offsets[i] >= lastOffset(w) {
+	if n > 0 && i == len(w.Records)-1 && w.Last && !w.Filling {
 		p.comeBack()
 		return
 	}
-	b.anchor = w.Offsets[to]
+	b.anchor, b.wish = w.Offsets[to], nil
 	if b.view != w.View {
+		if b.view.Seek != "" || b.view.Time != 0 { // one moves on instead of waiting
+			b.look(p.ask(b.view.Source, b.anchor, 0))
+		}
 		return // the next is on its way
 	}
-	if to < beyondEdge && w.Offsets[0] > 0 || to >= len(w.Records)-beyondEdge && w.Offsets[len(w.Offsets)-1] < lastOffset(w) {
-		b.view.At, b.view.Time = b.anchor, 0
+	if to < beyondEdge && !w.First || to >= len(w.Records)-beyondEdge && !w.Last {
+		b.look(p.ask(b.view.Source, b.anchor, 0))
 	}
 }
 
-// lastOffset is from where on a record must be the file's last: the last of a window
-// that was cut short by the end of the file.
-func lastOffset(w *state.LogWindow) int64 {
-	i, _ := slices.BinarySearch(w.Offsets, w.Middle)
-	if len(w.Offsets)-i <= w.View.Rows { // fewer came than were asked for
-		return w.Offsets[len(w.Offsets)-1]
-	}
-	return w.Size
-}
-
-// findBeyond goes to the next match in the file.
+// findBeyond goes to the next match in the log: one that is at hand at once.
 func (p *Logs) findBeyond(back bool) tea.Cmd {
 	b := p.beyond
-	if b.window == nil {
+	if p.stepTo(back, func(r *state.LogRecord) bool { return p.search.in(r.Text) }) {
+		if b.view.Find != p.findAll() { // to be counted
+			b.look(p.ask(b.view.Source, b.anchor, 0))
+		}
+		p.reveal()
 		return nil
 	}
-	if find := p.findAll(); b.view.Find != find {
-		b.view.Find, b.view.At, b.view.Time = find, max(0, b.anchor), 0
-		return send(Note{"searching the whole file: again to go there"})
+	p.seekBeyond(state.SeekMatch, back)
+	return nil
+}
+
+// stepTo moves the cursor to the next record in the window that ok accepts.
+func (p *Logs) stepTo(back bool, ok func(*state.LogRecord) bool) bool {
+	b := p.beyond
+	if b.window == nil || len(p.cur.at) != 1 {
+		return false
 	}
 	step := 1
 	if back {
 		step = -1
 	}
-	w := b.window
-	for i := p.cur.at[0] - 1 + step; i >= 0 && i < len(w.Records); i += step {
-		if p.search.in(w.Records[i].Text) {
-			p.stepBeyond(i - (p.cur.at[0] - 1))
-			p.reveal()
-			return nil
+	at := p.cur.at[0] - 1
+	for i := at + step; i >= 0 && i < len(b.window.Records); i += step {
+		if ok(&b.window.Records[i]) {
+			p.stepBeyond(i - at)
+			return true
 		}
 	}
-	to := w.Next
-	if back {
-		to = w.Previous
-	}
-	if to < 0 {
-		if w.Searched < w.Size {
-			return send(Note{"the file is still being searched"})
-		}
-		return send(Note{"no match that way in the whole file"})
-	}
-	b.anchor, b.view.At, b.view.Time = to, to, 0
-	return nil
+	return false
 }
 
-// updateBeyond carries out a command while the file is looked at beyond its tail.
+// updateBeyond carries out a command while the log is looked at beyond its tail.
 func (p *Logs) updateBeyond(c Command) (bool, tea.Cmd) {
 	page := max(1, p.h-3)
+	b := p.beyond
 	switch c {
 	case Up:
 		p.stepBeyond(-1)
@@ -184,8 +319,8 @@ func (p *Logs) updateBeyond(c Command) (bool, tea.Cmd) {
 	case HalfDown:
 		p.stepBeyond(page / 2)
 	case Top:
-		p.beyond.anchor, p.beyond.view.At, p.beyond.view.Time = 0, 0, 0
-		p.row = 0
+		b.anchor, p.row = 0, 0
+		b.look(p.ask(b.view.Source, 0, 0))
 	case Bottom, Follow:
 		p.comeBack()
 	case FindNext, FindPrev:
@@ -193,9 +328,19 @@ func (p *Logs) updateBeyond(c Command) (bool, tea.Cmd) {
 			return false, nil
 		}
 		return true, p.findBeyond(c == FindNext)
+	case ErrNext, ErrPrev:
+		if !p.stepTo(c == ErrPrev, func(r *state.LogRecord) bool { return r.Level >= state.LevelError }) {
+			p.seekBeyond(state.SeekError, c == ErrPrev)
+		}
 	case Back:
+		if b.window != nil && (b.view.Seek != "" || b.view.Time != 0) && b.window.View != b.view {
+			b.look(p.ask(b.view.Source, max(0, b.anchor), 0)) // what was being looked for
+			return true, nil
+		}
 		p.comeBack()
-	case Earlier, Later, ErrNext, ErrPrev, CountBy, Save, Bookmark, BookNext, LevelNext, TabNext, TabPrev:
+	case CountBy, Save:
+		return true, send(Note{"that is for the newest lines: esc comes back to them; of the whole file, opsdeck logs --where does it"})
+	case TabNext, TabPrev:
 		return true, send(Note{"that is for the newest lines: esc comes back to them"})
 	default:
 		return false, nil
@@ -203,32 +348,91 @@ func (p *Logs) updateBeyond(c Command) (bool, tea.Cmd) {
 	return true, nil
 }
 
-// beyondSummary says where in the file one is, and what is known of it.
+// beyondSummary says where in the log one is, and what is known of it.
 func (p *Logs) beyondSummary() []Span {
 	t, f, b := p.env.Theme, figuresOf(p.env.Theme), p.beyond
 	w := b.window
+	if now := p.snap.Logs.View(b.view); now != nil && now.Err != "" {
+		w = now
+	}
+	var out []Span
+	if s := p.waiting(); s != "" {
+		out = append(out, Span{t.Warn, t.Wait + " " + s + ", esc stops"})
+	}
 	switch {
 	case w == nil:
+		if len(out) > 0 {
+			return out
+		}
 		return []Span{{t.Dim, t.Wait + " reading " + b.title}}
 	case w.Err != "":
 		return []Span{{t.Bad, t.Wrong + " " + w.Err}}
 	}
-	out := []Span{{t.Accent, "only " + b.title}, {t.Dim, "at " + f.bytes(float64(max(0, b.anchor))) + " of " + f.bytes(float64(w.Size))}}
-	if w.Indexed < w.Size {
-		out = append(out, Span{t.Dim, "read to " + f.percent(100*float64(w.Indexed)/float64(max(1, w.Size)))})
+	out = append(out, Span{t.Accent, "whole " + b.title}, Span{t.Dim, "at " + f.bytes(float64(w.Before)) + " of " + f.bytes(float64(w.Size)) + inFiles(w)})
+	return append(out, p.wholeSummary(w, "")...)
+}
+
+// waiting is what of the view is still being looked for, and how far.
+func (p *Logs) waiting() string {
+	b := p.beyond
+	if b.window != nil && b.window.View == b.view || b.view.Seek == "" && b.view.Time == 0 {
+		return ""
 	}
-	if n := w.Levels[state.LevelError] + w.Levels[state.LevelFatal]; n > 0 {
-		out = append(out, Span{t.Warn, f.count(float64(n)) + " errors"})
+	what := "going to a time"
+	switch b.view.Seek {
+	case state.SeekError:
+		what = "looking for an error"
+	case state.SeekMatch:
+		what = "looking for " + p.search.text
 	}
-	if b.view.Find != "" {
-		n := f.count(float64(w.Matches))
-		if w.Searched < w.Size {
-			n += ", searching"
+	if w := p.snap.Logs.View(b.view); w != nil && w.ToLook > 0 {
+		what += " " + figuresOf(p.env.Theme).percent(100*float64(w.Looked)/float64(w.ToLook))
+	}
+	return what
+}
+
+func inFiles(w *state.LogWindow) string {
+	if w.Files > 1 {
+		return fmt.Sprintf(" in %d files", w.Files)
+	}
+	return ""
+}
+
+// wholeSummary is what of all of the log passes and matches, and how far that was
+// counted. where names the log.
+func (p *Logs) wholeSummary(w *state.LogWindow, where string) (out []Span) {
+	t, f := p.env.Theme, figuresOf(p.env.Theme)
+	share := func(n int64) string { return f.percent(100 * float64(n) / float64(max(1, w.Size))) }
+	total := uint64(0)
+	for _, n := range w.Levels {
+		total += n
+	}
+	v := w.View
+	if v.Sieves() {
+		s := f.count(float64(w.Passed))
+		if w.Indexed >= w.Size {
+			s += " of " + f.count(float64(total))
 		}
-		out = append(out, Span{t.Accent, "/" + strings.Trim(b.view.Find, `"`) + ": " + n + " in the file"})
+		if s += " pass" + where; w.Searched == 0 && w.Size > 0 {
+			s = "counting what passes"
+		}
+		out = append(out, Span{t.Accent, s})
 	}
-	if len(p.sieve.sifts) > 0 || p.sieve.min > 0 {
-		out = append(out, Span{t.Warn, "filters do not hold here"})
+	if v.Find != "" {
+		out = append(out, Span{t.Accent, "/" + p.search.text + ": " + f.count(float64(w.Matches)) + where})
+	}
+	switch {
+	case (v.Sieves() || v.Find != "") && w.Searched < w.Size:
+		out = append(out, Span{t.Dim, "searched " + share(w.Searched)})
+	case w.Indexed < w.Size:
+		out = append(out, Span{t.Dim, "indexed " + share(w.Indexed)})
+	default:
+		if n := w.Levels[state.LevelError] + w.Levels[state.LevelFatal]; n > 0 && !v.Sieves() {
+			out = append(out, Span{t.Warn, plural(int(n), "error") + where})
+		}
+	}
+	if n := len(w.Unread); n > 0 {
+		out = append(out, Span{t.Warn, fmt.Sprintf("%s %d rotated unreadable", t.Caution, n)})
 	}
 	return out
 }

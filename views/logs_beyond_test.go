@@ -2,90 +2,411 @@ package views
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/opsdeck/opsdeck/backend/record"
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
 )
 
-// windowOf answers a view of a file of n records, record i at place 10*i.
-func windowOf(v state.LogView, n int) state.LogWindow {
-	i := int(v.At / 10)
-	if v.Time != 0 {
-		i = int(v.Time / 1e9)
+// longLog is a log of n records, record i at place 10*i+100 and second i+1, each 100th an
+// error; of which the last kept are in the tail.
+type longLog struct {
+	t       *testing.T
+	p       *Logs
+	n, kept int
+	all     []state.LogRecord
+	passed  map[string][]int
+	version uint64
+	slow    bool // what is looked for does not come
+}
+
+func (l *longLog) record(i int) state.LogRecord {
+	if l.all == nil {
+		for i := range l.n {
+			r := state.LogRecord{Nanos: int64(i+1) * 1e9, Text: fmt.Sprintf("record %d", i), Level: state.LevelInfo}
+			if i%100 == 0 {
+				r.Level = state.LevelError
+			}
+			l.all = append(l.all, r)
+		}
 	}
-	from, to := max(0, i-v.Rows), min(n, i+v.Rows+1)
-	w := state.LogWindow{View: v, Middle: int64(10 * i), Size: int64(10 * n), Indexed: int64(10 * n), Searched: int64(10 * n), Previous: -1, Next: -1}
-	for k := from; k < to; k++ {
-		w.Records = append(w.Records, state.LogRecord{Nanos: int64(k) * 1e9, Text: fmt.Sprintf("record %d", k)})
-		w.Offsets = append(w.Offsets, int64(10*k))
+	return l.all[i]
+}
+
+// passes are the records that pass a filter and a level.
+func (l *longLog) passes(text string, least state.Level) []int {
+	key := least.String() + text
+	if out, ok := l.passed[key]; ok {
+		return slices.Clone(out)
+	}
+	f, err := record.Compile(text)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	var out []int
+	for i := range l.n {
+		if r := l.record(i); r.Level >= least && f.Match(r) {
+			out = append(out, i)
+		}
+	}
+	l.passed[key] = out
+	return slices.Clone(out)
+}
+
+// answer is what the source of logs answers to a view.
+func (l *longLog) answer(v state.LogView) state.LogWindow {
+	w := state.LogWindow{View: v, Size: int64(10 * l.n), Indexed: int64(10 * l.n), Searched: int64(10 * l.n), Files: 2}
+	all := l.passes(v.Keep, v.Least)
+	w.Passed, w.Levels[state.LevelInfo] = uint64(len(all)), uint64(l.n)
+	for i := range l.n / 25 {
+		w.Slots = append(w.Slots, state.LogSlot{Start: int64(1e9 + 25*i*1e9)})
+	}
+	for _, k := range all {
+		s := &w.Slots[k/25]
+		s.Passed++
+		s.Levels[state.LevelInfo]++
+	}
+	at := int(v.At-100+9) / 10
+	switch {
+	case v.Time != 0:
+		at = int((v.Time+1e9-1)/1e9) - 1
+	case v.At < 0:
+		at = l.n
+	}
+	at = max(0, min(at, l.n))
+	if v.Find != "" {
+		w.Matches = uint64(len(l.passes(v.Keep+" ("+v.Find+")", v.Least)))
+	}
+	if v.Seek != "" {
+		hits := l.passes(v.Keep, max(v.Least, state.LevelError))
+		if v.Seek == state.SeekMatch {
+			hits = l.passes(v.Keep+" ("+v.Find+")", v.Least)
+		}
+		if l.slow {
+			w.Pending, w.Looked, w.ToLook = true, 34, 100
+			return w
+		}
+		if v.Back {
+			slices.Reverse(hits)
+		}
+		k := slices.IndexFunc(hits, func(i int) bool { return v.Back && i < at || !v.Back && i > at })
+		if w.Missing = k < 0; k >= 0 {
+			at = hits[k]
+		}
+	}
+	w.Middle = int64(10*at + 100)
+	i, _ := slices.BinarySearch(all, at)
+	from, to := max(0, i-v.Rows), min(len(all), i+v.Rows)
+	w.First, w.Last = i < v.Rows, len(all)-i < v.Rows
+	for _, k := range all[from:to] {
+		w.Records, w.Offsets = append(w.Records, l.record(k)), append(w.Offsets, int64(10*k+100))
 	}
 	return w
 }
 
-func TestTheStreamGoesOnInTheFile(t *testing.T) {
-	const n, kept = 5000, 100
+// settle answers what the pane asks for, until it asks for nothing new.
+func (l *longLog) settle() {
 	src := state.LogSource{ID: "file:/a.log", Kind: "file", Title: "a.log", Path: "/a.log"}
 	var tail []state.LogRecord
-	for k := n - kept; k < n; k++ {
-		tail = append(tail, state.LogRecord{Seq: uint64(k - (n - kept) + 1), Nanos: int64(k) * 1e9, Text: fmt.Sprintf("record %d", k)})
+	for k := l.n - l.kept; k < l.n; k++ {
+		r := l.record(k)
+		r.Seq = uint64(k - (l.n - l.kept) + 1)
+		tail = append(tail, r)
 	}
-	p := NewLogs(&Env{Theme: theme.New(theme.Options{}), Now: func() time.Time { return time.Unix(n, 0) }, Local: time.UTC}).(*Logs)
+	for range 5 {
+		l.version++
+		logs := state.Logs{Health: state.Health{Status: state.OK}, Sources: []state.LogSource{src}, Tails: map[string]state.Tail{src.ID: {Records: tail}}}
+		if v := l.p.Target().View; v != (state.LogView{}) {
+			logs.Views = []state.LogWindow{l.answer(v)}
+		}
+		l.p.Apply(&state.Snapshot{Version: l.version, Versions: map[state.SectionName]uint64{state.SectionLogs: l.version}, Logs: logs})
+	}
+}
+
+// do carries out commands and gives the last note.
+func (l *longLog) do(cs ...Command) (said string) {
+	for _, c := range cs {
+		said = ""
+		if cmd := l.p.Update(Do{c}); cmd != nil {
+			if note, ok := cmd().(Note); ok {
+				said = note.Text
+			}
+		}
+		l.settle()
+	}
+	return said
+}
+
+func (l *longLog) typed(c Command, text string) {
+	l.t.Helper()
+	if _, err := l.p.Answer(c, text); err != nil {
+		l.t.Fatal(err)
+	}
+	l.settle()
+}
+
+func (l *longLog) here(want int) {
+	l.t.Helper()
+	screen := ansi.Strip(l.p.View())
+	_, r := l.p.cur.cur()
+	if r == nil || r.Text != fmt.Sprintf("record %d", want) {
+		l.t.Fatalf("the cursor is on %+v, want record %d", r, want)
+	}
+	if !strings.Contains(screen, r.Text) {
+		l.t.Fatalf("record %d is not on the screen:\n%s", want, screen)
+	}
+}
+
+func (l *longLog) summary() string {
+	var out []string
+	for _, s := range l.p.Summary() {
+		out = append(out, s.Text)
+	}
+	return strings.Join(out, "; ")
+}
+
+func (l *longLog) says(want string) {
+	l.t.Helper()
+	if got := l.summary(); !strings.Contains(got, want) {
+		l.t.Errorf("the summary is %q, want %q in it", got, want)
+	}
+}
+
+func newLongLog(t *testing.T) *longLog {
+	p := NewLogs(&Env{Theme: theme.New(theme.Options{}), Now: func() time.Time { return time.Unix(5000, 0) }, Local: time.UTC}).(*Logs)
 	p.Resize(80, 20)
 	p.Focus(true)
-	version := uint64(0)
-	// settle answers what the pane asks for, until it asks for nothing new.
-	settle := func() {
-		for range 5 {
-			version++
-			logs := state.Logs{Health: state.Health{Status: state.OK}, Sources: []state.LogSource{src}, Tails: map[string]state.Tail{src.ID: {Records: tail}}}
-			if v := p.Target().View; v != (state.LogView{}) {
-				logs.Views = []state.LogWindow{windowOf(v, n)}
-			}
-			p.Apply(&state.Snapshot{Version: version, Versions: map[state.SectionName]uint64{state.SectionLogs: version}, Logs: logs})
-		}
-	}
-	do := func(c Command) {
-		if cmd := p.Update(Do{c}); cmd != nil {
-			if note, ok := cmd().(Note); ok && !strings.Contains(note.Text, "searching") {
-				t.Errorf("%s: %s", c, note.Text)
-			}
-		}
-		settle()
-	}
-	here := func(want string) {
-		t.Helper()
-		p.View()
-		_, r := p.cur.cur()
-		if r == nil || r.Text != want {
-			t.Fatalf("the cursor is on %+v, want %s", r, want)
-		}
-	}
-	settle()
-	do(Top)
-	here("record 4900")
-	do(Up)
-	here("record 4900") // the window has come, at the same place
+	l := &longLog{t: t, p: p, n: 5000, kept: 100, passed: map[string][]int{}}
+	l.settle()
+	return l
+}
+
+func TestTheStreamGoesOnInTheFile(t *testing.T) {
+	l := newLongLog(t)
+	l.do(Top)
+	l.here(4900)
+	l.do(Up)
+	l.here(4900) // the window has come, at the same place
 	for k := 4899; k > 3000; k-- {
-		do(Up)
-		here(fmt.Sprintf("record %d", k))
+		l.do(Up)
+		l.here(k)
 	}
-	do(PageDown)
-	here("record 3018")
-	if _, err := p.Answer(GoTo, "1970-01-01 00:02:03"); err != nil {
-		t.Fatal(err)
+	l.says("whole a.log; at ")
+	l.says("in 2 files")
+	l.do(PageDown)
+	l.here(3018)
+	l.typed(GoTo, "1970-01-01 00:02:04")
+	l.here(123)
+	l.do(Top)
+	l.here(0)
+	l.do(Up)
+	l.here(0)
+	for range 30 {
+		l.do(PageDown)
 	}
-	settle()
-	here("record 123")
-	do(Top)
-	here("record 0")
-	do(Up)
-	here("record 0")
-	do(Back)
-	here("record 4999")
-	if !p.following || p.Target().View != (state.LogView{}) {
+	l.here(510)
+	l.do(Back)
+	l.here(4999)
+	if !l.p.following || l.p.Target().View != (state.LogView{}) {
 		t.Error("it does not follow again")
 	}
+}
+
+func TestFiltersHoldInTheWholeFile(t *testing.T) {
+	l := newLongLog(t)
+	l.typed(Keep, "/record .*77$/")
+	l.says("50 of 5,000 pass in the whole file")
+	l.do(Up, Up)
+	l.here(4977)
+	l.do(Up)
+	l.here(4877)
+	l.says("50 of 5,000 pass")
+	for k := 4777; k > 0; k -= 100 {
+		l.do(Up)
+		l.here(k)
+	}
+	// Filters are stacked and taken away where one stands.
+	l.do(Down, Down, Down)
+	l.here(377)
+	l.typed(Keep, "!377")
+	l.here(477)
+	l.do(Up)
+	l.here(277)
+	l.says("drop 377")
+	l.do(LevelNext) // warnings and worse
+	if s := ansi.Strip(l.p.View()); !strings.Contains(s, "no line of the whole file passes") {
+		t.Errorf("nothing passes, and the screen is\n%s", s)
+	}
+	l.do(LevelNext, LevelNext)
+	l.here(277)
+	l.do(Back)
+	l.says("following")
+	l.do(Back)
+	l.says("keep /record .*77$/")
+
+	// Where nothing of the tail passes, k goes to what does.
+	l.do(Back)
+	l.typed(Keep, `"record 41"`)
+	l.says("111 of 5,000 pass in the whole file")
+	if s := ansi.Strip(l.p.View()); !strings.Contains(s, "111 of the whole file do: k goes to them") {
+		t.Errorf("got\n%s", s)
+	}
+	l.do(Up)
+	l.here(4199)
+}
+
+func TestErrorsAndMatchesAreFoundInTheWholeFile(t *testing.T) {
+	l := newLongLog(t)
+	if said := l.do(ErrNext); said != "" {
+		t.Errorf("said %q", said)
+	}
+	l.here(4900)
+	for k := 4800; k >= 4000; k -= 100 {
+		l.do(ErrPrev)
+		l.here(k)
+	}
+	l.do(ErrNext)
+	l.here(4100)
+	l.typed(Keep, "/00$/ not 3900")
+	for _, k := range []int{4000, 3800} {
+		l.do(ErrPrev)
+		l.here(k)
+	}
+	l.typed(Search, "record 12")
+	l.here(1200)
+	l.says("/record 12: 1;")
+	l.do(FindNext)
+	l.here(1200)
+	l.says("nothing more that way in the whole file")
+	l.do(Top, ErrPrev)
+	l.says("no error more that way in the whole file")
+
+	// esc ends what is being looked for, and nothing else.
+	l.do(Back)
+	l.p.search = pattern{}
+	l.do(Back, ErrPrev, ErrPrev, ErrPrev)
+	l.here(4700)
+	l.do(PageUp, PageUp, PageUp)
+	l.slow = true
+	l.do(FindNext)
+	l.typed(Search, "record 333")
+	l.says("looking for record 333 34.0%, esc stops")
+	at := l.p.beyond.anchor
+	l.do(Back)
+	if l.p.beyond == nil || l.p.beyond.anchor != at || l.p.waiting() != "" {
+		t.Errorf("esc left %+v, %q", l.p.beyond, l.summary())
+	}
+}
+
+func TestBookmarksHoldInTheTailAndBeyond(t *testing.T) {
+	l := newLongLog(t)
+	l.do(Up, Up, Bookmark)
+	l.here(4997)
+	l.typed(GoTo, "1970-01-01 01:23:00")
+	l.here(4979) // in the tail
+	l.typed(GoTo, "1970-01-01 00:40:00")
+	l.here(2399)
+	l.do(Bookmark)
+	if s := ansi.Strip(l.p.View()); strings.Count(s, l.p.env.Theme.Bookmark) != 1 {
+		t.Errorf("no mark on\n%s", s)
+	}
+	l.typed(GoTo, "1970-01-01 00:10:00")
+	l.do(Bookmark)
+	l.here(599)
+	for _, k := range []int{4997, 2399, 599, 4997} {
+		l.do(BookNext)
+		l.here(k)
+	}
+	l.do(Bottom)
+	for _, k := range []int{4997, 2399, 599} {
+		l.do(BookNext)
+		l.here(k)
+	}
+	l.do(Bookmark, BookNext, BookNext, BookNext)
+	l.here(4997)
+}
+
+func TestTheHistogramOfTheWholeFileIsAScrollBar(t *testing.T) {
+	l := newLongLog(t)
+	if said := l.do(Bars); said != "the histogram is of the whole file" {
+		t.Errorf("said %q", said)
+	}
+	if s := ansi.Strip(l.p.View()); !strings.HasPrefix(s, "00:00:01 ") {
+		t.Errorf("got\n%s", s)
+	}
+	l.do(Earlier)
+	l.here(4725)
+	l.do(Earlier, Earlier)
+	l.here(4225)
+	l.do(Later)
+	l.here(4475)
+	for range 30 {
+		l.do(Earlier)
+	}
+	l.here(0)
+	// Over what holds nothing.
+	l.typed(Keep, "/^record (10|4700)$/")
+	l.do(Later)
+	l.here(4700)
+	l.do(Earlier)
+	l.here(10)
+	l.do(Bars)
+	if s := ansi.Strip(l.p.View()); strings.HasPrefix(s, "00:00:01 ") {
+		t.Errorf("the histogram is there still:\n%s", s)
+	}
+}
+
+// What is a lot to filter is filtered beside the loop, and the stream stays meanwhile.
+func TestALotIsFilteredBesideTheLoop(t *testing.T) {
+	l := newLongLog(t)
+	l.kept = 4000
+	for i := range l.n {
+		l.record(i)
+		l.all[i].Text += strings.Repeat(" and more", 40)
+	}
+	l.do(Up)
+	l.settle()
+	l.do(Bottom)
+	cmd, err := l.p.Answer(Keep, "/record .*77 /")
+	if err != nil || cmd == nil {
+		t.Fatal(cmd, err)
+	}
+	l.settle()
+	l.says("filtering")
+	if _, r := l.p.cur.cur(); r == nil || !strings.HasPrefix(r.Text, "record 4999 ") {
+		t.Errorf("meanwhile the cursor is on %+v", r)
+	}
+	msg := cmd()
+	l.p.Update(msg)
+	for k, want := range []string{"record 4977 ", "record 4877 ", "record 4777 "} {
+		if _, r := l.p.cur.cur(); r == nil || !strings.HasPrefix(r.Text, want) {
+			t.Errorf("%d up: the cursor is on %+v", k, r)
+		}
+		l.do(Up)
+	}
+	// What was asked for meanwhile counts.
+	cmd, err = l.p.Answer(Keep, "!4777")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.do(Back)
+	l.p.Update(cmd())
+	if strings.Contains(l.summary(), "4777") {
+		t.Errorf("got %q", l.summary())
+	}
+}
+
+func TestWhatATruncationTookIsShown(t *testing.T) {
+	l := newLongLog(t)
+	s := *l.p.snap
+	s.Version, s.Versions = 99, map[state.SectionName]uint64{state.SectionLogs: 99}
+	s.Logs.Sources = []state.LogSource{{ID: "file:/a.log", Kind: "file", Title: "a.log", Path: "/a.log", Truncations: 2, LostBytes: 3 << 20}}
+	l.p.Apply(&s)
+	l.says("3.0 MiB lost")
 }

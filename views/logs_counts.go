@@ -169,10 +169,12 @@ func (p *Logs) updateCounts(cmd Command) (bool, tea.Cmd) {
 		return true, p.countBy(c.by)
 	case Open:
 		if c.sel < len(c.rows) {
-			if err := p.keep(c.rows[c.sel].filter); err != nil {
+			cmd, err := p.keep(c.rows[c.sel].filter)
+			if err != nil {
 				return true, send(Note{"cannot keep these lines: " + err.Error()})
 			}
 			p.counts = nil
+			return true, cmd
 		}
 	case CopyRow:
 		if c.sel < len(c.rows) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	tea "charm.land/bubbletea/v2"
+
 	"github.com/opsdeck/opsdeck/backend/record"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -18,39 +20,35 @@ type sift struct {
 	filter *record.Filter
 }
 
-// searches are the filters that everybody is asked for, by the name that stands for
-// them behind an @: what the operations guides look for with grep.
-var searches = []struct{ name, filter string }{
-	{"errors", `level>=error`},
-	{"warnings", `level>=warn`},
-	{"failed-tasks", `/(?i)(task|job).{0,80}(fail|error|exception)|(fail|error).{0,40}(task|job)/`},
-	{"unauthorized", `status=401 or status=403 or /(?i)unauthori[sz]ed|forbidden|invalid (token|api.?key|credential)|authentication failed/`},
-	{"module-enabled", `/(?i)module.{0,80}enabled|enabled.{0,40}module/`},
-	{"slow", `duration>1s or duration_ms>1000 or response_time>1s`},
-	{"server-errors", `status>=500`},
-	{"requests", `/"(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) / or method!=""`},
+// expr is the filter with its sign, in the language of package record and without names.
+func (s sift) expr() string {
+	if s.drop {
+		return "not (" + s.filter.Spelled() + ")"
+	}
+	return "(" + s.filter.Spelled() + ")"
 }
 
-// newSift reads a filter: a leading ! drops what matches, @name is one of searches.
-func newSift(text string) (sift, error) {
+// names are the filters that a name stands for: those that opsdeck brings and the
+// workspace's own.
+func (p *Logs) names() record.Names {
+	names := record.Shipped()
+	if p.snap != nil {
+		for _, f := range p.snap.Logs.Filters {
+			names[f.Name] = f.Where
+		}
+	}
+	return names
+}
+
+// newSift reads a filter: a leading ! drops what matches, @name is one of names.
+func newSift(text string, names record.Names) (sift, error) {
 	s := sift{text: strings.TrimSpace(text)}
 	rest, drop := strings.CutPrefix(s.text, "!")
 	if drop && (strings.HasPrefix(rest, "=") || strings.HasPrefix(rest, "~")) {
 		rest, drop = s.text, false
 	}
 	s.drop = drop
-	if name, ok := strings.CutPrefix(strings.TrimSpace(rest), "@"); ok {
-		i := slices.IndexFunc(searches, func(x struct{ name, filter string }) bool { return x.name == name })
-		if i < 0 {
-			var names []string
-			for _, x := range searches {
-				names = append(names, "@"+x.name)
-			}
-			return s, fmt.Errorf("there is no saved filter @%s: %s", name, strings.Join(names, " "))
-		}
-		rest = searches[i].filter
-	}
-	f, err := record.Compile(rest)
+	f, err := record.CompileWith(rest, names)
 	s.filter = f
 	return s, err
 }
@@ -84,31 +82,80 @@ func (s sieve) lets(r *state.LogRecord) bool {
 }
 
 // keep adds a filter to those in force.
-func (p *Logs) keep(text string) error {
+func (p *Logs) keep(text string) (tea.Cmd, error) {
 	if strings.TrimSpace(text) == "" {
-		return nil
+		return nil, nil
 	}
-	s, err := newSift(text)
+	s, err := newSift(text, p.names())
 	if wrong := (*record.SyntaxError)(nil); errors.As(err, &wrong) { // the text stands beside it
-		return fmt.Errorf("column %d: %s", utf8.RuneCountInString(wrong.Text[:wrong.At])+1, wrong.What)
+		return nil, fmt.Errorf("column %d: %s", utf8.RuneCountInString(wrong.Text[:wrong.At])+1, wrong.What)
 	}
-	if err != nil {
-		return err
+	if err != nil || slices.ContainsFunc(p.sieve.sifts, func(x sift) bool { return x.text == s.text }) {
+		return nil, err
 	}
-	if !slices.ContainsFunc(p.sieve.sifts, func(x sift) bool { return x.text == s.text }) {
-		p.sieve.sifts = append(slices.Clip(p.sieve.sifts), s)
-		p.resift()
-	}
-	return nil
+	p.sieve.sifts = append(slices.Clip(p.sieve.sifts), s)
+	return p.resift(), nil
 }
 
 // unkeep takes the newest filter away.
-func (p *Logs) unkeep() {
-	p.sieve.sifts = p.sieve.sifts[:len(p.sieve.sifts)-1]
-	p.resift()
+func (p *Logs) unkeep() tea.Cmd {
+	p.sieve.sifts = p.sieve.sifts[: len(p.sieve.sifts)-1 : len(p.sieve.sifts)-1]
+	return p.resift()
 }
 
-func (p *Logs) resift() {
+// siftAtOnce is how much text is put through the filters while a key is answered, in
+// bytes: of more, a regular expression could take longer than a key may.
+const siftAtOnce = 1 << 20
+
+// siftedMsg is what passed.
+type siftedMsg struct {
+	gen    int
+	sifted map[string]*sifted
+}
+
+// resift puts what is kept through the filters anew. Until a lot of it is done, the
+// stream stays as it is.
+func (p *Logs) resift() tea.Cmd {
+	p.dirty = true
+	p.siftGen++
+	p.sifting = false
 	p.sifted, p.worsts = map[string]*sifted{}, map[string]*worst{}
-	p.restream()
+	p.resiftBeyond()
+	size := 0
+	tails := map[string][]state.LogRecord{}
+	for id, t := range p.base.Tails {
+		if tails[id] = t.Records; p.chosen(id) {
+			for i := range t.Records {
+				size += len(t.Records[i].Text)
+			}
+		}
+	}
+	if p.sieve.open() || size <= siftAtOnce {
+		if p.beyond == nil {
+			p.restream()
+		}
+		return nil
+	}
+	p.sifting = true
+	gen, sv := p.siftGen, p.sieve
+	return func() tea.Msg {
+		m := siftedMsg{gen, map[string]*sifted{}}
+		for id, recs := range tails {
+			f := &sifted{}
+			f.update(sv, recs)
+			m.sifted[id] = f
+		}
+		return m
+	}
+}
+
+// takeSifted shows what passed.
+func (p *Logs) takeSifted(m siftedMsg) {
+	if m.gen != p.siftGen {
+		return
+	}
+	p.sifted, p.sifting = m.sifted, false
+	if p.beyond == nil {
+		p.restream()
+	}
 }

@@ -28,10 +28,14 @@ func (p *Logs) lookFor(text string) (tea.Cmd, error) {
 
 // toHit goes to the search's first hit at the cursor or above, and counts all.
 func (p *Logs) toHit() tea.Cmd {
-	if p.beyond != nil {
-		return p.findBeyond(true)
-	}
 	_, r := p.cur.cur()
+	if p.beyond != nil {
+		if r == nil || !p.search.in(r.Text) {
+			return p.findBeyond(true)
+		}
+		p.resiftBeyond() // to be counted
+		return nil
+	}
 	if r == nil || !p.search.in(r.Text) {
 		if cmd := p.find(true); cmd != nil {
 			return tea.Batch(cmd, p.count())
@@ -67,6 +71,9 @@ func (p *Logs) find(back bool) tea.Cmd {
 		return send(Note{"nothing is searched for: / searches"})
 	}
 	if !p.seek(back, func(r *state.LogRecord) bool { return p.search.in(r.Text) }) {
+		if p.seekBeyond(state.SeekMatch, back) {
+			return nil
+		}
 		where := "below"
 		if back {
 			where = "above"

@@ -15,7 +15,7 @@ func (p *Logs) Target() Target {
 	if p.snap == nil {
 		return t
 	}
-	if p.beyond != nil {
+	if t.View = p.tally(); p.beyond != nil {
 		t.View = p.beyond.view
 	}
 	name := func(s *state.LogSource) string {
@@ -30,7 +30,7 @@ func (p *Logs) Target() Target {
 			t.IDs = append(t.IDs, name(s))
 			t.Marked = true
 		}
-		if s.Kind == "container" && (p.marks[s.ID] || p.solo == s.ID || p.inSources && p.srcSel == s.ID) {
+		if s.Kind != "file" && (p.marks[s.ID] || p.solo == s.ID || p.inSources && p.srcSel == s.ID) {
 			t.Logs = append(t.Logs, s.ID)
 		}
 	}
@@ -76,8 +76,11 @@ func (p *Logs) Summary() []Span {
 			bad++
 		}
 	}
+	if p.said != "" {
+		out = append(out, Span{t.Warn, p.said})
+	}
 	if p.beyond != nil {
-		return append(out, p.beyondSummary()...)
+		return append(append(out, p.beyondSummary()...), p.sieveSummary()...)
 	}
 	switch {
 	case !p.instant.IsZero():
@@ -108,6 +111,30 @@ func (p *Logs) Summary() []Span {
 	if lost > 0 {
 		out = append(out, Span{t.Warn, t.Caution + " " + f.bytes(float64(lost)) + " lost"})
 	}
+	if p.sifting {
+		out = append(out, Span{t.Dim, t.Wait + " filtering"})
+	}
+	out = append(out, p.sieveSummary()...)
+	all := p.whole()
+	if p.search.text != "" {
+		n := "counting"
+		if p.hits >= 0 {
+			n = f.count(float64(p.hits))
+			if all != nil {
+				n += " in the tail"
+			}
+		}
+		out = append(out, Span{t.Accent, "/" + p.search.text + ": " + n})
+	}
+	if all != nil {
+		out = append(out, p.wholeSummary(all, " in the whole file")...)
+	}
+	return out
+}
+
+// sieveSummary names the filters that are in force.
+func (p *Logs) sieveSummary() (out []Span) {
+	t := p.env.Theme
 	switch p.sieve.min {
 	case state.LevelWarn:
 		out = append(out, Span{t.Accent, "warnings and errors"})
@@ -116,13 +143,6 @@ func (p *Logs) Summary() []Span {
 	}
 	for _, s := range p.sieve.sifts {
 		out = append(out, Span{t.Accent, s.String()})
-	}
-	if p.search.text != "" {
-		n := "counting"
-		if p.hits >= 0 {
-			n = f.count(float64(p.hits))
-		}
-		out = append(out, Span{t.Accent, "/" + p.search.text + ": " + n})
 	}
 	return out
 }

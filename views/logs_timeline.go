@@ -4,12 +4,91 @@ import (
 	"sort"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
+
 	"github.com/opsdeck/opsdeck/backend/state"
-	"github.com/opsdeck/opsdeck/theme"
 )
 
 // The histogram above the stream: how many records passed when, the worst of them,
-// and where in it the cursor and the hits of the search stand.
+// and where in it the cursor and the hits of the search stand. It is of the records that
+// are shown, or of the whole file.
+
+// barsMode is which histogram is shown.
+type barsMode uint8
+
+const (
+	barsShown barsMode = iota
+	barsAll
+	barsNone
+)
+
+// nextBars shows another histogram.
+func (p *Logs) nextBars() tea.Cmd {
+	text := "no histogram"
+	switch {
+	case p.bars == barsShown && p.beyond == nil && p.theFile() != nil:
+		p.bars, text = barsAll, "the histogram is of the whole file"
+	case p.bars == barsNone:
+		p.bars, text = barsShown, "the histogram is of the lines that are kept"
+		if p.beyond != nil {
+			text = "the histogram is of the whole file"
+		}
+	default:
+		p.bars = barsNone
+	}
+	return send(Note{text})
+}
+
+// slots are the histogram of the whole file where that is gone along and known.
+func (p *Logs) slots() []state.LogSlot {
+	if p.beyond == nil && p.bars != barsAll {
+		return nil
+	}
+	if w := p.whole(); w != nil && len(w.Slots) > 1 {
+		return w.Slots
+	}
+	return nil
+}
+
+// height is what a slot's bar shows.
+func (p *Logs) height(s *state.LogSlot) (n uint64) {
+	if !p.sieve.open() {
+		return s.Passed
+	}
+	for _, k := range s.Levels {
+		n += k
+	}
+	return n
+}
+
+// bar is one cell of a histogram.
+type bar struct {
+	n         float64
+	warn, bad bool
+	hit       bool
+}
+
+// wholeBars are the slots in n cells, and the time from the first to behind the last.
+func (p *Logs) wholeBars(slots []state.LogSlot, n int) (bars []bar, from, to int64) {
+	bars = make([]bar, n)
+	from = slots[0].Start
+	to = slots[len(slots)-1].Start + slots[1].Start - slots[0].Start
+	per := float64(n) / float64(len(slots))
+	for i := range slots {
+		s := &slots[i]
+		count := float64(p.height(s))
+		// A slot may lie over several cells, and a cell over several slots.
+		a, b := float64(i)*per, float64(i+1)*per
+		for c := int(a); c < n && float64(c) < b; c++ {
+			x := &bars[c]
+			x.n += count * (min(b, float64(c+1)) - max(a, float64(c))) / per
+			x.bad = x.bad || p.sieve.open() && s.Levels[state.LevelError]+s.Levels[state.LevelFatal] > 0 || p.sieve.min >= state.LevelError && s.Passed > 0
+			x.warn = x.warn || p.sieve.open() && s.Levels[state.LevelWarn] > 0 || p.sieve.min == state.LevelWarn && s.Passed > 0
+			x.hit = x.hit || p.search.text != "" && s.Matches > 0
+		}
+	}
+	return bars, from, to
+}
 
 // worst remembers when the warnings and errors of one source's records were, so that
 // each record is looked at once.
@@ -70,23 +149,64 @@ func (p *Logs) span() (from, to int64, ok bool) {
 func (p *Logs) timeline(w int) string {
 	t := p.env.Theme
 	l := NewLine(t, w, false)
+	slots := p.slots()
 	from, to, ok := p.span()
+	if slots != nil {
+		from, to, ok = slots[0].Start, slots[len(slots)-1].Start, true
+	}
 	layout := "15:04:05"
 	if to-from > int64(24*time.Hour) {
 		layout = "01-02 15:04"
 	}
 	n := w - 2*len(layout) - 3
-	if !ok || n < 10 {
+	if !ok || n < 10 || slots == nil && p.beyond != nil {
 		return l.String()
 	}
 	clock := func(ns int64) string { return time.Unix(0, ns).In(p.env.Local).Format(layout) }
-	from, to = axis(from, to, n)
-	border := func(i int) int64 { return from + (to-from)/int64(n)*int64(i) }
-	counts, most := make([]int, n), 1
-	inks := make([]theme.Ink, n)
-	for i := range n {
-		inks[i] = t.Info
+	var bars []bar
+	if slots != nil {
+		bars, from, to = p.wholeBars(slots, n)
+	} else {
+		from, to = axis(from, to, n)
+		bars = p.shownBars(n, from, to)
 	}
+	most := 1.0
+	for _, b := range bars {
+		most = max(most, b.n)
+	}
+	here := -1 // following: it is at the end
+	if _, r := p.cur.cur(); r != nil && !p.following {
+		here = int(float64(r.Nanos-from) / float64(to-from) * float64(n))
+	}
+	l.Put(t.Faint, clock(from)+" ")
+	for i, b := range bars {
+		cell, ink := t.Gap, t.Info
+		if b.n > 0 {
+			cell = t.Sparks[int(float64(len(t.Sparks)-1)*b.n/most)]
+		}
+		switch {
+		case b.hit:
+			ink = t.Match
+		case b.bad:
+			ink = t.Bad
+		case b.warn:
+			ink = t.Warn
+		}
+		if i == here {
+			if ink = t.MatchHere; b.n == 0 {
+				cell = " "
+			}
+		}
+		l.Put(ink, cell)
+	}
+	l.Put(t.Faint, " "+clock(to))
+	return l.String()
+}
+
+// shownBars counts the records of the stream in n cells.
+func (p *Logs) shownBars(n int, from, to int64) []bar {
+	border := func(i int) int64 { return from + (to-from)/int64(n)*int64(i) }
+	bars := make([]bar, n)
 	for _, s := range p.cur.s {
 		x := p.worsts[s.id]
 		if x == nil {
@@ -98,47 +218,16 @@ func (p *Logs) timeline(w int) string {
 		for i := range n {
 			end := border(i + 1)
 			b := a + sort.Search(len(s.recs)-a, func(k int) bool { return s.recs[a+k].Nanos >= end })
-			counts[i] += b - a
+			bars[i].n += float64(b - a)
+			bars[i].bad = bars[i].bad || between(x.bad, border(i), end) > 0
+			bars[i].warn = bars[i].warn || between(x.warn, border(i), end) > 0
 			a = b
 		}
 	}
 	for i := range n {
-		a, b := border(i), border(i+1)
-		for _, s := range p.cur.s {
-			x := p.worsts[s.id]
-			if between(x.bad, a, b) > 0 {
-				inks[i] = t.Bad
-				break
-			}
-			if between(x.warn, a, b) > 0 {
-				inks[i] = t.Warn
-			}
-		}
-		if between(p.hitTimes, a, b) > 0 {
-			inks[i] = t.Match
-		}
-		most = max(most, counts[i])
+		bars[i].hit = between(p.hitTimes, border(i), border(i+1)) > 0
 	}
-	here := -1 // following: it is at the end
-	if _, r := p.cur.cur(); r != nil && !p.following {
-		here = int(float64(r.Nanos-from) / float64(to-from) * float64(n))
-	}
-	l.Put(t.Faint, clock(from)+" ")
-	for i := range n {
-		cell := t.Gap
-		if counts[i] > 0 {
-			cell = t.Sparks[(len(t.Sparks)-1)*counts[i]/most]
-		}
-		ink := inks[i]
-		if i == here {
-			if ink = t.MatchHere; counts[i] == 0 {
-				cell = " "
-			}
-		}
-		l.Put(ink, cell)
-	}
-	l.Put(t.Faint, " "+clock(to))
-	return l.String()
+	return bars
 }
 
 // steps are the times that one cell of the histogram stands for.
@@ -162,11 +251,17 @@ func axis(from, to int64, n int) (int64, int64) {
 }
 
 // leap moves the cursor along the histogram by a twentieth of its time.
-func (p *Logs) leap(n int) {
+func (p *Logs) leap(n int) tea.Cmd {
+	if slots := p.slots(); slots != nil {
+		return p.leapWhole(n, slots)
+	}
+	if p.beyond != nil {
+		return send(Note{"the histogram of the whole file is not known yet"})
+	}
 	from, to, ok := p.span()
 	_, r := p.cur.cur()
 	if !ok || r == nil {
-		return
+		return nil
 	}
 	step := max(1, (to-from)/20)
 	at := r.Nanos + int64(n)*step
@@ -175,12 +270,55 @@ func (p *Logs) leap(n int) {
 		if p.instant.IsZero() {
 			p.follow()
 		}
-		return
+		return nil
+	case at < from && p.theFile() != nil && r.Nanos <= from:
+		return p.goBack(at)
 	case at < from:
 		at = from
 	}
 	p.pause()
 	p.cur, p.row = p.cur.atTime(at), p.h/2
+	return nil
+}
+
+// leapWhole goes along the histogram of the whole file, over what holds nothing.
+func (p *Logs) leapWhole(n int, slots []state.LogSlot) tea.Cmd {
+	_, r := p.cur.cur()
+	if r == nil {
+		return nil
+	}
+	width := slots[1].Start - slots[0].Start
+	base, b := r.Nanos, p.beyond
+	switch {
+	case b != nil && b.view.Time != 0 && p.waiting() != "": // pressed again meanwhile
+		base = b.view.Time
+	case b != nil && b.leapt != 0 && b.anchor == b.landed && n < 0 == (b.leapt < base):
+		base = b.leapt // the record stands far from the time that was gone to
+	}
+	at := base + int64(n)*max(1, width*int64(len(slots))/20)
+	slot := int(max(-1, (at-slots[0].Start)/width))
+	if here := int((r.Nanos - slots[0].Start) / width); n < 0 && slot < here {
+		slot = min(max(slot, 0), len(slots)-1)
+		empty := true
+		for i := slot; i < here && i < len(slots); i++ {
+			empty = empty && p.height(&slots[i]) == 0
+		}
+		// The first at or after that time would be the one that one comes from.
+		for empty && slot >= 0 && p.height(&slots[slot]) == 0 {
+			slot--
+		}
+		if slot >= 0 {
+			at = slots[slot].Start
+		}
+	}
+	switch {
+	case slot < 0:
+		at = slots[0].Start
+	case slot >= len(slots):
+		p.comeBack()
+		return nil
+	}
+	return p.goBack(max(1, at))
 }
 
 // atTime is the merge with its cursor on the first record at or after a time, the

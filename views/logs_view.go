@@ -111,7 +111,7 @@ func (p *Logs) sources(w, h int) []string {
 		}
 		l.Put(t.Accent, mark).Gap(1)
 		shown := p.chosen(s.ID)
-		if s.Kind == "container" && len(p.snap.Logs.Tails[s.ID].Records) == 0 {
+		if s.Kind != "file" && len(p.snap.Logs.Tails[s.ID].Records) == 0 {
 			shown = false
 		}
 		if !shown {
@@ -122,7 +122,7 @@ func (p *Logs) sources(w, h int) []string {
 			l.Col(t.Bad, t.Wrong+" "+s.Title, max(0, w-17), false).Col(t.Bad, "unreadable", 15, true)
 		default:
 			rate, errs, eink := f.perSecond(s.Rate), f.count(float64(s.Errors)), t.Faint
-			if !shown && s.Kind == "container" && s.Lines == 0 {
+			if !shown && s.Kind != "file" && s.Lines == 0 {
 				rate, errs = t.Unknown, t.Unknown // it is not followed: unknown is not zero
 			}
 			if s.Errors > 0 {
@@ -144,7 +144,7 @@ func (p *Logs) stream(w, h int) []string {
 		return p.drawCounts(w, h)
 	}
 	var head []string
-	if !p.noBars && h >= 12 && p.beyond == nil {
+	if p.bars != barsNone && h >= 12 {
 		head = append(head, p.timeline(w))
 	}
 	p.fitColumns(h)
@@ -163,8 +163,15 @@ func (p *Logs) records(w, h int) []string {
 		switch {
 		case len(p.cur.s) == 0 && p.solo != "":
 			d.Text(t.Dim, t.Wait+" no lines from it yet")
+		case p.beyond != nil && (p.beyond.window == nil || p.beyond.window.Filling):
+			d.Text(t.Dim, t.Wait+" looking through the whole file, esc stops")
+		case !p.sieve.open() && p.beyond != nil:
+			d.Text(t.Dim, "no line of the whole file passes: esc comes back to the newest, and there takes the newest filter away")
 		case !p.sieve.open():
 			d.Text(t.Dim, "no line passes: esc takes the newest filter away, l the level")
+			if w := p.whole(); w != nil && w.Passed > 0 {
+				d.Text(t.Accent, fmt.Sprintf("%s of the whole file do: k goes to them", figuresOf(t).count(float64(w.Passed))))
+			}
 		default:
 			d.Text(t.Dim, t.Wait+" no lines yet")
 		}
@@ -224,7 +231,7 @@ func (p *Logs) lines(k int, r *state.LogRecord, w, limit int, here bool) []strin
 	tw, lw, nw := p.margins(w)
 	head := func(l *Line, first bool) {
 		switch {
-		case p.books[bookmark{src.id, r.Seq}]:
+		case p.booked(k, r):
 			l.Put(t.Accent, t.Bookmark)
 		case here:
 			l.Put(t.Accent, t.Cursor)
@@ -241,7 +248,10 @@ func (p *Logs) lines(k int, r *state.LogRecord, w, limit int, here bool) []strin
 		}
 		if tw > 0 {
 			layout := "15:04:05"
-			if tw > 9 {
+			switch {
+			case p.beyond != nil && tw > 13:
+				layout = "01-02 15:04:05"
+			case tw > 9:
 				layout = "15:04:05.000"
 			}
 			ink := t.Dim
@@ -349,7 +359,10 @@ func (p *Logs) columnTitles(w int) string {
 func (p *Logs) margins(w int) (tw, lw, nw int) {
 	if !p.noTimes {
 		tw = 9
-		if w >= 110 {
+		switch {
+		case p.beyond != nil && w >= 70: // which may go over days
+			tw = 15
+		case w >= 110:
 			tw = 13
 		}
 	}
@@ -435,7 +448,9 @@ func (p *Logs) record(w, h int) []string {
 	}
 	d.KV("age", t.Text, figuresOf(t).span(max(0, e.Now().Sub(r.Time()).Truncate(time.Second))))
 	d.KV("level", ink, word)
-	d.KV("number", t.Dim, fmt.Sprintf("%d of this source", r.Seq))
+	if place := p.placeOf(k, r); place < 0 {
+		d.KV("number", t.Dim, fmt.Sprintf("%d of this source", r.Seq))
+	}
 	d.Gap()
 	d.Text(t.Text, r.Text)
 	var pretty bytes.Buffer

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -42,6 +43,11 @@ type Config struct {
 	Root string
 	// Interval is that of groups without one of their own.
 	Interval time.Duration
+	// Watches are alerts of logs, at first; [Source.SetWatches] changes them.
+	Watches []Watch
+	// Evidence gives annotations for an alert by its labels, as they stand now; nil
+	// gives none.
+	Evidence func(labels map[string]string) map[string]string
 	// MarksFile keeps acknowledgements and silences.
 	MarksFile string
 	// Mask hides known secrets.
@@ -53,6 +59,8 @@ type Config struct {
 type Source struct {
 	cfg    Config
 	reload chan chan error
+	// watches is a rule file; nil for none.
+	watches atomic.Pointer[[]byte]
 
 	mu    sync.Mutex
 	marks *marks
@@ -69,7 +77,9 @@ const (
 
 // New makes a source.
 func New(cfg Config) *Source {
-	return &Source{cfg: cfg, reload: make(chan chan error), kick: make(chan struct{}, 1)}
+	s := &Source{cfg: cfg, reload: make(chan chan error), kick: make(chan struct{}, 1)}
+	s.setWatches(cfg.Watches)
+	return s
 }
 
 // Name implements state.Source.
@@ -127,7 +137,7 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 			stop()
 			mgr = newManager()
 		}
-		files := s.files()
+		files := s.files(ld)
 		ld.forget(files)
 		return mgr.Update(s.cfg.Interval, files, labels.EmptyLabels(), "", nil)
 	}
@@ -157,9 +167,14 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 			publish()
 			done <- err
 		case <-s.kick:
+			if ld.changed(s.files(ld)) {
+				if err := load(); err != nil {
+					return fmt.Errorf("alerts: load rules: %w", err)
+				}
+			}
 			publish()
 		case <-tick.C:
-			if ld.changed(s.files()) {
+			if ld.changed(s.files(ld)) {
 				if err := load(); err != nil {
 					return fmt.Errorf("alerts: load rules: %w", err)
 				}
@@ -169,18 +184,24 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	}
 }
 
-// files are the rule files that match the globs now, or the built-in ones.
-func (s *Source) files() []string {
+// files are the rule files that match the globs now, or the built-in ones, and what the
+// watches make.
+func (s *Source) files(ld *loader) []string {
 	var out []string
+	var more []string
+	if b := s.watches.Load(); b != nil {
+		ld.watches.Store(b)
+		more = []string{watched}
+	}
 	for _, g := range s.cfg.Files {
 		m, _ := filepath.Glob(g)
 		out = append(out, m...)
 	}
 	if len(out) == 0 {
-		return []string{builtin}
+		return append(more, builtin)
 	}
 	slices.Sort(out)
-	return slices.Compact(out)
+	return append(slices.Compact(out), more...)
 }
 
 // section reads all rules' states.
@@ -268,6 +289,7 @@ func (s *Source) alerts(rule *rules.AlertingRule, rg state.RuleGroup, now time.T
 		if sl, ok := s.marks.silencedBy(a.Labels, now); ok {
 			al.SilencedUntil, al.SilencedBy, al.SilenceID = sl.Ends, sl.By, sl.ID
 		}
+		s.addEvidence(&al)
 		out = append(out, al)
 	})
 	if len(out) > 0 {
@@ -275,7 +297,20 @@ func (s *Source) alerts(rule *rules.AlertingRule, rg state.RuleGroup, now time.T
 	}
 	base.ID, base.State, base.Value = rule.Name()+"-"+strconv.FormatUint(rule.Labels().Hash(), 36)+"-rule", state.AlertInactive, -1
 	base.Labels, base.Annotations = s.texts(rule.Labels()), s.texts(rule.Annotations())
+	s.addEvidence(&base)
 	return []state.Alert{base}
+}
+
+// addEvidence adds what else is known of an alert; a rule's own annotations win.
+func (s *Source) addEvidence(a *state.Alert) {
+	if s.cfg.Evidence == nil {
+		return
+	}
+	for k, v := range s.cfg.Evidence(a.Labels) {
+		if _, ok := a.Annotations[k]; !ok {
+			a.Annotations[k] = s.text(v)
+		}
+	}
 }
 
 // finite maps what JSON cannot carry to the largest value that it can.

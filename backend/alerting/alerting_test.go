@@ -21,6 +21,7 @@ type bench struct {
 	t     *testing.T
 	dir   string
 	gauge *prometheus.GaugeVec
+	reg   *prometheus.Registry
 	store *metrics.Store
 	src   *Source
 	puts  chan state.Alerts
@@ -31,6 +32,7 @@ func newBench(t *testing.T, rules string) *bench {
 	b.gauge = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "depth"}, []string{"queue"})
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(b.gauge)
+	b.reg = reg
 	log := slog.New(slog.DiscardHandler)
 	b.store = metrics.NewStore(reg, log)
 	if warn, err := b.store.Open(filepath.Join(b.dir, "metrics"), time.Hour); err != nil || warn != "" {
@@ -38,7 +40,13 @@ func newBench(t *testing.T, rules string) *bench {
 	}
 	b.write(rules)
 	b.src = New(Config{Store: b.store, Files: []string{filepath.Join(b.dir, "*.yml")}, Root: b.dir, Interval: 50 * time.Millisecond,
-		MarksFile: filepath.Join(b.dir, "alerts.json"), Mask: func(s string) string { return strings.ReplaceAll(s, "hunter22", "***") }, Log: log})
+		MarksFile: filepath.Join(b.dir, "alerts.json"), Mask: func(s string) string { return strings.ReplaceAll(s, "hunter22", "***") }, Log: log,
+		Evidence: func(labels map[string]string) map[string]string {
+			if labels["watch"] == "" {
+				return nil
+			}
+			return map[string]string{"last_match": "of " + labels["watch"]}
+		}})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 2)
 	go func() { b.store.Run(ctx, 20*time.Millisecond); done <- nil }()

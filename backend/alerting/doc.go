@@ -6,6 +6,9 @@
 // silences). It refuses rule files that Prometheus would refuse, with the file,
 // line and reason, and keeps the last good content of such a file in force.
 //
+// Watches of logs that have a threshold are rules too: a rule file of their own, made of
+// the workspace file, beside the others.
+//
 // # Who may write
 //
 // Acknowledgements and silences are changed by actions alone.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/rulefmt"
@@ -23,8 +24,14 @@ const builtin = "(built-in rules)"
 //go:embed default.yml
 var builtinRules []byte
 
+// watched is the name under which the rules that watches of logs make are loaded.
+const watched = "(watches in opsdeck.yaml)"
+
 // loader is a rules.GroupLoader that keeps the last good content of each file.
 type loader struct {
+	// watches is what is loaded as watched.
+	watches atomic.Pointer[[]byte]
+
 	parser parser.Parser
 	log    *slog.Logger
 
@@ -45,7 +52,7 @@ func (l *loader) Load(path string, ignoreUnknown bool, scheme model.ValidationSc
 	defer l.mu.Unlock()
 	var groups *rulefmt.RuleGroups
 	var errs []error
-	if b, err := read(path); err != nil {
+	if b, err := l.read(path); err != nil {
 		errs = []error{err}
 	} else {
 		groups, errs = rulefmt.Parse(b, ignoreUnknown, scheme, l.parser, l.log)
@@ -129,7 +136,7 @@ func (l *loader) changed(paths []string) bool {
 		return true
 	}
 	for _, p := range paths {
-		b, err := read(p)
+		b, err := l.read(p)
 		was, ok := l.stamps[p]
 		if err != nil || !ok || sha256.Sum256(b) != was {
 			return true
@@ -150,9 +157,12 @@ func (l *loader) list() []string {
 	return out
 }
 
-func read(path string) ([]byte, error) {
-	if path == builtin {
+func (l *loader) read(path string) ([]byte, error) {
+	switch path {
+	case builtin:
 		return builtinRules, nil
+	case watched:
+		return *l.watches.Load(), nil
 	}
 	return os.ReadFile(path)
 }

@@ -10,8 +10,9 @@
 //
 // # Who may write
 //
-// Only `opsdeck init` writes opsdeck.yaml, and `opsdeck init --systemd` a unit;
-// nothing rewrites a file that a person edits.
+// `opsdeck init` writes opsdeck.yaml, and `opsdeck init --systemd` a unit. Actions put
+// single watches and filters into opsdeck.yaml and take them out (edit.go); every other
+// line of a file that a person edits stays as it is.
 //
 // # Adding a setting
 //

@@ -46,11 +46,15 @@ type File struct {
 	Pipeline map[string]Stage `yaml:"pipeline"`
 	Routing  string           `yaml:"routing"`
 	Logs     []Log            `yaml:"logs"`
-	Docker   Docker           `yaml:"docker"`
-	Redis    Redis            `yaml:"redis"`
-	Rules    []string         `yaml:"rules"`
-	Service  []Service        `yaml:"services"`
-	Metrics  Metrics          `yaml:"metrics"`
+	// Filters are filters of logs by name: @name in the console, in --where and in watches.
+	Filters map[string]string `yaml:"filters"`
+	// Watches count what is written into logs, and make alerts of it.
+	Watches []Watch   `yaml:"watches"`
+	Docker  Docker    `yaml:"docker"`
+	Redis   Redis     `yaml:"redis"`
+	Rules   []string  `yaml:"rules"`
+	Service []Service `yaml:"services"`
+	Metrics Metrics   `yaml:"metrics"`
 	// Settle is how long after an action its verdict is taken; default 10s.
 	Settle Duration `yaml:"settle"`
 	// Keys rebinds the console's keys: action name to key.
@@ -236,7 +240,9 @@ type durationError struct {
 }
 
 // MarshalYAML writes it as a string.
-func (d Duration) MarshalYAML() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+func (d Duration) MarshalYAML() ([]byte, error) {
+	return []byte(state.ShortDuration(time.Duration(d))), nil
+}
 
 // Problems is a workspace file's errors: each with file, line, what was expected.
 type Problems []string
@@ -298,6 +304,7 @@ func Parse(name string, b []byte) (f *File, err error) {
 		check(l.Rotate.Keep >= 0, at+".rotate.keep", "%d: expected 0 or more", l.Rotate.Keep)
 		check(l.Rotate.Signal == "" || l.Rotate.PidFile != "", at+".rotate.signal", "needs pid_file, the file with the process id to signal")
 	}
+	f.checkWatches(check)
 	check(f.Modules.Resident >= 0 && f.Modules.Resident <= 1000, "$.modules.resident", "%d: expected 1 to 1000", f.Modules.Resident)
 	for title, s := range f.Pipeline {
 		at := "$.pipeline." + title

@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/opsdeck/opsdeck/backend/state"
 )
 
 var initTemplate = template.Must(template.New("").Funcs(template.FuncMap{
-	"dur": func(d Duration) string { return shortDuration(time.Duration(d)) },
+	"dur": func(d Duration) string { return state.ShortDuration(time.Duration(d)) },
 	"q": func(s string) (string, error) { // one YAML scalar, quoted where YAML needs it
 		b, err := yaml.Marshal(s)
 		return strings.TrimSpace(string(b)), err
@@ -82,6 +84,22 @@ logs:
     #   pid_file: run/app.pid  #   whose id is in this file
     #   reopen: [make, reopen-logs]
 {{- end}}
+
+# Filters of logs with a name: @name in the console, in "opsdeck logs --where" and below.
+# filters:
+#   api-errors: status>=500 path~^/api not healthz
+
+# What is counted as it is written into logs: opsdeck_log_watch_matches{watch="NAME"} has
+# the records within the window. With "above" it is an alert.
+# watches:
+#   - name: api-errors
+#     source: logs/*.log     # or container:api, container:*
+#     where: "@api-errors"
+#     window: 5m
+#     above: 10
+#     for: 1m
+#     severity: critical     # default: warning
+#     runbook: https://wiki.example/runbooks/api-errors
 
 # Container engine. Default: DOCKER_HOST, the current context, the local socket.
 # docker:
@@ -162,16 +180,4 @@ func (w *Workspace) Init() (string, error) {
 		return "", errors.Join(fmt.Errorf("init: write %s: %w", path, err), os.Remove(path))
 	}
 	return path, nil
-}
-
-// shortDuration is d without its zero parts: "6h" for 6h0m0s.
-func shortDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }

@@ -165,7 +165,7 @@ func detail() state.ContainerDetail {
 			Layers: []state.ImageLayer{{Created: Now.Add(-9 * 24 * time.Hour), By: "CMD [\"/usr/bin/api\"]"}, {Created: Now.Add(-9 * 24 * time.Hour), By: "COPY api /usr/bin/api # buildkit", Size: 41 << 20}, {Created: Now.Add(-40 * 24 * time.Hour), By: "/bin/sh -c #(nop) ADD file:4f in /", Size: 140 << 20}}},
 		Changes:   []state.FileChange{{Kind: "changed", Path: "/etc/hosts"}, {Kind: "added", Path: "/tmp/api.pid"}, {Kind: "deleted", Path: "/usr/share/doc/readme"}},
 		Events:    []state.ContainerEvent{{At: Now.Add(-2 * time.Hour), What: "health_status: healthy"}, {At: Now.Add(-2*time.Hour - 5*time.Second), What: "start"}, {At: Now.Add(-2*time.Hour - 6*time.Second), What: "die, exit code 137"}, {At: Now.Add(-2*time.Hour - 6*time.Second), What: "oom"}},
-		Histories: &state.Histories{Minute: series(time.Second, 60), Hour: series(30*time.Second, 120)},
+		Histories: &state.Histories{Minute: series(time.Second, 60), Hour: series(30*time.Second, 120), Day: series(12*time.Minute, 120), Read: Now},
 		Parts: map[string]state.Fetch{state.PartTop: f, state.PartImage: f, state.PartEvents: f, state.PartHistory: f,
 			state.PartDiff: {At: Now.Add(-40 * time.Second), Err: "diff: the engine did not answer within 30s"}},
 	}

@@ -58,6 +58,9 @@ var (
 	logLines  = desc("opsdeck_log_lines_total", "Lines read since following began.", "source")
 	logErrors = desc("opsdeck_log_error_lines_total", "Lines of level error or fatal since following began.", "source")
 
+	watchMatches = desc("opsdeck_log_watch_matches", "Log records that passed a watch's filter within its window.", "watch")
+	watchTotal   = desc("opsdeck_log_watch_matches_total", "Log records that passed a watch's filter since it began.", "watch")
+
 	nodeCPU       = desc("node_cpu_seconds_total", "CPU time by mode, summed over cores.", "mode")
 	nodeLoad1     = desc("node_load1", "Load average over 1 minute.")
 	nodeLoad5     = desc("node_load5", "Load average over 5 minutes.")
@@ -132,6 +135,10 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 				e.counter(logLines, float64(l.Lines), l.Title)
 				e.counter(logErrors, float64(l.Errors), l.Title)
 			}
+		}
+		for _, w := range s.Logs.Watches {
+			e.gauge(watchMatches, float64(w.Recent), w.Name)
+			e.counter(watchTotal, float64(w.Matches), w.Name)
 		}
 	}
 	if s.Host.Health.Status == state.OK {

@@ -24,6 +24,7 @@
 //	user=anna path~^/api not healthz  equal, regular expression, no such text
 //	(timeout or "timed out") !~ ...   groups and quoted text
 //	/time(d )?out/                    a regular expression over the whole text
+//	@errors not @noise                filters that were given a name
 //
 // # Search
 //

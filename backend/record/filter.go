@@ -11,9 +11,10 @@ import (
 
 // Filter is a compiled filter. It may be used by several goroutines at once.
 type Filter struct {
-	root *node
-	text string
-	need *Search
+	spelled string
+	root    *node
+	text    string
+	need    *Search
 }
 
 // SyntaxError says what is wrong with a filter, and where.
@@ -92,10 +93,13 @@ func (f *finder) match(text string) bool {
 	return ok
 }
 
-// Compile reads a filter. An error is a [*SyntaxError]. The empty filter lets
-// everything pass.
-func Compile(text string) (*Filter, error) {
-	p := &filterParser{text: text}
+// Compile reads a filter, in which @name stands for one of [Shipped]. An error is a
+// [*SyntaxError]. The empty filter lets everything pass.
+func Compile(text string) (*Filter, error) { return CompileWith(text, Shipped()) }
+
+// CompileWith reads a filter in which @name stands for one of names.
+func CompileWith(text string, names Names) (*Filter, error) {
+	p := &filterParser{text: text, names: names}
 	f := &Filter{text: text}
 	p.space()
 	if p.at == len(text) {
@@ -109,6 +113,7 @@ func Compile(text string) (*Filter, error) {
 		return nil, err
 	}
 	f.root = root
+	f.spelled = p.spelled()
 	f.need = need(root)
 	return f, nil
 }
@@ -116,10 +121,32 @@ func Compile(text string) (*Filter, error) {
 // String is the filter as it was written.
 func (f *Filter) String() string { return f.text }
 
+// Spelled is the filter with each @name replaced by what it stood for, so that it can
+// be read where the names are not known.
+func (f *Filter) Spelled() string { return f.spelled }
+
 // Required is a search that is found in the text of every record that passes, nil
 // where none is known. Looking for it first is faster than asking the filter of
 // every record.
 func (f *Filter) Required() *Search { return f.need }
+
+// Least is a level below which no record passes, unknown where none is known.
+func (f *Filter) Least() state.Level { return f.root.least() }
+
+func (n *node) least() state.Level {
+	switch {
+	case n == nil:
+	case n.op == opAnd:
+		return max(n.a.least(), n.b.least())
+	case n.op == opOr:
+		return min(n.a.least(), n.b.least())
+	case n.op == opLevel && (n.rel == atLeast || n.rel == equal):
+		return n.level
+	case n.op == opLevel && n.rel == more:
+		return min(n.level+1, state.LevelFatal)
+	}
+	return state.LevelUnknown
+}
 
 // Match reports whether a record passes.
 func (f *Filter) Match(r state.LogRecord) bool { return f.root == nil || f.root.match(r) }
@@ -254,6 +281,12 @@ func need(n *node) *Search {
 type filterParser struct {
 	text string
 	at   int
+	// names are what @name may stand for, within the names that are being read.
+	names  Names
+	within []string
+	// before is the text up to spelt without names.
+	before string
+	spelt  int
 }
 
 // maxNesting bounds parentheses and nots.
@@ -357,6 +390,9 @@ func (p *filterParser) not(depth int) (*node, error) {
 		}
 	}
 	if n, err, ok := p.comparison(); ok {
+		return n, err
+	}
+	if n, err, ok := p.named(depth); ok {
 		return n, err
 	}
 	start := p.at

@@ -116,6 +116,37 @@ func TestFilterMistakesSayWhatAndWhere(t *testing.T) {
 	}
 }
 
+func TestFilterKnowsTheLeastLevelThatPasses(t *testing.T) {
+	for text, want := range map[string]state.Level{
+		"":                                  state.LevelUnknown,
+		"timeout":                           state.LevelUnknown,
+		"level>=warn":                       state.LevelWarn,
+		"level>warn":                        state.LevelError,
+		"level>fatal":                       state.LevelFatal,
+		"level=error":                       state.LevelError,
+		"level<error":                       state.LevelUnknown,
+		"level!=error":                      state.LevelUnknown,
+		"not level>=error":                  state.LevelUnknown,
+		"timeout (level>=warn status=500)":  state.LevelWarn,
+		"level=error or level=fatal":        state.LevelError,
+		"level=error or timeout":            state.LevelUnknown,
+		"level>=info level>=error not fine": state.LevelError,
+	} {
+		f, err := Compile(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.Least(); got != want {
+			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
+		for l := range f.Least() {
+			if f.Match(state.LogRecord{Level: l, Text: "timeout status=500"}) {
+				t.Errorf("%q lets %v through", text, l)
+			}
+		}
+	}
+}
+
 func TestFilterMatchesWithoutAllocating(t *testing.T) {
 	f, err := Compile(`level>=warn (status>=500 or duration>1s or path~^/api or user=anna) not healthz`)
 	if err != nil {

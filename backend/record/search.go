@@ -80,6 +80,31 @@ func compile(expr string) (*Search, error) {
 	return s, nil
 }
 
+// Places are where the matches in a line begin and end, in bytes, for those who show
+// them. Empty ones are left out.
+func (s *Search) Places(line string) (out [][2]int) {
+	if s.re != nil {
+		for _, m := range s.re.FindAllStringIndex(line, -1) {
+			if m[1] > m[0] {
+				out = append(out, [2]int{m[0], m[1]})
+			}
+		}
+		return out
+	}
+	b := []byte(line)
+	for i := range s.lits {
+		for at := 0; len(s.lits[i].text) > 0; {
+			n := s.lits[i].index(b[at:])
+			if n < 0 {
+				break
+			}
+			out = append(out, [2]int{at + n, at + n + len(s.lits[i].text)})
+			at += n + len(s.lits[i].text)
+		}
+	}
+	return out
+}
+
 // Matcher finds a search's matches. It belongs to one goroutine.
 type Matcher struct {
 	s   *Search

@@ -67,6 +67,32 @@ func TestSearchFindsLines(t *testing.T) {
 	}
 }
 
+func TestPlacesAreWhatIsMarked(t *testing.T) {
+	for _, tc := range []struct {
+		s    *Search
+		line string
+		want string
+	}{
+		{Literal("er"), "Error after error", "[[Er]]ror aft[[er]] [[er]]ror"},
+		{Literal("Er"), "Error after error", "[[Er]]ror after error"},
+		{Literal("é"), "É and é", "[[É]] and [[é]]"},
+		{Literal("aa"), "aaaaa", "[[aa]][[aa]]a"},
+		{Literal(""), "abc", "abc"},
+		{must(`[0-9]+`), "a1 b22", "a[[1]] b[[22]]"},
+		{must(`x*`), "axxb", "a[[xx]]b"},
+		{must(`nothing`), "abc", "abc"},
+	} {
+		got, at := "", 0
+		for _, m := range tc.s.Places(tc.line) {
+			got += tc.line[at:m[0]] + "[[" + tc.line[m[0]:m[1]] + "]]"
+			at = m[1]
+		}
+		if got += tc.line[at:]; got != tc.want {
+			t.Errorf("got %s, want %s", got, tc.want)
+		}
+	}
+}
+
 func TestRegexpSaysWhatIsWrong(t *testing.T) {
 	if _, err := Regexp("a(b"); err == nil || err.Error() != `the regular expression "a(b": missing closing ): "a(b"` {
 		t.Errorf("got %v", err)

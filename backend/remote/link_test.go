@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -87,7 +88,7 @@ func poll(t *testing.T, what string, ok func() bool) {
 func TestAnEngineThatFallsSilentIsLost(t *testing.T) {
 	hang := make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = w.Write([]byte(`{"protocol":1,"version":"1"}` + "\n"))
+		_, _ = fmt.Fprintf(w, `{"protocol":%d,"version":"1"}`+"\n", Protocol)
 		_ = http.NewResponseController(w).Flush()
 		<-hang
 	}))

@@ -4,13 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
 // Protocol is the wire's version; both ends must have the same.
-const Protocol = 1
+const Protocol = 2
 
 // hello is a stream's first line.
 type hello struct {
@@ -32,6 +33,9 @@ type frame struct {
 	// have any.
 	Tails map[string]tail `json:"tails,omitempty"`
 	Gone  []string        `json:"gone,omitempty"`
+	// Same are the views of logs whose records are those of the last frame: they are
+	// left out of the section.
+	Same []state.LogView `json:"same,omitempty"`
 }
 
 // tail is the change of one log source's records.
@@ -121,6 +125,12 @@ func (f *frame) apply(last *state.Snapshot) (*state.Snapshot, error) {
 	}
 	next := last.With(f.Version, f.At, secs...)
 	next.Logs.Tails = tails
+	for i := range next.Logs.Views {
+		w := &next.Logs.Views[i]
+		if was := last.Logs.View(w.View); was != nil && slices.Contains(f.Same, w.View) {
+			w.Records, w.Offsets = was.Records, was.Offsets
+		}
+	}
 	next.Versions = f.Versions
 	return next, nil
 }
@@ -148,6 +158,7 @@ func (t tail) apply(old state.Tail) state.Tail {
 type differ struct {
 	versions map[state.SectionName]uint64
 	sent     map[string]state.Tail
+	views    []state.LogWindow
 }
 
 func newDiffer() *differ {
@@ -163,9 +174,16 @@ func (d *differ) frame(s *state.Snapshot) (f *frame, err error) {
 			continue
 		}
 		d.versions[name] = v
-		raw, merr := json.Marshal(s.Section(name))
+		sec := s.Section(name)
+		if name == state.SectionLogs {
+			sec = d.windows(s.Logs, f)
+		}
+		raw, merr := json.Marshal(sec)
 		if merr != nil {
 			err = errors.Join(err, fmt.Errorf("section %s: %w", name, merr))
+			if name == state.SectionLogs {
+				d.views, f.Same = nil, nil // they were not sent
+			}
 			continue
 		}
 		f.Sections[name] = raw
@@ -174,6 +192,21 @@ func (d *differ) frame(s *state.Snapshot) (f *frame, err error) {
 		d.tails(s, f)
 	}
 	return f, err
+}
+
+// windows is the section without the records of views that were sent already.
+func (d *differ) windows(l state.Logs, f *frame) state.Logs {
+	was := state.Logs{Views: d.views}
+	d.views = l.Views
+	l.Views = slices.Clone(l.Views)
+	for i := range l.Views {
+		w := &l.Views[i]
+		if old := was.View(w.View); old != nil && len(w.Records) > 0 && slices.Equal(old.Offsets, w.Offsets) && slices.Equal(old.Records, w.Records) {
+			w.Records, w.Offsets = nil, nil
+			f.Same = append(f.Same, w.View)
+		}
+	}
+	return l
 }
 
 func (d *differ) tails(s *state.Snapshot, f *frame) {

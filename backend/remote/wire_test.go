@@ -220,6 +220,40 @@ func TestOnlyWhatIsNewOfALogIsSent(t *testing.T) {
 	next("all go", nil, 0)
 }
 
+func TestARecordOfAViewIsSentOnce(t *testing.T) {
+	d, got := newDiffer(), &state.Snapshot{}
+	version := uint64(0)
+	next := func(what string, wantSame int, views ...state.LogWindow) {
+		t.Helper()
+		version++
+		s := &state.Snapshot{Version: version, Versions: map[state.SectionName]uint64{state.SectionLogs: version}, Logs: state.Logs{Views: views}}
+		f, err := d.frame(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(f.Same) != wantSame || wantSame > 0 && strings.Contains(string(f.Sections[state.SectionLogs]), "line 2") {
+			t.Errorf("%s: %d views are the same, want %d: %s", what, len(f.Same), wantSame, f.Sections[state.SectionLogs])
+		}
+		got = over(t, f, got)
+		same(t, what, got, s)
+	}
+	window := func(at int64, passed uint64, recs ...state.LogRecord) state.LogWindow {
+		w := state.LogWindow{View: state.LogView{Source: "a", At: at}, Records: recs, Passed: passed}
+		for i := range recs {
+			w.Offsets = append(w.Offsets, int64(i))
+		}
+		return w
+	}
+	next("first", 0, window(1, 0, records(1, 3)...))
+	next("counts have grown", 1, window(1, 7, records(1, 3)...))
+	next("and again", 1, window(1, 8, records(1, 3)...))
+	next("another place", 0, window(2, 8, records(1, 3)...))
+	next("a second one", 1, window(2, 8, records(1, 3)...), window(1, 8, record(7, "x")))
+	next("a record has grown", 0, window(2, 8, append(records(1, 2), record(3, "line 3 and more"))...))
+	next("nobody looks", 0)
+	next("back", 0, window(2, 8, records(1, 3)...))
+}
+
 // TestTailsArriveWhateverHappensToThem lets a log do at random what logs do, and
 // wants that no snapshot that was given out is written to afterwards.
 func TestTailsArriveWhateverHappensToThem(t *testing.T) {

@@ -200,7 +200,7 @@ func (s Spec) Targets(snap *Snapshot) []string {
 // Specs is the table of actions: a file of its own for the rows of each noun. Where
 // several of a section share a key, the first that is not disabled is meant.
 var Specs = slices.Concat(
-	moduleSpecs, credentialSpecs, pipelineSpecs, routingSpecs, containerSpecs, composeSpecs, logSpecs, alertSpecs, queueSpecs, workspaceSpecs,
+	moduleSpecs, credentialSpecs, pipelineSpecs, routingSpecs, containerSpecs, composeSpecs, logSpecs, watchSpecs, alertSpecs, queueSpecs, workspaceSpecs,
 )
 
 // SpecOf is the table's row for a kind, or nil.

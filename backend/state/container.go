@@ -227,11 +227,16 @@ type ContainerEvent struct {
 	What string    `json:"what"`
 }
 
-// Histories are a container's figures over the last minute and the last hour. All
-// have as many samples, oldest first; unknown ones are negative.
+// Histories are a container's figures over the last minute, and over the last hour and
+// the last day from the store. All of one have as many samples, oldest first; unknown
+// ones are negative.
 type Histories struct {
 	Minute Series `json:"minute"`
 	Hour   Series `json:"hour"`
+	Day    Series `json:"day"`
+	// Read is when Hour and Day were read from the store, and Err why that failed.
+	Read time.Time `json:"read,omitzero"`
+	Err  string    `json:"err,omitempty"`
 }
 
 // Series is one container's figures over time.

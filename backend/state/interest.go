@@ -12,7 +12,7 @@ type Interest struct {
 	Container string `json:"container,omitempty"`
 	// Part is the part of its detail that is in sight: one of the Part constants, or "".
 	Part string `json:"part,omitempty"`
-	// Logs are the container log sources to follow, by source ID; "container:*" asks
+	// Logs are the other log sources to follow, by source ID; "container:*" asks
 	// for all. Files are always followed.
 	Logs []string `json:"logs,omitempty"`
 	// View is a stretch of a log file beyond its tail.

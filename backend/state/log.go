@@ -52,19 +52,58 @@ func ParseLevel(s string) Level {
 // Logs is what is followed, and the newest records of each.
 type Logs struct {
 	Health  Health      `json:"health"`
-	Sources []LogSource `json:"sources"` // files by path, then containers by title
-	// Tails has each source's newest records, by source ID. A container's is
-	// present only while somebody looks.
+	Sources []LogSource `json:"sources"` // files by path, then the others by title
+	// Tails has each source's newest records, by source ID. A container's and the
+	// journal's are present only while somebody looks.
 	Tails map[string]Tail `json:"-"`
 	// Views are stretches of files beyond their tails, for those who look at them.
 	Views []LogWindow `json:"views,omitempty"`
+	// Watches count records as they are written; Filters are the workspace's own, by name.
+	Watches []LogWatch  `json:"watches,omitempty"`
+	Filters []LogFilter `json:"filters,omitempty"`
+}
+
+// LogFilter is a filter, in the language of backend/record, that has a name.
+type LogFilter struct {
+	Name  string `json:"name"`
+	Where string `json:"where"`
+}
+
+// LogWatch counts the records of some sources that pass a filter, from when it began on.
+type LogWatch struct {
+	Name string `json:"name"`
+	// Source is the title or glob that is watched, Sources how many match it now.
+	Source  string        `json:"source"`
+	Sources int           `json:"sources"`
+	Where   string        `json:"where"`
+	Window  time.Duration `json:"window"`
+	Since   time.Time     `json:"since"`
+	// Matches is how many records passed since Since; Recent those within the window,
+	// which is counted in 60 steps.
+	Matches uint64 `json:"matches"`
+	Recent  uint64 `json:"recent"`
+	// Last is the newest record that passed, masked and cut, LastSource whose it was,
+	// LastAt its time; zero for none yet.
+	Last       string    `json:"last,omitempty"`
+	LastSource string    `json:"last_source,omitempty"`
+	LastAt     time.Time `json:"last_at,omitzero"`
+}
+
+// Watch is the watch of that name, or nil.
+func (l Logs) Watch(name string) *LogWatch {
+	for i := range l.Watches {
+		if l.Watches[i].Name == name {
+			return &l.Watches[i]
+		}
+	}
+	return nil
 }
 
 // LogSource is one thing that is followed.
 type LogSource struct {
-	// ID is "file:/abs/path" or "container:<full id>".
+	// ID is "file:/abs/path", "container:<full id>" or "journal:".
 	ID string `json:"id"`
-	// Kind is "file" or "container".
+	// Kind is "file", "container" or "journal".
 	Kind string `json:"kind"`
 	// Title is short: a path relative to the workspace, a container's name.
 	Title string `json:"title"`

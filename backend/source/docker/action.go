@@ -37,6 +37,8 @@ func (s *Source) Execute(ctx context.Context, a state.Action, progress func(stri
 	if err != nil {
 		return state.Outcome{}, err
 	}
+	ctx, stop := whileAlive(ctx, cli)
+	defer stop()
 	switch {
 	case a.Kind == state.ContainerPrune:
 		return s.prune(ctx, cli, a.Args, progress)
@@ -48,6 +50,9 @@ func (s *Source) Execute(ctx context.Context, a state.Action, progress func(stri
 		return state.Outcome{}, fmt.Errorf("docker: %s %q: there is no such container: see opsdeck containers", verb(a.Kind), state.Clean(a.Target))
 	}
 	d, err := s.deed(ctx, cli, a, *c)
+	if errors.Is(context.Cause(ctx), ErrLost) {
+		err = fmt.Errorf("%w: nothing was asked of it", ErrLost)
+	}
 	if err != nil {
 		return state.Outcome{}, fmt.Errorf("docker: %s %q: %w", verb(a.Kind), c.Title, err)
 	}
@@ -72,6 +77,9 @@ func (s *Source) Execute(ctx context.Context, a state.Action, progress func(stri
 		select {
 		case got := <-done:
 			if got.err != nil {
+				if why := lostUnder(ctx, got.err, start, *c); why != nil {
+					return state.Outcome{}, fmt.Errorf("docker: %s %q: %w", verb(a.Kind), c.Title, why)
+				}
 				return state.Outcome{}, actionError(verb(a.Kind), c.Title, got.err)
 			}
 			took := time.Since(start).Round(100 * time.Millisecond)
@@ -83,6 +91,23 @@ func (s *Source) Execute(ctx context.Context, a state.Action, progress func(stri
 			progress(fmt.Sprintf("waiting for it since %s%s", time.Since(start).Round(time.Second), d.slow), -1)
 		}
 	}
+}
+
+// lostUnder says what is known of an action whose engine was lost meanwhile, and what
+// is not; nil where err is the engine's own word. c is how the container was before.
+func lostUnder(ctx context.Context, err error, asked time.Time, c state.Container) error {
+	is, notAsked := broken(err)
+	why := fmt.Errorf("the connection to the engine broke: %s", state.Clean(err.Error()))
+	switch {
+	case errors.Is(context.Cause(ctx), ErrLost):
+		why = ErrLost
+	case ctx.Err() != nil || !is:
+		return nil
+	case notAsked:
+		return fmt.Errorf("%s: nothing was asked of the engine: do it again once it answers", state.Clean(err.Error()))
+	}
+	return fmt.Errorf("%w. Known: the engine was asked at %s, when it was %s. Not known: whether it was done, or will be once the engine goes on: look at it before doing it again",
+		why, asked.UTC().Format("15:04:05 UTC"), c.State)
 }
 
 // deed is what the engine is asked to do to c.

@@ -240,7 +240,7 @@ func TestAPruneRemovesWhatWasAskedForAndNothingElse(t *testing.T) {
 			}))
 			defer srv.Close()
 			src := New(Config{Host: "tcp://" + srv.Listener.Addr().String()})
-			cli, leave, err := src.connect()
+			cli, leave, err := src.connect(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -272,14 +272,30 @@ func TestConnectionsAreThoseInTheContainersOwnNetwork(t *testing.T) {
 	if n := s.Connections[id]; n.Err != "" || len(n.In) != 0 {
 		t.Errorf("nobody is connected: %+v", n)
 	}
-	c, err := net.Dial("tcp", host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	defer connected(t, host).Close()
 	sourcetest.Wait(r, "the connection", func(s state.Containers) bool { return s.Connections[id].In[7000] == 1 })
 	src.Interest(nil)
 	sourcetest.Wait(r, "nothing is asked about", func(s state.Containers) bool { return len(s.Connections) == 0 })
+}
+
+// connected is a connection to a server that echoes, once it has: docker's proxy takes a
+// connection before the container listens, and drops it again.
+func connected(t *testing.T, address string) net.Conn {
+	t.Helper()
+	for range 600 {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = c.Write([]byte{'x'})
+		if n, _ := c.Read(make([]byte, 1)); n == 1 {
+			return c
+		}
+		c.Close()
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("nothing answers in the container")
+	return nil
 }
 
 func TestAddressesOfProcNetTCP(t *testing.T) {

@@ -3,11 +3,15 @@ package docker
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // mounts are where this host's cgroup file systems are mounted.
@@ -83,23 +87,77 @@ func unescape(s string) string {
 
 // reader holds one container's descriptors.
 type reader struct {
-	cpu, mem, stat, pids, net *os.File
-	blk                       []*os.File
+	cpu, mem, stat, pids, net descriptor
+	blk                       []descriptor
 	v2cpu, v2mem, v2blk       bool
 	limit                     float64
 	limitPath                 string
 	hostMem                   float64
+	// cache is how much of usage can be taken back at once, as read at cacheAt: the
+	// kernel counts it anew for each reading, which costs more than all else.
+	usage, cache float64
+	cacheAt      time.Time
 }
+
+// descriptor is an open file of the kernel's. There are some ten for each container: an
+// [os.File] would be asked for its kind and offered to the poller each.
+type descriptor int
+
+const none descriptor = -1
+
+// open is none where there is no such file.
+func open(path string) descriptor {
+	for {
+		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		switch err {
+		case nil:
+			return descriptor(fd)
+		case unix.EINTR:
+		default:
+			return none
+		}
+	}
+}
+
+// read is what the file holds, as far as buf does; nil where nothing can be read.
+func (d descriptor) read(buf []byte) []byte {
+	for d != none {
+		n, err := unix.Pread(int(d), buf, 0)
+		switch {
+		case err == nil:
+			return buf[:n]
+		case err != unix.EINTR:
+			return nil
+		}
+	}
+	return nil
+}
+
+func (d descriptor) close() {
+	if d != none {
+		_ = unix.Close(int(d))
+	}
+}
+
+// peek is what a file holds, as far as buf does; nil where it cannot be read.
+func peek(path string, buf []byte) []byte {
+	d := open(path)
+	defer d.close()
+	return d.read(buf)
+}
+
+// cacheFor is how long what can be taken back is trusted while the usage is the same.
+const cacheFor = 5 * time.Second
 
 // errForeign says that the PID is not the container's here.
 var errForeign = errors.New("the container's process is not on this host")
 
 // open opens the cgroup files of the container whose init process is pid. It is
-// errForeign when that process is not in a cgroup of the container's.
-func (m mounts) open(id string, pid int, hostNet bool, hostMem float64) (*reader, error) {
+// errForeign when that process is not in a cgroup of the container's. buf is scratch space.
+func (m mounts) open(id string, pid int, hostMem float64, buf []byte) (*reader, error) {
 	proc := "/proc/" + strconv.Itoa(pid)
-	b, err := os.ReadFile(proc + "/cgroup")
-	if err != nil {
+	b := peek(proc+"/cgroup", buf)
+	if b == nil {
 		return nil, errForeign
 	}
 	dirs := map[string]string{}
@@ -127,18 +185,18 @@ func (m mounts) open(id string, pid int, hostNet bool, hostMem float64) (*reader
 		return nil, errForeign
 	}
 	r := &reader{hostMem: hostMem, limit: -1}
-	pick := func(controller, v1, v2 string) (*os.File, bool) {
+	pick := func(controller, v1, v2 string) (descriptor, bool) {
 		if d := dirs[controller]; d != "" {
-			if f, err := os.Open(filepath.Join(d, v1)); err == nil {
+			if f := open(d + "/" + v1); f != none {
 				return f, false
 			}
 		}
 		if unified != "" {
-			if f, err := os.Open(filepath.Join(unified, v2)); err == nil {
+			if f := open(unified + "/" + v2); f != none {
 				return f, true
 			}
 		}
-		return nil, false
+		return none, false
 	}
 	r.cpu, r.v2cpu = pick("cpuacct", "cpuacct.usage", "cpu.stat")
 	r.mem, r.v2mem = pick("memory", "memory.usage_in_bytes", "memory.current")
@@ -153,24 +211,81 @@ func (m mounts) open(id string, pid int, hostNet bool, hostMem float64) (*reader
 		// The first of these that has seen a device is the scheduler's own account;
 		// the throttling layer's is the one that is always there.
 		for _, name := range []string{"blkio.io_service_bytes_recursive", "blkio.bfq.io_service_bytes_recursive", "blkio.throttle.io_service_bytes_recursive", "blkio.throttle.io_service_bytes"} {
-			if f, err := os.Open(filepath.Join(d, name)); err == nil {
+			if f := open(d + "/" + name); f != none {
 				r.blk = append(r.blk, f)
 			}
 		}
 	} else if unified != "" {
-		if f, err := os.Open(filepath.Join(unified, "io.stat")); err == nil {
+		if f := open(unified + "/io.stat"); f != none {
 			r.blk, r.v2blk = append(r.blk, f), true
 		}
 	}
-	if !hostNet {
-		r.net, _ = os.Open(proc + "/net/dev")
-	}
-	if r.cpu == nil && r.mem == nil {
+	r.net = open(proc + "/net/dev")
+	if r.cpu == none && r.mem == none {
 		r.close()
 		return nil, errForeign
 	}
 	r.readLimit()
 	return r, nil
+}
+
+// deepest is how far below the root of its hierarchy a container's cgroup is looked
+// for: orchestrators put it below a slice for each pod.
+const deepest = 6
+
+// containerID is a container's ID within the name of its cgroup: the name itself, or
+// within docker-ID.scope and the like.
+var containerID = regexp.MustCompile(`[0-9a-f]{64}`)
+
+// processes finds the processes of all running containers by the containers' cgroups.
+// buf is scratch space, and bounds how many of one container.
+func (m mounts) processes(buf []byte) map[string][]int {
+	root := m.v2.dir
+	for _, c := range []string{"cpuacct", "memory", "pids"} {
+		if at, ok := m.v1[c]; ok {
+			root = at.dir
+			break
+		}
+	}
+	found := map[string][]int{}
+	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return nil
+		}
+		id := containerID.FindString(d.Name())
+		if id == "" {
+			if strings.Count(path[len(root):], "/") >= deepest {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		for line := range strings.Lines(string(peek(path+"/cgroup.procs", buf))) {
+			if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil {
+				found[id] = append(found[id], pid)
+			}
+		}
+		return fs.SkipDir
+	})
+	return found
+}
+
+// meet opens every running container that its cgroup tells of, and measures it.
+func (m mounts) meet(hostMem float64) (met []meeting) {
+	buf := make([]byte, 64<<10)
+	for id, pids := range m.processes(buf) {
+		for _, pid := range pids { // one that has ended since says nothing
+			r, err := m.open(id, pid, hostMem, buf)
+			if err != nil {
+				continue
+			}
+			if first, ok := r.read(buf); ok {
+				met = append(met, meeting{id, pid, r, first})
+				break
+			}
+			r.close()
+		}
+	}
+	return met
 }
 
 // containerCgroup is the container's own cgroup in path, which may be a child of
@@ -186,11 +301,15 @@ func containerCgroup(path, id string) string {
 	return path
 }
 
+// leaveNet has it not read the network any more, of which it then tells nothing.
+func (r *reader) leaveNet() {
+	r.net.close()
+	r.net = none
+}
+
 func (r *reader) close() {
-	for _, f := range append([]*os.File{r.cpu, r.mem, r.stat, r.pids, r.net}, r.blk...) {
-		if f != nil {
-			_ = f.Close()
-		}
+	for _, f := range append([]descriptor{r.cpu, r.mem, r.stat, r.pids, r.net}, r.blk...) {
+		f.close()
 	}
 }
 
@@ -198,11 +317,7 @@ func (r *reader) close() {
 // is an event.
 func (r *reader) readLimit() {
 	r.limit = r.hostMem
-	b, err := os.ReadFile(r.limitPath)
-	if err != nil {
-		return
-	}
-	if v, ok := number(bytes.TrimSpace(b)); ok && (v < r.hostMem || r.hostMem <= 0) {
+	if v, ok := number(bytes.TrimSpace(peek(r.limitPath, make([]byte, 64)))); ok && (v < r.hostMem || r.hostMem <= 0) {
 		r.limit = v
 	}
 }
@@ -212,17 +327,7 @@ func (r *reader) readLimit() {
 func (r *reader) read(buf []byte) (sample, bool) {
 	s := noSample()
 	s.at = time.Now()
-	got := func(f *os.File) []byte {
-		if f == nil {
-			return nil
-		}
-		n, err := f.ReadAt(buf, 0)
-		if n == 0 && err != nil {
-			return nil
-		}
-		return buf[:n]
-	}
-	if b := got(r.cpu); b != nil {
+	if b := r.cpu.read(buf); b != nil {
 		if r.v2cpu {
 			if v, ok := field(b, "usage_usec "); ok {
 				s.cpu = v * 1000
@@ -232,28 +337,35 @@ func (r *reader) read(buf []byte) (sample, bool) {
 		}
 	}
 	s.at = time.Now()
-	if b := got(r.mem); b != nil {
+	if b := r.mem.read(buf); b != nil {
 		if v, ok := number(bytes.TrimSpace(b)); ok {
 			s.mem = v
 		}
 	}
-	if b := got(r.stat); b != nil && s.mem >= 0 {
-		name := "total_inactive_file "
-		if r.v2mem {
-			name = "inactive_file "
+	if s.mem >= 0 {
+		if s.mem != r.usage || s.at.Sub(r.cacheAt) >= cacheFor {
+			name := "total_inactive_file "
+			if r.v2mem {
+				name = "inactive_file "
+			}
+			v, ok := field(r.stat.read(buf), name)
+			if !ok {
+				v = 0
+			}
+			r.usage, r.cache, r.cacheAt = s.mem, v, s.at
 		}
-		if v, ok := field(b, name); ok && v < s.mem {
-			s.mem -= v
+		if r.cache < s.mem {
+			s.mem -= r.cache
 		}
 	}
 	s.limit = r.limit
-	if b := got(r.pids); b != nil {
+	if b := r.pids.read(buf); b != nil {
 		if v, ok := number(bytes.TrimSpace(b)); ok {
 			s.pids = v
 		}
 	}
-	if r.net != nil {
-		if b := got(r.net); b != nil {
+	if r.net != none {
+		if b := r.net.read(buf); b != nil {
 			s.netRx, s.netTx = netDev(b)
 		}
 	} else {
@@ -261,7 +373,7 @@ func (r *reader) read(buf []byte) (sample, bool) {
 	}
 	for _, f := range r.blk {
 		s.blkRead, s.blkWrite = 0, 0
-		b := got(f)
+		b := f.read(buf)
 		var seen bool
 		if r.v2blk {
 			s.blkRead, s.blkWrite, seen = ioStat(b)

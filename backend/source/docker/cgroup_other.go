@@ -14,9 +14,12 @@ var errForeign = errors.New("there are no cgroups on this system")
 
 func readMounts() (mounts, error) { return mounts{}, errForeign }
 
-func (mounts) open(string, int, bool, float64) (*reader, error) { return nil, errForeign }
+func (mounts) open(string, int, float64, []byte) (*reader, error) { return nil, errForeign }
+
+func (mounts) meet(float64) []meeting { return nil }
 
 func (*reader) close()                     {}
+func (*reader) leaveNet()                  {}
 func (*reader) readLimit()                 {}
 func (*reader) read([]byte) (sample, bool) { return noSample(), false }
 

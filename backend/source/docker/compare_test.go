@@ -94,8 +94,11 @@ func TestFiguresAreThoseOfDockerStatsInTheSameSecond(t *testing.T) {
 	const samples = 6
 	var wg sync.WaitGroup
 	for name, load := range loads {
+		mu.Lock()
+		id := ids[name]
+		mu.Unlock()
 		wg.Go(func() {
-			res, err := cli.ContainerStats(ctx, ids[name], client.ContainerStatsOptions{Stream: true})
+			res, err := cli.ContainerStats(ctx, id, client.ContainerStatsOptions{Stream: true})
 			if err != nil {
 				t.Error(err)
 				return

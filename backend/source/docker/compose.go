@@ -210,7 +210,11 @@ func (s *Source) compose(ctx context.Context, a state.Action, progress func(stri
 	last, err := runGroup(ctx, how.command[0], append(full, args...), p.Dir, composeEnv(e), func(line string) { progress(line, -1) })
 	if err != nil {
 		if ctx.Err() != nil {
-			return fail(fmt.Errorf("%w: compose was told to stop; what it did until then stays", ctx.Err()))
+			cause := ctx.Err()
+			if errors.Is(context.Cause(ctx), ErrLost) {
+				cause = ErrLost
+			}
+			return fail(fmt.Errorf("%w: compose was told to stop; what it did until then stays", cause))
 		}
 		return fail(fmt.Errorf("%s: %w: %s", how.version, err, state.Clean(s.cfg.Mask(strings.Join(last, " | ")))))
 	}

@@ -44,7 +44,7 @@ func (c *Copied) skip(name, why string) {
 // owners are not taken over. progress, if not nil, has the bytes so far.
 func (s *Source) CopyOut(ctx context.Context, id, from, to string, progress func(int64)) (Copied, error) {
 	var c Copied
-	cli, leave, err := s.connect()
+	cli, leave, err := s.connect(ctx)
 	if err != nil {
 		return c, err
 	}
@@ -205,7 +205,7 @@ func (c *counting) Read(p []byte) (int, error) {
 // ReadOut copies one file from a container to w.
 func (s *Source) ReadOut(ctx context.Context, id, from string, w io.Writer) (Copied, error) {
 	var c Copied
-	cli, leave, err := s.connect()
+	cli, leave, err := s.connect(ctx)
 	if err != nil {
 		return c, err
 	}
@@ -242,7 +242,7 @@ func (s *Source) ReadOut(ctx context.Context, id, from string, w io.Writer) (Cop
 // nil, has the bytes so far.
 func (s *Source) CopyIn(ctx context.Context, from, id, to string, progress func(int64)) (Copied, error) {
 	var c Copied
-	cli, leave, err := s.connect()
+	cli, leave, err := s.connect(ctx)
 	if err != nil {
 		return c, err
 	}

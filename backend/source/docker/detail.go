@@ -117,11 +117,43 @@ func (r *run) histories() (any bool) {
 			any = true
 		}
 		t := r.byID[id]
-		d.Histories = &state.Histories{Minute: t.past.minute.series(time.Second), Hour: t.past.hour.series(hourStep)}
+		h := state.Histories{Minute: t.past.minute.series(time.Second)}
+		if old := d.Histories; old != nil {
+			h.Hour, h.Day, h.Read, h.Err = old.Hour, old.Day, old.Read, old.Err
+		}
+		d.Histories = &h
 		d.Parts = withPart(d.Parts, state.PartHistory, state.Fetch{At: time.Now()})
 		r.section.Details[id] = d
 	}
 	return any
+}
+
+// hourStep and dayStep are between two samples of the last hour and of the last day.
+const hourStep, dayStep = 30 * time.Second, 12 * time.Minute
+
+// fetchHistories reads a container's last hour and day from the store. A failure
+// leaves what was known, and says why.
+func (s *Source) fetchHistories(ctx context.Context, id string, old *state.Histories) *state.Histories {
+	var h state.Histories
+	if old != nil {
+		h = *old
+	}
+	h.Read, h.Err = time.Now(), ""
+	if s.cfg.Stored == nil {
+		h.Err = "nothing is stored here"
+		return &h
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	hour, err := s.cfg.Stored(ctx, id, h.Read, time.Hour, hourStep)
+	if err == nil {
+		h.Hour = hour
+		h.Day, err = s.cfg.Stored(ctx, id, h.Read, 24*time.Hour, dayStep)
+	}
+	if err != nil {
+		h.Err = s.clean(err.Error())
+	}
+	return &h
 }
 
 func withPart(parts map[string]state.Fetch, name string, f state.Fetch) map[string]state.Fetch {
@@ -183,6 +215,9 @@ func (s *Source) fetchDetail(ctx context.Context, cli *client.Client, l *look) s
 			}
 			return nil
 		})
+	}
+	if l.parts[state.PartHistory] && (d.Histories == nil || time.Since(d.Histories.Read) >= hourStep) {
+		d.Histories = s.fetchHistories(ctx, l.id, d.Histories)
 	}
 	part(state.PartImage, callTimeout, func(ctx context.Context) (err error) {
 		d.Image, err = s.fetchImage(ctx, cli, in.Image, l.image)

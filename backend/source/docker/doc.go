@@ -28,6 +28,13 @@
 //
 // 200 stats streams keep a daemon 40 % busy; a sweep of 200 cgroups takes 4 ms.
 //
+// # What the first figures wait for
+//
+// CPU needs two samples. So the cgroups are gone through, which are named by the
+// containers' IDs, while the engine is asked for its list: by the time that is there,
+// the first sample is [firstSweep] old or nearly so. Inspects, and the version, for
+// which an engine runs programs, come after the figures.
+//
 // # What is asked only while somebody is asked
 //
 // The connections in a container's network (/proc/<pid>/net/tcp of its init
@@ -65,6 +72,14 @@
 // The docker command runs "docker system dial-stdio" on the far host, which needs
 // a docker client there and a shell that runs it. ssh -L needs sshd and the socket,
 // and works where the account may forward and nothing else.
+//
+// # Engines that are frozen
+//
+// A frozen engine, or one behind a link that is cut, keeps its connections open. So a
+// run ends once a ping has had no answer for 5 s, and is shown as stale. What is under
+// way and has no limit of its own, an action or a shell, is given up after 15 s of
+// silence: longer, since it cannot be taken up again. Its error says what is known and
+// what is not; it is [ErrLost] where the engine was silent.
 //
 // # Adding a figure
 //

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,6 +15,8 @@ import (
 	"strings"
 
 	"github.com/moby/moby/client"
+
+	"github.com/opsdeck/opsdeck/backend/state"
 )
 
 // endpoint is where the engine is, and how that was found out.
@@ -162,6 +165,27 @@ func readContext(dir, name string) (endpoint, error) {
 		}
 	}
 	return e, nil
+}
+
+// explainTLS is what is wrong between the endpoint's TLS files and the engine, or "".
+// What the other end says comes as text alone.
+func (e endpoint) explainTLS(said string) string {
+	const files = " of this host in opsdeck.yaml (or of the context, or in DOCKER_CERT_PATH)"
+	switch {
+	case strings.Contains(said, "HTTP request to an HTTPS server"):
+		return "the engine speaks TLS: set ca, cert and key" + files
+	case strings.Contains(said, "HTTP response to HTTPS client"):
+		return "the engine does not speak TLS there: leave out ca, cert and key" + files + ", or take its TLS port (2376)"
+	case strings.Contains(said, "tls: certificate required"):
+		return "it asks for a certificate: set cert and key" + files
+	case strings.Contains(said, "remote error: tls: "):
+		_, why, _ := strings.Cut(said, "remote error: ")
+		return fmt.Sprintf("it refuses our certificate %s (%s): set cert and key%s to ones that its authority has issued", e.cert, state.Clean(why), files)
+	case strings.Contains(said, "failed to verify certificate"):
+		_, why, _ := strings.Cut(said, "failed to verify certificate: ")
+		return fmt.Sprintf("its certificate is not one of %s (%s): set ca%s to the authority that issued it, and name the host as the certificate does", cmp.Or(e.ca, "the system's authorities"), state.Clean(why), files)
+	}
+	return ""
 }
 
 func fileExists(p string) bool {

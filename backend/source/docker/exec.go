@@ -47,7 +47,7 @@ type Exec struct {
 // code. It ends when the command does, when ctx ends (the command then goes on), or
 // when the container does. The source need not run.
 func (s *Source) Exec(ctx context.Context, id string, e Exec) (code int, err error) {
-	cli, leave, err := s.connect()
+	cli, leave, err := s.connect(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -70,14 +70,18 @@ func (s *Source) Exec(ctx context.Context, id string, e Exec) (code int, err err
 	if err != nil {
 		return fail(errors.New(state.Clean(err.Error())))
 	}
-	att, err := cli.ExecAttach(ctx, ex.ID, client.ExecAttachOptions{TTY: e.TTY, ConsoleSize: opts.ConsoleSize})
+	run, cancel := whileAlive(ctx, cli)
+	defer cancel()
+	att, err := cli.ExecAttach(run, ex.ID, client.ExecAttachOptions{TTY: e.TTY, ConsoleSize: opts.ConsoleSize})
 	if err != nil {
+		if errors.Is(context.Cause(run), ErrLost) {
+			return fail(ErrLost)
+		}
 		if notFoundIn(err.Error()) {
 			return fail(fmt.Errorf("%w: %s", ErrNotStarted, state.Clean(err.Error())))
 		}
 		return fail(errors.New(state.Clean(err.Error())))
 	}
-	run, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		<-run.Done()
@@ -103,7 +107,7 @@ func (s *Source) Exec(ctx context.Context, id string, e Exec) (code int, err err
 	} else {
 		_, err = stdcopy.StdCopy(head, e.Stderr, att.Reader)
 	}
-	stopped := run.Err()
+	stopped, cause := run.Err(), context.Cause(run)
 	if len(head.held) > 0 && !notFoundIn(head.String()) {
 		err = errors.Join(err, head.flush())
 	}
@@ -112,6 +116,9 @@ func (s *Source) Exec(ctx context.Context, id string, e Exec) (code int, err err
 		c.Cancel()
 	}
 	wg.Wait()
+	if errors.Is(cause, ErrLost) {
+		return fail(fmt.Errorf("%w: what runs in the container may go on", ErrLost))
+	}
 	if stopped != nil {
 		return fail(fmt.Errorf("%w: the command goes on in the container until it ends by itself", stopped))
 	}
@@ -255,7 +262,7 @@ func (s *Source) FindShell(ctx context.Context, id, name string) (string, error)
 	if len(name) > 0 && name[0] == '/' {
 		return name, nil
 	}
-	cli, leave, err := s.connect()
+	cli, leave, err := s.connect(ctx)
 	if err != nil {
 		return "", err
 	}

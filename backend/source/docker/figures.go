@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"context"
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -35,6 +36,8 @@ type track struct {
 	// opening was last tried.
 	reader *reader
 	tried  int
+	// first is when it was measured before the engine had told of it; zero if not.
+	first  time.Time
 	prev   sample
 	cpu    history
 	mem    history
@@ -47,13 +50,28 @@ func (t *track) running() bool {
 	return t.c.State == "running" || t.c.State == "paused"
 }
 
+// meeting is a container that was found by its cgroup, and its first figures.
+type meeting struct {
+	id     string
+	pid    int
+	reader *reader
+	first  sample
+}
+
+// read has it measured by a reader from now on.
+func (t *track) read(r *reader) {
+	if t.reader = r; t.hostNet {
+		r.leaveNet()
+	}
+}
+
 // closeReader gives its descriptors back.
 func (t *track) closeReader() {
 	if t.reader != nil {
 		t.reader.close()
 		t.reader = nil
 	}
-	t.tried = 0
+	t.tried, t.first = 0, time.Time{}
 	t.prev = sample{}
 }
 
@@ -105,21 +123,13 @@ func (t *track) apply(s sample) {
 	if c.MemBytes >= 0 {
 		c.MemHistory = t.mem.add(c.MemBytes)
 	}
-	t.past.add(s.at, [6]float64{c.CPUPercent, c.MemBytes, c.NetRxRate, c.NetTxRate, c.BlkReadRate, c.BlkWrRate})
+	t.past.add([6]float64{c.CPUPercent, c.MemBytes, c.NetRxRate, c.NetTxRate, c.BlkReadRate, c.BlkWrRate})
 	t.prev = s
 }
 
-// hourStep is the time between two samples of the last hour.
-const hourStep = 30 * time.Second
-
-// past is a container's figures over the last minute, and over the last hour as
-// means: for graphs, which are copied out only while somebody looks.
-type past struct {
-	minute, hour ring
-	sum          [6]float64
-	n            [6]int
-	until        time.Time // when the mean under way is complete
-}
+// past is a container's figures over the last minute: for graphs, which are copied out
+// only while somebody looks. What was before that is in the store.
+type past struct{ minute ring }
 
 // figures6 are CPU, memory, network in and out, block read and written. Half the
 // precision is plenty for a graph.
@@ -154,30 +164,12 @@ func (r *ring) series(step time.Duration) state.Series {
 	return s
 }
 
-func (p *past) add(at time.Time, v [6]float64) {
+func (p *past) add(v [6]float64) {
 	var now figures6
 	for i, x := range v {
 		now[i] = float32(x)
-		if x >= 0 {
-			p.sum[i] += x
-			p.n[i]++
-		}
 	}
 	p.minute.add(now, 60)
-	switch {
-	case p.until.IsZero():
-		p.until = at.Add(hourStep)
-		return
-	case at.Before(p.until):
-		return
-	}
-	for i := range now {
-		if now[i] = -1; p.n[i] > 0 {
-			now[i] = float32(p.sum[i] / float64(p.n[i]))
-		}
-	}
-	p.hour.add(now, 120)
-	p.sum, p.n, p.until = [6]float64{}, [6]int{}, at.Add(hourStep)
 }
 
 // history is the last samples. What add returned is never written again: the
@@ -208,4 +200,53 @@ func number(b []byte) (float64, bool) {
 		v = v*10 + uint64(c-'0')
 	}
 	return float64(v), true
+}
+
+// meet takes over what was opened before the list was there. It returns when that was
+// measured, the zero time where there was nothing.
+func (r *run) meet(met []meeting) (measured time.Time) {
+	for _, m := range met {
+		t := r.byID[m.id]
+		if t == nil || !t.running() {
+			m.reader.close()
+			continue
+		}
+		t.pid, t.tried = m.pid, m.pid
+		t.read(m.reader)
+		t.first = m.first.at
+		t.apply(m.first)
+		measured = m.first.at
+	}
+	return measured
+}
+
+// sweep measures every running container. It reports whether figures came.
+func (r *run) sweep(ctx context.Context) bool {
+	var ask []string
+	got := false
+	for _, t := range r.order {
+		if !t.running() || t.pid == 0 {
+			continue
+		}
+		if r.local && t.reader == nil && t.tried != t.pid {
+			t.tried = t.pid
+			if rd, err := r.mounts.open(t.c.ID, t.pid, r.hostMem, r.buf); err == nil {
+				t.read(rd)
+			}
+		}
+		if t.reader == nil {
+			ask = append(ask, t.c.ID)
+			continue
+		}
+		if sm, ok := t.reader.read(r.buf); ok {
+			t.apply(sm)
+			got = true
+		} else {
+			t.unknown()
+		}
+	}
+	if len(ask) > 0 && !r.sweeping {
+		r.askStats(ctx, ask)
+	}
+	return got
 }

@@ -19,7 +19,7 @@ func (s *Source) ReadLog(ctx context.Context, name string, since time.Time, tail
 	if follow {
 		return s.OpenLog(ctx, name, since, tail)
 	}
-	cli, leave, err := s.connect()
+	cli, leave, err := s.connect(ctx)
 	if err != nil {
 		return nil, false, err
 	}
@@ -49,7 +49,7 @@ func (s *Source) ReadLog(ctx context.Context, name string, since time.Time, tail
 // HasContainer reports whether the engine answers and knows a container by that
 // name or ID; the error says why it does not answer.
 func (s *Source) HasContainer(ctx context.Context, name string) (bool, error) {
-	cli, leave, err := s.connect()
+	cli, leave, err := s.connect(ctx)
 	if err != nil {
 		return false, err
 	}

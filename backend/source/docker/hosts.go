@@ -25,6 +25,10 @@ const (
 	backoffMax = 5 * time.Second
 )
 
+// othersHave is how long hosts are waited for that do not answer, once one has said
+// that it has the container of a name.
+const othersHave = 2 * time.Second
+
 // Hosts is the source of the containers of several engines in one table. With one
 // engine it is that engine's [Source], and adds nothing. With more, each has a
 // health of its own: one that is down keeps its last containers, marked, and does
@@ -319,7 +323,7 @@ func (h *Hosts) noneAnswers() error {
 // for on each, so that a source that does not run knows it too.
 func (h *Hosts) Of(ctx context.Context, target string) (*Source, string, error) {
 	if s := h.one(); s != nil {
-		return s, target, nil
+		return s, strings.TrimPrefix(target, h.members[0].title+"/"), nil
 	}
 	if c := (state.Containers{List: h.Containers()}).Container(target); c != nil {
 		return h.member(c.Host).src, c.ID, nil
@@ -331,12 +335,19 @@ func (h *Hosts) Of(ctx context.Context, target string) (*Source, string, error) 
 	var found []*member
 	var wrong []error
 	var mu sync.Mutex
+	ask, cancel := context.WithCancel(ctx)
+	defer cancel()
 	each(len(h.members), len(h.members), func(i int) {
-		ok, err := h.members[i].src.has(ctx, target)
+		ok, err := h.members[i].src.has(ask, target)
 		mu.Lock()
 		defer mu.Unlock()
 		if ok {
 			found = append(found, h.members[i])
+			if anonymous.MatchString(target) { // an ID: no other host has it
+				cancel()
+			} else {
+				time.AfterFunc(othersHave, cancel)
+			}
 		}
 		if err != nil {
 			wrong = append(wrong, err)
@@ -350,6 +361,9 @@ func (h *Hosts) Of(ctx context.Context, target string) (*Source, string, error) 
 	}
 	return nil, "", fmt.Errorf("docker: several hosts have a container %q: name one as %s/%s", state.Clean(target), found[0].title, state.Clean(target))
 }
+
+// Has reports whether a host has that name.
+func (h *Hosts) Has(title string) bool { return h.member(title) != nil }
 
 func (h *Hosts) member(title string) *member {
 	for _, m := range h.members {

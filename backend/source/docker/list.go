@@ -27,6 +27,10 @@ const inspectAtOnce = 8
 // go first, are not kept waiting by thousands of stopped ones.
 const inspectMax = 64
 
+// inspectRest is between two batches while thousands of stopped ones are left, so that
+// neither the engine nor the console is busy with them alone.
+const inspectRest = 200 * time.Millisecond
+
 // Labels by which compose says what a container belongs to.
 const (
 	projectLabel = "com.docker.compose.project"
@@ -47,7 +51,11 @@ func (r *run) readList(ctx context.Context) error {
 		fromSummary(&t.c, sum)
 		t.hostNet = sum.HostConfig.NetworkMode == "host"
 		r.byID[sum.ID] = t
-		r.dirty[sum.ID] = true
+		if t.running() {
+			r.dirty[sum.ID] = true
+		} else {
+			r.left = append(r.left, sum.ID)
+		}
 	}
 	if !r.local {
 		if info, err := r.cli.Info(c, client.InfoOptions{}); err == nil {
@@ -197,12 +205,17 @@ func fromInspect(t *track, in container.InspectResponse) {
 	if st.Health != nil && st.Health.Status != container.NoHealthcheck {
 		c.HealthWord = string(st.Health.Status)
 	}
-	if st.Pid != t.pid {
+	switch {
+	case st.Pid == t.pid:
+		if t.reader != nil {
+			t.reader.readLimit()
+		}
+	case t.reader != nil && st.Pid > 0 && c.Started.Before(t.first): // it was met by another process of its own
+		t.pid, t.tried = st.Pid, st.Pid
+	default:
 		t.closeReader()
 		t.unknown()
 		t.pid = st.Pid
-	} else if t.reader != nil {
-		t.reader.readLimit()
 	}
 	if !t.running() {
 		t.closeReader()
@@ -230,32 +243,42 @@ type inspected struct {
 type result []inspected
 
 // inspect asks, in the background, for the containers that changed; one batch at
-// a time, running ones first.
+// a time, running ones first, and last those that were not running when they were listed.
 func (r *run) inspect(ctx context.Context) {
-	if r.inspecting || len(r.dirty) == 0 {
+	if r.inspecting || r.toInspect() == 0 {
 		return
 	}
-	var ids, rest, late []string
-	for id := range r.dirty { // not sorted: there may be tens of thousands, batch after batch
+	var ids, stopped, late []string
+	for id := range r.dirty {
 		switch t := r.byID[id]; {
 		case t != nil && (t.running() || t.known):
 			ids = append(ids, id)
-		case t != nil && len(rest) < inspectMax:
-			rest = append(rest, id)
+		case t != nil && len(stopped) < inspectMax:
+			stopped = append(stopped, id)
 		case t == nil && len(late) < inspectMax:
 			late = append(late, id)
 		}
 	}
-	for _, id := range append(rest, late...) {
+	for _, id := range append(stopped, late...) {
 		if len(ids) >= inspectMax {
 			break
 		}
 		ids = append(ids, id)
 	}
+	for len(r.left) > 0 && len(ids) < inspectMax {
+		id := r.left[0]
+		if r.left = r.left[1:]; r.byID[id] != nil && !r.byID[id].known && !r.dirty[id] {
+			ids = append(ids, id)
+		}
+	}
 	for _, id := range ids {
 		delete(r.dirty, id)
 	}
 	r.inspecting = true
+	var rest time.Duration
+	if r.toInspect() >= slowFrom {
+		rest = inspectRest
+	}
 	r.wg.Go(func() {
 		out := make(result, len(ids))
 		each(len(ids), inspectAtOnce, func(i int) {
@@ -264,9 +287,16 @@ func (r *run) inspect(ctx context.Context) {
 			res, err := r.cli.ContainerInspect(c, ids[i], client.ContainerInspectOptions{})
 			out[i] = inspected{id: ids[i], in: res.Container, gone: errdefs.IsNotFound(err), err: err}
 		})
+		select {
+		case <-time.After(rest):
+		case <-ctx.Done():
+		}
 		r.results <- out
 	})
 }
+
+// toInspect is how many inspects are still to be made.
+func (r *run) toInspect() int { return len(r.dirty) + len(r.left) }
 
 // take applies a batch. It reports whether a container can be measured for the
 // first time.

@@ -24,10 +24,14 @@ import (
 // Timings that are not configured.
 const (
 	debounce    = 50 * time.Millisecond
-	firstSweep  = 250 * time.Millisecond // between the first two samples, so that CPU shows soon
-	pingEvery   = 10 * time.Second
+	firstSweep  = 100 * time.Millisecond // between the first two samples, so that CPU shows soon
+	pingEvery   = 5 * time.Second
+	pingTimeout = 5 * time.Second
 	callTimeout = 10 * time.Second
 	topEvery    = 2 * time.Second
+	// slowFrom is from how many containers on figures are published less often than
+	// they are read.
+	slowFrom = 5000
 )
 
 // Config says which engine, and how often to measure.
@@ -45,6 +49,9 @@ type Config struct {
 	Interval time.Duration
 	// Mask hides known secrets in text; nil hides none but those that look like it.
 	Mask func(string) string
+	// Stored gives a container's figures over a span until some time from the store, as
+	// means of step; nil where nothing is stored.
+	Stored func(ctx context.Context, id string, until time.Time, span, step time.Duration) (state.Series, error)
 	// Level reads a log line's level, for verdicts; nil leaves error rates unknown.
 	Level func(string) state.Level
 }
@@ -57,8 +64,10 @@ type Source struct {
 	poke      chan struct{} // interests changed
 	seen      atomic.Bool   // an engine has answered once
 
-	mu  sync.Mutex
-	cli *client.Client // of the present run, or nil
+	mu   sync.Mutex
+	cli  *client.Client  // of the present run, or nil
+	up   context.Context // ends with the present run; nil without one
+	lost error           // why the last run ended, or did not begin; nil while one is up
 }
 
 // New makes a source. It does not connect.
@@ -97,14 +106,17 @@ func (s *Source) Containers() []state.Container {
 	return nil
 }
 
-// engine is the client of the present run, or an error that says there is none.
+// engine is the client of the present run, or an error that says why there is none.
 func (s *Source) engine() (*client.Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cli == nil {
-		return nil, errors.New("docker: the container engine does not answer: see the containers pane for the reason")
+	switch {
+	case s.cli != nil:
+		return s.cli, nil
+	case s.lost != nil:
+		return nil, fmt.Errorf("the container engine does not answer: %w", s.lost)
 	}
-	return s.cli, nil
+	return nil, errors.New("docker: the container engine has not answered yet")
 }
 
 // has reports whether the engine has a container of that ID or title. The source
@@ -112,7 +124,7 @@ func (s *Source) engine() (*client.Client, error) {
 func (s *Source) has(ctx context.Context, target string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	cli, leave, err := s.connect()
+	cli, leave, err := s.connect(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -128,30 +140,49 @@ func (s *Source) has(ctx context.Context, target string) (bool, error) {
 }
 
 // connect is the client of the present run, or one of its own, and what gives it
-// back.
-func (s *Source) connect() (*client.Client, func(), error) {
-	if cli, err := s.engine(); err == nil {
+// back. Of a source that has lost its engine it is the reason at once: whoever wants
+// a log again and again would start an ssh each time. ctx bounds the connecting.
+func (s *Source) connect(ctx context.Context) (*client.Client, func(), error) {
+	s.mu.Lock()
+	cli, lost := s.cli, s.lost
+	s.mu.Unlock()
+	switch {
+	case cli != nil:
 		return cli, func() {}, nil
+	case lost != nil:
+		return nil, nil, lost
 	}
 	e, err := s.cfg.resolve()
 	if err != nil {
 		return nil, nil, err
 	}
-	cli, err := e.dial(context.Background()) // it has a limit of its own
+	l, err := e.dial(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	return cli.Client, func() { _ = cli.Close() }, nil
+	return l.Client, func() { _ = l.Close() }, nil
 }
 
-func (s *Source) setEngine(c *client.Client) {
+// setEngine notes the client of a run that ends with up.
+func (s *Source) setEngine(c *client.Client, up context.Context) {
 	s.mu.Lock()
-	s.cli = c
+	s.cli, s.up, s.lost = c, up, nil
 	s.mu.Unlock()
 }
 
 // Run implements state.Source.
 func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
+	err := s.run(ctx, put)
+	s.mu.Lock()
+	s.cli, s.up, s.lost = nil, nil, nil
+	if ctx.Err() == nil {
+		s.lost = err
+	}
+	s.mu.Unlock()
+	return err
+}
+
+func (s *Source) run(ctx context.Context, put func(state.Section)) error {
 	e, err := s.cfg.resolve()
 	if err != nil {
 		return err
@@ -166,41 +197,59 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	cli := l.Client
 	defer func() { _ = l.Close() }()
 	parent := ctx
-	ctx, cancel := context.WithCancel(parent)
-	defer cancel()
-
-	version, err := hello(ctx, cli)
-	if err != nil {
-		if parent.Err() != nil {
-			return parent.Err()
-		}
-		return s.explain(e, l.because(err))
-	}
-	s.seen.Store(true)
-	s.setEngine(cli)
-	defer s.setEngine(nil)
+	ctx, end := context.WithCancelCause(parent)
 
 	r := &run{
-		s: s, cli: cli, put: put, byID: map[string]*track{}, dirty: map[string]bool{},
+		s: s, cli: cli, put: put, byID: map[string]*track{}, dirty: map[string]bool{}, met: make(chan []meeting, 1),
 		results: make(chan result, 1), statsDone: make(chan []statResult, 1), details: make(chan map[string]state.ContainerDetail, 1),
 		engines: make(chan state.EngineDetail, 1), answers: make(chan asked, 1), found: make(chan asked, 1),
-		buf: make([]byte, 64<<10), hostMem: hostMemory(), here: e.local() != "",
+		buf: make([]byte, 64<<10), hostMem: hostMemory(), here: e.local() != "", version: make(chan string, 1),
 	}
-	r.section = state.Containers{Host: e.host, Engine: version}
-	if e.local() != "" {
+	r.section.Host = e.host
+	if r.here {
 		r.mounts, err = readMounts()
 		r.local = err == nil
 	}
+	defer func() {
+		end(nil)
+		r.close()
+	}()
+	if r.local { // while the engine says what it runs
+		r.wg.Go(func() { r.met <- r.mounts.meet(r.hostMem) })
+	}
+
+	r.wg.Go(func() { // nor does the list wait for the version, for which an engine runs programs
+		version, err := hello(ctx, cli)
+		if err != nil {
+			end(err)
+			return
+		}
+		r.version <- version
+	})
 	err = r.loop(ctx)
-	cancel()
-	r.wg.Wait()
-	for _, t := range r.byID {
-		t.closeReader()
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
 	}
 	if parent.Err() != nil {
 		return parent.Err()
 	}
 	return s.explain(e, l.because(err))
+}
+
+// close waits for what is under way, which its context must have ended, and gives the
+// descriptors back.
+func (r *run) close() {
+	r.wg.Wait()
+	select {
+	case met := <-r.met:
+		for _, m := range met {
+			m.reader.close()
+		}
+	default:
+	}
+	for _, t := range r.byID {
+		t.closeReader()
+	}
 }
 
 // because is what ssh says about a failure, where it says something, else the
@@ -249,13 +298,17 @@ func (s *Source) explain(e endpoint, err error) error {
 		return state.NotHere(fmt.Errorf("%s: there is no such socket: install or start Docker (systemctl start docker), or set DOCKER_HOST or docker.host in opsdeck.yaml", where))
 	case missing:
 		return fmt.Errorf("%s: the socket is gone: start the engine (systemctl start docker)", where)
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, syscall.ECONNREFUSED), strings.Contains(err.Error(), "Cannot connect to the Docker daemon"): // which hides it
 		return fmt.Errorf("%s: connection refused: the engine is not running: start it (systemctl start docker)", where)
 	case errors.Is(err, syscall.EACCES), errors.Is(err, fs.ErrPermission), strings.Contains(err.Error(), "permission denied"):
 		return fmt.Errorf("%s: permission denied: add this user to the docker group (usermod -aG docker %s) and log in again", where, os.Getenv("USER"))
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s: no answer within %s: it may be frozen or overloaded: look at journalctl -u docker", where, callTimeout)
-	case errors.As(err, &op):
+		return fmt.Errorf("%s: no answer in time: it is frozen or overloaded, or the way to it is cut: look at journalctl -u docker there", where)
+	}
+	if why := e.explainTLS(err.Error()); why != "" {
+		return fmt.Errorf("%s: %s", where, why)
+	}
+	if errors.As(err, &op) {
 		return fmt.Errorf("%s: %w: check the address and that the engine listens there", where, op)
 	}
 	return fmt.Errorf("%s: %s: it is tried again by itself", where, state.Clean(err.Error()))
@@ -281,6 +334,7 @@ type run struct {
 	// published is when the section was last put.
 	published time.Time
 	dirty     map[string]bool // to be inspected
+	left      []string        // those that were listed and did not run, to be inspected after all else
 
 	inspecting, sweeping bool
 	results              chan result
@@ -297,6 +351,8 @@ type run struct {
 
 	local   bool
 	mounts  mounts
+	met     chan []meeting // once, where local
+	version chan string    // of the engine, once
 	buf     []byte
 	hostMem float64
 }
@@ -308,20 +364,25 @@ func (r *run) loop(ctx context.Context) error {
 	if err := r.readList(ctx); err != nil {
 		return err
 	}
+	r.s.seen.Store(true)
+	r.s.setEngine(r.cli, ctx)
+	measured := time.Time{}
+	if r.local { // figures need not wait for what only an inspect tells
+		measured = r.meet(<-r.met)
+	}
 	r.publish()
-	r.inspect(ctx)
 	if r.newProject() {
 		r.lookForCompose(ctx)
 	}
 
 	soon := time.NewTimer(time.Hour)
 	soon.Stop()
-	sweep := time.NewTimer(0)
-	ping := time.NewTicker(pingEvery)
+	sweep := time.NewTimer(firstSweep - time.Since(measured)) // at once where nothing was
+	signs := time.NewTicker(pingEvery)
 	top := time.NewTicker(topEvery)
 	defer soon.Stop()
 	defer sweep.Stop()
-	defer ping.Stop()
+	defer signs.Stop()
 	defer top.Stop()
 	pinged := make(chan error, 1)
 	pinging, pending, sweeps := false, false, 0
@@ -335,6 +396,8 @@ func (r *run) loop(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case r.section.Engine = <-r.version:
+			r.publish()
 		case m := <-ev.Messages:
 			r.event(m)
 			later()
@@ -353,8 +416,10 @@ func (r *run) loop(ctx context.Context) error {
 		case res := <-r.results:
 			r.inspecting = false
 			first := r.take(res)
-			if first || len(r.dirty) == 0 || time.Since(r.published) >= r.s.cfg.Interval {
-				r.publish() // not with each batch of thousands of stopped ones
+			if first || r.toInspect() == 0 {
+				r.publish()
+			} else {
+				r.publishFigures() // not with each batch of thousands of stopped ones
 			}
 			r.inspect(ctx)
 			if first {
@@ -367,14 +432,15 @@ func (r *run) loop(ctx context.Context) error {
 					next = min(next, firstSweep)
 				}
 				r.histories()
-				r.publish()
+				r.publishFigures()
 			}
 			sweep.Reset(next)
+			r.inspect(ctx) // which the first figures need not share the host with
 		case got := <-r.statsDone:
 			r.sweeping = false
 			r.takeStats(got)
 			r.histories()
-			r.publish()
+			r.publishFigures()
 		case <-r.s.poke:
 			r.detail(ctx)
 			r.ask(ctx)
@@ -405,17 +471,14 @@ func (r *run) loop(ctx context.Context) error {
 			r.takeDetails(d)
 		case d := <-r.engines:
 			r.takeEngine(d)
-		case <-ping.C:
+		case <-signs.C:
 			r.lookForCompose(ctx)
 			if pinging {
 				continue
 			}
 			pinging = true
 			r.wg.Go(func() {
-				c, cancel := context.WithTimeout(ctx, callTimeout)
-				defer cancel()
-				_, err := r.cli.Ping(c, client.PingOptions{})
-				pinged <- err
+				pinged <- ping(ctx, r.cli)
 			})
 		case err := <-pinged:
 			pinging = false
@@ -423,6 +486,15 @@ func (r *run) loop(ctx context.Context) error {
 				return err
 			}
 		}
+	}
+}
+
+// publishFigures publishes what nobody waits for: less often the more containers there
+// are, since each time is a copy of all of them. For thousands, that is some seconds.
+func (r *run) publishFigures() {
+	gap := r.s.cfg.Interval * time.Duration(len(r.order)) / slowFrom
+	if len(r.order) < slowFrom || time.Since(r.published) >= gap {
+		r.publish()
 	}
 }
 
@@ -492,35 +564,4 @@ func (r *run) event(m events.Message) {
 		}
 	}
 	r.dirty[id] = true
-}
-
-// sweep measures every running container. It reports whether figures came.
-func (r *run) sweep(ctx context.Context) bool {
-	var ask []string
-	got := false
-	for _, t := range r.order {
-		if !t.running() || t.pid == 0 {
-			continue
-		}
-		if r.local && t.reader == nil && t.tried != t.pid {
-			t.tried = t.pid
-			if rd, err := r.mounts.open(t.c.ID, t.pid, t.hostNet, r.hostMem); err == nil {
-				t.reader = rd
-			}
-		}
-		if t.reader == nil {
-			ask = append(ask, t.c.ID)
-			continue
-		}
-		if sm, ok := t.reader.read(r.buf); ok {
-			t.apply(sm)
-			got = true
-		} else {
-			t.unknown()
-		}
-	}
-	if len(ask) > 0 && !r.sweeping {
-		r.askStats(ctx, ask)
-	}
-	return got
 }

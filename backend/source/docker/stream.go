@@ -20,16 +20,28 @@ import (
 // bytes of big-endian length, and as many bytes. It ends when the container does,
 // when ctx ends, or when it is closed, which it must be. The source need not run.
 func (s *Source) OpenLog(ctx context.Context, id string, since time.Time, tail int) (rc io.ReadCloser, tty bool, err error) {
-	cli, leave, err := s.connect()
+	cli, leave, err := s.connect(ctx)
 	if err != nil {
 		return nil, false, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	s.mu.Lock()
+	up := s.up
+	s.mu.Unlock()
+	if up != nil { // with the run ends what was opened in it: over a dead link it would hang
+		stop := context.AfterFunc(up, cancel)
+		end := leave
+		leave = func() { stop(); end() }
+	}
 	defer func() {
 		if err != nil {
+			cancel()
 			leave()
 		}
 	}()
-	in, err := cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	c, done := context.WithTimeout(ctx, callTimeout)
+	defer done()
+	in, err := cli.ContainerInspect(c, id, client.ContainerInspectOptions{})
 	if err != nil {
 		return nil, false, fmt.Errorf("docker: read the log of %s: %s", id[:min(12, len(id))], state.Clean(err.Error()))
 	}
@@ -48,7 +60,7 @@ func (s *Source) OpenLog(ctx context.Context, id string, since time.Time, tail i
 		}
 		return nil, false, fmt.Errorf("docker: read the log of %q: %s%s", state.Clean(in.Container.Name), state.Clean(err.Error()), hint)
 	}
-	return &logStream{ReadCloser: body, leave: leave}, in.Container.Config != nil && in.Container.Config.Tty, nil
+	return &logStream{ReadCloser: body, leave: func() { cancel(); leave() }}, in.Container.Config != nil && in.Container.Config.Tty, nil
 }
 
 // logStream gives its connection back when it is closed.

@@ -20,14 +20,22 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// BenchmarkSweep measures one sweep over the cgroups of all running containers;
-// OPSDECK_BENCH_CONTAINERS starts as many for it.
-func BenchmarkSweep(b *testing.B) {
+// benchContainers starts what a benchmark measures: as many containers as
+// OPSDECK_BENCH_CONTAINERS says, and at least five.
+func benchContainers(b *testing.B, name string) int {
+	b.Helper()
 	engineHere(b)
 	n, _ := strconv.Atoi(os.Getenv("OPSDECK_BENCH_CONTAINERS"))
-	for i := range max(n, 5) {
-		start(b, fmt.Sprintf("bench-%d", i), "--net", "none", "--", "sleep", "1000")
+	n = max(n, 5)
+	for i := range n {
+		start(b, fmt.Sprintf("%s-%d", name, i), "--net", "none", "--", "sleep", "1000")
 	}
+	return n
+}
+
+// BenchmarkSweep measures one sweep over the cgroups of all running containers.
+func BenchmarkSweep(b *testing.B) {
+	n := benchContainers(b, "bench")
 	src := New(Config{Interval: time.Hour})
 	r := sourcetest.Run(b, src)
 	sourcetest.Wait(r, "all measured", func(s state.Containers) bool {
@@ -37,7 +45,7 @@ func BenchmarkSweep(b *testing.B) {
 				known++
 			}
 		}
-		return known >= max(n, 5)
+		return known >= n
 	})
 	mounts, err := readMounts()
 	if err != nil {
@@ -52,7 +60,7 @@ func BenchmarkSweep(b *testing.B) {
 	if err := rr.readList(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	for len(rr.dirty) > 0 {
+	for rr.toInspect() > 0 {
 		rr.inspect(b.Context())
 		res := <-rr.results
 		rr.inspecting = false
@@ -77,10 +85,7 @@ func BenchmarkSteadyState(b *testing.B) {
 	if runtime.GOOS != "linux" {
 		b.Skip("reads /proc")
 	}
-	n, _ := strconv.Atoi(os.Getenv("OPSDECK_BENCH_CONTAINERS"))
-	for i := range max(n, 5) {
-		start(b, fmt.Sprintf("steady-%d", i), "--net", "none", "--", "sleep", "1000")
-	}
+	n := benchContainers(b, "steady")
 	r := sourcetest.Run(b, New(Config{}))
 	sourcetest.Wait(r, "figures", func(s state.Containers) bool {
 		return len(s.List) >= n && has(s, s.List[0].Title, func(c *state.Container) bool { return c.CPUPercent >= 0 })

@@ -107,14 +107,15 @@ func disks(mounts string) []state.Disk {
 		if len(f) < 3 || seen[f[0]] {
 			continue
 		}
-		device, mount, fstype := f[0], unescape(f[1]), f[2]
+		device, fstype := f[0], f[2]
 		if !strings.HasPrefix(device, "/dev/") && fstype != "zfs" && fstype != "btrfs" && fstype != "overlay" ||
 			strings.HasPrefix(device, "/dev/loop") || fstype == "squashfs" || fstype == "iso9660" || fstype == "devtmpfs" {
 			continue
 		}
-		if fstype == "overlay" && mount != "/" {
+		if fstype == "overlay" && f[1] != "/" {
 			continue
 		}
+		mount := unescape(f[1]) // of hundreds, on a host with as many containers
 		var st unix.Statfs_t
 		if unix.Statfs(mount, &st) != nil || st.Blocks == 0 {
 			continue

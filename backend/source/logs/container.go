@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -29,75 +30,131 @@ const (
 	boxHistory = 200
 	boxGrace   = 20 * time.Second
 	boxRetry   = time.Second
+	// boxGone is how long the log of a container that was removed is read on, for what
+	// it said last.
+	boxGone = 2 * time.Second
 )
 
-// box is a container's log.
+// box is a container's log, or the journal. It is read while somebody looks at it, and,
+// where it is watched, while the container runs.
 type box struct {
 	*stream
-	id     string
+	id     string // of the container
+	follow func(ctx context.Context, f boxReader, b *box, out chan<- chunk)
 	wanted bool
-	until  time.Time // unwatched since, zero while watched
-	cancel context.CancelFunc
-	wg     *sync.WaitGroup
+	looked bool      // somebody looks at it, or did a moment ago
+	seen   time.Time // when it was last listed
+	until  time.Time // nobody has looked at it since, zero while somebody does
+	// idle is when it was last neither read nor worth it; what is written after that is
+	// new to its watches. halted and gone are since when the container does not run, or
+	// is not there; zero while it does, or is.
+	idle, halted, gone time.Time
+	created, started   time.Time
+	cancel             context.CancelFunc
+	wg                 *sync.WaitGroup
 }
 
-// chunk is what a reader of a container's log sends to the loop.
+// chunk is what a reader of such a log sends to the loop.
 type chunk struct {
 	box   *box
 	gen   context.Context
 	lines []byte
 	times []int64
 	past  bool
+	began time.Time
 	err   string
 }
 
-// watchBoxes lists the containers that are present, and reads those looked at.
+// watchBoxes lists the containers that are present, and the journal where there is one,
+// and reads those that are looked at or watched.
 func (r *run) watchBoxes(now time.Time) {
-	if r.s.cfg.Containers == nil {
-		return
-	}
 	var in state.Interests
 	if p := r.s.interests.Load(); p != nil {
 		in = *p
 	}
-	present := map[string]bool{}
-	for _, c := range r.s.cfg.Containers.Containers() {
-		id := "container:" + c.ID
-		present[id] = true
+	changed := false
+	see := func(src state.LogSource, build func() *box) *box {
+		id := src.ID
 		b := r.boxes[id]
 		if b == nil {
-			b = &box{id: c.ID, stream: r.s.newStream(state.LogSource{ID: id, Kind: "container", Title: c.Title})}
+			b = build()
+			b.stream = r.s.newStream(src)
 			r.boxes[id] = b
-			r.dirty = true
+			r.dirty, changed = true, true
 		}
-		if b.src.Title != c.Title {
-			b.src.Title = c.Title
-			r.dirty = true
+		if b.src.Title != src.Title {
+			b.src.Title = src.Title
+			r.dirty, changed = true, true
 		}
+		b.gone, b.seen = time.Time{}, now
 		switch {
 		case in.Log(id):
-			b.until = time.Time{}
-			if !b.wanted {
-				b.wanted = true
-				b.start(r)
-				r.dirty = true
-			}
-		case b.wanted && b.until.IsZero():
+			r.dirty = r.dirty || !b.looked
+			b.looked, b.until = true, time.Time{}
+		case b.looked && b.until.IsZero():
 			b.until = now
-		case b.wanted && now.Sub(b.until) > boxGrace:
-			b.stop()
+		case b.looked && now.Sub(b.until) > boxGrace:
+			b.looked, b.until = false, time.Time{}
+			r.dirty = true
+		}
+		return b
+	}
+	if all := r.s.cfg.Containers; all != nil {
+		for _, c := range all.Containers() {
+			b := see(state.LogSource{ID: "container:" + c.ID, Kind: "container", Title: c.Title}, func() *box {
+				return &box{id: c.ID, created: c.Created, follow: func(ctx context.Context, f boxReader, b *box, out chan<- chunk) {
+					f.follow(ctx, b, all.OpenLog, out)
+				}}
+			})
+			b.started = c.Started
+			switch c.State {
+			case "created", "exited", "dead":
+				if b.halted.IsZero() {
+					b.halted = now
+				}
+			default:
+				b.halted = time.Time{}
+			}
+		}
+	}
+	if r.s.journalled() {
+		see(state.LogSource{ID: "journal:", Kind: "journal", Title: "journal"}, func() *box { return &box{follow: followJournal} })
+	}
+	for id, b := range r.boxes {
+		if b.seen.Equal(now) {
+			continue
+		}
+		if b.gone.IsZero() {
+			b.gone = now
+		}
+		if b.watched == nil || !b.wanted || now.Sub(b.gone) > boxGone {
+			b.stop(now)
+			delete(r.boxes, id)
+			r.dirty, changed = true, true
+		}
+	}
+	if changed {
+		r.assign()
+	}
+	changed = false
+	for _, b := range r.boxes {
+		running := b.halted.IsZero() || b.wanted && now.Sub(b.halted) <= boxGrace
+		switch want := b.looked || b.watched != nil && (running || !b.wanted && b.ran()); {
+		case want && !b.wanted:
+			b.start(r, now)
+			r.dirty = true
+		case !want && b.wanted:
+			b.stop(now)
 			src := b.src
 			src.Rate, src.Err = 0, ""
 			b.stream = r.s.newStream(src)
-			r.dirty = true
+			r.dirty, changed = true, true
+		case !want:
+			b.idle = now
 		}
 	}
-	for id, b := range r.boxes {
-		if !present[id] {
-			b.stop()
-			delete(r.boxes, id)
-			r.dirty = true
-		}
+	if changed {
+		r.assign()
 	}
 }
 
@@ -121,8 +178,9 @@ func (r *run) take(c chunk) {
 		return
 	}
 	if len(c.lines) > 0 {
-		c.box.add(c.lines, c.past, time.Now())
-		c.box.pend[len(c.box.pend)-1].times = c.times
+		old, fresh, n := c.split()
+		c.box.addBlock(old, c.times[:n], true)
+		c.box.addBlock(fresh, c.times[n:], c.past)
 		r.dirty = true
 	}
 	if c.box.src.Err != c.err {
@@ -131,19 +189,75 @@ func (r *run) take(c chunk) {
 	}
 }
 
-// start reads the log in a goroutine until stop.
-func (b *box) start(r *run) {
+// ran reports whether the container has begun since it was last looked after, though
+// it may be over already.
+func (b *box) ran() bool {
+	since := b.idle
+	if since.IsZero() {
+		since = b.since(time.Now())
+	}
+	return b.created.After(since) || b.started.After(since)
+}
+
+// since is from when on what is written is new to the watches, now where there are none.
+func (b *box) since(now time.Time) time.Time {
+	if b.watched != nil {
+		for _, w := range b.watched.watchers {
+			if w.since.Before(now) {
+				now = w.since
+			}
+		}
+	}
+	return now
+}
+
+// split parts the lines that were written before following began from those that were
+// written since, and says how many they are.
+func (c *chunk) split() (old, fresh []byte, n int) {
+	if c.past {
+		return nil, c.lines, 0
+	}
+	fresh = c.lines
+	for n < len(c.times) && c.times[n] < c.began.UnixNano() {
+		fresh = fresh[bytes.IndexByte(fresh, '\n')+1:]
+		n++
+	}
+	return c.lines[:len(c.lines)-len(fresh)], fresh, n
+}
+
+// addBlock adds lines with the times that the engine gave them.
+func (b *box) addBlock(lines []byte, times []int64, past bool) {
+	if len(lines) > 0 {
+		b.add(lines, past, time.Now())
+		b.pend[len(b.pend)-1].times = times
+	}
+}
+
+// start reads the log in a goroutine until stop. To its watches is new what was written
+// since they began, or since it was read last.
+func (b *box) start(r *run, now time.Time) {
+	b.wanted = true
+	f := boxReader{began: b.since(now), tail: boxHistory}
+	if b.watched != nil {
+		switch {
+		case b.idle.After(f.began):
+			f.began, f.last, f.tail = b.idle, b.idle, -1
+		case b.created.After(f.began):
+			f.tail = -1
+		}
+	}
 	ctx, cancel := context.WithCancel(r.ctx)
 	var wg sync.WaitGroup
 	b.cancel, b.wg = cancel, &wg
-	open, out := r.s.cfg.Containers.OpenLog, r.chunks
-	wg.Go(func() { followContainer(ctx, b, open, out) })
+	wg.Go(func() { b.follow(ctx, f, b, r.chunks) })
 }
 
 // stop ends the reader and waits for it.
-func (b *box) stop() {
+func (b *box) stop(now time.Time) {
+	if b.wanted {
+		b.idle = now
+	}
 	b.wanted = false
-	b.until = time.Time{}
 	if b.cancel != nil {
 		b.cancel()
 		b.wg.Wait()
@@ -151,19 +265,24 @@ func (b *box) stop() {
 	}
 }
 
-// followContainer reads a container's log, over its restarts, and sends whole
-// lines without the engine's times, which serve lines that have none.
-func followContainer(ctx context.Context, b *box, open func(context.Context, string, time.Time, int) (io.ReadCloser, bool, error), out chan<- chunk) {
-	began := time.Now()
+// boxReader reads a container's log: lines after last, at most tail of them at first.
+// Those after began are new.
+type boxReader struct {
+	began, last time.Time
+	tail        int
+}
+
+// follow reads the log over restarts of the container, and sends whole lines without
+// the engine's times, which serve lines that have none.
+func (f boxReader) follow(ctx context.Context, b *box, open func(context.Context, string, time.Time, int) (io.ReadCloser, bool, error), out chan<- chunk) {
 	send := func(c chunk) {
-		c.box, c.gen = b, ctx
+		c.box, c.gen, c.began = b, ctx, f.began
 		select {
 		case out <- c:
 		case <-ctx.Done():
 		}
 	}
-	var last time.Time
-	tail := boxHistory
+	last, tail := f.last, f.tail
 	for ctx.Err() == nil {
 		since := last
 		if !since.IsZero() {
@@ -177,7 +296,7 @@ func followContainer(ctx context.Context, b *box, open func(context.Context, str
 			send(chunk{err: state.Clean(err.Error())})
 		} else {
 			stop := context.AfterFunc(ctx, func() { _ = rc.Close() })
-			d := demux{r: bufio.NewReaderSize(rc, 64<<10), tty: tty, last: last, began: began}
+			d := demux{r: bufio.NewReaderSize(rc, 64<<10), tty: tty, last: last, began: f.began}
 			for {
 				lines, past, err := d.next()
 				if len(lines) > 0 {

@@ -1,5 +1,6 @@
 // Package logs is the source of the logs section: files that are followed, and
-// the logs of containers while somebody looks at them. It also rotates files.
+// the logs of containers and systemd's journal while somebody looks at them. It also
+// rotates files.
 //
 // It owns the followed descriptors, the newest records of every source and the
 // rotation of log files. It refuses to lose a line that was written, to double
@@ -44,18 +45,42 @@
 // An input is a file, plain or compressed, in UTF-8 or UTF-16; a file that is followed;
 // a container's log; the journal; a file behind ssh; whatever is piped in.
 //
-// An [Index] opens one plain file anywhere: its end at once, and in the background
-// the number of records of each level and the times of every block, so that a place
-// is found by time and a histogram drawn; [Index.Search] finds all matches of the whole
-// file. Places are offsets in bytes, since those need no index to be read at.
+// # How a log is looked at beyond its tail
 //
-// A console looks beyond a tail by its interest: [state.Interest].View names a file, a
-// place in it or a time, how many records around it, and a filter to count. The answer
-// stands in [state.Logs].Views: the records at once, the counts by level, the histogram
-// and the matches as a viewer (view.go), one goroutine for each file that is looked at,
-// comes through the file. To scroll, a console asks for another place; to jump to the
-// next match, for the place that the answer names. Only what is followed here can be
-// looked at.
+// An [Index] opens one file anywhere: its end at once, and in the background the number
+// of records of each level and the times of every block, so that a place is found by time
+// and a histogram drawn. Places are offsets in bytes, since those need no index to be read
+// at; of a compressed file, and of one in UTF-16, in the text that it unpacks to, of which
+// the last part is kept (unpacked.go). A [Tally] counts what passes a query, and knows the
+// stretches where nothing does.
+//
+// A chain (chain.go) is the live file and its rotated ones as one log. It numbers the
+// files, so that a place is a number and an offset and stays what it is when the log is
+// rotated. A walker goes through it from a place on, by chunks, and takes the records that
+// pass; stretches that the index or a tally knows to hold none are passed over.
+//
+// A console asks by its interest: [state.Interest].View names a log, a place, a time or
+// what is to be found next, how many records around it, which records are left out and
+// which are counted. The answer stands in [state.Logs].Views: as a viewer (view.go), one
+// goroutine for each log that is looked at, comes through it, first the records, then the
+// counts, then the histogram. Another wish interrupts it, and it goes on where it was.
+// Only what is followed here can be looked at.
+//
+// # How a log is watched
+//
+// A watch (watch.go) counts the records of some sources that pass a filter, from when it
+// began on: what was there before does not count. Its lines are taken where they are read,
+// before it is decided which of them are kept, so that a flood is counted whole; a record
+// counts once another begins or nothing has come for 100 ms. A source is read once
+// however many watches it has, and [Source.SetWatching] changes watches while the others go
+// on counting. A container that is watched is read while it runs and for a moment after.
+// Nothing is remembered over a restart of opsdeck but in the time series.
+//
+// # How a clear is undone
+//
+// See restore.go. Until it is done the file is held: who follows it waits, and goes on
+// behind what was put in front. Other programs that follow the file see lines without text
+// come and then a file that is another; tail -F prints it anew.
 //
 // # Adding a format
 //

@@ -133,10 +133,10 @@ func TestFloodLosesNothingOverRenamesAndSaysWhatTruncationTook(t *testing.T) {
 	flood(t, w)
 }
 
-// TestRenamesUnderLoadLoseNothing renames the file 300 times as fast as it goes,
+// TestRenamesUnderLoadLoseNothing renames the file 1000 times as fast as it goes,
 // so that many generations come and go between two looks.
 func TestRenamesUnderLoadLoseNothing(t *testing.T) {
-	w := &flooder{path: filepath.Join(t.TempDir(), "flood.log"), lines: 600_000, perBlock: 200, each: 2000, renames: true}
+	w := &flooder{path: filepath.Join(t.TempDir(), "flood.log"), lines: 2_002_000, perBlock: 200, each: 2000, renames: true}
 	if missing := flood(t, w); missing != 0 {
 		t.Errorf("%d lines are missing", missing)
 	}

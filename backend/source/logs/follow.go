@@ -122,6 +122,7 @@ func (f *follower) locate(now time.Time, past, live sink) {
 			f.goneSince = now
 		}
 		f.err = "the file is gone; it is followed again when it comes back"
+		f.fresh = true // all of what comes is new
 		if f.cur != nil {
 			// A rename in two steps: the descriptor is read on.
 			f.retireCurrent(now)
@@ -576,7 +577,7 @@ func (s *splitter) text() []byte {
 	if s.total <= maxLine {
 		return s.part
 	}
-	return append(slices.Clone(s.part), cutNote(s.total)...)
+	return append(slices.Clone(s.part[:cutLine]), cutNote(s.total)...)
 }
 
 // restGone ends a line of which a truncation destroyed the rest.
@@ -584,5 +585,5 @@ const restGone = " ... [cut: the file was truncated before the rest could be rea
 
 // cutNote says how long a line was of which only the head is kept.
 func cutNote(n int) string {
-	return fmt.Sprintf(" ... [cut: the line has %d bytes, of which %d are kept]", n, maxLine)
+	return fmt.Sprintf(" ... [cut: the line has %d bytes, of which %d are kept]", n, cutLine)
 }

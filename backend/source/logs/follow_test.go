@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf16"
+
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 )
 
 // bench is a follower under a manual clock, and what it gave.
@@ -231,17 +233,67 @@ func TestFollowRemovalDirectoryAndReturn(t *testing.T) {
 	if r.f.err != "" {
 		t.Errorf("it is back: %q", r.f.err)
 	}
-	if os.Geteuid() != 0 {
-		r.do(os.Remove(p))
-		r.write(p, "3\n")
-		r.do(os.Chmod(p, 0))
-		r.look()
-		if !strings.Contains(r.f.err, "permission denied") {
-			t.Errorf("permission: %q", r.f.err)
+}
+
+// Root may read everything, so it looks with another user's rights.
+func TestFollowPermissionTakenAwayAndGivenBack(t *testing.T) {
+	r := newRig(t, true)
+	p := r.f.path
+	look := r.look
+	if os.Geteuid() == 0 {
+		for dir := filepath.Dir(p); dir != filepath.Clean(os.TempDir()); dir = filepath.Dir(dir) {
+			r.do(os.Chmod(dir, 0o755))
 		}
-		r.do(os.Chmod(p, 0o644))
-		r.want("3")
+		look = func() {
+			if !asNobody(r.look) {
+				sourcetest.Missing(t, "the right to open files as another user")
+			}
+		}
 	}
+	want := func(lines ...string) {
+		t.Helper()
+		look()
+		if got, want := strings.Join(r.lines, "|"), strings.Join(lines, "|"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		r.lines = nil
+	}
+	r.write(p, "1\n")
+	want("1")
+	// The descriptor is held: taking the right away takes no line.
+	r.do(os.Chmod(p, 0))
+	f, err := os.OpenFile(p, os.O_APPEND|os.O_WRONLY, 0)
+	if os.Geteuid() == 0 {
+		r.do(err)
+		_, err = f.WriteString("2\n")
+		r.do(err)
+		r.do(f.Close())
+		want("2")
+	}
+	// The new file of a rotation may not be read, until it may.
+	r.do(os.Rename(p, p+".1"))
+	r.write(p, "3\n")
+	r.do(os.Chmod(p, 0))
+	want()
+	if !strings.Contains(r.f.err, "permission denied: give this user the right to read it") {
+		t.Errorf("it says %q", r.f.err)
+	}
+	r.do(os.Chmod(p, 0o644))
+	r.write(p, "4\n")
+	want("3", "4")
+	if r.f.err != "" || r.f.lost != 0 {
+		t.Errorf("it says %q, %d lost", r.f.err, r.f.lost)
+	}
+	// A folder that was moved away, and back.
+	dir := filepath.Dir(p)
+	r.do(os.Rename(dir, dir+".away"))
+	want()
+	if !strings.Contains(r.f.err, "gone") {
+		t.Errorf("it says %q", r.f.err)
+	}
+	r.do(os.Rename(dir+".away", dir))
+	r.write(p, "5\n")
+	want("5")
 }
 
 func TestFollowEncodings(t *testing.T) {

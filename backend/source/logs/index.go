@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -19,23 +21,30 @@ const (
 	// indexBlocks bounds the blocks that are told apart: when there are more,
 	// neighbours become one. At 72 bytes each that is about 1.2 MiB for a file of any size.
 	indexBlocks = 16 << 10
-	// matchOffsets bounds the places of matches that are kept; beyond it they are counted.
-	matchOffsets = 256 << 10
+	// tallyBuckets bounds the stretches of a file in which matches are counted apart.
+	tallyBuckets = 4 << 10
 	// backward is how much of a file is read first to find records before a place, and
 	// backwardMax how much at most.
 	backward    = 64 << 10
 	backwardMax = scanMax
+	// packedMax is the same of a file that has to be unpacked: half of what is kept of it.
+	packedMax = unpackedKept / 2
 )
 
-// Index is a plain log file of any size, open to be looked at anywhere: its end at
-// once, and what is known of the rest as [Index.Build] goes through it. Places in it
-// are offsets in bytes, at which records begin. Memory does not grow with the file.
-// Its methods may be called from any goroutine; what they read is masked and cleaned.
+// Index is a log file of any size, open to be looked at anywhere: its end at once, and
+// what is known of the rest as [Index.Build] goes through it. Places in it are offsets
+// in bytes, at which records begin; of a compressed file and of one in UTF-16, offsets
+// in the text that it unpacks to, so that such a file is read through before its end is
+// known. Memory does not grow with the file. Its methods may be called from any
+// goroutine; what they read is masked and cleaned.
 type Index struct {
-	path string
-	f    *os.File
-	id   fileID
-	mask func(string) string
+	path   string
+	f      *os.File
+	r      io.ReaderAt
+	packed *unpacked // r, where the file is not read as it is
+	id     fileID
+	begin  int64 // where the first record begins: after the byte order mark
+	mask   func(string) string
 
 	mu     sync.Mutex
 	blocks []indexBlock
@@ -70,60 +79,88 @@ type Entry struct {
 	state.LogRecord
 }
 
-// ErrReplaced says that another file has taken the path, or that the file is
-// shorter than it was: it has to be opened anew.
-var ErrReplaced = errors.New("the file was rotated or truncated")
+// ErrReplaced says that the file is shorter than it was: it has to be opened anew.
+var ErrReplaced = errors.New("the file was truncated")
 
-// OpenIndex opens a file without reading it. A compressed file, or one in UTF-16,
-// is refused: its records have no offsets. mask hides secrets; nil hides none.
+// OpenIndex opens a file without reading it. mask hides secrets; nil hides none.
 func OpenIndex(path string, mask func(string) string) (*Index, error) {
 	f, err := openLog(path)
 	if err != nil {
 		return nil, err
 	}
+	x := &Index{path: path, f: f, r: f, mask: mask, grain: scanBlock}
 	st, err := f.Stat()
 	if err == nil && !st.Mode().IsRegular() {
 		err = errors.New("it is not a regular file")
 	}
 	if err == nil {
-		var r io.Reader
-		var done func()
-		if r, done, err = decoded(f); err == nil {
-			done()
-			if _, plain := r.(*sparse); !plain {
-				err = errors.New("it is compressed or in UTF-16, and can only be read from its beginning")
-			}
-		}
+		x.id, x.size = idOf(st), st.Size()
+		x.packed, err = unpackedOf(f)
 	}
 	if err != nil {
 		_ = f.Close()
 		return nil, errReading(path, err)
 	}
-	if mask == nil {
-		mask = func(s string) string { return s }
+	if x.packed != nil {
+		x.r, x.size = x.packed, 0
+	} else {
+		x.begin = int64(detect(f).bom())
+		x.end = x.begin
 	}
-	return &Index{path: path, f: f, id: idOf(st), mask: mask, size: st.Size(), grain: scanBlock}, nil
+	if mask == nil {
+		x.mask = func(s string) string { return s }
+	}
+	return x, nil
 }
 
 // Close closes the file.
-func (x *Index) Close() error { return x.f.Close() }
+func (x *Index) Close() error {
+	x.release()
+	return x.f.Close()
+}
 
-// Size asks for the file's present size. It fails with [ErrReplaced].
+// release gives up what was unpacked. It is unpacked again when it is needed.
+func (x *Index) release() {
+	if x.packed != nil {
+		x.packed.release()
+	}
+}
+
+// Size asks for the file's present size; of a file that has to be unpacked it is known
+// once that was done, which this does where it is needed. It fails with [ErrReplaced].
 func (x *Index) Size() (int64, error) {
 	st, err := x.f.Stat()
 	if err != nil {
 		return 0, errReading(x.path, err)
 	}
+	size := st.Size()
+	if x.packed != nil {
+		if size, err = x.packed.size(size); err != nil && !errors.Is(err, ErrReplaced) {
+			return 0, errReading(x.path, err)
+		}
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if st.Size() < x.size {
+	if size < x.size || err != nil {
 		return 0, ErrReplaced
 	}
-	if now, err := os.Stat(x.path); err == nil && idOf(now) != x.id {
-		return 0, ErrReplaced
-	}
-	x.size = st.Size()
+	x.size = size
 	return x.size, nil
+}
+
+// extent is how large the file is as far as that is known without reading it, and how
+// much of it was indexed, in bytes.
+func (x *Index) extent() (size, indexed int64) {
+	raw := int64(0)
+	if st, err := x.f.Stat(); err == nil {
+		raw = st.Size()
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.packed == nil || x.size == 0 {
+		return max(raw, x.size, x.end), x.end
+	}
+	return x.size, x.end
 }
 
 // Stat is what is known so far.
@@ -148,7 +185,7 @@ func (x *Index) Stat() IndexStat {
 func (x *Index) section(from, to int64) Input {
 	in := Input{Title: x.path, Read: func(_ context.Context, feed *Feed) error {
 		feed.offset = from
-		if err := feed.From(io.NewSectionReader(x.f, from, to-from)); err != nil {
+		if err := feed.From(io.NewSectionReader(x.r, from, to-from)); err != nil {
 			if errors.Is(err, context.Canceled) {
 				return err
 			}
@@ -264,9 +301,11 @@ func (x *Index) At(ctx context.Context, ns int64) (at int64, ok bool, err error)
 	at = to
 	found := errors.New("found")
 	err = Scan(ctx, x.section(from, to), Query{Since: ns}, 1, nil, func(f *Found) error {
-		if len(f.Hits) > 0 {
-			at = f.Offset + int64(f.Hits[0].From)
-			return found
+		for _, h := range f.Hits {
+			if !h.Guessed { // the first of a block may have the time of the file
+				at = f.Offset + int64(h.From)
+				return found
+			}
 		}
 		return nil
 	})
@@ -276,36 +315,96 @@ func (x *Index) At(ctx context.Context, ns int64) (at int64, ok bool, err error)
 	return at, true, err
 }
 
-// Histogram counts records by time and level in n slots from the earliest to the
-// latest time known, to the resolution of blocks.
-func (x *Index) Histogram(n int) []state.LogSlot {
-	s := x.Stat()
-	if n <= 0 || s.First == 0 || s.Last <= s.First {
-		return nil
+// probe is the first record at or behind a place that has a time, and that; ok is false
+// where none is near.
+func (x *Index) probe(at int64) (place, ns int64, ok bool, err error) {
+	if place, err = x.Align(at); err != nil {
+		return 0, 0, false, err
 	}
-	out := make([]state.LogSlot, n)
-	width := (s.Last-s.First)/int64(n) + 1
-	for i := range out {
-		out[i].Start = s.First + int64(i)*width
+	es, err := x.After(place, 64)
+	if err != nil {
+		return 0, 0, false, err
 	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for i := range x.blocks {
-		b := &x.blocks[i]
-		if b.first == 0 {
-			continue
+	for _, e := range es {
+		if !e.Guessed {
+			return e.Offset, e.Nanos, true, nil
 		}
-		// A block's records are taken to be spread evenly over its time.
-		lo, hi := int((b.first-s.First)/width), int((b.last-s.First)/width)
-		for l, count := range b.levels {
-			k := uint64(hi - lo + 1)
-			for j := range k {
-				share := uint64(count)*(j+1)/k - uint64(count)*j/k
-				out[lo+int(j)].Levels[l] += share
+	}
+	return 0, 0, false, nil
+}
+
+// halve finds the first record at or after a time in a file that was not indexed; ok is
+// false where the times of what it looked at do not rise, or there are none.
+func (x *Index) halve(ctx context.Context, ns int64) (at int64, ok bool, err error) {
+	low, high := x.begin, x.Stat().Size
+	_, least, ok, err := x.probe(low)
+	if err != nil || !ok || least >= ns {
+		return low, ok, err
+	}
+	most := int64(1<<63 - 1)
+	for high-low > scanBlock {
+		middle := low + (high-low)/2
+		place, t, ok, err := x.probe(middle)
+		switch {
+		case err != nil || !ok || t < least || t > most:
+			return 0, false, err
+		case t >= ns:
+			high, most = middle, t
+		case place >= high: // the records before it have no times
+			return 0, false, nil
+		default:
+			low, least = max(middle, place), t
+		}
+	}
+	if low, err = x.Align(low); err != nil {
+		return 0, false, err
+	}
+	at, size := int64(0), x.Stat().Size
+	found := errors.New("found")
+	err = Scan(ctx, x.section(low, size), Query{Since: ns}, 1, nil, func(f *Found) error {
+		for _, h := range f.Hits {
+			if !h.Guessed {
+				at = f.Offset + int64(h.From)
+				return found
 			}
 		}
+		return nil
+	})
+	if errors.Is(err, found) {
+		return at, true, nil
 	}
-	return out
+	return size, true, err
+}
+
+// each gives every block, with the earliest and latest time of the block before where it
+// has none itself; 0 where none has any yet.
+func (x *Index) each(give func(indexBlock)) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var first, last int64
+	for _, b := range x.blocks {
+		if b.first == 0 {
+			b.first, b.last = first, last
+		}
+		first, last = b.first, b.last
+		give(b)
+	}
+}
+
+// block is the block that holds a place, or the last one before it that has a time.
+func (x *Index) block(at int64) (indexBlock, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	i, found := slices.BinarySearchFunc(x.blocks, at, func(b indexBlock, at int64) int { return cmp.Compare(b.at, at) })
+	if !found {
+		i--
+	}
+	for ; i >= 0; i-- {
+		if x.blocks[i].first != 0 {
+			return x.blocks[i], true
+		}
+	}
+	return indexBlock{}, false
 }
 
 // entries are the records of some bytes of the file that begin with a record.
@@ -316,11 +415,7 @@ func (x *Index) entries(data []byte, at int64, fallback int64) []Entry {
 	out := make([]Entry, len(f.Hits))
 	for i, h := range f.Hits {
 		t := f.Text(h)
-		cut := ""
-		if len(t) > maxRecord {
-			t, cut = t[:maxRecord], cutNote(len(t))
-		}
-		out[i] = Entry{at + int64(h.From), state.LogRecord{Nanos: h.Nanos, Guessed: h.Guessed, Level: h.Level, Text: state.Clean(x.mask(tidy(t))) + cut}}
+		out[i] = x.entry(spot{at: at + int64(h.From), nanos: h.Nanos, guessed: h.Guessed, level: h.Level}, t, len(t))
 	}
 	return out
 }
@@ -350,19 +445,30 @@ func (x *Index) fallback() int64 {
 	return time.Now().UnixNano()
 }
 
+// widest is how much is read at a time at most to find a record's border.
+func (x *Index) widest() int64 {
+	if x.packed != nil {
+		return packedMax
+	}
+	return backwardMax
+}
+
 // Before is the last n records that end at or before a place, oldest first; fewer
 // where the file begins. The file's size gives its end.
 func (x *Index) Before(at int64, n int) ([]Entry, error) {
 	for window := int64(backward); ; window *= 4 {
-		from := max(0, at-window)
+		from := max(x.begin, at-window)
+		if from >= at {
+			return nil, nil
+		}
 		data := make([]byte, at-from)
-		got, err := x.f.ReadAt(data, from)
+		got, err := x.r.ReadAt(data, from)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, errReading(x.path, err)
 		}
 		data = data[:got]
 		begin := 0
-		if from > 0 {
+		if from > x.begin {
 			begin = len(data)
 			for i := lineEnd(data, 0); i < len(data); i = lineEnd(data, i) {
 				if head(data, i, lineEnd(data, i)) {
@@ -370,11 +476,9 @@ func (x *Index) Before(at int64, n int) ([]Entry, error) {
 					break
 				}
 			}
-		} else if len(data) >= 3 && string(data[:3]) == "\xef\xbb\xbf" {
-			begin = 3
 		}
 		all := x.entries(data[begin:], from+int64(begin), x.fallback())
-		if len(all) >= n || from == 0 || window >= backwardMax {
+		if len(all) >= n || from == x.begin || window >= x.widest() {
 			return all[max(0, len(all)-n):], nil
 		}
 	}
@@ -383,15 +487,16 @@ func (x *Index) Before(at int64, n int) ([]Entry, error) {
 // After is the next n records from a place on at which a record begins; fewer where
 // the file ends.
 func (x *Index) After(at int64, n int) ([]Entry, error) {
+	at = max(at, x.begin)
 	for window := int64(backward); ; window *= 4 {
 		data := make([]byte, window)
-		got, err := x.f.ReadAt(data, at)
+		got, err := x.r.ReadAt(data, at)
 		end := errors.Is(err, io.EOF)
 		if err != nil && !end {
 			return nil, errReading(x.path, err)
 		}
 		data = data[:got]
-		if !end && window < backwardMax {
+		if !end && window < x.widest() {
 			if k := lastHead(data); k > 0 {
 				data = data[:k]
 			} else {
@@ -399,109 +504,220 @@ func (x *Index) After(at int64, n int) ([]Entry, error) {
 			}
 		}
 		all := x.entries(data, at, x.fallback())
-		if len(all) >= n || end || window >= backwardMax {
+		if len(all) >= n || end || window >= x.widest() {
 			return all[:min(len(all), n)], nil
 		}
 	}
 }
 
-// Align is the beginning of the record that holds a place.
+// Align is the beginning of the record that holds a place; the file's end for a place
+// behind it.
 func (x *Index) Align(at int64) (int64, error) {
-	from := max(0, at-backward)
-	data := make([]byte, at-from+backward)
-	n, err := x.f.ReadAt(data, from)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return 0, errReading(x.path, err)
-	}
-	data = data[:n]
-	if at-from >= int64(n) {
-		return from + int64(n), nil
-	}
-	begin := 0
-	if from > 0 { // in the middle of a line, most likely
-		if begin = lineEnd(data, 0); int64(begin) > at-from {
+	for window := int64(backward); ; window *= 4 {
+		from := max(x.begin, at-window)
+		data := make([]byte, max(0, at-from)+window)
+		n, err := x.r.ReadAt(data, from)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return 0, errReading(x.path, err)
+		}
+		data = data[:n]
+		here := int(at - from)
+		if here < 0 {
+			return from, nil
+		}
+		if here >= n {
+			return from + int64(n), nil
+		}
+		begin := 0
+		if from > x.begin { // in the middle of a line, most likely
+			begin = lineEnd(data, 0)
+		}
+		if begin > here {
+			if window < x.widest() {
+				continue
+			}
 			begin = 0
 		}
+		start := begin + recordStart(data[begin:], lineStart(data[begin:], here-begin))
+		if start == begin && from > x.begin && window < x.widest() {
+			continue // it may begin before what was read
+		}
+		return from + int64(start), nil
 	}
-	i := lineStart(data[begin:], int(at-from)-begin)
-	return from + int64(begin+recordStart(data[begin:], i)), nil
 }
 
-// Matches are the records that a search found.
-type Matches struct {
+// Tally counts the records of a file that pass a query, and knows where there are none.
+// The zero Tally has looked at nothing.
+type Tally struct {
 	Count uint64
-	// Offsets are where they begin, in order. Of more than 524,288 only the last ones
-	// are kept: an incident is at the end.
-	Offsets []int64
 	// Searched is how much of the file was looked at, from its beginning, in bytes.
 	Searched int64
+
+	grain  int64 // size of a bucket; 0 before the first
+	counts []uint32
+	// The last block that was looked at, whose last record may go on: where it began,
+	// and what was found in it.
+	resume int64
+	last   []int64
 }
 
-// Search looks through the file as it is now, on from what was found by an earlier
-// search for the same, which is the zero Matches at first. progress, which may be nil,
-// is called from time to time with what was found until then, from the goroutine that
-// called Search; its offsets must not be kept.
-func (x *Index) Search(ctx context.Context, q Query, workers int, m Matches, progress func(Matches)) (Matches, error) {
+func (t *Tally) add(at int64, n int) {
+	if t.grain == 0 {
+		t.grain = scanBlock
+	}
+	for at/t.grain >= tallyBuckets {
+		t.grain *= 2
+		for i := range t.counts {
+			c := t.counts[i]
+			t.counts[i] = 0
+			t.counts[i/2] += c
+		}
+		t.counts = t.counts[:(len(t.counts)+1)/2]
+	}
+	for i := int(at / t.grain); i >= len(t.counts); {
+		t.counts = append(t.counts, 0)
+	}
+	t.counts[at/t.grain] += uint32(n)
+	t.Count += uint64(n)
+}
+
+// none reports whether it is known that no record which passes begins in [from, to).
+func (t *Tally) none(from, to int64) bool {
+	if t == nil || to > t.Searched {
+		return false
+	}
+	if t.grain == 0 {
+		return true
+	}
+	for i := from / t.grain; i <= (to-1)/t.grain && i < int64(len(t.counts)); i++ {
+		if t.counts[i] > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Count looks through the file as it is now, on from where it came the last time.
+// progress, which may be nil, is called from time to time from the goroutine that
+// called Count. A count that was interrupted goes on where it was.
+func (x *Index) Count(ctx context.Context, q Query, workers int, t *Tally, progress func()) error {
 	size, err := x.Size()
 	if err != nil {
-		return m, err
+		return err
 	}
 	q.Before, q.After = 0, 0
-	// The last record that was looked at may have gone on: its block is searched again.
-	from := int64(0)
-	x.mu.Lock()
-	for _, b := range x.blocks {
-		if b.at < m.Searched {
-			from = b.at
-		}
+	if t.Searched >= size {
+		return nil
 	}
-	x.mu.Unlock()
-	keep, _ := slices.BinarySearch(m.Offsets, from)
-	m.Count -= uint64(len(m.Offsets) - keep)
-	m.Offsets = slices.Clone(m.Offsets[:keep])
-	if from == 0 {
-		m = Matches{}
+	for _, at := range t.last {
+		t.counts[at/t.grain]--
+		t.Count--
 	}
+	t.last = t.last[:0]
+	from := max(t.resume, x.begin)
+	t.Searched = from
 	said := from
 	err = Scan(ctx, x.section(from, size), q, workers, nil, func(f *Found) error {
+		t.last, t.resume = t.last[:0], f.Offset
 		for _, h := range f.Hits {
-			m.Offsets = append(m.Offsets, f.Offset+int64(h.From))
+			at := f.Offset + int64(h.From)
+			t.add(at, 1)
+			t.last = append(t.last, at)
 		}
-		m.Count += uint64(f.Matched)
-		if len(m.Offsets) > 2*matchOffsets {
-			m.Offsets = append(m.Offsets[:0], m.Offsets[len(m.Offsets)-matchOffsets:]...)
-		}
-		m.Searched = f.Offset + int64(len(f.Data))
-		if progress != nil && m.Searched-said >= 64<<20 {
-			said = m.Searched
-			progress(m)
+		t.Searched = f.Offset + int64(len(f.Data))
+		if progress != nil && t.Searched-said >= 32<<20 {
+			said = t.Searched
+			progress()
 		}
 		return nil
 	})
 	if err != nil && !errors.Is(err, context.Canceled) {
 		err = fmt.Errorf("search %s: %w", state.Clean(x.path), err)
 	}
-	return m, err
+	return err
 }
 
-// Next is the first match after a place, Previous the last one before it; ok is
-// false where there is none among those kept.
-func (m Matches) Next(at int64) (int64, bool) {
-	i, found := slices.BinarySearch(m.Offsets, at)
-	if found {
-		i++
+// quiet reports whether the index knows that no record of a level or above begins in
+// [from, to).
+func (x *Index) quiet(from, to int64, least state.Level) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if to > x.end {
+		return false
 	}
-	if i >= len(m.Offsets) {
-		return 0, false
+	i, found := slices.BinarySearchFunc(x.blocks, from, func(b indexBlock, at int64) int { return cmp.Compare(b.at, at) })
+	if !found {
+		i = max(0, i-1)
 	}
-	return m.Offsets[i], true
+	for ; i < len(x.blocks) && x.blocks[i].at < to; i++ {
+		for _, n := range x.blocks[i].levels[least:] {
+			if n > 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
-// Previous is the last match before a place.
-func (m Matches) Previous(at int64) (int64, bool) {
-	i, _ := slices.BinarySearch(m.Offsets, at)
-	if i == 0 {
-		return 0, false
+// spot is a record that passed a query: where it begins and its text ends.
+type spot struct {
+	at, end int64
+	nanos   int64
+	guessed bool
+	level   state.Level
+	text    string // as it was read, where that is not to be read again
+}
+
+// spots are the records in [from, to) that pass a query: the first n, with last the
+// last n. from and to are where records begin. Of a file that has to be unpacked they
+// have their texts.
+func (x *Index) spots(ctx context.Context, from, to int64, q Query, n int, last bool) (out []spot, err error) {
+	enough := errors.New("enough")
+	q.Parse = true
+	err = Scan(ctx, x.section(from, to), q, viewWorkers, nil, func(f *Found) error {
+		for _, h := range f.Hits {
+			if !last && len(out) >= n {
+				return enough
+			}
+			at := f.Offset + int64(h.From)
+			s := spot{at: at, end: at + int64(len(f.Text(h))), nanos: h.Nanos, guessed: h.Guessed, level: h.Level}
+			if x.packed != nil {
+				s.text = strings.Clone(f.Text(h)[:min(s.end-s.at, maxRecord+utf8.UTFMax)])
+			}
+			out = append(out, s)
+		}
+		if last && len(out) > 2*n {
+			out = slices.Delete(out, 0, len(out)-n)
+		}
+		return nil
+	})
+	if errors.Is(err, enough) {
+		err = nil
 	}
-	return m.Offsets[i-1], true
+	if last && len(out) > n {
+		out = out[len(out)-n:]
+	}
+	return out, err
+}
+
+// read is a spot with its text.
+func (x *Index) read(s spot) (Entry, error) {
+	if s.text != "" {
+		return x.entry(s, s.text, int(s.end-s.at)), nil
+	}
+	data := make([]byte, min(s.end-s.at, maxRecord+utf8.UTFMax))
+	n, err := x.r.ReadAt(data, s.at)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return Entry{}, errReading(x.path, err)
+	}
+	return x.entry(s, text(data[:n]), int(s.end-s.at)), nil
+}
+
+// entry is a spot with its text, which had size bytes before it was cut.
+func (x *Index) entry(s spot, t string, size int) Entry {
+	cut := ""
+	if len(t) > maxRecord {
+		t, cut = t[:cutLine], cutNote(size)
+	}
+	return Entry{s.at, state.LogRecord{Nanos: s.nanos, Guessed: s.guessed, Level: s.level, Text: state.Clean(x.mask(tidy(t))) + cut}}
 }

@@ -106,21 +106,34 @@ func TestIndexKnowsEveryRecordAndWhereItIs(t *testing.T) {
 	if err != nil || !ok || at != got[2].Offset {
 		t.Errorf("at the new year: got %d %v %v, want %d", at, ok, err, got[2].Offset)
 	}
-	m, err := x.Search(t.Context(), Query{Text: record.Literal("failed")}, 2, Matches{}, nil)
-	if err != nil {
+	var m Tally
+	q := Query{Text: record.Literal("failed")}
+	if err := x.Count(t.Context(), q, 2, &m, nil); err != nil {
 		t.Fatal(err)
 	}
-	n := 0
-	for _, r := range all {
-		if strings.Contains(strings.ToLower(r), "failed") {
-			n++
+	var places []int64
+	for _, e := range forward {
+		if strings.Contains(strings.ToLower(e.Text), "failed") {
+			places = append(places, e.Offset)
 		}
 	}
-	if int(m.Count) != n || len(m.Offsets) != n {
-		t.Errorf("got %d matches, want %d", m.Count, n)
+	if int(m.Count) != len(places) || m.Searched != s.Size {
+		t.Errorf("got %d matches in %d bytes, want %d in %d", m.Count, m.Searched, len(places), s.Size)
 	}
-	if again, err := x.Search(t.Context(), Query{Text: record.Literal("failed")}, 2, m, nil); err != nil || again.Count != m.Count || !slices.Equal(again.Offsets, m.Offsets) {
-		t.Errorf("on from there: got %d matches, want %d, %v", again.Count, m.Count, err)
+	for _, last := range []bool{false, true} {
+		spots, err := x.spots(t.Context(), 0, s.Size, q, 5, last)
+		want := places[:5]
+		if last {
+			want = places[len(places)-5:]
+		}
+		if err != nil || len(spots) != 5 {
+			t.Fatalf("got %v, %v", spots, err)
+		}
+		for i, p := range spots {
+			if e, err := x.read(p); err != nil || e.Offset != want[i] || !strings.Contains(strings.ToLower(e.Text), "failed") {
+				t.Errorf("match %d, from the end %v: got %+v, %v, want at %d", i, last, e, err, want[i])
+			}
+		}
 	}
 	for i, e := range forward {
 		end := s.Size
@@ -135,24 +148,17 @@ func TestIndexKnowsEveryRecordAndWhereItIs(t *testing.T) {
 			}
 		}
 	}
-	first, ok := m.Next(-1)
-	if one, err := x.After(first, 1); !ok || err != nil || !strings.Contains(one[0].Text, "failed") || one[0].Offset != first {
-		t.Errorf("the first match: got %v, %v", one, err)
-	}
-	if back, ok := m.Previous(m.Offsets[1]); !ok || back != first {
-		t.Errorf("before the second match: got %d %v", back, ok)
-	}
-	if _, ok := m.Previous(first); ok {
-		t.Error("there is a match before the first")
-	}
 	sum := uint64(0)
-	for _, slot := range x.Histogram(50) {
+	c := chain{parts: []*part{{Index: x, tallies: map[string]*Tally{"failed": &m}}}}
+	passed := uint64(0)
+	for _, slot := range c.histogram(50, "failed", "") {
 		for _, n := range slot.Levels {
 			sum += n
 		}
+		passed += slot.Passed
 	}
-	if sum != uint64(len(all)) {
-		t.Errorf("the histogram has %d records of %d", sum, len(all))
+	if sum != uint64(len(all)) || passed != m.Count {
+		t.Errorf("the histogram has %d records of %d, and %d matches of %d", sum, len(all), passed, m.Count)
 	}
 }
 
@@ -191,13 +197,13 @@ func TestIndexOfAHugeFileIsBounded(t *testing.T) {
 	}
 }
 
-func TestIndexRefusesWhatHasNoOffsets(t *testing.T) {
+func TestIndexSaysWhatItCannotRead(t *testing.T) {
 	dir := t.TempDir()
-	gz := filepath.Join(dir, "a.gz")
-	if err := os.WriteFile(gz, []byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00"), 0o644); err != nil {
+	xz := filepath.Join(dir, "a.xz")
+	if err := os.WriteFile(xz, []byte("\xfd7zXZ\x00 and so on"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]string{gz: "compressed", dir: "directory", filepath.Join(dir, "none"): "no such file"} {
+	for path, want := range map[string]string{xz: "compressed with xz", dir: "directory", filepath.Join(dir, "none"): "no such file"} {
 		if _, err := OpenIndex(path, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", path, err)
 		}
@@ -267,7 +273,8 @@ func BenchmarkIndex(b *testing.B) {
 		b.Run("search "+name, func(b *testing.B) {
 			b.SetBytes(st.Size())
 			for b.Loop() {
-				if m, err := x.Search(b.Context(), Query{Text: s}, 2, Matches{}, nil); err != nil || m.Count == 0 {
+				var m Tally
+				if err := x.Count(b.Context(), Query{Text: s}, 2, &m, nil); err != nil || m.Count == 0 {
 					b.Fatal(m.Count, err)
 				}
 			}

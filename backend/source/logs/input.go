@@ -125,12 +125,17 @@ type utf16Reader struct {
 	raw  []byte
 	text []byte
 	err  error
+	open bool // more may come: half a character at the end is waited for
 }
 
 // Read implements io.Reader.
 func (u *utf16Reader) Read(b []byte) (int, error) {
 	for len(u.text) == 0 {
-		if u.err != nil {
+		if err := u.err; err != nil {
+			if u.open && errors.Is(err, io.EOF) {
+				u.err = nil
+				return 0, err
+			}
 			if len(u.raw) > 0 && errors.Is(u.err, io.EOF) { // half a character at the end
 				u.text, u.raw = []byte("\uFFFD"), nil
 				continue

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,12 +46,57 @@ func Journal(unit string, since, until time.Time, lines int, follow bool) Input 
 				args = append(args, "--no-tail")
 			}
 		}
-		err := command(ctx, "journalctl", args, func(r io.Reader) error { return journalLines(ctx, r, to, follow) })
+		n := 0
+		err := command(ctx, "journalctl", args, func(r io.Reader) (err error) { n, err = journalLines(ctx, r, to, follow); return err })
+		if err == nil && n == 0 && unit != "" && !follow && since.IsZero() && until.IsZero() {
+			err = fmt.Errorf("it has no entry of a unit %s: systemctl list-units shows their names", state.Clean(unit))
+		}
 		if err != nil && !errors.Is(err, context.Canceled) {
 			return fmt.Errorf("read the %s: %w", title, err)
 		}
 		return err
 	}}
+}
+
+// journalRetry is how long it takes until a journalctl that ended is started again.
+const journalRetry = 5 * time.Second
+
+// journalled reports whether this host keeps a journal.
+func (s *Source) journalled() bool {
+	return slices.ContainsFunc(s.cfg.Journals, func(dir string) bool {
+		ents, err := os.ReadDir(dir)
+		return err == nil && len(ents) > 0
+	})
+}
+
+// followJournal sends the journal's last entries, and what comes.
+func followJournal(ctx context.Context, _ boxReader, b *box, out chan<- chunk) {
+	send := func(c chunk) error {
+		c.box, c.gen = b, ctx
+		select {
+		case out <- c:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	for lines, past := boxHistory, true; ctx.Err() == nil; lines = 0 {
+		err := Scan(ctx, Journal("", time.Time{}, time.Time{}, lines, true), Query{}, 1, nil, func(f *Found) error {
+			c := chunk{lines: bytes.Clone(f.Data), past: past}
+			past = past && !f.Caught
+			return send(c)
+		})
+		if err == nil {
+			err = errors.New("journalctl ended; it is started again")
+		}
+		if ctx.Err() != nil || send(chunk{err: state.Clean(err.Error())}) != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(journalRetry):
+		}
+	}
 }
 
 // command runs a program and reads what it prints.
@@ -113,8 +160,8 @@ type journalEntry struct {
 }
 
 // journalLines makes lines of entries: time, identifier, level and message, of which
-// further lines are indented so that they belong to it.
-func journalLines(ctx context.Context, r io.Reader, to *Feed, live bool) error {
+// further lines are indented so that they belong to it. It gives how many there were.
+func journalLines(ctx context.Context, r io.Reader, to *Feed, live bool) (n int, err error) {
 	lines := make(chan []byte, 64)
 	var readErr error
 	go func() {
@@ -148,16 +195,17 @@ func journalLines(ctx context.Context, r io.Reader, to *Feed, live bool) error {
 		select {
 		case line, ok := <-lines:
 			if !ok {
-				return readErr
+				return n, readErr
 			}
 			var e journalEntry
 			if json.Unmarshal(line, &e) != nil {
 				continue
 			}
+			n++
 			var ns int64
 			out, ns = e.line(out[:0])
 			if err := to.Stamped(out, ns); err != nil {
-				return err
+				return n, err
 			}
 			if live {
 				quiet.Reset(quietFor)
@@ -166,11 +214,11 @@ func journalLines(ctx context.Context, r io.Reader, to *Feed, live bool) error {
 			if live {
 				to.Caught()
 				if err := to.Flush(); err != nil {
-					return err
+					return n, err
 				}
 			}
 		case <-ctx.Done():
-			return ctx.Err()
+			return n, ctx.Err()
 		}
 	}
 }

@@ -108,10 +108,12 @@ func (r Rotation) String() string {
 var signals = map[string]syscall.Signal{"HUP": syscall.SIGHUP, "USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2}
 
 // Kinds implements state.Executor.
-func (s *Source) Kinds() []state.Kind { return []state.Kind{state.LogRotate} }
+func (s *Source) Kinds() []state.Kind {
+	return []state.Kind{state.LogRotate, state.LogClear, state.LogRestore}
+}
 
-// Execute implements state.Executor: it rotates one file. The target is a path, a
-// source ID or a title.
+// Execute implements state.Executor: it rotates or clears one file, or puts back what
+// was cleared. The target is a path, a source ID or a title.
 func (s *Source) Execute(ctx context.Context, a state.Action, progress func(string, float64)) (state.Outcome, error) {
 	path := strings.TrimPrefix(a.Target, "file:")
 	if !filepath.IsAbs(path) {
@@ -121,6 +123,12 @@ func (s *Source) Execute(ctx context.Context, a state.Action, progress func(stri
 		return state.Outcome{}, fmt.Errorf("logs: rotate %s: it is not a file that is followed here: see opsdeck logs", state.Clean(a.Target))
 	}
 	j := job{ctx: ctx, path: path, r: s.rotation(path), step: progress, settle: func() error { return s.readToEnd(ctx, path) }}
+	switch a.Kind {
+	case state.LogClear:
+		return j.clear()
+	case state.LogRestore:
+		return j.restore(a.Args["print"], func() (func(int64), error) { return s.hold(ctx, path) })
+	}
 	return j.run()
 }
 
@@ -131,6 +139,8 @@ type job struct {
 	r      Rotation
 	step   func(string, float64)
 	settle func() error
+	// cleared says that it is a clear.
+	cleared bool
 	// undo has what takes back the renames, in the order in which they were done.
 	undo []func() error
 }
@@ -188,9 +198,12 @@ func (j *job) run() (state.Outcome, error) {
 	}
 	// From here on the new file has begun: what follows is tidying.
 	out := state.Outcome{Result: fmt.Sprintf("rotated %s to %s, %d bytes", filepath.Base(j.path), filepath.Base(j.numbered(1)), st.Size())}
-	if doomed != "" {
-		if err := os.Remove(doomed); err != nil {
-			return out, fmt.Errorf("logs: %s was rotated, but %s could not be removed: %w: remove it by hand", j.path, doomed, err)
+	if j.cleared {
+		out.Result = fmt.Sprintf("cleared %s: %d bytes are in %s until the next rotation", filepath.Base(j.path), st.Size(), filepath.Base(j.numbered(1)))
+	}
+	for _, d := range doomed {
+		if err := os.Remove(d); err != nil {
+			return out, fmt.Errorf("logs: %s was rotated, but %s could not be removed: %w: remove it by hand", j.path, d, err)
 		}
 	}
 	if !j.r.Plain {
@@ -227,9 +240,10 @@ func (j *job) writer() (*os.Process, error) {
 	return p, nil
 }
 
-// shift moves .1 to .2 and so on. The one that falls out at the end is set aside
-// under a name of its own, to be removed when all has gone well.
-func (j *job) shift() (doomed string, err error) {
+// shift moves .1 to .2 and so on. What falls out at the end, the one more that a clear
+// kept among it, is set aside under a name of its own, to be removed when all has gone
+// well.
+func (j *job) shift() (doomed []string, err error) {
 	move := func(from, to string) error {
 		if err := os.Rename(from, to); err != nil {
 			return err
@@ -237,21 +251,21 @@ func (j *job) shift() (doomed string, err error) {
 		j.undo = append(j.undo, func() error { return os.Rename(to, from) })
 		return nil
 	}
-	for i := j.r.Keep; i >= 1; i-- {
+	for i := j.r.Keep + 1; i >= 1; i-- {
 		for _, ext := range []string{"", ".gz"} {
 			from := j.numbered(i) + ext
 			if _, err := os.Lstat(from); errors.Is(err, os.ErrNotExist) {
 				continue
 			} else if err != nil {
-				return "", err
+				return nil, err
 			}
 			to := j.numbered(i+1) + ext
-			if i == j.r.Keep {
+			if i >= j.r.Keep {
 				to = from + ".removing.tmp"
-				doomed = to
+				doomed = append(doomed, to)
 			}
 			if err := move(from, to); err != nil {
-				return "", err
+				return nil, err
 			}
 		}
 	}

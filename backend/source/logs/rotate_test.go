@@ -139,10 +139,7 @@ func TestRotateSignalsTheProcessOfThePidFile(t *testing.T) {
 }
 
 func TestRotateOnAFullDiskPutsEverythingBack(t *testing.T) {
-	dir := t.TempDir()
-	if err := mountSmall(t, dir); err != nil {
-		sourcetest.Missing(t, fmt.Sprintf("the right to mount a small file system (%v)", err))
-	}
+	dir := sourcetest.SmallDisk(t)
 	p := filepath.Join(dir, "a.log")
 	text := strings.Repeat("0123456789abcde\n", 40<<10) // 640 KiB of 1 MiB
 	if err := os.WriteFile(p, []byte(text), 0o644); err != nil {

@@ -118,6 +118,10 @@ type Feed struct {
 	give   func(*Found) error
 	free   *sync.Pool
 	size   int // of a block
+	// live says that what comes is given on once it is quietFor old, though more comes;
+	// given is when something was given last.
+	live  bool
+	given time.Time
 }
 
 // block is an empty Found.
@@ -152,6 +156,7 @@ func (f *Feed) cut(n int) error {
 	}
 	b.Notes, b.Caught = f.notes, f.caught
 	f.notes, f.caught = nil, false
+	f.given = time.Now()
 	return f.give(b)
 }
 
@@ -169,6 +174,12 @@ func (f *Feed) spill() error {
 		}
 		if err := f.cut(n); err != nil {
 			return err
+		}
+	}
+	if f.live && len(f.buf) > 0 && time.Since(f.given) >= quietFor {
+		// All but the last record, which may go on.
+		if n := lastHead(f.buf); n > 0 {
+			return f.cut(n)
 		}
 	}
 	return nil
@@ -312,7 +323,7 @@ func Scan(ctx context.Context, in Input, q Query, workers int, work func(*Found)
 	if size <= 0 {
 		size = scanBlock
 	}
-	feed := &Feed{ctx: ctx, free: &pool, size: size, give: func(b *Found) error {
+	feed := &Feed{ctx: ctx, free: &pool, size: size, live: in.Live, given: time.Now(), give: func(b *Found) error {
 		select {
 		case queue <- b:
 		case <-ctx.Done():

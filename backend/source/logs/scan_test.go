@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf16"
 
@@ -563,6 +564,32 @@ func TestReaderGivesOnWhatComesBeforeItsEnd(t *testing.T) {
 	}
 }
 
+// What comes steadily is given on as it comes, all but the last record, which may go on.
+func TestALiveInputThatIsNeverQuietIsGivenOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		go func() {
+			for i := range 100 {
+				fmt.Fprintf(w, "2026-11-22 05:00:00Z INFO line %d\n", i)
+				time.Sleep(quietFor / 5)
+			}
+			w.Close()
+		}()
+		began := time.Now()
+		n, late := 0, time.Duration(0)
+		err := Scan(t.Context(), Reader("test", r), Query{}, 1, nil, func(f *Found) error {
+			for range f.Hits {
+				late = max(late, time.Since(began)-time.Duration(n)*quietFor/5)
+				n++
+			}
+			return nil
+		})
+		if err != nil || n != 100 || late > 2*quietFor {
+			t.Errorf("%d lines came, the latest after %s, %v", n, late, err)
+		}
+	})
+}
+
 func TestJournalEntriesAreRecords(t *testing.T) {
 	dir := t.TempDir()
 	script := `#!/bin/sh
@@ -600,6 +627,13 @@ END
 	}
 	err = Scan(t.Context(), Journal("", time.Time{}, time.Time{}, -1, false), Query{}, 1, nil, func(*Found) error { return nil })
 	if err == nil || err.Error() != "read the journal: journalctl: no journal" {
+		t.Errorf("got %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "journalctl"), []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	err = Scan(t.Context(), Journal("ngnix", time.Time{}, time.Time{}, -1, false), Query{}, 1, nil, func(*Found) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "it has no entry of a unit ngnix") {
 		t.Errorf("got %v", err)
 	}
 }

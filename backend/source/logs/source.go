@@ -51,6 +51,9 @@ type Config struct {
 	Root string
 	// Containers gives container logs; nil for none.
 	Containers ContainerLogs
+	// Journals are folders of systemd's journal: where one holds something, the journal
+	// is listed. nil for none.
+	Journals []string
 	// Mask hides secrets in text that may hold many lines; it must keep line ends.
 	// nil hides none.
 	Mask func(string) string
@@ -65,6 +68,8 @@ type Config struct {
 	// Tap is given the lines that speak of a "complexity", of files and of container logs
 	// that are looked at, with their times; nil for nobody. It must not wait.
 	Tap func(at time.Time, line string)
+	// Watching is what is watched at first; [Source.SetWatching] changes it.
+	Watching Watching
 }
 
 // newStream is the stream of one source.
@@ -79,14 +84,17 @@ type Source struct {
 	cfg       Config
 	interests atomic.Pointer[state.Interests]
 	poke      chan struct{}
-	catchUp   chan catchUp
+	calls     chan call
 	paths     atomic.Pointer[map[string]bool] // files that are followed
+	watching  atomic.Pointer[Watching]
+	watchers  []*watcher // of the loop's goroutine; they outlast a run that fails
 	running   atomic.Bool
 }
 
-// catchUp asks the loop to read a file to its end.
-type catchUp struct {
-	path string
+// call asks the loop to read what there is to its end, and then to do something, which
+// may be nothing.
+type call struct {
+	do   func(*run)
 	done chan struct{}
 }
 
@@ -112,7 +120,9 @@ func New(cfg Config) *Source {
 			cfg.Files[i] = filepath.Join(cfg.Root, f)
 		}
 	}
-	return &Source{cfg: cfg, poke: make(chan struct{}, 1), catchUp: make(chan catchUp)}
+	s := &Source{cfg: cfg, poke: make(chan struct{}, 1), calls: make(chan call)}
+	s.watching.Store(&cfg.Watching)
+	return s
 }
 
 // Name implements state.Source.
@@ -136,6 +146,7 @@ type file struct {
 	*follower
 	literal bool
 	hot     bool  // it is being flooded, or has more
+	held    bool  // it is being put back in order: nobody may look
 	since   int64 // bytes read since the last look at all files
 }
 
@@ -146,6 +157,7 @@ type run struct {
 	files    map[string]*file
 	order    []*file // by path
 	boxes    map[string]*box
+	watching *Watching // in force
 	rated    time.Time // when the rates of boxes were last looked at
 	chunks   chan chunk
 	viewers  map[string]*viewer // by path
@@ -161,7 +173,7 @@ type run struct {
 
 // Run implements state.Source.
 func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
-	if len(s.cfg.Files) == 0 && s.cfg.Containers == nil {
+	if len(s.cfg.Files) == 0 && s.cfg.Containers == nil && !s.journalled() {
 		return state.NotHere(errors.New("logs: no log files are configured and there are no containers: list files or globs under logs in opsdeck.yaml, each as path: logs/app.log"))
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -169,7 +181,7 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	defer func() {
 		cancel()
 		for _, b := range r.boxes {
-			b.stop()
+			b.stop(time.Now())
 		}
 		for _, v := range r.viewers {
 			v.stop()
@@ -189,16 +201,19 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 		defer cancel()
 	}
 
+	r.rewatch(time.Now())
+	r.assign()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	busyUntil := time.Time{}
 	for {
-		var done chan struct{}
+		var asked call
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-timer.C:
 		case <-s.poke:
+			r.rewatch(time.Now())
 			r.watchBoxes(time.Now())
 			r.watchViews(time.Now())
 		case <-r.seen:
@@ -213,8 +228,7 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 					more = false
 				}
 			}
-		case c := <-s.catchUp:
-			done = c.done
+		case asked = <-s.calls:
 			r.lastFull = time.Time{}
 		}
 		now := time.Now()
@@ -225,10 +239,14 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 			r.watchViews(now)
 		}
 		more := r.look(now)
-		if done != nil {
+		r.dirty = r.watches(now) || r.dirty
+		if asked.done != nil {
 			for r.look(now) {
 			}
-			close(done)
+			if asked.do != nil {
+				asked.do(r)
+			}
+			close(asked.done)
 		}
 		if r.dirty && now.Sub(r.lastPut) >= r.gap() {
 			put(r.publish(now))
@@ -243,6 +261,8 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 			timer.Reset(lookHot)
 		case now.Before(busyUntil):
 			timer.Reset(lookBusy)
+		case len(r.files) == 0 && len(r.viewers) == 0: // what containers write comes by itself
+			timer.Reset(rescan)
 		default:
 			timer.Reset(lookIdle)
 		}
@@ -294,6 +314,7 @@ func (r *run) scan() {
 		return
 	}
 	r.dirty = true
+	r.assign()
 	r.order = slices.SortedFunc(maps.Values(r.files), func(a, b *file) int { return strings.Compare(a.path, b.path) })
 	paths := make(map[string]bool, len(r.files))
 	for p := range r.files {
@@ -348,6 +369,9 @@ func (r *run) look(now time.Time) (more bool) {
 		if !full && !f.hot {
 			continue
 		}
+		if f.held {
+			continue
+		}
 		was := [...]int{f.rotations, f.truncations}
 		err, size := f.err, f.size
 		got, m := f.look(now, r.buf,
@@ -362,6 +386,7 @@ func (r *run) look(now time.Time) (more bool) {
 		if was != [...]int{f.rotations, f.truncations} || err != f.err || size != f.size {
 			r.dirty = true
 		}
+		f.stream.rest(now)
 		if f.stream.rate(now) {
 			r.dirty = true
 			if f.src.Rate == 0 {
@@ -378,7 +403,11 @@ func (r *run) look(now time.Time) (more bool) {
 	if now.Sub(r.rated) >= rateEvery {
 		r.rated = now
 		for _, b := range r.boxes { // of thousands hardly one is read
-			if b.wanted && b.stream.rate(now) {
+			if !b.wanted {
+				continue
+			}
+			b.stream.rest(now)
+			if b.stream.rate(now) {
 				r.dirty = true
 			}
 		}
@@ -404,9 +433,13 @@ func (r *run) publish(now time.Time) state.Logs {
 	fit(streams, r.s.cfg.MaxTotal)
 	out := state.Logs{Sources: make([]state.LogSource, len(streams)), Tails: make(map[string]state.Tail, len(streams))}
 	out.Views = r.views()
+	out.Filters = r.watching.Filters
+	for _, w := range r.s.watchers {
+		out.Watches = append(out.Watches, w.state())
+	}
 	for i, s := range streams {
 		out.Sources[i] = s.src
-		if s.src.Kind == "file" || r.boxes[s.src.ID].wanted {
+		if s.src.Kind == "file" || r.boxes[s.src.ID].looked {
 			out.Tails[s.src.ID] = s.publish()
 		}
 	}
@@ -449,14 +482,20 @@ func (s *Source) rotation(path string) Rotation {
 // readToEnd has the loop read a file to its end, so that a truncation destroys
 // nothing that was not read.
 func (s *Source) readToEnd(ctx context.Context, path string) error {
+	return s.inLoop(ctx, path, nil)
+}
+
+// inLoop has the loop read all files to their ends and then call do, and waits for it.
+// Where the loop does not run, nothing is done.
+func (s *Source) inLoop(ctx context.Context, path string, do func(*run)) error {
 	if !s.running.Load() {
 		return nil
 	}
-	c := catchUp{path: path, done: make(chan struct{})}
+	c := call{do: do, done: make(chan struct{})}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	select {
-	case s.catchUp <- c:
+	case s.calls <- c:
 	case <-ctx.Done():
 		return fmt.Errorf("the reader of %s is busy: %w", path, ctx.Err())
 	}

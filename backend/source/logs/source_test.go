@@ -9,10 +9,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -128,6 +130,7 @@ type engineStub struct {
 	logs map[string]string
 	fail error
 	open int
+	at   time.Time // of the first line; zero for some time ago
 }
 
 func (e *engineStub) Containers() []state.Container {
@@ -154,6 +157,11 @@ func (e *engineStub) OpenLog(ctx context.Context, id string, since time.Time, ta
 	var b bytes.Buffer
 	if since.IsZero() {
 		at := time.Date(2026, 11, 22, 5, 22, 4, 5e8, time.UTC)
+		if !e.at.IsZero() {
+			at = e.at.UTC()
+		} else if now := time.Now(); now.Before(at) { // in a bubble it is long before
+			at = now.Add(-time.Hour).UTC()
+		}
 		for line := range strings.Lines(e.logs[id]) {
 			stamp := at.Format(time.RFC3339Nano) + " "
 			// The engine cuts long lines, with a time before each piece.
@@ -204,4 +212,110 @@ func TestContainerLogsOnlyWhileLookedAt(t *testing.T) {
 		q := l.Source("queue")
 		return len(l.Sources) == 2 && q != nil && strings.Contains(q.Err, "log driver")
 	})
+}
+
+// What stands in a file is on the screen the same way in the newest lines, in the whole
+// file and on the command line, and nothing of it drives the terminal.
+func TestFilesOfEveryKindAreShown(t *testing.T) {
+	dir := t.TempDir()
+	wide := func(mark string, big bool, text string) string {
+		b := []byte(mark)
+		for _, u := range utf16.Encode([]rune(text)) {
+			if big {
+				b = append(b, byte(u>>8), byte(u))
+			} else {
+				b = append(b, byte(u), byte(u>>8))
+			}
+		}
+		return string(b)
+	}
+	const at = "2026-11-22 05:00:00Z INFO "
+	long := at + strings.Repeat("x", 10<<20)
+	cut := long[:cutLine] + cutNote(len(long))
+	cases := []struct {
+		name, data string
+		want       []string
+	}{
+		{"no newline", at + "one\n" + at + "two", []string{at + "one", at + "two"}},
+		{"crlf", at + "one\r\n" + at + "two\r\n", []string{at + "one", at + "two"}},
+		{"nuls", at + "o\x00ne\n" + at + "\x00\n", []string{at + "o^@ne", at + "^@"}},
+		{"invalid", at + "\xff\xfe \xc3\n" + at + "two\xe2\x82\n", []string{at + "\\xFF\\xFE \\xC3", at + "two\\xE2\\x82"}},
+		{"control", at + "\x1b[2J\x1b]0;title\x07\n" + at + "\x9b31m\u009b31m\x7f\n", []string{at + "^[[2J^[]0;title^G", at + "\\x9B31m<U+009B>31m^?"}},
+		{"marked", "\xef\xbb\xbf" + at + "one\n", []string{at + "one"}},
+		{"utf-16le", wide("\xff\xfe", false, at+"héllo 😀\r\n"+at+"two\n"), []string{at + "héllo 😀", at + "two"}},
+		{"utf-16be", wide("\xfe\xff", true, at+"héllo 😀\r\n"+at+"two\n"), []string{at + "héllo 😀", at + "two"}},
+		{"long", at + "one\n" + long + "\n" + at + "two\n", []string{at + "one", cut, at + "two"}},
+		{"newlines", "\n\n\r\n" + at + "one\n\n", []string{at + "one"}},
+		{"empty", "", nil},
+	}
+	for _, tc := range cases {
+		path := filepath.Join(dir, tc.name)
+		appendTo(t, path, "")
+		src := New(Config{Files: []string{path}})
+		r := sourcetest.Run(t, src)
+		id := "file:" + path
+		sourcetest.Wait(r, "the file to be followed", func(l state.Logs) bool { return l.Source(id) != nil })
+		appendTo(t, path, tc.data)
+		for _, beyond := range []bool{false, true} {
+			view := state.LogView{Source: id, At: -1, Rows: 5}
+			if src.Interest(nil); beyond {
+				src.Interest(state.Interests{{View: view}})
+			}
+			recs := func(l state.Logs) (out []string) {
+				all := l.Tails[id].Records
+				if w := l.View(view); beyond && w != nil {
+					all = w.Records
+				}
+				for _, rec := range all {
+					out = append(out, rec.Text)
+				}
+				return out
+			}
+			l := sourcetest.Wait(r, fmt.Sprintf("%s as %.200q, beyond the tail %v", tc.name, tc.want, beyond), func(l state.Logs) bool {
+				return beyond && l.View(view) != nil && len(recs(l)) >= len(tc.want) || !beyond && slices.Equal(recs(l), tc.want) && l.Source(id).Size == int64(len(tc.data))
+			})
+			if got := recs(l); !slices.Equal(got, tc.want) {
+				t.Errorf("%s, beyond the tail %v: got %.200q, want %.200q", tc.name, beyond, got, tc.want)
+			}
+		}
+	}
+}
+
+func TestTheJournalIsFollowedWhileLookedAt(t *testing.T) {
+	dir := t.TempDir()
+	script := `#!/bin/sh
+cat <<'END'
+{"MESSAGE":"started","__REALTIME_TIMESTAMP":"1795324924201000","PRIORITY":"6","SYSLOG_IDENTIFIER":"api","_PID":"12"}
+{"MESSAGE":"failed\nat once","__REALTIME_TIMESTAMP":"1795324925201000","PRIORITY":"3","_COMM":"api"}
+END
+exec sleep 1000
+`
+	if err := os.WriteFile(filepath.Join(dir, "journalctl"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	journals := filepath.Join(dir, "journal")
+	if err := os.MkdirAll(journals, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	src := New(Config{Files: []string{filepath.Join(dir, "none.log")}, Journals: []string{filepath.Join(dir, "no such"), journals}})
+	r := sourcetest.Run(t, src)
+	l := sourcetest.Wait(r, "the file alone", func(l state.Logs) bool { return len(l.Sources) == 1 })
+	if l.Sources[0].Kind != "file" {
+		t.Errorf("got %+v", l.Sources)
+	}
+	if err := os.Mkdir(filepath.Join(journals, "3d1219c7c4c5404aaa1f6d2a48adfda4"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l = sourcetest.Wait(r, "the journal", func(l state.Logs) bool { return l.Source("journal:") != nil })
+	if s := l.Source("journal"); s == nil || s.Kind != "journal" || s.Lines != 0 {
+		t.Errorf("nobody looks, and it is %+v", s)
+	}
+	src.Interest(state.Interests{{Logs: []string{"journal:"}}})
+	l = sourcetest.Wait(r, "its entries", func(l state.Logs) bool { return len(l.Tails["journal:"].Records) == 2 })
+	for i, want := range []state.LogRecord{{Level: state.LevelInfo, Text: "api[12]: [INFO] started"}, {Level: state.LevelError, Text: "api: [ERROR] failed\n    at once"}} {
+		if got := l.Tails["journal:"].Records[i]; got.Level != want.Level || !strings.HasSuffix(got.Text, want.Text) || got.Nanos != 1795324924201e6+int64(i)*1e9 {
+			t.Errorf("entry %d: got %+v, want %+v", i, got, want)
+		}
+	}
 }

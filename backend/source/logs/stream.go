@@ -10,8 +10,10 @@ import (
 
 // Limits of a record.
 const (
-	// maxLine is how much of a line is kept, in bytes.
+	// maxLine is how long a line may be, in bytes; of a longer one cutLine is kept, which
+	// leaves room for a note that says so.
 	maxLine = 64 << 10
+	cutLine = maxLine - 128
 	// maxRecord is how large a record may grow by folding.
 	maxRecord = 64 << 10
 	// overhead is what a record costs beside its text.
@@ -29,6 +31,9 @@ type stream struct {
 	limit int
 	mask  func(string) string
 	tap   func(time.Time, string) // nil for nobody
+
+	// watched is nil where nothing watches the source.
+	watched *watched
 
 	pend      []block
 	pendBytes int
@@ -83,6 +88,7 @@ func (s *stream) add(data []byte, past bool, now time.Time) {
 	if !past {
 		s.src.Lines += uint64(lines)
 		s.src.LastAt = now
+		s.watch(data, now)
 	}
 	var b []byte
 	if n := len(s.free); n > 0 && len(data) > 64<<10 {
@@ -180,8 +186,8 @@ func (s *stream) records(text string, b block) {
 		line, cut := text[start:end], ""
 		if len(line) > maxLine {
 			cut = cutNote(len(line))
-			line = line[:maxLine]
-			end = start + maxLine
+			line = line[:cutLine]
+			end = start + cutLine
 		}
 		if line == "" {
 			continue

@@ -25,18 +25,41 @@ const (
 	viewWorkers = 1
 )
 
-// viewer answers the views of one file in a goroutine of its own: records first, then
-// the index, then the search, each told as it comes.
+// viewer answers the views of one log in a goroutine of its own: records first, then
+// what was asked to be found, then counts and the index, each told as it comes.
 type viewer struct {
 	path   string
+	mask   func(string) string
 	until  time.Time // unwatched since, zero while watched
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	want   chan struct{}
+	seen   chan<- struct{}
 
 	mu      sync.Mutex
 	views   []state.LogView
 	windows map[state.LogView]state.LogWindow
+
+	// Of its goroutine alone.
+	log   chain
+	looks map[state.LogView]*look
+	size  int64 // of the live file when the views were last answered
+	told  time.Time
+}
+
+// look is how far a view has been answered.
+type look struct {
+	view          state.LogView
+	keep          *sifter // nil where nothing is left out
+	find          *sifter // nil where nothing is looked for
+	at            int64   // of the record in the middle
+	found         bool    // at is known
+	missing       bool    // there is none
+	seek          *walker // that looks for it
+	looked        int64   // bytes of a part that was read for it, and of how many
+	toLook        int64
+	before, after *walker
+	err           error
 }
 
 // watchViews starts and stops viewers as consoles look at files.
@@ -102,8 +125,9 @@ func (r *run) views() (out []state.LogWindow) {
 
 func startViewer(ctx context.Context, path string, mask func(string) string, seen chan<- struct{}) *viewer {
 	ctx, cancel := context.WithCancel(ctx)
-	v := &viewer{path: path, cancel: cancel, want: make(chan struct{}, 1), windows: map[state.LogView]state.LogWindow{}}
-	v.wg.Go(func() { v.run(ctx, mask, seen) })
+	v := &viewer{path: path, mask: mask, cancel: cancel, want: make(chan struct{}, 1), seen: seen, windows: map[state.LogView]state.LogWindow{},
+		log: chain{path: path, mask: mask}, looks: map[state.LogView]*look{}}
+	v.wg.Go(func() { v.run(ctx) })
 	return v
 }
 
@@ -138,89 +162,36 @@ func (v *viewer) pending() []state.LogView {
 	return slices.Clone(v.views)
 }
 
-// run answers until ctx ends. A change of what is looked at interrupts reading in the
-// background, which goes on where it was.
-func (v *viewer) run(ctx context.Context, mask func(string) string, seen chan<- struct{}) {
-	var x *Index
-	found := map[string]Matches{}
-	closeIndex := func() {
-		if x != nil {
-			_ = x.Close()
-			x, found = nil, map[string]Matches{}
-		}
-	}
-	defer closeIndex()
-	tell := func() {
-		select {
-		case seen <- struct{}{}:
-		default:
-		}
-	}
-	answer := func() {
-		for _, view := range v.pending() {
-			w := v.window(ctx, x, view, found)
-			v.mu.Lock()
-			if slices.Contains(v.views, view) {
-				v.windows[view] = w
-			}
-			v.mu.Unlock()
-		}
-		tell()
-	}
-	// refresh renews counts and keeps the records, which do not change.
-	refresh := func() {
-		s, slots := x.Stat(), x.Histogram(viewSlots)
-		v.mu.Lock()
-		for view, w := range v.windows {
-			count(&w, s, slots, found[view.Find])
-			v.windows[view] = w
-		}
-		v.mu.Unlock()
-		tell()
-	}
+// run answers until ctx ends. A change of what is looked at interrupts what is being
+// read, which goes on where it was.
+func (v *viewer) run(ctx context.Context) {
+	defer v.log.close()
 	grow := time.NewTicker(time.Second)
 	defer grow.Stop()
 	for {
 		if len(v.pending()) > 0 {
-			if x == nil {
-				var err error
-				if x, err = OpenIndex(v.path, mask); err != nil {
-					v.fail(err)
-					tell()
+			work, interrupt := context.WithCancel(ctx)
+			var watch sync.WaitGroup
+			ended, changed := make(chan struct{}), false
+			watch.Go(func() {
+				select {
+				case <-v.want:
+					changed = true
+					interrupt()
+				case <-ended:
 				}
-			}
-			if x != nil {
-				known := x.Stat().Done
-				answer()
-				work, interrupt := context.WithCancel(ctx)
-				var watch sync.WaitGroup
-				ended := make(chan struct{})
-				changed := false
-				watch.Go(func() {
-					select {
-					case <-v.want:
-						changed = true
-						interrupt()
-					case <-ended:
-					}
-				})
-				err := v.background(work, x, found, refresh)
-				close(ended)
-				watch.Wait()
-				interrupt()
-				switch {
-				case ctx.Err() != nil:
-					return
-				case changed:
-					continue
-				case errors.Is(err, ErrReplaced):
-					closeIndex()
-				case err != nil:
-					v.fail(err)
-					tell()
-				case !known: // where a time is, only the index could say
-					answer()
-				}
+			})
+			err := v.work(work)
+			close(ended)
+			watch.Wait()
+			interrupt()
+			switch {
+			case ctx.Err() != nil:
+				return
+			case changed:
+				continue
+			case err != nil && !errors.Is(err, ErrReplaced):
+				v.fail(err)
 			}
 		}
 		for idle := true; idle; {
@@ -230,113 +201,353 @@ func (v *viewer) run(ctx context.Context, mask func(string) string, seen chan<- 
 			case <-v.want:
 				idle = false
 			case <-grow.C:
-				if len(v.pending()) == 0 {
-					continue
-				}
-				if x == nil { // it could not be opened
-					idle = false
-					continue
-				}
-				size, err := x.Size()
-				if errors.Is(err, ErrReplaced) {
-					closeIndex()
-					idle = false
-				} else if err == nil && size > x.Stat().Indexed {
-					idle = false
-				}
+				idle = len(v.pending()) == 0 || !v.grown()
 			}
 		}
 	}
 }
 
-// background indexes the file and looks for what is to be found in it.
-func (v *viewer) background(ctx context.Context, x *Index, found map[string]Matches, refresh func()) error {
-	if s := x.Stat(); !s.Done || s.Indexed < s.Size {
-		if err := x.Build(ctx, viewWorkers, func(IndexStat) { refresh() }); err != nil {
-			return err
-		}
+// grown reports whether there is something that was not looked at yet.
+func (v *viewer) grown() bool {
+	changed, err := v.log.refresh()
+	if changed || err != nil || v.live() != v.size {
+		return true
 	}
-	for _, view := range v.pending() {
-		if view.Find == "" || found[view.Find].Searched >= x.Stat().Size {
+	for _, p := range v.log.parts {
+		if p.packed != nil && !p.live {
 			continue
 		}
-		filter, err := record.Compile(view.Find)
-		if err != nil {
-			continue // the window says so
+		if size, indexed := p.extent(); size != indexed {
+			if p.packed == nil {
+				return true
+			}
+			if size, err := p.Size(); err != nil || size != indexed {
+				return true
+			}
 		}
-		m, err := x.Search(ctx, Query{Where: filter}, viewWorkers, found[view.Find], func(m Matches) {
-			m.Offsets = slices.Clone(m.Offsets)
-			found[view.Find] = m
-			refresh()
-		})
-		if err != nil {
+	}
+	return false
+}
+
+// live is the size of the live file in bytes, 0 while there is none.
+func (v *viewer) live() (size int64) {
+	for _, p := range v.log.parts {
+		if p.live {
+			size, _ = p.extent()
+		}
+	}
+	return size
+}
+
+// work answers all views as far as it comes until ctx ends.
+func (v *viewer) work(ctx context.Context) error {
+	if _, err := v.log.refresh(); err != nil && len(v.log.parts) == 0 {
+		return err
+	}
+	v.size = v.live() // what comes while the views are answered is for the next time
+	views := v.pending()
+	looks := make(map[state.LogView]*look, len(views))
+	var keys []string
+	for _, view := range views {
+		l := v.looks[view]
+		if l == nil || l.err != nil {
+			l = newLook(view)
+		}
+		l.renew()
+		looks[view] = l
+		for _, s := range []*sifter{l.keep, l.find} {
+			if s != nil {
+				keys = append(keys, s.key)
+			}
+		}
+	}
+	v.looks = looks
+	v.log.forget(keys)
+	// What needs no search first.
+	for _, quick := range []bool{true, false} {
+		for _, view := range views {
+			l := looks[view]
+			if quick == (view.Time != 0 || view.Seek != "" || view.Sieves()) {
+				continue
+			}
+			if err := v.answer(ctx, l); err != nil {
+				if ctx.Err() != nil || errors.Is(err, ErrReplaced) {
+					return err
+				}
+				l.err = err
+			}
+			v.tell(l)
+		}
+	}
+	for _, view := range views {
+		for _, s := range []*sifter{looks[view].keep, looks[view].find} {
+			if s == nil || looks[view].err != nil {
+				continue
+			}
+			if err := v.log.count(ctx, s, v.refresh); err != nil {
+				return err
+			}
+		}
+	}
+	for _, p := range slices.Backward(v.log.parts) {
+		if err := v.log.index(ctx, p, v.refresh); err != nil {
 			return err
 		}
-		found[view.Find] = m
-		refresh()
+	}
+	for _, view := range views {
+		v.tell(looks[view])
 	}
 	return nil
+}
+
+func newLook(view state.LogView) *look {
+	l := &look{view: view}
+	if view.Sieves() {
+		l.keep = l.sifter(view.Keep, view.Least)
+	}
+	if view.Find != "" {
+		text := view.Find
+		if view.Keep != "" {
+			text = "(" + view.Keep + ") (" + view.Find + ")"
+		}
+		l.find = l.sifter(text, view.Least)
+	}
+	return l
+}
+
+func (l *look) sifter(text string, least state.Level) *sifter {
+	s := &sifter{q: Query{Least: least}, key: least.String() + ":" + text}
+	if text != "" {
+		f, err := record.Compile(text)
+		if err != nil {
+			l.err = err
+			return nil
+		}
+		s.q.Where, s.q.Least = f, max(least, f.Least())
+	}
+	return s
+}
+
+// renew has what came to the log's end looked at again: it may have grown.
+func (l *look) renew() {
+	if l.view.At < 0 && l.view.Time == 0 && l.view.Seek == "" {
+		l.found = false
+	}
+	if !l.found || l.missing || l.after != nil && l.after.done {
+		l.after = nil
+	}
+	if !l.found || l.missing {
+		l.found, l.missing, l.seek, l.before = false, false, nil, nil
+	}
+}
+
+// answer finds a view's record and what stands around it.
+func (v *viewer) answer(ctx context.Context, l *look) error {
+	if l.err != nil {
+		return l.err
+	}
+	if !l.found {
+		if err := v.locate(ctx, l); err != nil {
+			return err
+		}
+		l.found = true
+	}
+	rows := min(max(l.view.Rows, 1), state.MaxViewRows)
+	var err error
+	if l.before == nil {
+		if l.before, err = v.log.walk(l.at, true, rows, l.keep); err != nil {
+			return err
+		}
+	}
+	if l.after == nil {
+		if l.after, err = v.log.walk(l.at, false, rows, l.keep); err != nil {
+			return err
+		}
+	}
+	// By turns, the one that has found less.
+	for !l.before.ended() || !l.after.ended() {
+		w := l.before
+		if w.ended() || !l.after.ended() && len(l.after.found) <= len(w.found) {
+			w = l.after
+		}
+		if err := w.step(ctx); err != nil {
+			return err
+		}
+		v.tellSoon(l)
+	}
+	return nil
+}
+
+// locate finds the record that a view means.
+func (v *viewer) locate(ctx context.Context, l *look) (err error) {
+	if l.view.Seek != "" {
+		return v.seek(ctx, l)
+	}
+	l.at, err = v.place(ctx, l)
+	return err
+}
+
+// place is where a view begins.
+func (v *viewer) place(ctx context.Context, l *look) (int64, error) {
+	switch {
+	case l.view.Time != 0:
+		return v.log.at(ctx, l.view.Time, func(p *part) {
+			l.toLook, l.looked = p.extent()
+			v.tellSoon(l)
+		})
+	case l.view.At < 0:
+		i, off, err := v.log.find(-1)
+		if err != nil {
+			return 0, err
+		}
+		return v.log.parts[i].place(off), nil
+	}
+	return v.log.align(l.view.At)
+}
+
+// seek goes from a view's place to the next record that it names.
+func (v *viewer) seek(ctx context.Context, l *look) error {
+	s := l.find
+	if l.view.Seek == state.SeekError {
+		if s = l.sifter(l.view.Keep, max(l.view.Least, state.LevelError)); s == nil {
+			return l.err
+		}
+	}
+	if s == nil {
+		return errors.New("there is nothing to look for")
+	}
+	from, err := v.place(ctx, l)
+	if err != nil {
+		return err
+	}
+	w := l.seek
+	if w == nil {
+		n := 1
+		if !l.view.Back {
+			n = 2 // the record that it begins with may be one
+		}
+		if w, err = v.log.walk(from, l.view.Back, n, s); err != nil {
+			return err
+		}
+		l.seek = w
+	}
+	size, _, before := v.log.extent(from)
+	if l.toLook = size - before; l.view.Back {
+		l.toLook = before
+	}
+	hit := func() (int64, bool) {
+		for _, e := range w.found {
+			if e.Offset != from {
+				return e.Offset, true
+			}
+		}
+		return 0, false
+	}
+	for {
+		if at, ok := hit(); ok {
+			l.at = at
+			return nil
+		}
+		if w.ended() {
+			l.at, l.missing = from, true
+			return nil
+		}
+		if err := w.step(ctx); err != nil {
+			return err
+		}
+		l.looked = w.looked
+		v.tellSoon(l)
+	}
 }
 
 // fail tells every view why there is nothing to see.
 func (v *viewer) fail(err error) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	for _, view := range v.views {
 		w := v.windows[view]
-		w.View, w.Err, w.Previous, w.Next = view, state.Clean(err.Error()), -1, -1
+		w.View, w.Err = view, state.Clean(err.Error())
 		v.windows[view] = w
 	}
+	v.mu.Unlock()
+	v.signal()
 }
 
-// window reads a view's records.
-func (v *viewer) window(ctx context.Context, x *Index, view state.LogView, found map[string]Matches) state.LogWindow {
-	w := state.LogWindow{View: view, Previous: -1, Next: -1}
-	size, err := x.Size()
-	rows := min(max(view.Rows, 1), state.MaxViewRows)
-	if err == nil && view.Find != "" {
-		_, err = record.Compile(view.Find)
-	}
-	at := view.At
-	switch {
-	case err != nil:
-	case view.Time != 0:
-		at, _, err = x.At(ctx, view.Time)
-	case at < 0 || at > size:
-		at = size
+// signal has what was answered published.
+func (v *viewer) signal() {
+	v.told = time.Now()
+	select {
+	case v.seen <- struct{}{}:
 	default:
-		at, err = x.Align(at)
 	}
-	var before, after []Entry
-	if err == nil {
-		before, err = x.Before(at, rows)
+}
+
+// tell publishes a view as far as it is answered.
+func (v *viewer) tell(l *look) {
+	w := v.window(l)
+	v.mu.Lock()
+	if slices.Contains(v.views, l.view) {
+		v.windows[l.view] = w
 	}
-	if err == nil {
-		after, err = x.After(at, rows)
+	v.mu.Unlock()
+	v.signal()
+}
+
+// tellSoon is tell, but not too often.
+func (v *viewer) tellSoon(l *look) {
+	if time.Since(v.told) >= publishGap {
+		v.tell(l)
 	}
-	if err != nil {
-		w.Err = state.Clean(err.Error())
+}
+
+// refresh publishes the counts of all views.
+func (v *viewer) refresh() {
+	if time.Since(v.told) < quickGap {
+		return // work tells the last of it
+	}
+	for _, l := range v.looks {
+		v.tell(l)
+	}
+}
+
+// window is a view as far as it is answered.
+func (v *viewer) window(l *look) state.LogWindow {
+	w := state.LogWindow{View: l.view, Middle: l.at, Files: len(v.log.parts), Unread: v.log.unread}
+	if l.err != nil {
+		w.Err = state.Clean(l.err.Error())
 		return w
 	}
-	w.Middle = at
-	for _, e := range append(before, after...) {
-		w.Records, w.Offsets = append(w.Records, e.LogRecord), append(w.Offsets, e.Offset)
+	if !l.found {
+		w.Pending, w.Looked, w.ToLook = true, min(l.looked, l.toLook), l.toLook
 	}
-	count(&w, x.Stat(), x.Histogram(viewSlots), found[view.Find])
+	w.Missing = l.missing
+	if l.before != nil && l.after != nil {
+		for _, found := range [][]Entry{l.before.found, l.after.found} {
+			for _, e := range found {
+				w.Records, w.Offsets = append(w.Records, e.LogRecord), append(w.Offsets, e.Offset)
+			}
+		}
+		w.Filling = !l.before.ended() || !l.after.ended()
+		w.First, w.Last = l.before.done, l.after.done
+	}
+	w.Size, w.Indexed, w.Before = v.log.extent(l.at)
+	passed, matched := "", ""
+	for _, p := range v.log.parts {
+		for i, n := range p.Stat().Levels {
+			w.Levels[i] += n
+		}
+	}
+	if l.keep != nil {
+		passed = l.keep.key
+		w.Passed, w.Searched = v.log.counted(passed)
+	}
+	if l.find != nil {
+		matched = l.find.key
+		n, searched := v.log.counted(matched)
+		if w.Matches = n; l.keep == nil || searched < w.Searched {
+			w.Searched = searched
+		}
+	}
+	w.Searched = min(w.Searched, w.Size)
+	w.Slots = v.log.histogram(viewSlots, passed, matched)
 	return w
-}
-
-// count puts what is known of the whole file into a window.
-func count(w *state.LogWindow, s IndexStat, slots []state.LogSlot, m Matches) {
-	if w.Err != "" {
-		return
-	}
-	w.Size, w.Indexed, w.Levels, w.Slots = s.Size, s.Indexed, s.Levels, slots
-	w.Searched, w.Matches, w.Previous, w.Next = m.Searched, m.Count, -1, -1
-	if at, ok := m.Previous(w.Middle); ok {
-		w.Previous = at
-	}
-	if at, ok := m.Next(w.Middle); ok {
-		w.Next = at
-	}
 }

@@ -3,6 +3,7 @@ package sourcetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
@@ -135,7 +136,7 @@ func Wait[S state.Section](r *Runner, what string, ok func(S) bool) S {
 		select {
 		case <-changed:
 		case <-deadline.C:
-			r.t.Fatalf("waited in vain for %s; last errors: %v; last section: %+v", what, errs[max(0, len(errs)-3):], sec)
+			r.t.Fatalf("waited in vain for %s; last errors: %v; last section: %.4000s", what, errs[max(0, len(errs)-3):], fmt.Sprintf("%+v", sec))
 			return zero
 		}
 	}
