@@ -137,7 +137,7 @@ func utf8Locale() bool {
 
 // shells opens shells in containers of the workspace's engines.
 func shells(ws *config.Workspace, at *seat) (func(string) (tea.ExecCommand, error), string) {
-	src, err := newDocker(ws, nil)
+	src, err := newDocker(ws, nil, nil)
 	if err != nil {
 		return nil, err.Error()
 	}

@@ -82,6 +82,9 @@ func examine(ctx context.Context, ws *config.Workspace) (all []finding) {
 		}
 		add(f.What, true, "%s: %s", f.Where, note)
 	}
+	if n := len(ws.Watches); n > 0 {
+		add("watches", true, "%d of logs, %d of them alerts", n, len(watchAlerts(ws)))
+	}
 	if err := writable(ws.Data); err != nil {
 		add("data folder", false, "%s cannot be written: %v", ws.Data, err)
 	} else {

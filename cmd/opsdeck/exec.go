@@ -23,15 +23,20 @@ import (
 // dockerOf is the source of the workspace's engine that has the container, which
 // does not run, and the name by which it knows it.
 func (g *globals) dockerOf(ctx context.Context, container string) (*docker.Source, string, error) {
-	ws, err := g.load()
-	if err != nil {
-		return nil, "", err
-	}
-	engines, err := newDocker(ws, nil)
+	engines, err := g.dockers()
 	if err != nil {
 		return nil, "", err
 	}
 	return engines.Of(ctx, container)
+}
+
+// dockers are the sources of the workspace's engines, which do not run.
+func (g *globals) dockers() (*docker.Hosts, error) {
+	ws, err := g.load()
+	if err != nil {
+		return nil, err
+	}
+	return newDocker(ws, nil, nil)
 }
 
 // note journals what is done in a container by this command, where an engine runs in
@@ -126,15 +131,20 @@ func newCopy(g *globals) *cobra.Command {
 	return &cobra.Command{Use: "cp CONTAINER:PATH FILE | cp FILE CONTAINER:PATH", Short: "copy files out of a container, or into one", Args: cobra.ExactArgs(2),
 		Long: "cp copies a file or a folder between this host and a container, which need not run. An existing\n" +
 			"folder is copied into; - in place of FILE is standard output. What comes out of a container writes\n" +
-			"nothing outside of the place that is named; what goes in belongs to its root.",
+			"nothing outside of the place that is named; what goes in belongs to its root. A container of one\n" +
+			"of several hosts is HOST/CONTAINER.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			fromID, fromPath, out := inContainer(args[0])
-			toID, toPath, in := inContainer(args[1])
+			engines, err := g.dockers()
+			if err != nil {
+				return err
+			}
+			fromID, fromPath, out := inContainer(args[0], engines.Has)
+			toID, toPath, in := inContainer(args[1], engines.Has)
 			if in == out {
 				return usage("one of the two is CONTAINER:PATH, the other a file on this host; write ./a:b for a file whose name has a colon")
 			}
 			ctx, errOut := cmd.Context(), cmd.ErrOrStderr()
-			src, id, err := g.dockerOf(ctx, fromID+toID) // one of them is ""
+			src, id, err := engines.Of(ctx, fromID+toID) // one of them is ""
 			if err != nil {
 				return err
 			}
@@ -181,11 +191,12 @@ func plural(n int, noun string) string {
 	return noun + "s"
 }
 
-// inContainer takes CONTAINER:PATH apart. A path on this host that has a colon
-// begins with a slash or a dot.
-func inContainer(arg string) (id, at string, ok bool) {
+// inContainer takes [HOST/]CONTAINER:PATH apart. A path on this host that has a colon
+// begins with a slash or a dot, or with a folder that is no host.
+func inContainer(arg string, isHost func(string) bool) (id, at string, ok bool) {
 	id, at, ok = strings.Cut(arg, ":")
-	if !ok || id == "" || strings.HasPrefix(id, ".") || strings.Contains(id, "/") {
+	host, title, hosted := strings.Cut(id, "/")
+	if !ok || id == "" || strings.HasPrefix(id, ".") || hosted && (!isHost(host) || title == "" || strings.Contains(title, "/")) {
 		return "", "", false
 	}
 	if at == "" {

@@ -38,8 +38,9 @@ func TestATerminalIsGivenBackAsItWasWhateverDiedOnIt(t *testing.T) {
 func TestWhatIsInAContainerIsToldFromWhatIsHere(t *testing.T) {
 	for arg, want := range map[string][2]string{
 		"web:/etc/x": {"web", "/etc/x"}, "web:etc/x": {"web", "/etc/x"}, "web:": {"web", "/"}, "./a:b": {}, "/a:b": {}, "file": {}, ":x": {}, "dir/a:b": {}, "web:/a:b": {"web", "/a:b"},
+		"edge/web:/etc": {"edge/web", "/etc"}, "edge/:x": {}, "edge/a/b:x": {},
 	} {
-		id, at, ok := inContainer(arg)
+		id, at, ok := inContainer(arg, func(host string) bool { return host == "edge" })
 		if got := [2]string{id, at}; got != want || ok != (want[0] != "") {
 			t.Errorf("inContainer(%q) = %q, %q, %v, want %q", arg, id, at, ok, want)
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // writeOut writes a new file that only its user can read, and says where it is. One
@@ -26,8 +27,14 @@ func writeOut(name string, write func(io.Writer) error) (string, error) {
 	if err = write(f); err == nil {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return "", errors.Join(err, os.Remove(path))
+	if err = errors.Join(err, f.Close()); err == nil {
+		return path, nil
 	}
-	return path, nil
+	if gone := os.Remove(path); gone != nil {
+		return "", fmt.Errorf("%w; a part of it is there still: %w", err, gone)
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		err = fmt.Errorf("%w: free some space there, or name another place; the part that was written is removed", err)
+	}
+	return "", err
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 )
 
 func TestAnExportIsWholeOrNotThere(t *testing.T) {
@@ -24,12 +26,31 @@ func TestAnExportIsWholeOrNotThere(t *testing.T) {
 	if _, err := writeOut(name, text); err == nil || !strings.Contains(err.Error(), "is there already") {
 		t.Errorf("over another file: %v", err)
 	}
-	full := filepath.Join(dir, "b.log")
-	_, err = writeOut(full, func(w io.Writer) error { _ = text(w); return syscall.ENOSPC })
-	if !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("a full disk: %v", err)
+	broken := filepath.Join(dir, "b.log")
+	_, err = writeOut(broken, func(w io.Writer) error { _ = text(w); return syscall.EIO })
+	if !errors.Is(err, syscall.EIO) {
+		t.Errorf("a broken disk: %v", err)
 	}
-	if _, err := os.Stat(full); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(broken); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("half a file is left: %v", err)
+	}
+}
+
+func TestAnExportToAFullDiskSaysSoAndLeavesNothing(t *testing.T) {
+	dir := sourcetest.SmallDisk(t)
+	name := filepath.Join(dir, "a.log")
+	_, err := writeOut(name, func(w io.Writer) error {
+		for range 20_000 {
+			if _, err := io.WriteString(w, strings.Repeat("x", 99)+"\n"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "free some space there, or name another place; the part that was written is removed") {
+		t.Errorf("got %v", err)
+	}
+	if ents, err := os.ReadDir(dir); err != nil || len(ents) > 0 {
+		t.Errorf("left over: %v, %v", ents, err)
 	}
 }

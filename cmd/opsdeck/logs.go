@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/opsdeck/opsdeck/backend/config"
 	"github.com/opsdeck/opsdeck/backend/record"
@@ -22,6 +23,7 @@ import (
 // logsFlags are the flags of opsdeck logs.
 type logsFlags struct {
 	follow, all, raw, invert, count, patterns bool
+	noColor                                   bool
 	since, until, newSince                    string
 	grep, regexp, where, level, top           string
 	lines, limit, before, after, around       int
@@ -38,13 +40,15 @@ ssh://[user@]host/path. Without one, the workspace's log files are read.
   opsdeck logs --grep timeout -C 3 app.log      with three records around each
   opsdeck logs --where 'status>=500 path~^/api duration>1s' --since 1h access.log
   opsdeck logs --patterns --since 10m api db    which kinds of lines, how many of each
+  opsdeck logs -f --patterns                    the same as they come, until ctrl-c
   opsdeck logs --new-since 03:10 'logs/*.log'   kinds never seen before 03:10
   opsdeck logs --top ip --where status=401 access.log
   kubectl logs web | opsdeck logs --level error -
 
 A filter (--where) is made of words, "quoted text", /regular expressions/, and
 fields of JSON, key=value and access logs compared by = != < <= > >= ~ !~ with
-values such as 500, 1.5s, 10MB; joined by and, or, not and parentheses.
+values such as 500, 1.5s, 10MB; joined by and, or, not and parentheses. @name is a
+filter with a name: opsdeck filters list has those that opsdeck and the workspace bring.
 
 Exit codes: 0 something was found, 1 nothing was or reading failed, 2 wrong usage.`
 
@@ -70,11 +74,12 @@ func newLogs(g *globals) *cobra.Command {
 	f.IntVarP(&fl.before, "before", "B", 0, "also `N` records before each")
 	f.IntVarP(&fl.around, "context", "C", 0, "also `N` records around each")
 	f.BoolVarP(&fl.count, "count", "c", false, "print only how many there are")
-	f.BoolVar(&fl.patterns, "patterns", false, "print the kinds of lines by how many there are")
+	f.BoolVar(&fl.patterns, "patterns", false, "print the kinds of lines by how many there are; with -f as they come")
 	f.StringVar(&fl.newSince, "new-since", "", "with --patterns, only kinds never seen before this `TIME`")
 	f.StringVar(&fl.top, "top", "", "print the values of this `FIELD` by how many there are")
 	f.IntVar(&fl.limit, "limit", 20, "the first `N` rows of --patterns and --top; 0 for all")
 	f.BoolVar(&fl.all, "all", false, "read the rotated files too")
+	f.BoolVar(&fl.noColor, "no-color", false, "no colours on a terminal, as NO_COLOR in the environment does")
 	f.BoolVar(&fl.raw, "raw", false, "print control sequences as they are; not to a terminal")
 	list := listCmd(g, "list", "list the logs that are followed", state.SectionLogs, func(s *state.Snapshot) any { return s.Logs.Sources },
 		"SOURCE KIND SIZE LINES ERRORS LAST ROTATION", func(s *state.Snapshot) (rows [][]string) {
@@ -83,25 +88,26 @@ func newLogs(g *globals) *cobra.Command {
 			}
 			return rows
 		})
-	rotate := actionCmd(g, verb{use: "rotate FILE", short: "rotate a log file as the workspace file says", kind: state.LogRotate,
-		prepare: func(_ *cobra.Command, s *session, a *state.Action, _ []string) error {
-			snap, err := s.section(state.SectionLogs)
-			if err != nil {
-				return err
+	onFile := func(_ *cobra.Command, s *session, a *state.Action, _ []string) error {
+		snap, err := s.section(state.SectionLogs)
+		if err != nil {
+			return err
+		}
+		if snap.Logs.Source(a.Target) == nil { // a path relative to where we are
+			if abs, err := filepath.Abs(a.Target); err == nil && snap.Logs.Source(abs) != nil {
+				a.Target = abs
 			}
-			if snap.Logs.Source(a.Target) == nil { // a path relative to where we are
-				if abs, err := filepath.Abs(a.Target); err == nil && snap.Logs.Source(abs) != nil {
-					a.Target = abs
-				}
-			}
-			return nil
-		}})
-	cmd.AddCommand(list, rotate)
+		}
+		return nil
+	}
+	rotate := actionCmd(g, verb{use: "rotate FILE", short: "rotate a log file as the workspace file says", kind: state.LogRotate, prepare: onFile})
+	clear := actionCmd(g, verb{use: "clear FILE", short: "rotate a log file away; undo puts it back until the next rotation", kind: state.LogClear, prepare: onFile})
+	cmd.AddCommand(list, rotate, clear)
 	return cmd
 }
 
 // query is what the flags ask for. It fails with usage errors.
-func (fl *logsFlags) query(cmd *cobra.Command, now time.Time) (q logs.Query, newSince int64, err error) {
+func (fl *logsFlags) query(names record.Names, now time.Time) (q logs.Query, newSince int64, err error) {
 	if fl.level != "" {
 		if q.Least = state.ParseLevel(fl.level); q.Least == state.LevelUnknown {
 			return q, 0, usage("--level %q: expected trace, debug, info, warn, error or fatal", fl.level)
@@ -121,7 +127,7 @@ func (fl *logsFlags) query(cmd *cobra.Command, now time.Time) (q logs.Query, new
 	}
 	q.Invert = fl.invert
 	if fl.where != "" {
-		if q.Where, err = record.Compile(fl.where); err != nil {
+		if q.Where, err = record.CompileWith(fl.where, names); err != nil {
 			return q, 0, usage("--where: %v", err)
 		}
 	}
@@ -157,8 +163,8 @@ func (fl *logsFlags) query(cmd *cobra.Command, now time.Time) (q logs.Query, new
 	switch {
 	case answers > 1:
 		return q, 0, usage("--count, --patterns and --top each print something else: ask for one of them")
-	case answers == 1 && fl.follow:
-		return q, 0, usage("--count, --patterns and --top are known at the end, which -f never reaches: leave one away")
+	case answers == 1 && fl.follow && !fl.patterns:
+		return q, 0, usage("--count and --top are known at the end, which -f never reaches: leave one away")
 	case answers == 1:
 		q.Before, q.After = 0, 0
 	}
@@ -206,10 +212,6 @@ func runLogs(cmd *cobra.Command, g *globals, fl *logsFlags, args []string) error
 		debug.SetGCPercent(100) // nothing that is read stays: the start's generosity would only cost memory
 	}
 	now := time.Now()
-	q, newSince, err := fl.query(cmd, now)
-	if err != nil {
-		return err
-	}
 	ws, err := g.load()
 	if err != nil {
 		if len(args) == 0 || g.Config != "" || g.Workspace != "" {
@@ -219,6 +221,14 @@ func runLogs(cmd *cobra.Command, g *globals, fl *logsFlags, args []string) error
 		fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck: credentials are not masked:", err)
 		ws = nil
 	}
+	names := record.Shipped()
+	if ws != nil {
+		names = ws.Names()
+	}
+	q, newSince, err := fl.query(names, now)
+	if err != nil {
+		return err
+	}
 	toTerminal := isTerminal(cmd.OutOrStdout())
 	if fl.raw && toTerminal {
 		return usage("--raw would let what the log holds drive this terminal: send it into a file or a pipe")
@@ -226,6 +236,9 @@ func runLogs(cmd *cobra.Command, g *globals, fl *logsFlags, args []string) error
 	p := &logPrinter{
 		errOut: cmd.ErrOrStderr(), out: cmd.OutOrStdout(), json: g.json, raw: fl.raw, mask: maskOf(cmd, ws).Mask,
 		q: q, lines: fl.lines, workers: max(2, runtime.GOMAXPROCS(0)),
+	}
+	if p.color = toTerminal && !g.json && wantsColor(fl.noColor); p.color && !fl.count {
+		p.q.Parse, p.find = true, marks(q)
 	}
 	if fl.follow && p.lines < 0 && q.Since == 0 {
 		p.lines = 10
@@ -238,16 +251,24 @@ func runLogs(cmd *cobra.Command, g *globals, fl *logsFlags, args []string) error
 	switch {
 	case fl.count:
 		err = p.count(cmd.Context(), inputs)
+	case fl.patterns && fl.follow:
+		var size func() (int, int)
+		if f, ok := cmd.OutOrStdout().(*os.File); ok && toTerminal && !g.json {
+			size = func() (int, int) {
+				w, h, err := term.GetSize(int(f.Fd()))
+				if err != nil {
+					return 80, 24
+				}
+				return w, h
+			}
+		}
+		err = p.livePatterns(cmd.Context(), inputs, r.appearing(), newSince, fl.limit, size)
 	case fl.patterns:
 		err = p.patterns(cmd.Context(), inputs, newSince, fl.limit)
 	case fl.top != "":
 		err = p.top(cmd.Context(), inputs, fl.top, fl.limit)
 	case fl.follow:
-		var appeared func([]string) []logs.Input
-		if len(r.globs) > 0 {
-			appeared = r.appeared
-		}
-		err = p.follow(cmd.Context(), inputs, appeared)
+		err = p.follow(cmd.Context(), inputs, r.appearing())
 	default:
 		err = p.print(cmd.Context(), inputs)
 	}

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/record"
 	"github.com/opsdeck/opsdeck/backend/source/logs"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -34,6 +35,8 @@ type logPrinter struct {
 	errOut    io.Writer // what happened to inputs
 	out       io.Writer
 	json, raw bool
+	color     bool           // for a terminal
+	find      *record.Search // what is marked in colour
 	mask      func(string) string
 	q         logs.Query
 	lines     int // of each input the last, negative for all
@@ -124,6 +127,12 @@ func (p *logPrinter) render(to []byte, source, prefix, text string, h logs.Hit) 
 			return to
 		}
 		return append(append(to, b...), '\n')
+	}
+	if p.color {
+		if prefix != "" {
+			to = append(append(append(to, attrSource...), prefix...), ": "+attrOff...)
+		}
+		return append(paint(to, text, h, p.find), '\n')
 	}
 	if prefix != "" {
 		to = append(to, prefix...)

@@ -228,6 +228,14 @@ func (r *sourceResolver) withoutRotated(paths []string) []string {
 	return slices.DeleteFunc(paths, func(p string) bool { return rotated[p] })
 }
 
+// appearing is appeared where globs are followed, else nil.
+func (r *sourceResolver) appearing() func(gone []string) []logs.Input {
+	if len(r.globs) == 0 {
+		return nil
+	}
+	return r.appeared
+}
+
 // appeared is the files of followed globs that were not there before. It is called
 // from one goroutine, and a file that was given up is told by gone.
 func (r *sourceResolver) appeared(gone []string) []logs.Input {

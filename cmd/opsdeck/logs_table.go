@@ -131,6 +131,22 @@ func (p *logPrinter) patterns(ctx context.Context, ins []logs.Input, newSince in
 			all.Merge(ps)
 		}
 	}
+	return p.printPatterns(all, newSince, limit, err)
+}
+
+const patternTitles = "COUNT RATE LEVEL FIRST LAST PATTERN"
+
+// patternRows are patterns as rows of a table.
+func (p *logPrinter) patternRows(list []record.Pattern) [][]string {
+	rows := make([][]string, len(list))
+	for i, c := range list {
+		rows[i] = []string{fmt.Sprint(c.Count), perSecond(c.Rate), c.Level.String(), clock(c.First), clock(c.Last), state.Clean(p.mask(c.Template))}
+	}
+	return rows
+}
+
+// printPatterns prints what patterns and livePatterns found, with their error.
+func (p *logPrinter) printPatterns(all *record.Patterns, newSince int64, limit int, err error) error {
 	list := all.List()
 	if newSince != 0 {
 		list = all.NewSince(newSince)
@@ -148,12 +164,8 @@ func (p *logPrinter) patterns(ctx context.Context, ins []logs.Input, newSince in
 		}
 		return p.end(errors.Join(err, printJSON(p.w, out)))
 	}
-	rows := make([][]string, len(list))
-	for i, c := range list {
-		rows[i] = []string{fmt.Sprint(c.Count), perSecond(c.Rate), c.Level.String(), clock(c.First), clock(c.Last), shown(c.Template)}
-	}
-	if len(rows) > 0 {
-		err = errors.Join(err, table(p.w, "COUNT RATE LEVEL FIRST LAST PATTERN", rows))
+	if rows := p.patternRows(list); len(rows) > 0 {
+		err = errors.Join(err, table(p.w, patternTitles, rows))
 	}
 	p.more(total, len(list), "kinds of lines")
 	if n, records := all.Dropped(); n > 0 {

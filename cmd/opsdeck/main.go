@@ -132,7 +132,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newServe(g), newAttach(g, c), newSocket(g), newInit(g), newDemo(g, c), newStatus(g), newRender(g), newDoctor(g), newVersion(g),
 		newModules(g), newPipeline(g), newCredentials(g), newQueues(g), newContainers(g), newCompose(g), newExec(g), newCopy(g), newAlerts(g), newLogs(g),
-		newRouting(g), newRules(g), newConfig(g), newControl(g), newJournal(g), newTokens(g), newUndo(g), newCancel(g),
+		newRouting(g), newRules(g), newWatches(g), newFilters(g), newConfig(g), newControl(g), newJournal(g), newTokens(g), newUndo(g), newCancel(g),
 	)
 	for _, c := range root.Commands() {
 		requireKnown(c)

@@ -59,7 +59,9 @@ func (g *globals) sitDownTo(cmd *cobra.Command, name state.SectionName) (*sessio
 // section waits until a section is known with its figures, or its source says why it
 // is not.
 func (s *session) section(name state.SectionName) (*state.Snapshot, error) {
-	return s.until(name, func(snap *state.Snapshot) bool { return name != state.SectionContainers || sampled(snap) })
+	return s.until(name, func(snap *state.Snapshot) bool {
+		return name != state.SectionContainers || sampled(snap) && !waiting(snap)
+	})
 }
 
 // until waits until a section is known and enough of it is, or its source says why
@@ -68,9 +70,13 @@ func (s *session) until(name state.SectionName, enough func(*state.Snapshot) boo
 	ctx, cancel := context.WithTimeout(s.cmd.Context(), sectionPatience)
 	defer cancel()
 	var after uint64
+	var last *state.Snapshot
 	for {
 		snap, err := s.Wait(ctx, after)
 		if err != nil {
+			if errors.Is(err, context.DeadlineExceeded) && last != nil && last.Containers.Health.Known() && name == state.SectionContainers {
+				return last, nil // what is known is not held back for an engine or a host that is slow
+			}
 			if errors.Is(err, context.DeadlineExceeded) && after == 0 {
 				err = s.mute(sectionPatience)
 			} else if errors.Is(err, context.DeadlineExceeded) {
@@ -78,7 +84,7 @@ func (s *session) until(name state.SectionName, enough func(*state.Snapshot) boo
 			}
 			return nil, err
 		}
-		after = snap.Version
+		after, last = snap.Version, snap
 		h := state.HealthOf(snap.Section(name))
 		switch h.Status {
 		case state.OK:
@@ -96,7 +102,15 @@ func (s *session) until(name state.SectionName, enough func(*state.Snapshot) boo
 // readyFor reports whether what an action needs to know of its target has been read.
 func readyFor(s *state.Snapshot, a state.Action) bool {
 	c := s.Containers.Container(a.Target)
+	if c == nil && state.SpecOf(a.Kind).Section == state.SectionContainers && waiting(s) {
+		return false // it may be on the host that has not answered yet
+	}
 	return a.Kind != state.ContainerUpdate || c == nil || c.Limits.Known
+}
+
+// waiting reports whether there is a host that neither answers nor fails yet.
+func waiting(s *state.Snapshot) bool {
+	return slices.ContainsFunc(s.Containers.Hosts, func(h state.ContainerHost) bool { return h.Health.Status == state.Connecting })
 }
 
 // sampled reports whether the running containers' figures have been read.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,20 +14,7 @@ import (
 
 func newContainers(g *globals) *cobra.Command {
 	return group("containers", "list containers, and act on them",
-		listCmd(g, "list", "list all containers with their figures", state.SectionContainers, func(s *state.Snapshot) any { return s.Containers.List },
-			"CONTAINER STATE HEALTH CPU MEMORY LIMIT PIDS RESTARTS STARTED IMAGE", func(s *state.Snapshot) (rows [][]string) {
-				for _, c := range s.Containers.List {
-					row := []string{c.Target(), c.State, c.HealthWord, "", "", "", "", fmt.Sprint(c.Restarts), ago(c.Started), c.Image}
-					if c.State == "running" {
-						row[4], row[5], row[6] = bytes(c.MemBytes), bytes(c.MemLimit), number(c.PIDs, "")
-						if c.CPUPercent >= 0 {
-							row[3] = fmt.Sprintf("%.2f%%", c.CPUPercent)
-						}
-					}
-					rows = append(rows, row)
-				}
-				return rows
-			}),
+		newContainersList(g),
 		actionCmd(g, verb{use: "restart CONTAINER", short: "restart a container and say whether it is better", kind: state.ContainerRestart}),
 		actionCmd(g, verb{use: "stop CONTAINER", short: "stop a container", kind: state.ContainerStop}),
 		actionCmd(g, verb{use: "start CONTAINER", short: "start a container", kind: state.ContainerStart}),
@@ -42,6 +30,65 @@ func newContainers(g *globals) *cobra.Command {
 		argsCmd(g, "remove CONTAINER", "remove a container that is stopped", state.ContainerRemove, map[string]string{"volumes": "no"}),
 		newPrune(g),
 	)
+}
+
+// newContainersList lists the containers of all hosts, or of one.
+func newContainersList(g *globals) *cobra.Command {
+	host := ""
+	cmd := &cobra.Command{Use: "list", Short: "list all containers with their figures", Args: cobra.NoArgs}
+	cmd.Flags().StringVar(&host, "host", "", "only those on `HOST`, of several")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, snap, err := g.sitDownTo(cmd, state.SectionContainers)
+		if err != nil {
+			return err
+		}
+		defer s.Stop()
+		several := len(snap.Containers.Hosts) > 1
+		var hosts []string
+		for _, h := range snap.Containers.Hosts {
+			hosts = append(hosts, h.Title)
+			if (host == "" || host == h.Title) && h.Health.Status != state.OK {
+				why := "it has not answered yet"
+				if h.Health.Err != "" {
+					why = h.Health.Err
+				}
+				last := "never heard of"
+				if !h.Health.LastOK.IsZero() {
+					last = "last heard of " + ago(h.Health.LastOK)
+				}
+				fmt.Fprintf(cmd.ErrOrStderr(), "host %s: %s, %s: %s\n", h.Title, h.Health.Status, last, why)
+			}
+		}
+		switch {
+		case host != "" && !several:
+			return usage("there is but one host: docker.hosts in opsdeck.yaml names several")
+		case host != "" && !slices.Contains(hosts, host):
+			return usage("there is no host %q: the hosts are %s", host, strings.Join(hosts, ", "))
+		}
+		list := slices.DeleteFunc(slices.Clone(snap.Containers.List), func(c state.Container) bool { return host != "" && c.Host != host })
+		if g.json {
+			return printJSON(cmd.OutOrStdout(), list)
+		}
+		titles, rows := "CONTAINER STATE HEALTH CPU MEMORY LIMIT PIDS RESTARTS STARTED IMAGE", [][]string{}
+		if several {
+			titles = "HOST " + titles
+		}
+		for _, c := range list {
+			row := []string{c.Host, c.Target(), c.State, c.HealthWord, "", "", "", "", fmt.Sprint(c.Restarts), ago(c.Started), c.Image}
+			if c.State == "running" {
+				row[5], row[6], row[7] = bytes(c.MemBytes), bytes(c.MemLimit), number(c.PIDs, "")
+				if c.CPUPercent >= 0 {
+					row[4] = fmt.Sprintf("%.2f%%", c.CPUPercent)
+				}
+			}
+			if !several {
+				row = row[1:]
+			}
+			rows = append(rows, row)
+		}
+		return table(cmd.OutOrStdout(), titles, rows)
+	}
+	return cmd
 }
 
 // argsCmd is the command of an action with a flag for each of its arguments, whose

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"reflect"
+
 	"slices"
 	"strings"
 	"sync"
@@ -37,6 +35,8 @@ type wiring struct {
 	hub    *backend.Hub
 	engine *engine.Engine // nil where an orchestrator elsewhere takes its place
 	docker *docker.Hosts
+	logs   *logs.Source
+	alerts *alerting.Source
 	store  *metrics.Store
 	relay  *metrics.Relay
 	api    *admin.Server // nil without an engine
@@ -67,7 +67,7 @@ func wire(ws *config.Workspace, j *journal.Journal, log *slog.Logger) (*wiring, 
 	w.relay = newRelay(ws, w.mask.Mask, log)
 	all := prometheus.Gatherers{registry, w.relay}
 	w.store = metrics.NewStore(all, log)
-	if w.docker, err = newDocker(ws, w.mask.Mask); err != nil {
+	if w.docker, err = newDocker(ws, w.mask.Mask, w.store); err != nil {
 		return nil, err
 	}
 
@@ -75,6 +75,7 @@ func wire(ws *config.Workspace, j *journal.Journal, log *slog.Logger) (*wiring, 
 		Journal: j, Log: log, Mask: w.mask.Mask, Settle: time.Duration(ws.Settle), Workspace: describe(ws),
 	}, orchestrator, w.docker, w.newLogs(ws), w.newQueue(ws), host.New(w.mask.Mask), w.newHealth(ws), w.newAlerting(ws))
 	w.hub.AddExecutor(reloader{w})
+	w.hub.AddExecutor(editor{w})
 
 	w.tokens = admin.NewTokens(filepath.Join(ws.Data, admin.TokensFile), log)
 	w.hub.AddExecutor(w.tokens)
@@ -170,12 +171,15 @@ func (w *wiring) newRemote(ws *config.Workspace) (state.Source, error) {
 }
 
 // newDocker is the container engines: the one that docker.host names, or those of
-// docker.hosts.
-func newDocker(ws *config.Workspace, mask func(string) string) (*docker.Hosts, error) {
+// docker.hosts. store has their past, nil for none.
+func newDocker(ws *config.Workspace, mask func(string) string, store *metrics.Store) (*docker.Hosts, error) {
 	level := func(line string) state.Level { return logs.Parse(line).Level }
 	var cfgs []docker.Config
 	add := func(c docker.Config) {
 		c.Mask, c.Level = mask, level
+		if store != nil {
+			c.Stored = store.Container
+		}
 		cfgs = append(cfgs, c)
 	}
 	for _, h := range ws.Docker.Hosts {
@@ -195,7 +199,8 @@ func newDocker(ws *config.Workspace, mask func(string) string) (*docker.Hosts, e
 }
 
 func (w *wiring) newLogs(ws *config.Workspace) *logs.Source {
-	cfg := logs.Config{Root: ws.Dir, Containers: w.docker, Mask: w.mask.Mask, Rotate: w.rotateLog}
+	cfg := logs.Config{Root: ws.Dir, Containers: w.docker, Mask: w.mask.Mask, Rotate: w.rotateLog, Watching: watching(ws),
+		Journals: []string{"/var/log/journal", "/run/log/journal"}}
 	if w.engine != nil {
 		cfg.Tap = w.engine.TapLog
 	}
@@ -203,7 +208,8 @@ func (w *wiring) newLogs(ws *config.Workspace) *logs.Source {
 		cfg.Files = append(cfg.Files, l.Path)
 		cfg.Rotations = append(cfg.Rotations, logs.RotationRule{Files: []string{l.Path}, Rotation: rotation(l.Rotate)})
 	}
-	return logs.New(cfg)
+	w.logs = logs.New(cfg)
+	return w.logs
 }
 
 // rotateLog asks for a rotation that is due. What is refused is due again.
@@ -237,91 +243,10 @@ func (w *wiring) newHealth(ws *config.Workspace) *health.Source {
 }
 
 func (w *wiring) newAlerting(ws *config.Workspace) *alerting.Source {
-	return alerting.New(alerting.Config{
+	w.alerts = alerting.New(alerting.Config{
 		Store: w.store, Files: ws.Rules, Root: ws.Dir, Interval: time.Duration(ws.Metrics.Evaluate),
+		Watches: watchAlerts(ws), Evidence: w.evidence,
 		MarksFile: filepath.Join(ws.Data, "alerts.json"), Mask: w.mask.Mask, Log: w.log,
 	})
-}
-
-// reloader carries out the reload of the workspace file.
-type reloader struct{ *wiring }
-
-// Kinds implements state.Executor.
-func (reloader) Kinds() []state.Kind { return []state.Kind{state.ConfigReload} }
-
-// Execute implements state.Executor: it replaces the sources whose settings
-// changed. A file with errors changes nothing.
-func (r reloader) Execute(_ context.Context, _ state.Action, progress func(string, float64)) (state.Outcome, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	progress("reading the workspace file", -1)
-	next, err := config.Load(config.Flags{Workspace: r.ws.Dir, Config: r.ws.ConfigFile})
-	if err != nil {
-		return state.Outcome{}, fmt.Errorf("reload the workspace file: %w; nothing was changed", err)
-	}
-	if len(next.Problems) > 0 {
-		r.hub.SetWorkspace(func(w *state.Workspace) { w.Problems = next.Problems })
-		return state.Outcome{}, fmt.Errorf("reload the workspace file: nothing was changed:\n%s", strings.Join(next.Problems, "\n"))
-	}
-	was := r.ws
-	var done []string
-	replace := func(what string, changed bool, src func() state.Source) {
-		if changed && err == nil {
-			err = r.hub.Replace(src())
-			done = append(done, what)
-		}
-	}
-	dockerChanged := !reflect.DeepEqual(next.Docker, was.Docker)
-	if dockerChanged {
-		engines, derr := newDocker(next, r.mask.Mask)
-		if derr != nil {
-			return state.Outcome{}, fmt.Errorf("reload the workspace file: nothing was changed: %w", derr)
-		}
-		r.docker = engines
-	}
-	replace("docker", dockerChanged, func() state.Source { return r.docker })
-	replace("logs", dockerChanged || !reflect.DeepEqual(next.Logs, was.Logs), func() state.Source { return r.newLogs(next) })
-	replace("redis", !reflect.DeepEqual(next.Redis, was.Redis), func() state.Source { return r.newQueue(next) })
-	replace("services", !reflect.DeepEqual(next.Service, was.Service), func() state.Source { return r.newHealth(next) })
-	replace("rules", !reflect.DeepEqual(next.Rules, was.Rules) || next.Metrics.Evaluate != was.Metrics.Evaluate,
-		func() state.Source { return r.newAlerting(next) })
-	if next.Engine.URL != "" && was.Engine.URL != "" && next.Engine != was.Engine {
-		src, rerr := r.newRemote(next)
-		if rerr != nil {
-			return state.Outcome{}, fmt.Errorf("reload the workspace file: %w", rerr)
-		}
-		replace("engine", true, func() state.Source { return src })
-	}
-	if err != nil {
-		return state.Outcome{}, err
-	}
-	var restart []string
-	for _, s := range []struct {
-		what    string
-		changed bool
-	}{
-		{"engine", (next.Engine.URL == "") != (was.Engine.URL == "")},
-		{"data", next.Data != was.Data}, {"listen", next.Listen != was.Listen && was.Origin["listen"] != "flag"},
-		{"tls", next.TLS != was.TLS}, {"hosts", !reflect.DeepEqual(next.Hosts, was.Hosts)},
-		{"modules", next.Modules != was.Modules}, {"pipeline", !reflect.DeepEqual(next.Pipeline, was.Pipeline)}, {"credentials", next.Credentials != was.Credentials}, {"routing", next.Routing != was.Routing}, {"settle", next.Settle != was.Settle},
-		{"metrics", next.Metrics.Interval != was.Metrics.Interval || next.Metrics.Retention != was.Metrics.Retention ||
-			next.Metrics.ScrapeInterval != was.Metrics.ScrapeInterval || !reflect.DeepEqual(next.Metrics.Scrape, was.Metrics.Scrape)},
-		{"keys", !reflect.DeepEqual(next.Keys, was.Keys)}, {"theme", next.Theme != was.Theme},
-	} {
-		if s.changed {
-			restart = append(restart, s.what)
-		}
-	}
-	r.ws = next
-	r.hub.SetWorkspace(func(w *state.Workspace) {
-		w.Title, w.Problems = state.Clean(next.Name), nil
-	})
-	result := "nothing had changed"
-	if len(done) > 0 {
-		result = "in force: " + strings.Join(done, ", ")
-	}
-	if len(restart) > 0 {
-		result = cmp.Or(strings.TrimPrefix(result, "nothing had changed"), "read") + "; in force at the next start: " + strings.Join(restart, ", ")
-	}
-	return state.Outcome{Result: result}, nil
+	return w.alerts
 }
