@@ -28,6 +28,7 @@ type lab struct {
 	containers int
 	window     time.Duration
 	runs       int
+	cycles     int // of engines broken and mended
 	figures    []figure
 
 	image     bool

@@ -34,6 +34,7 @@ var parts = []struct {
 	{"start", "exec to first frame, and to real values in every pane", measureStart},
 	{"idle", "CPU, bytes to the terminal and memory while nothing is touched", measureIdle},
 	{"peers", "10, 50 and 200 containers, beside docker stats, lazydocker and ctop", measurePeers},
+	{"crowd", "keys in the list of 1000 containers, and of 30,000 that are stopped", measureCrowd},
 	{"keys", "key to frame while 50,000 log lines a second arrive", measureKeys},
 	{"flood", "500,000 lines a second, over ten renames and ten truncations", measureFlood},
 	{"lag", "how soon a kill, a push, a line and a broken adapter show", measureLag},
@@ -41,6 +42,7 @@ var parts = []struct {
 	{"modules", "200 modules: CPU, memory, the API beside them, and the start", measureModules},
 	{"soak", "growth over a long run, with 50 consumers of the stream; only with -soak", measureSoak},
 	{"faults", "what breaks shows in its pane, and recovers by itself", measureFaults},
+	{"engines", "container engines restarted, killed, frozen and cut off, again and again", measureEngines},
 }
 
 func main() {
@@ -56,6 +58,7 @@ func main() {
 	secs := flag.Float64("secs", 30, "length of a measured window, in seconds")
 	runs := flag.Int("runs", 7, "starts of which the median is taken")
 	soak := flag.Duration("soak", 0, "length of the long run, such as 1h; 0 for none")
+	cycles := flag.Int("cycles", 20, "how often engines are broken and mended again")
 	keep := flag.Bool("keep", false, "leave the temporary folder there")
 	flag.Usage = func() {
 		fmt.Fprintf(os.Stderr, "usage: measure [flags] BIN\n\nThe parts:\n")
@@ -81,7 +84,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	l := &lab{ctx: ctx, bin: bin, containers: *containers, window: time.Duration(*secs * float64(time.Second)), runs: *runs, soak: *soak}
+	l := &lab{ctx: ctx, bin: bin, containers: *containers, window: time.Duration(*secs * float64(time.Second)), runs: *runs, soak: *soak, cycles: *cycles}
 	if err := l.open(); err != nil {
 		fmt.Fprintln(os.Stderr, "measure:", err)
 		os.Exit(1)

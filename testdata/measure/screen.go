@@ -17,6 +17,9 @@ type screen struct {
 	dir    string
 	pid    int
 	began  time.Time
+
+	shown    string // when so many bytes were written
+	captured int64
 }
 
 var screens int
@@ -80,10 +83,14 @@ func (s *screen) start() error {
 	return err
 }
 
-// text is what the screen shows.
+// text is what the screen shows. It is asked for only when something was written since:
+// asking all the time takes a core of what is measured.
 func (s *screen) text() string {
-	out, _ := s.tmux("capture-pane", "-p", "-t", "m")
-	return out
+	if n := s.written(); n != s.captured || s.shown == "" {
+		s.shown, _ = s.tmux("capture-pane", "-p", "-t", "m")
+		s.captured = n
+	}
+	return s.shown
 }
 
 // written is how many bytes the program has written to its terminal.

@@ -1,0 +1,762 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// What is promised of an engine that fails: how soon it shows, and how soon after it is
+// back the pane has it again. One that is frozen, or whose link is cut, is known by a
+// ping without an answer.
+const (
+	lossShows, silenceShows   = 2.0, 11.0 // seconds
+	nearRecovers, farRecovers = 7.0, 20.0 // seconds; backing off, and ssh's connecting
+	lostActionEnds            = 26.0      // seconds
+	enginePatience            = 40 * time.Second
+	growthMemory              = 5.0 // MiB over 200 cycles
+	growthCount               = 4.0 // threads, descriptors over 200 cycles
+)
+
+// measureEngines breaks container engines of its own under a running console: they are
+// restarted, killed and frozen, one behind SSH in a network namespace is cut off, and a
+// container is removed while a shell is open in it. Then it does so again and again,
+// and looks for what grows.
+func measureEngines(l *lab) error {
+	e, err := l.engines()
+	if err != nil {
+		return err
+	}
+	defer e.close()
+	if err := l.withRedis(); err != nil {
+		return err
+	}
+	if err := l.withContainers(2); err != nil {
+		return err
+	}
+	extra := fmt.Sprintf("docker:\n  hosts:\n    - {name: home, host: unix:///var/run/docker.sock}\n    - {name: near, host: unix://%s}\n    - {name: far, host: ssh://far%s}\n", e.near.socket(), e.far.socket())
+	s, w, err := l.engineConsole("engines", extra)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	kw, err := l.newWorkspace("engines-keys", extra)
+	if err != nil {
+		return err
+	}
+	t, err := l.terminal(l.bin, "--workspace", kw.dir, "--listen", "off")
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	if _, err := t.await("┏", 20*time.Second); err != nil {
+		return err
+	}
+	t.drain(3 * time.Second)
+	if _, err := t.key("2"); err != nil { // pressUntil begins with the other
+		return err
+	}
+	t.drain(time.Second)
+
+	faults := []engineFault{
+		{"an engine is restarted (SIGTERM, start)", "near", func() error { return either(e.near.signal(syscall.SIGTERM), e.near.ended()) }, e.near.start, lossShows, nearRecovers},
+		{"an engine is killed (SIGKILL, start)", "near", func() error { return either(e.near.signal(syscall.SIGKILL), e.near.ended()) }, e.near.start, lossShows, nearRecovers},
+		{"an engine is frozen (SIGSTOP, SIGCONT)", "near", func() error { return e.near.signal(syscall.SIGSTOP) }, func() error { return e.near.signal(syscall.SIGCONT) }, silenceShows, nearRecovers},
+		{"a host behind SSH is cut off and back", "far", func() error { return e.link("down") }, func() error { return e.link("up") }, silenceShows, farRecovers},
+	}
+	stop := make(chan struct{})
+	time.AfterFunc(10*time.Second, func() { close(stop) })
+	took, err := t.pressUntil(stop)
+	if err != nil {
+		return err
+	}
+	l.note("engines: nothing is broken: key to frame, median, p99 and max, of", keyFigures(took))
+	for _, f := range faults {
+		if l.ctx.Err() != nil {
+			return l.ctx.Err()
+		}
+		if err := l.breakEngine(s, t, w, f); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	if err := l.removedUnderShell(s, e, true); err != nil {
+		return err
+	}
+	return l.engineCycles(s, e, faults, extra)
+}
+
+// engineConsole is a console on the containers, which shows those of every host.
+func (l *lab) engineConsole(name, extra string) (*screen, *workspace, error) {
+	w, err := l.newWorkspace(name, extra)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := l.show(l.bin, "--workspace", w.dir, "--listen", "off", "--pane", "containers")
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.start(); err != nil {
+		s.close()
+		return nil, nil, err
+	}
+	_, err = s.shows(time.Now(), enginePatience, `Containers +\d+ of \d+ running · 3 hosts`)
+	for _, name := range []string{"near-1", "far-1", l.container(0)} {
+		if err == nil {
+			err = s.only(name)
+		}
+	}
+	if err = either(err, s.all()); err != nil {
+		s.close()
+		return nil, nil, err
+	}
+	return s, w, nil
+}
+
+// engineFault breaks one engine and mends it. shown and back are seconds.
+type engineFault struct {
+	name, host    string
+	broke, mended func() error
+	shown, back   float64
+}
+
+// stale is the line that says that a host does not answer, with the age of its figures
+// and the reason.
+func (f engineFault) stale() string { return `stale (now|\d+\S*): host ` + f.host + ` +\S+` }
+
+// silent says that the engine's connections stay open.
+func (f engineFault) silent() bool { return f.shown == silenceShows }
+
+// breakEngine breaks an engine and mends it, with keys pressed all the while.
+func (l *lab) breakEngine(s *screen, t *terminal, w *workspace, f engineFault) error {
+	what := "engines: " + f.name + ": "
+	var took []time.Duration
+	var kerr error
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	end := sync.OnceFunc(func() { close(stop); wg.Wait() })
+	defer end()
+	wg.Go(func() { took, kerr = t.pressUntil(stop) })
+	if err := f.broke(); err != nil {
+		return err
+	}
+	at := time.Now() // a daemon that is asked to end serves for some seconds more
+	type outcome struct {
+		took time.Duration
+		err  error
+	}
+	acted := make(chan outcome, 1)
+	if f.silent() {
+		go func() {
+			_, err := command(l.bin, "containers", "restart", f.host+"-1", "--workspace", w.dir)
+			acted <- outcome{time.Since(at), err}
+		}()
+	}
+	shown, err := s.shows(at, enginePatience, f.stale())
+	if err != nil {
+		_ = f.mended()
+		return err
+	}
+	l.below(what+"shows with age and reason after", shown.Seconds(), f.shown, "s")
+	line := regexp.MustCompile(`.*: host ` + f.host + `.*`).FindString(s.text())
+	l.note(what+"says", strings.TrimSpace(strings.Trim(line, "│┃ ")))
+	// What is not broken goes on: the detail of a container of another host.
+	took1, err := s.detail(l.container(0), `"Id": `)
+	if err != nil {
+		_ = f.mended()
+		return err
+	}
+	l.below(what+"inspect of a container of another host", float64(took1.Milliseconds()), 1000, "ms")
+	if f.silent() {
+		o := <-acted
+		l.below(what+"an action under way ends after", o.took.Seconds(), lostActionEnds, "s")
+		l.holds(what+"and says", o.err != nil && strings.Contains(o.err.Error(), "Not known: "), strings.ReplaceAll(fmt.Sprint(o.err), "\n", " "), "what is known and what not")
+	} else {
+		time.Sleep(2 * time.Second)
+	}
+	at = time.Now()
+	if err := f.mended(); err != nil {
+		return err
+	}
+	back, err := s.gone(at, 2*enginePatience, f.stale())
+	if err != nil {
+		return err
+	}
+	l.below(what+"is there again after", back.Seconds(), f.back, "s")
+	end()
+	if kerr != nil {
+		return kerr
+	}
+	l.note(what+"key to frame, median, p99 and max, of", keyFigures(took))
+	l.below(what+"key to frame, p99", quantile(took, .99), 30, "ms")
+	return nil
+}
+
+func keyFigures(took []time.Duration) string {
+	return fmt.Sprintf("%s, %s, %s ms, %d", number(quantile(took, .5)), number(quantile(took, .99)), number(quantile(took, 1)), len(took))
+}
+
+// pressUntil moves the focus from the second pane to the first and back, as the part
+// keys does, until stop is closed.
+func (t *terminal) pressUntil(stop <-chan struct{}) (took []time.Duration, err error) {
+	for i := 0; ; i++ {
+		if i%2 == 0 { // so that the focus is where it was
+			select {
+			case <-stop:
+				return took, nil
+			default:
+			}
+		}
+		at, err := t.key(strconv.Itoa(1 + i%2))
+		if err != nil {
+			return took, err
+		}
+		drawn, err := t.await("┏", 10*time.Second)
+		if err != nil {
+			return took, fmt.Errorf("key %d: %w", i, err)
+		}
+		took = append(took, drawn.Sub(at))
+		t.drain(30*time.Millisecond + rand.N(40*time.Millisecond))
+	}
+}
+
+// shows waits until the screen matches all of what; gone until it does not match what.
+// Unlike until they look seldom, so as to leave the processor to what is measured.
+func (s *screen) shows(from time.Time, limit time.Duration, what ...string) (time.Duration, error) {
+	return s.look(from, limit, func(text string) string {
+		for _, w := range what {
+			if !regexp.MustCompile(w).MatchString(text) {
+				return fmt.Sprintf("%q does not show", w)
+			}
+		}
+		return ""
+	})
+}
+
+func (s *screen) gone(from time.Time, limit time.Duration, what string) (time.Duration, error) {
+	return s.look(from, limit, func(text string) string {
+		if regexp.MustCompile(what).MatchString(text) || strings.TrimSpace(text) == "" {
+			return fmt.Sprintf("%q still shows", what)
+		}
+		return ""
+	})
+}
+
+func (s *screen) look(from time.Time, limit time.Duration, lacks func(string) string) (time.Duration, error) {
+	for {
+		text := s.text()
+		took := time.Since(from)
+		why := lacks(text)
+		switch {
+		case why == "":
+			return took, nil
+		case !s.alive():
+			stderr, _ := os.ReadFile(s.file("stderr"))
+			return took, fmt.Errorf("the console has ended: %s", stderr)
+		case took > limit:
+			_ = os.WriteFile(s.file("missing.txt"), []byte(why+"\n"+text), 0o600)
+			return took, fmt.Errorf("%s after %s", why, limit)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// only has the list show the containers of that name alone.
+func (s *screen) only(name string) error {
+	s.keys("/", "C-u")
+	s.keys("-l", name)
+	s.keys("Enter")
+	_, err := s.shows(time.Now(), enginePatience, `filter `+name, `▸ . running +`+name+` .*(home|near|far)`)
+	return err
+}
+
+// all has it show all of them again.
+func (s *screen) all() error {
+	s.keys("/", "C-u", "Enter")
+	_, err := s.shows(time.Now(), enginePatience, `Containers +\d+ of \d+ running`, `▸ `)
+	return err
+}
+
+// detail opens the tab inspect of a container and closes it again; it says how long
+// that took to show what.
+func (s *screen) detail(name, what string) (time.Duration, error) {
+	if err := s.only(name); err != nil {
+		return 0, err
+	}
+	s.keys("Enter")
+	if _, err := s.shows(time.Now(), enginePatience, `\[Overview\]`); err != nil {
+		return 0, err
+	}
+	at := time.Now()
+	s.keys("]", "]", "]", "]")
+	took, err := s.shows(at, enginePatience, what)
+	s.keys("[", "[", "[", "[", "q")
+	return took, errors.Join(err, s.all())
+}
+
+// removedUnderShell removes a container while a shell is open in it.
+func (l *lab) removedUnderShell(s *screen, e *engines, tell bool) error {
+	const name, what = "victim", "engines: a container is removed while its shell is open: "
+	if err := e.near.run(name); err != nil {
+		return err
+	}
+	if err := s.only(name); err != nil {
+		return err
+	}
+	before, err := s.modes()
+	if err != nil {
+		return err
+	}
+	at := time.Now()
+	s.keys("!")
+	opened, err := s.gone(at, enginePatience, `Containers`)
+	if err == nil {
+		opened, err = s.shows(at, enginePatience, `(?m)^/ # *\n*\z`)
+	}
+	if err != nil {
+		return err
+	}
+	e.shells++ // what an earlier shell said is still there
+	s.keys("-l", fmt.Sprintf("echo $((%d*7))", 1000+e.shells))
+	s.keys("Enter")
+	if _, err := s.shows(time.Now(), enginePatience, fmt.Sprintf(`(?m)^%d$`, 7*(1000+e.shells))); err != nil {
+		return err
+	}
+	at = time.Now()
+	if _, err := e.near.docker("rm", "-f", name); err != nil {
+		return err
+	}
+	said := ""
+	back, err := s.look(at, enginePatience, func(text string) string {
+		lines := strings.Split(strings.TrimSpace(text), "\n")
+		if last := lines[len(lines)-1]; !strings.Contains(text, "Containers") || strings.Contains(last, "/ #") {
+			return "the console is not back"
+		} else if said = last; !strings.Contains(last, "docker: ") {
+			return "the reason does not show"
+		}
+		return ""
+	})
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(said, "ended, or was removed") {
+		return fmt.Errorf("the console says only: %s", said)
+	}
+	after, err := s.modes()
+	if err != nil {
+		return err
+	}
+	if err := s.all(); err != nil {
+		return fmt.Errorf("the console does not take keys again: %w", err)
+	}
+	if after != before {
+		return fmt.Errorf("the terminal's modes were %s before the shell and are %s after it", before, after)
+	}
+	if tell {
+		l.note(what+"the shell opens after", number(opened.Seconds())+" s")
+		l.below(what+"the console is back with the reason after", back.Seconds(), 2, "s")
+		l.holds(what+"the terminal's modes", true, "as before", "as before")
+	}
+	return nil
+}
+
+// modes are those of the terminal: the line discipline's, and what tmux knows.
+func (s *screen) modes() (string, error) {
+	out, err := s.tmux("display-message", "-p", "-t", "m", "#{pane_tty} #{alternate_on} #{cursor_flag} #{keypad_flag} #{keypad_cursor_flag} #{mouse_any_flag} #{insert_flag} #{wrap_flag}")
+	if err != nil {
+		return "", err
+	}
+	tty, _, _ := strings.Cut(out, " ")
+	line, err := command("stty", "-g", "-F", tty)
+	return strings.TrimSpace(out) + " " + line, err
+}
+
+// engineCycles breaks and mends again and again, and looks for what grows.
+func (l *lab) engineCycles(s *screen, e *engines, faults []engineFault, extra string) error {
+	// Those that are known at once are had more often than those that take their time.
+	mix := []int{1, 0, 4, 1, 2, 0, 1, 4, 0, 3}
+	var at, rss, threads, fds []float64
+	var first, last map[string]int
+	var worst time.Duration
+	for i := range l.cycles {
+		if l.ctx.Err() != nil {
+			return l.ctx.Err()
+		}
+		kind := mix[i%len(mix)]
+		if kind == len(faults) {
+			if err := l.removedUnderShell(s, e, false); err != nil {
+				return fmt.Errorf("cycle %d: %w", i, err)
+			}
+		} else {
+			f := faults[kind]
+			if err := f.broke(); err != nil {
+				return fmt.Errorf("cycle %d: %w", i, err)
+			}
+			_, err := s.shows(time.Now(), enginePatience, f.stale())
+			began := time.Now()
+			if merr := f.mended(); merr != nil || err != nil {
+				return fmt.Errorf("cycle %d, %s: %w", i, f.name, errors.Join(err, merr))
+			}
+			back, err := s.gone(began, 2*enginePatience, f.stale())
+			if err != nil {
+				return fmt.Errorf("cycle %d, %s: %w", i, f.name, err)
+			}
+			worst = max(worst, back)
+		}
+		if i < l.cycles/4 {
+			continue // caches fill
+		}
+		time.Sleep(time.Second) // what was given up is closed
+		at, rss, threads = append(at, float64(i)), append(rss, memory(s.pid, "VmRSS")), append(threads, memory(s.pid, "Threads")*1024)
+		if last = e.descriptors(s.pid); first == nil {
+			first = last
+		}
+		open := 0
+		for _, n := range last {
+			open += n
+		}
+		fds = append(fds, float64(open))
+		if i%10 == 9 {
+			fmt.Fprintf(os.Stderr, "measure: engines: %d of %d cycles, %d open, %s MiB\n", i+1, l.cycles, open, number(rss[len(rss)-1]))
+		}
+	}
+	if l.cycles == 0 {
+		return nil
+	}
+	const what = "engines: over and over: "
+	l.note(what+"cycles, slowest recovery", fmt.Sprintf("%d, %s s", l.cycles, number(worst.Seconds())))
+	for _, kind := range slices.Sorted(maps.Keys(last)) {
+		l.note(what+"open at first and at last: "+kind, fmt.Sprintf("%d, %d", first[kind], last[kind]))
+	}
+	l.note(what+"memory", fmt.Sprintf("%s to %s MiB", number(quantileOf(rss, 0)), number(quantileOf(rss, 1))))
+	for _, c := range []struct {
+		what, unit string
+		ys         []float64
+		most       float64
+	}{{"memory", "MiB", rss, growthMemory}, {"open descriptors", "", fds, growthCount}, {"threads", "", threads, growthCount}} {
+		per, err := slope(at, c.ys)
+		l.below(fmt.Sprintf("%sgrowth of %s in 200 cycles (standard error %s)", what, c.what, number(err*200)), per*200, c.most, c.unit)
+	}
+	// The goroutines of a console that has just begun, beside those of this one.
+	fresh, _, err := l.engineConsole("engines-fresh", extra)
+	if err != nil {
+		return err
+	}
+	defer fresh.close()
+	time.Sleep(5 * time.Second)
+	young, err := fresh.goroutines()
+	if err != nil {
+		return err
+	}
+	old, err := s.goroutines()
+	if err != nil {
+		return err
+	}
+	l.holds(what+"goroutines, beside those of a console that has just begun", old <= young+3, fmt.Sprintf("%d, %d", old, young), "no more")
+	return nil
+}
+
+// descriptors counts what a process has open, by kind, but for the figures of
+// containers other than the first of the near engine: on this host they come and go.
+func (e *engines) descriptors(pid int) map[string]int {
+	id, _ := e.near.docker("inspect", "-f", "{{.Id}}", "near-1")
+	kinds := map[string]int{}
+	for kind, n := range descriptors(pid) {
+		switch {
+		case strings.HasPrefix(kind, "/sys/fs/cgroup") && id != "" && strings.HasSuffix(kind, id):
+			kinds["figures of near-1"] += n
+		case strings.HasPrefix(kind, "/sys/fs/cgroup"), strings.HasPrefix(kind, "/proc"):
+		default:
+			kinds[kind] += n
+		}
+	}
+	return kinds
+}
+
+// goroutines ends the program with the dump that Go gives for SIGQUIT, and counts.
+func (s *screen) goroutines() (int, error) {
+	if err := syscall.Kill(s.pid, syscall.SIGQUIT); err != nil {
+		return 0, err
+	}
+	for end := time.Now().Add(10 * time.Second); s.alive(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			return 0, errors.New("SIGQUIT does not end the console")
+		}
+	}
+	dump, err := os.ReadFile(s.file("stderr"))
+	n := len(regexp.MustCompile(`(?m)^goroutine \d+`).FindAll(dump, -1))
+	if err == nil && n == 0 {
+		err = errors.New("there is no dump of the console's goroutines")
+	}
+	return n, err
+}
+
+// engines are two container engines of our own, in a network namespace of our own: one
+// near, by its socket, the other behind an sshd in that namespace.
+type engines struct {
+	l         *lab
+	ns, veth  string
+	near, far *daemon
+	sshd      *exec.Cmd
+	path      string // what PATH was
+	shells    int    // opened so far
+}
+
+// Addresses of the two ends of the link, which RFC 2544 keeps for measurements.
+const linkHere, linkThere, linkNet = "198.18.77.1", "198.18.77.2", "/30"
+
+// engines starts them. What this host lacks is an error.
+func (l *lab) engines() (_ *engines, err error) {
+	if os.Getuid() != 0 {
+		return nil, errors.New("root is needed, for a network namespace and engines")
+	}
+	for _, need := range []string{"dockerd", "docker", "ip", "nsenter", "ssh", "ssh-keygen", "/usr/sbin/sshd", "/bin/busybox", "stty"} {
+		if _, err := exec.LookPath(need); err != nil {
+			return nil, err
+		}
+	}
+	pid := strconv.Itoa(os.Getpid())
+	e := &engines{l: l, ns: l.name(), veth: "odm" + pid, path: os.Getenv("PATH")}
+	defer func() {
+		if err != nil {
+			e.close()
+		}
+	}()
+	for _, args := range [][]string{
+		{"netns", "add", e.ns},
+		{"link", "add", e.veth, "type", "veth", "peer", "name", "odm0", "netns", e.ns},
+		{"addr", "add", linkHere + linkNet, "dev", e.veth},
+		{"link", "set", e.veth, "up"},
+		{"-n", e.ns, "addr", "add", linkThere + linkNet, "dev", "odm0"},
+		{"-n", e.ns, "link", "set", "odm0", "up"},
+		{"-n", e.ns, "link", "set", "lo", "up"},
+	} {
+		if _, err := command("ip", args...); err != nil {
+			return nil, err
+		}
+	}
+	e.near, e.far = e.engine("near"), e.engine("far")
+	for _, x := range []*daemon{e.near, e.far} {
+		if err := x.create(); err != nil {
+			return nil, err
+		}
+	}
+	return e, e.startSSH()
+}
+
+// inside is a command in the namespace of the engines. Only its network is another.
+func (e *engines) inside(args ...string) *exec.Cmd {
+	return exec.Command("nsenter", append([]string{"--net=/run/netns/" + e.ns}, args...)...)
+}
+
+func (e *engines) link(to string) error {
+	_, err := command("ip", "link", "set", e.veth, to)
+	return err
+}
+
+// startSSH starts an sshd, and puts an ssh into PATH that knows it as "far".
+func (e *engines) startSSH() error {
+	w := &workspace{dir: filepath.Join(e.l.dir, "ssh")}
+	if err := either(os.MkdirAll(w.dir, 0o700), os.MkdirAll("/run/sshd", 0o755)); err != nil {
+		return err
+	}
+	for _, key := range []string{"host", "user"} {
+		if _, err := command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", w.path(key)); err != nil {
+			return err
+		}
+	}
+	pub, err := os.ReadFile(w.path("host.pub"))
+	if err != nil {
+		return err
+	}
+	real, err := exec.LookPath("ssh")
+	if err != nil {
+		return err
+	}
+	if err := either(
+		w.write("known_hosts", linkThere+" "+string(pub)),
+		w.write("sshd_config", fmt.Sprintf("ListenAddress %s\nHostKey %s\nAuthorizedKeysFile %s\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nStrictModes no\nPidFile none\nForceCommand /bin/false\n", linkThere, w.path("host"), w.path("user.pub"))),
+		w.write("ssh_config", fmt.Sprintf("Host far\n  HostName %s\n  User root\n  IdentityFile %s\n  UserKnownHostsFile %s\n  GlobalKnownHostsFile none\n", linkThere, w.path("user"), w.path("known_hosts"))),
+		w.write("bin/ssh", fmt.Sprintf("#!/bin/sh\nexec %s -F %s \"$@\"\n", real, w.path("ssh_config"))),
+		os.Chmod(w.path("bin/ssh"), 0o755), os.Setenv("PATH", w.path("bin")+":"+e.path)); err != nil {
+		return err
+	}
+	e.sshd = e.inside("/usr/sbin/sshd", "-D", "-e", "-f", w.path("sshd_config"))
+	if err := e.sshd.Start(); err != nil {
+		e.sshd = nil
+		return err
+	}
+	return nil
+}
+
+// close ends and removes all of it.
+func (e *engines) close() {
+	_ = os.Setenv("PATH", e.path)
+	_ = e.link("up")
+	for _, x := range []*daemon{e.near, e.far} {
+		if x != nil {
+			x.close()
+		}
+	}
+	if e.sshd != nil {
+		_ = e.sshd.Process.Kill()
+		_ = e.sshd.Wait()
+	}
+	_, _ = command("ip", "link", "del", e.veth)
+	_, _ = command("ip", "netns", "del", e.ns)
+}
+
+// daemon is a dockerd of our own. Its containers go on while it is away.
+type daemon struct {
+	in   *engines
+	name string
+	dir  string
+	cmd  *exec.Cmd
+	done chan struct{} // closed when cmd has ended
+}
+
+func (e *engines) engine(name string) *daemon {
+	return &daemon{in: e, name: name, dir: filepath.Join(e.l.dir, name)}
+}
+
+func (x *daemon) socket() string { return filepath.Join(x.dir, "d.sock") }
+
+// create starts it for the first time, with three containers.
+func (x *daemon) create() error {
+	w := &workspace{dir: x.dir}
+	if err := w.write("daemon.json", "{}\n"); err != nil {
+		return err
+	}
+	if err := x.start(); err != nil {
+		return err
+	}
+	box, err := os.ReadFile("/bin/busybox")
+	if err != nil {
+		return err
+	}
+	c := exec.Command("docker", "-H", "unix://"+x.socket(), "import", "-", "box")
+	c.Stdin = rootfs(box)
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("import the image: %w: %s", err, out)
+	}
+	for i := range 3 {
+		if err := x.run(fmt.Sprintf("%s-%d", x.name, i+1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run starts a container.
+func (x *daemon) run(name string) error {
+	_, err := x.docker("run", "-d", "--name", name, "--network", "none", "box", "sh", "-c", "while :; do echo alive; sleep 1; done")
+	return err
+}
+
+func (x *daemon) docker(args ...string) (string, error) {
+	return command("docker", append([]string{"-H", "unix://" + x.socket()}, args...)...)
+}
+
+// start starts the daemon and waits until it answers. One that was killed may fail to
+// find its containerd again; then it is started anew, as systemd does.
+func (x *daemon) start() (err error) {
+	for range 4 {
+		if err = x.startOnce(); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// startOnce starts it in a network of its own, since without a bridge it removes the
+// one that another daemon has.
+func (x *daemon) startOnce() error {
+	log, err := os.OpenFile(filepath.Join(x.dir, "log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	c := x.in.inside("dockerd", "--config-file", filepath.Join(x.dir, "daemon.json"), "--data-root", filepath.Join(x.dir, "data"), "--exec-root", filepath.Join(x.dir, "exec"),
+		"--pidfile", filepath.Join(x.dir, "pid"), "-H", "unix://"+x.socket(), "--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false",
+		"--storage-driver", "vfs", "--live-restore")
+	c.Stdout, c.Stderr = log, log
+	if err := c.Start(); err != nil {
+		return err
+	}
+	x.cmd, x.done = c, make(chan struct{})
+	go func(done chan struct{}) {
+		_ = c.Wait()
+		close(done)
+	}(x.done)
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		_, err := x.docker("version")
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-x.done:
+			return fmt.Errorf("dockerd ended: see %s", log.Name())
+		default:
+		}
+		if time.Now().After(end) {
+			_ = x.signal(syscall.SIGKILL)
+			return either(x.ended(), fmt.Errorf("dockerd does not answer: %w", err))
+		}
+	}
+}
+
+// signal sends one to the daemon, which nsenter has become.
+func (x *daemon) signal(s syscall.Signal) error { return x.cmd.Process.Signal(s) }
+
+// ended waits until the daemon has ended.
+func (x *daemon) ended() error {
+	select {
+	case <-x.done:
+		return nil
+	case <-time.After(30 * time.Second):
+		return errors.New("dockerd does not end")
+	}
+}
+
+// close removes its containers, and ends it and its containerd.
+func (x *daemon) close() {
+	if x.cmd == nil {
+		return
+	}
+	_ = x.signal(syscall.SIGCONT)
+	select {
+	case <-x.done:
+		_ = x.start()
+	default:
+	}
+	if out, _ := x.docker("ps", "-aq"); out != "" {
+		_, _ = x.docker(append([]string{"rm", "-f"}, strings.Fields(out)...)...)
+	}
+	b, _ := os.ReadFile(filepath.Join(x.dir, "exec", "containerd", "containerd.pid"))
+	_ = x.signal(syscall.SIGTERM)
+	if x.ended() != nil {
+		_ = x.signal(syscall.SIGKILL)
+		<-x.done
+	}
+	if pid, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil { // one that outlived a killed daemon
+		if line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); strings.Contains(string(line), x.dir) {
+			_ = syscall.Kill(pid, syscall.SIGTERM)
+		}
+	}
+	out, _ := command("findmnt", "-rn", "-o", "TARGET")
+	for _, m := range strings.Fields(out) {
+		if strings.HasPrefix(m, x.dir+"/") {
+			_, _ = command("umount", "-l", m)
+		}
+	}
+}
