@@ -138,6 +138,19 @@ func (f figures) age(now, at time.Time) string {
 	return fmt.Sprintf("%dd", s/86400)
 }
 
+// stamp is an instant in at most 11 cells: "14:38:44", "11-27 14:38" on another day,
+// "2025-11-27" in another year.
+func (e *Env) stamp(at time.Time) string {
+	at, n := at.In(e.Local), e.Now().In(e.Local)
+	switch {
+	case at.Year() != n.Year():
+		return at.Format(time.DateOnly)
+	case at.YearDay() != n.YearDay():
+		return at.Format("01-02 15:04")
+	}
+	return at.Format(time.TimeOnly)
+}
+
 // when is an instant with its age: "14:38:44 (3m ago)", with the date unless today.
 func (e *Env) when(at time.Time) string {
 	f := figuresOf(e.Theme)

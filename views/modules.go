@@ -330,11 +330,8 @@ func moduleManifest(d *Doc, _ *state.Snapshot, m *state.Module) {
 	d.Text(d.env.Theme.Text, m.Manifest)
 }
 
-func moduleHistory(d *Doc, _ *state.Snapshot, m *state.Module) { events(d, m.History) }
-
-func events(d *Doc, evs []state.Event) {
-	t := d.env.Theme
-	for _, ev := range evs {
-		d.KV(ev.At.In(d.env.Local).Format("01-02 15:04:05"), t.Text, ev.What)
+func moduleHistory(d *Doc, _ *state.Snapshot, m *state.Module) {
+	for _, ev := range m.History {
+		d.KV(d.env.stamp(ev.At), d.env.Theme.Text, ev.What)
 	}
 }

@@ -20,7 +20,7 @@ func moduleChanges(d *Doc, _ *state.Snapshot, m *state.Module) {
 	t := d.env.Theme
 	c := m.Change
 	if c == nil {
-		d.Text(t.Dim, "its files are as they were approved, or never were")
+		d.Text(t.Dim, "its files: "+m.Approval())
 		for _, f := range m.Files {
 			d.KV(figuresOf(t).bytes(float64(f.Size)), t.Text, f.Name)
 		}

@@ -3,6 +3,7 @@ package views
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
@@ -82,6 +83,18 @@ func TestFiguresNameTheUnknown(t *testing.T) {
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestStampsFitBesideTheirEvents(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	e := &Env{Local: time.UTC, Now: func() time.Time { return now }}
+	for ago, want := range map[time.Duration]string{
+		time.Hour: "02:04:05", 4 * time.Hour: "01-01 23:04", 30 * time.Hour: "2025-12-31", -time.Minute: "03:05:05",
+	} {
+		if got := e.stamp(now.Add(-ago)); got != want {
+			t.Errorf("%s ago is %q, want %q", ago, got, want)
 		}
 	}
 }

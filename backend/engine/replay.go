@@ -256,21 +256,13 @@ func Preview(file string, now, next []byte, list []Delegation) (diff string, lin
 	if err != nil {
 		return "", nil, err
 	}
-	r := &routing{}
-	plain := func(text []byte) []byte { // what is only written in another way is no change
-		if same, err := r.spaced(text); err == nil {
-			return same
-		}
-		return text
-	}
 	var before map[string]any
 	if now != nil {
 		if before, err = ParseRouting("in force", now); err != nil {
 			return "", nil, err
 		}
-		now = plain(now)
 	}
-	diff, _, _ = unified(now, plain(next))
+	diff, _, _ = unified(now, next)
 	return diff, append(oddities(config), Replay(before, config, list).Lines()...), nil
 }
 

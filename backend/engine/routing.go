@@ -258,11 +258,11 @@ func (r *routing) indented(text []byte) ([]byte, error) {
 	if _, err := r.parse("", text); err != nil {
 		return nil, err
 	}
-	return r.spaced(text)
+	return spaced(text)
 }
 
 // spaced is JSON as it is written to the file.
-func (*routing) spaced(text []byte) ([]byte, error) {
+func spaced(text []byte) ([]byte, error) {
 	var b bytes.Buffer
 	if err := json.Indent(&b, bytes.TrimPrefix(bytes.TrimSpace(text), []byte("\xef\xbb\xbf")), "", "  "); err != nil {
 		return nil, err

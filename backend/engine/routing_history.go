@@ -176,8 +176,14 @@ func (h *routingHistory) text(ctx context.Context, version int64) ([]byte, error
 	return text, err
 }
 
-// unified is what makes one text into another, and how many lines it adds and removes.
+// unified is what makes one configuration into another, and how many lines it adds and
+// removes. What is only written in another way is no difference.
 func unified(was, is []byte) (diff string, added, removed int) {
+	for _, text := range []*[]byte{&was, &is} {
+		if plain, err := spaced(*text); err == nil {
+			*text = plain
+		}
+	}
 	diff = udiff.Unified("in force", "changed", string(was), string(is))
 	for i, line := range strings.Split(diff, "\n") {
 		switch {

@@ -237,7 +237,7 @@ func restage(r *routing, now []byte, was *staged, a state.Action, args map[strin
 	}
 	before, berr := r.parse("", now)
 	if berr == nil {
-		if now, err = r.spaced(now); err != nil { // what is only written in another way is no change
+		if now, err = spaced(now); err != nil { // what is only written in another way is no change
 			return nil, err
 		}
 	}

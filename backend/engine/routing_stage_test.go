@@ -258,4 +258,10 @@ func TestHistoryKeepsWhoAndWhyAndIsBounded(t *testing.T) {
 	}
 	r.write(routingFile, `{"version": "by hand"}`)
 	r.until("a change by hand is recorded", func(s *state.Snapshot) bool { return s.Routing.History[0].How == "file" })
+
+	r.act(state.RoutingSet, "routing", map[string]string{"config": `{"version": "by key"}`, "why": "not the spaces"})
+	s = r.until("what follows it is recorded", func(s *state.Snapshot) bool { return s.Routing.History[0].How != "file" })
+	if v := s.Routing.History[0]; v.Added != 1 || v.Removed != 1 || strings.Contains(v.Diff, "+{") {
+		t.Errorf("one value changed, and %d lines came and %d went:\n%s", v.Added, v.Removed, v.Diff)
+	}
 }

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -93,6 +94,14 @@ func (c *ProgramChange) Summary() string {
 		out += strconv.Itoa(s.n) + " " + s.word
 	}
 	return out + "; +" + strconv.Itoa(c.Plus) + " -" + strconv.Itoa(c.Minus) + " lines"
+}
+
+// Approval says of files that Change does not tell of whether they were approved.
+func (m *Module) Approval() string {
+	if slices.ContainsFunc(m.Versions, func(v ProgramVersion) bool { return v.Approved && v.OnDisk }) {
+		return "as they were approved"
+	}
+	return "no approval of them is on record"
 }
 
 // ProgramVersion is one version of a module's files that is kept.

@@ -152,7 +152,7 @@ func newDiff(g *globals) *cobra.Command {
 				return printJSON(cmd.OutOrStdout(), m.Change)
 			}
 			if m.Change == nil {
-				fmt.Fprintln(cmd.OutOrStdout(), "the files of "+m.ID+" are as they were approved, or never were")
+				fmt.Fprintln(cmd.OutOrStdout(), "the files of "+m.ID+": "+m.Approval())
 				return nil
 			}
 			showChange(cmd.OutOrStdout(), m)
