@@ -265,7 +265,7 @@ func (b *box) stop(now time.Time) {
 	}
 }
 
-// boxReader reads a container's log: lines after last, at most tail of them at first.
+// boxReader reads a container's log: lines since last, at most tail of them at first.
 // Those after began are new.
 type boxReader struct {
 	began, last time.Time
@@ -282,13 +282,9 @@ func (f boxReader) follow(ctx context.Context, b *box, open func(context.Context
 		case <-ctx.Done():
 		}
 	}
-	last, tail := f.last, f.tail
+	read, tail := place{at: f.last}, f.tail
 	for ctx.Err() == nil {
-		since := last
-		if !since.IsZero() {
-			since = since.Add(1)
-		}
-		rc, tty, err := open(ctx, b.id, since, tail)
+		rc, tty, err := open(ctx, b.id, read.at, tail)
 		if err != nil {
 			if ctx.Err() != nil {
 				return
@@ -296,7 +292,7 @@ func (f boxReader) follow(ctx context.Context, b *box, open func(context.Context
 			send(chunk{err: state.Clean(err.Error())})
 		} else {
 			stop := context.AfterFunc(ctx, func() { _ = rc.Close() })
-			d := demux{r: bufio.NewReaderSize(rc, 64<<10), tty: tty, last: last, began: f.began}
+			d := demux{r: bufio.NewReaderSize(rc, 64<<10), tty: tty, read: read, again: read, began: f.began}
 			for {
 				lines, past, err := d.next()
 				if len(lines) > 0 {
@@ -312,8 +308,7 @@ func (f boxReader) follow(ctx context.Context, b *box, open func(context.Context
 			if stop() {
 				_ = rc.Close()
 			}
-			last = d.last
-			if !last.IsZero() {
+			if read = d.read; !read.at.IsZero() {
 				tail = -1
 			}
 		}
@@ -325,6 +320,35 @@ func (f boxReader) follow(ctx context.Context, b *box, open func(context.Context
 	}
 }
 
+// place is how far a container's log was read: to the latest of the engine's times, and
+// as many pieces that bore it. An engine may cut its times to seconds, as Podman does: a
+// log is taken up at that time again, and as many pieces of it passed over.
+type place struct {
+	at     time.Time
+	pieces int
+}
+
+// has reports whether a piece was read before the place, in a log that is taken up there.
+func (p *place) has(at time.Time) bool {
+	if p.pieces == 0 || at.After(p.at) {
+		return false
+	}
+	if at.Equal(p.at) {
+		p.pieces--
+	}
+	return true
+}
+
+// reach moves the place to a piece that was read.
+func (p *place) reach(at time.Time) {
+	switch {
+	case at.After(p.at):
+		*p = place{at: at, pieces: 1}
+	case at.Equal(p.at):
+		p.pieces++
+	}
+}
+
 // demux makes lines of an engine's stream.
 type demux struct {
 	r   *bufio.Reader
@@ -333,11 +357,12 @@ type demux struct {
 	// puts a time before every piece.
 	part  [3][]byte
 	begun [3]int64 // the time of each part's beginning
-	last  time.Time
-	began time.Time
-	out   []byte
-	times []int64 // of each line in out
-	past  bool
+	// read is how far the log was read, again what of this stream was read before.
+	read, again place
+	began       time.Time
+	out         []byte
+	times       []int64 // of each line in out
+	past        bool
 }
 
 // next is the lines that have come, waiting for at least one. past says that all
@@ -386,10 +411,11 @@ func (d *demux) frame() error {
 // piece takes one message: a time, a space, and a line or a part of one.
 func (d *demux) piece(stream int, data []byte) {
 	if at, rest, ok := cutTime(data); ok && (len(d.part[stream]) == 0 || !d.tty) {
-		data = rest
-		if at.After(d.last) {
-			d.last = at
+		if d.again.has(at) {
+			return
 		}
+		data = rest
+		d.read.reach(at)
 		if at.After(d.began) {
 			d.past = false
 		}

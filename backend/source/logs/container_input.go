@@ -20,21 +20,21 @@ type OpenContainer func(ctx context.Context, name string, since time.Time, tail 
 func Container(title, name string, open OpenContainer, since time.Time, tail int, follow bool) Input {
 	return Input{Title: title, Live: follow, Read: func(ctx context.Context, to *Feed) error {
 		began, said := time.Now(), ""
-		last, caught := since, false
+		read, caught := place{at: since}, false
 		for {
-			rc, tty, err := open(ctx, name, last, tail, follow)
+			rc, tty, err := open(ctx, name, read.at, tail, follow)
 			if err == nil {
 				said = ""
 				stop := context.AfterFunc(ctx, func() { _ = rc.Close() })
-				d := &demux{r: bufio.NewReaderSize(rc, 64<<10), tty: tty, began: began, last: last}
+				d := &demux{r: bufio.NewReaderSize(rc, 64<<10), tty: tty, began: began, read: read, again: read}
 				err = d.into(ctx, to, follow, &caught)
 				if stop() {
 					_ = rc.Close()
 				}
-				if d.last.After(last) {
-					last, tail = d.last.Add(1), -1
+				if read = d.read; read.pieces > 0 {
+					tail = -1
 				}
-			} else if !caught && !follow || last.Equal(since) && !caught {
+			} else if !caught && (!follow || read.pieces == 0) {
 				return err
 			}
 			if ctx.Err() != nil {
