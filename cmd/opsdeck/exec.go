@@ -77,6 +77,9 @@ func newExec(g *globals) *cobra.Command {
 			atTerminal := term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
 			run := e
 			run.Cmd, run.TTY, run.Stdout, run.Stderr = args[1:], atTerminal && !plain, cmd.OutOrStdout(), cmd.ErrOrStderr()
+			if len(run.Cmd) > 0 && run.Cmd[0] == "--" { // as kubectl would have it
+				run.Cmd = run.Cmd[1:]
+			}
 			asked := len(run.Cmd) == 0
 			if asked {
 				found, err := src.FindShell(ctx, id, shell)

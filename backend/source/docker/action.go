@@ -201,6 +201,8 @@ func actionError(verb, title string, err error) error {
 		hint = "it is being removed: create it anew"
 	case strings.Contains(msg, "is already in use by container"):
 		hint = "choose another name, or rename the other container first"
+	case errdefs.IsNotFound(err) && strings.HasSuffix(msg, "daemon: Not Found"): // of the path, by Podman 4
+		hint = "the engine's API has no such call: use its own command on its host"
 	case errdefs.IsNotFound(err):
 		hint = "the container or something it needs is gone: see docker ps -a"
 	case errdefs.IsConflict(err):

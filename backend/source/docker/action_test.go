@@ -17,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/events"
+
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -226,7 +229,8 @@ func TestAPruneRemovesWhatWasAskedForAndNothingElse(t *testing.T) {
 				case at == "system/df":
 					_, _ = io.WriteString(w, strings.ReplaceAll(df, "ANON", anon))
 				case at == "networks":
-					_, _ = io.WriteString(w, `[{"Id":"n1","Name":"free"},{"Id":"n2","Name":"used"}]`)
+					_, _ = io.WriteString(w, `[{"Id":"n1","Name":"free","Scope":"local"},{"Id":"n2","Name":"used","Scope":"local"},{"Id":"n3","Name":"bridge","Scope":"local"},`+
+						`{"Id":"n4","Name":"mesh","Scope":"swarm"},{"Id":"n5","Name":"ingress","Scope":"local","Ingress":true}]`)
 				case at == "containers/c3":
 					w.WriteHeader(http.StatusConflict)
 					_, _ = io.WriteString(w, `{"message":"it runs again"}`)
@@ -424,5 +428,30 @@ func TestACancelledProgramTakesItsWholeGroupAlong(t *testing.T) {
 	}
 	if out, err := exec.Command("flock", "-n", fifo, "true").CombinedOutput(); err != nil {
 		t.Errorf("a process of the group is alive: %v %s", err, out)
+	}
+}
+
+// What Podman 4 answers and tells otherwise than Docker does.
+func TestPodmanIsUnderstood(t *testing.T) {
+	r := &run{s: New(Config{}), byID: map[string]*track{}, dirty: map[string]bool{}}
+	tell := func(what events.Action) {
+		r.event(events.Message{Action: what, Actor: events.Actor{ID: "c1", Attributes: map[string]string{"name": "web"}}})
+	}
+	tell(events.ActionDie)
+	delete(r.dirty, "c1") // it was looked at, while it was stopping
+	tell("cleanup")
+	if !r.dirty["c1"] {
+		t.Error("a container that has been cleaned up after is not looked at again")
+	}
+	tell("remove")
+	if len(r.byID) != 0 || len(r.dirty) != 0 {
+		t.Error("a container that was removed is still there")
+	}
+	err := actionError("update", "web", errdefs.ErrNotFound.WithMessage("Error response from daemon: Not Found"))
+	if !strings.Contains(err.Error(), "no such call") {
+		t.Errorf("got %v", err)
+	}
+	if err := actionError("update", "web", errdefs.ErrNotFound.WithMessage("Error response from daemon: No such container: web")); !strings.Contains(err.Error(), "gone") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -86,17 +86,20 @@ func count(ctx context.Context, cli *client.Client) (unused, error) {
 			}
 		}
 	}
-	nets, err := cli.NetworkList(ctx, client.NetworkListOptions{Filters: client.Filters{}.Add("type", "custom").Add("scope", "local")})
+	nets, err := cli.NetworkList(ctx, client.NetworkListOptions{}) // Podman knows no filter by scope
 	if err != nil {
 		return u, fmt.Errorf("ask for unused networks: %s", state.Clean(err.Error()))
 	}
 	for _, n := range nets.Items {
-		if !used[n.ID] && !used[n.Name] && !n.Ingress {
+		if n.Scope == "local" && !builtIn[n.Name] && !used[n.ID] && !used[n.Name] && !n.Ingress {
 			u.networks = append(u.networks, thing{n.ID, state.Clean(n.Name), -1})
 		}
 	}
 	return u, nil
 }
+
+// builtIn are the networks that an engine makes for itself and does not let go.
+var builtIn = map[string]bool{"bridge": true, "host": true, "none": true, "podman": true}
 
 func short(id string) string { return state.Clean(id[:min(12, len(id))]) }
 

@@ -315,9 +315,11 @@ func (s *Source) explain(e endpoint, err error) error {
 }
 
 // wanted are the events that change what is shown. Those of exec, which health
-// checks cause by the thousand, are not asked for.
+// checks cause by the thousand, are not asked for. The last two are Podman's: a container
+// that died is only then no longer stopping, and one that is removed is not destroyed.
 var (
-	wantedEvents = []string{"create", "start", "die", "stop", "kill", "oom", "pause", "unpause", "destroy", "rename", "update", "restart", "health_status"}
+	wantedEvents = []string{"create", "start", "die", "stop", "kill", "oom", "pause", "unpause", "destroy", "rename", "update", "restart", "health_status",
+		"cleanup", "remove"}
 	wanted       = client.Filters{}.Add("type", "container").Add("event", wantedEvents...)
 )
 
@@ -521,7 +523,7 @@ func (r *run) event(m events.Message) {
 		return
 	}
 	t := r.byID[id]
-	if m.Action == events.ActionDestroy {
+	if m.Action == events.ActionDestroy || m.Action == events.ActionRemove {
 		if t != nil {
 			t.closeReader()
 			delete(r.byID, id)
