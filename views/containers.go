@@ -190,17 +190,21 @@ func containerStale(s *state.Snapshot, c *state.Container) bool {
 	return h != nil && h.Health.Status != state.OK
 }
 
-// containerHosts is a line for each of several hosts that does not answer.
-func containerHosts(e *Env, s *state.Snapshot, w, _ int) (lines []string) {
-	t := e.Theme
+// containerHosts is which of several hosts do not answer, and why.
+func containerHosts(e *Env, s *state.Snapshot, w, height int) (lines []string) {
+	down := 0
+	for i := range s.Containers.Hosts {
+		if s.Containers.Hosts[i].Health.Status != state.OK {
+			down++
+		}
+	}
 	for i := range s.Containers.Hosts {
 		h := &s.Containers.Hosts[i]
 		if h.Health.Status == state.OK {
 			continue
 		}
 		word := healthWord(e, h.Health)
-		lines = append(lines, NewLine(t, w, false).Put(word.Ink, word.Text+": host "+h.Title).
-			Put(t.Dim, "  "+strings.ReplaceAll(h.Health.Err, "\n", " ")).String())
+		lines = append(lines, because(e, Span{word.Ink, word.Text + ": host " + h.Title}, h.Health.Err, w, 3*down <= height/2)...)
 	}
 	return lines
 }

@@ -107,10 +107,7 @@ func (l *List[T]) list(w, h int) []string {
 		return notice(e, state.Health{Status: state.Connecting}, l.spec.Info.Title, w)
 	}
 	health := l.spec.Health(l.snap)
-	var out []string
-	if s := staleLine(e, health, w); s != "" {
-		out = append(out, s)
-	}
+	out := stale(e, health, w, h)
 	if l.spec.Head != nil {
 		out = append(out, l.spec.Head(e, l.snap, w, h)...)
 	}

@@ -35,12 +35,8 @@ func (p *Logs) draw() string {
 	if n := notice(e, p.snap.Logs.Health, "Logs", p.w); n != nil && len(p.base.Sources) == 0 {
 		return block(n, p.w, p.h)
 	}
-	var out []string
-	h := p.h
-	if s := staleLine(e, p.snap.Logs.Health, p.w); s != "" {
-		out = append(out, s)
-		h--
-	}
+	out := stale(e, p.snap.Logs.Health, p.w, p.h)
+	h := p.h - len(out)
 	if len(p.snap.Logs.Sources) == 0 {
 		d := newDoc(e, p.w)
 		d.Text(e.Theme.Dim, "no log files and no containers: put files in logs/, or name them under logs in opsdeck.yaml")

@@ -50,16 +50,29 @@ func notice(e *Env, h state.Health, what string, w int) []string {
 	return d.lines
 }
 
-// staleLine is the warning over rows that are old, or "".
-func staleLine(e *Env, h state.Health, w int) string {
+// stale is the warning over rows that are old, in a pane of some height; empty where they
+// are not.
+func stale(e *Env, h state.Health, w, height int) []string {
 	if h.Status != state.Stale {
-		return ""
+		return nil
 	}
+	return because(e, Span{e.Theme.Warn, e.Theme.Caution + " stale: last answer " + e.when(h.LastOK)}, h.Err, w, height >= 12)
+}
+
+// because is what is wrong and why: beside it where it fits, else under it in at most two
+// lines, where there is room for them.
+func because(e *Env, what Span, why string, w int, room bool) []string {
 	t := e.Theme
-	l := NewLine(t, w, false)
-	l.Put(t.Warn, t.Caution+" stale: last answer "+e.when(h.LastOK))
-	l.Put(t.Dim, "  "+strings.ReplaceAll(h.Err, "\n", " "))
-	return l.String()
+	why = strings.ReplaceAll(why, "\n", " ")
+	l := NewLine(t, w, false).Put(what.Ink, what.Text)
+	if Width(t, what.Text)+2+Width(t, why) <= w || w < 8 || !room {
+		return []string{l.Put(t.Dim, "  "+why).String()}
+	}
+	out := []string{l.String()}
+	for _, s := range wrap(t, why, w-2, 2) {
+		out = append(out, NewLine(t, w, false).Gap(2).Put(t.Dim, s).String())
+	}
+	return out
 }
 
 // wordInk is the shape and ink of a status word.
