@@ -85,6 +85,9 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	case errors.Is(err, backend.ErrRefused):
 		fmt.Fprintln(errOut, "opsdeck:", strings.TrimPrefix(err.Error(), backend.ErrRefused.Error()+": "))
 		return exitRefused
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(errOut, "opsdeck: interrupted: what it had begun may go on")
+		return exitFailed
 	case errors.Is(err, errUsage):
 		fmt.Fprintf(errOut, "opsdeck: %v\n", err)
 		return exitUsage
