@@ -29,7 +29,12 @@ func TestQuitAsks(t *testing.T) {
 	if d.quit {
 		t.Fatal("enter on Stay quit")
 	}
-	d.press("esc", "tab", "enter")
+	d.press("1", "esc", "down", "enter") // who goes on means to stay
+	if d.quit {
+		t.Fatal("enter on a row quit")
+	}
+	d.sees("[Overview]")
+	d.press("esc", "esc", "tab", "enter")
 	if !d.quit {
 		t.Fatal("it did not quit")
 	}

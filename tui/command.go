@@ -25,7 +25,11 @@ func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 	}
 	if n := len(m.stack); n > 0 {
 		top := m.stack[n-1]
-		if _, quit := top.(*quitBox); k.String() == "ctrl+c" && !quit {
+		switch _, quit := top.(*quitBox); {
+		case quit && !quitKeys[k.String()]:
+			m.drop(top)
+			return m.key(k)
+		case !quit && k.String() == "ctrl+c":
 			k = tea.KeyPressMsg{Code: tea.KeyEscape}
 		}
 		done, cmd := top.key(m, k)

@@ -78,6 +78,12 @@ func inputLine(in *textinput.Model, w int) string {
 	return pad(in.View(), w)
 }
 
+// quitKeys are those that the question takes. Whoever pressed esc once too often and goes
+// on with another key meant to stay: it is let through, and the question goes.
+var quitKeys = map[string]bool{
+	"left": true, "right": true, "tab": true, "shift+tab": true, "y": true, "Y": true, "ctrl+c": true, "enter": true, "esc": true, "q": true, "n": true, "N": true,
+}
+
 // quitBox asks before the console ends.
 type quitBox struct {
 	sure  bool
@@ -109,7 +115,7 @@ func (q *quitBox) width() int                 { return 58 }
 func (q *quitBox) paste(*Model, tea.PasteMsg) {}
 func (q *quitBox) key(_ *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 	switch k.String() {
-	case "left", "right", "tab", "shift+tab", "h", "l", "j", "k", "up", "down":
+	case "left", "right", "tab", "shift+tab":
 		q.sure = !q.sure
 	case "y", "Y", "ctrl+c":
 		return true, tea.Quit
