@@ -20,7 +20,14 @@ import (
 )
 
 // sectionPatience is how long a command waits for a source's first answer.
-const sectionPatience = 10 * time.Second
+const (
+	sectionPatience = 10 * time.Second
+	// cpuPatience is for the CPU of containers, which takes two looks at them.
+	cpuPatience = 2 * time.Second
+	// manyStopped is from how many containers on the stopped ones are not waited for: each
+	// is asked for alone.
+	manyStopped = 500
+)
 
 // session is a command's place at the engine.
 type session struct {
@@ -59,8 +66,9 @@ func (g *globals) sitDownTo(cmd *cobra.Command, name state.SectionName) (*sessio
 // section waits until a section is known with its figures, or its source says why it
 // is not.
 func (s *session) section(name state.SectionName) (*state.Snapshot, error) {
+	until := time.Now().Add(cpuPatience)
 	return s.until(name, func(snap *state.Snapshot) bool {
-		return name != state.SectionContainers || sampled(snap) && !waiting(snap)
+		return name != state.SectionContainers || sampled(snap) && !waiting(snap) && (busied(snap) || time.Now().After(until))
 	})
 }
 
@@ -113,11 +121,21 @@ func waiting(s *state.Snapshot) bool {
 	return slices.ContainsFunc(s.Containers.Hosts, func(h state.ContainerHost) bool { return h.Health.Status == state.Connecting })
 }
 
-// sampled reports whether the running containers' figures have been read.
+// sampled reports whether the running containers' figures have been read, and what the
+// list of containers does not say of each.
 func sampled(s *state.Snapshot) bool {
+	many := len(s.Containers.List) >= manyStopped
 	return !slices.ContainsFunc(s.Containers.List, func(c state.Container) bool {
-		return c.State == "running" && c.Sampled.IsZero()
+		if c.State != "running" {
+			return !many && !c.Limits.Known
+		}
+		return c.Sampled.IsZero() || !c.Limits.Known
 	})
+}
+
+// busied reports whether the running containers' CPU is known.
+func busied(s *state.Snapshot) bool {
+	return !slices.ContainsFunc(s.Containers.List, func(c state.Container) bool { return c.State == "running" && c.CPUPercent < 0 })
 }
 
 // printJSON writes v indented.

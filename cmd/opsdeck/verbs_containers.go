@@ -75,7 +75,10 @@ func newContainersList(g *globals) *cobra.Command {
 		}
 		for _, c := range list {
 			row := []string{c.Host, c.Target(), c.State, c.HealthWord, "", "", "", "", fmt.Sprint(c.Restarts), ago(c.Started), c.Image}
-			if c.State == "running" {
+			switch c.State {
+			case "exited", "dead":
+				row[2] = fmt.Sprintf("%s %d", c.State, c.ExitCode)
+			case "running":
 				row[5], row[6], row[7] = bytes(c.MemBytes), bytes(c.MemLimit), number(c.PIDs, "")
 				if c.CPUPercent >= 0 {
 					row[4] = fmt.Sprintf("%.2f%%", c.CPUPercent)
