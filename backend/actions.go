@@ -23,8 +23,9 @@ const (
 	keepActions = 100
 	// keepEnded is how long an action is shown at least after it has ended.
 	keepEnded = 30 * time.Second
-	// actionDeadline bounds every action.
+	// actionDeadline bounds every action, longDeadline those that move much.
 	actionDeadline = 15 * time.Minute
+	longDeadline   = 12 * time.Hour
 )
 
 // actions queues, runs and remembers actions.
@@ -328,7 +329,11 @@ func (a *actions) perform(ctx context.Context, ex state.Executor, spec *state.Sp
 		delete(a.stops, id)
 		a.mu.Unlock()
 	}()
-	ctx, cancel := context.WithTimeout(ctx, actionDeadline)
+	deadline := actionDeadline
+	if spec.Long {
+		deadline = longDeadline
+	}
+	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	if before != nil {
 		select {

@@ -387,6 +387,33 @@ func TestARunningActionIsCancelledWithWhoDidIt(t *testing.T) {
 	})
 }
 
+func TestOnlyActionsThatMoveMuchMayTakeHours(t *testing.T) {
+	for kind, want := range map[state.Kind]string{state.ModuleReload: "failed", state.LogRotate: "done"} {
+		src := &script{runs: ready(state.ModuleInstalled)}
+		src.exec = func(ctx context.Context, _ state.Action, _ func(string, float64)) (state.Outcome, error) {
+			select {
+			case <-ctx.Done():
+				return state.Outcome{}, ctx.Err()
+			case <-time.After(3 * time.Hour):
+				return state.Outcome{}, nil
+			}
+		}
+		withHub(t, src, func(t *testing.T, h *Hub) {
+			time.Sleep(time.Second)
+			spec, done, began := state.SpecOf(kind), make(chan struct{}), time.Now()
+			h.actions.mu.Lock()
+			h.actions.stops["x-1"] = func(error) {}
+			h.actions.list = append(h.actions.list, state.Progress{Action: state.Action{Kind: kind, Target: "a/b"}, ID: "x-1"})
+			h.actions.mu.Unlock()
+			h.actions.perform(t.Context(), src, spec, state.Action{Kind: kind, Target: "a/b"}, "x-1", "", nil, done)
+			time.Sleep(time.Second)
+			if p := h.Latest().Actions.Progress("x-1"); p == nil || p.Status != want {
+				t.Errorf("%s ends after %s: %+v, want it %s", kind, time.Since(began), p, want)
+			}
+		})
+	}
+}
+
 func TestALongArgumentIsJournalledShortAndExecutedWhole(t *testing.T) {
 	src := &script{runs: ready(state.ModuleInstalled)}
 	long, got := strings.Repeat("é", 1<<19), make(chan string, 1)

@@ -123,6 +123,9 @@ type Spec struct {
 	Fields func(*Snapshot, string) []Field
 	// Given are arguments that go along unasked: what the operator was shown.
 	Given func(*Snapshot, string) map[string]string
+	// Long actions move as much as there is (images, logs, volumes) and may take hours: they
+	// end by themselves, or are cancelled.
+	Long bool
 	// Measured says that a verdict follows: figures before and after.
 	Measured bool
 }

@@ -42,7 +42,7 @@ type Project struct {
 const MostScale = 100
 
 var composeSpecs = []Spec{
-	{Kind: ComposeUp, Verb: "bring up", Past: "brought up", Noun: "service", Section: SectionContainers, Risk: Confirm,
+	{Kind: ComposeUp, Verb: "bring up", Past: "brought up", Noun: "service", Section: SectionContainers, Risk: Confirm, Long: true,
 		Of: serviceOf, Disabled: composeDisabled, Impact: composeImpact("starts what is missing, and recreates what differs from the files"), Measured: true},
 	{Kind: ComposeScale, Verb: "scale", Past: "scaled", Noun: "service", Section: SectionContainers, Risk: Confirm,
 		Of: serviceOf, Disabled: func(s *Snapshot, t string) string {
@@ -61,11 +61,11 @@ var composeSpecs = []Spec{
 		}},
 	{Kind: ComposeRecreate, Verb: "recreate", Past: "recreated", Noun: "service", Section: SectionContainers, Risk: Confirm,
 		Of: serviceOf, Disabled: composeDisabled, Impact: composeImpact("stops and replaces its containers, also where nothing differs; what they wrote outside volumes is lost"), Measured: true},
-	{Kind: ComposePull, Verb: "pull", Past: "pulled", Noun: "service's image", Section: SectionContainers, Risk: Confirm,
+	{Kind: ComposePull, Verb: "pull", Past: "pulled", Noun: "service's image", Section: SectionContainers, Risk: Confirm, Long: true,
 		Of: serviceOf, Disabled: composeDisabled, Impact: composeImpact("fetches its image; what runs goes on as it is")},
-	{Kind: ComposeBuild, Verb: "build", Past: "built", Noun: "service's image", Section: SectionContainers, Risk: Confirm,
+	{Kind: ComposeBuild, Verb: "build", Past: "built", Noun: "service's image", Section: SectionContainers, Risk: Confirm, Long: true,
 		Of: serviceOf, Disabled: composeDisabled, Impact: composeImpact("builds its image; what runs goes on as it is")},
-	{Kind: ComposeRebuild, Verb: "rebuild", Past: "rebuilt", Noun: "service", Section: SectionContainers, Risk: Confirm,
+	{Kind: ComposeRebuild, Verb: "rebuild", Past: "rebuilt", Noun: "service", Section: SectionContainers, Risk: Confirm, Long: true,
 		Of: serviceOf, Disabled: composeDisabled, Impact: composeImpact("builds its image, and replaces its containers where it changed"), Measured: true},
 	{Kind: ComposeDown, Verb: "take down", Past: "taken down", Noun: "project", Section: SectionContainers, Risk: Typed,
 		Of: projectOf, Disabled: composeDisabled, Impact: composeImpact("stops and removes all its containers and networks; what they wrote outside volumes is lost"),

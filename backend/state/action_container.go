@@ -119,7 +119,7 @@ var containerSpecs = []Spec{
 		}, Fields: func(*Snapshot, string) []Field {
 			return []Field{{Key: "volumes", Label: "Volumes too", Hint: "yes also removes its volumes that have no name, with their data", Default: "no"}}
 		}, Check: yesNo("volumes")},
-	{Kind: ContainerPrune, Verb: "prune", Past: "pruned", Noun: "what is unused", Section: SectionContainers, Risk: Typed, Global: "engine",
+	{Kind: ContainerPrune, Verb: "prune", Past: "pruned", Noun: "what is unused", Section: SectionContainers, Risk: Typed, Global: "engine", Long: true,
 		Disabled: func(s *Snapshot, _ string) string {
 			if !s.Containers.Health.Known() {
 				return "the container engine does not answer"

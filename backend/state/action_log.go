@@ -8,21 +8,21 @@ const (
 )
 
 var logSpecs = []Spec{
-	{Kind: LogRotate, Key: "T", Verb: "rotate", Past: "rotated", Noun: "log file", Section: SectionLogs, Risk: Confirm,
+	{Kind: LogRotate, Key: "T", Verb: "rotate", Past: "rotated", Noun: "log file", Section: SectionLogs, Risk: Confirm, Long: true,
 		Disabled: rotateDisabled, Impact: func(s *Snapshot, t string) []string {
 			if l := s.Logs.Source(t); l != nil {
 				return []string{l.Rotation}
 			}
 			return nil
 		}},
-	{Kind: LogClear, Verb: "clear", Past: "cleared", Noun: "log file", Section: SectionLogs, Risk: Confirm,
+	{Kind: LogClear, Verb: "clear", Past: "cleared", Noun: "log file", Section: SectionLogs, Risk: Confirm, Long: true,
 		Disabled: rotateDisabled, Impact: func(s *Snapshot, t string) []string {
 			if l := s.Logs.Source(t); l != nil {
 				return []string{l.Rotation, "undo puts it back in front of what is written from now on, until the next rotation"}
 			}
 			return nil
 		}},
-	{Kind: LogRestore, Verb: "put back", Past: "put back", Noun: "cleared log file", Section: SectionLogs, Risk: Confirm, Hidden: true, Disabled: rotateDisabled},
+	{Kind: LogRestore, Verb: "put back", Past: "put back", Noun: "cleared log file", Section: SectionLogs, Risk: Confirm, Long: true, Hidden: true, Disabled: rotateDisabled},
 }
 
 func rotateDisabled(s *Snapshot, t string) string {

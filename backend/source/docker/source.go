@@ -320,7 +320,7 @@ func (s *Source) explain(e endpoint, err error) error {
 var (
 	wantedEvents = []string{"create", "start", "die", "stop", "kill", "oom", "pause", "unpause", "destroy", "rename", "update", "restart", "health_status",
 		"cleanup", "remove"}
-	wanted       = client.Filters{}.Add("type", "container").Add("event", wantedEvents...)
+	wanted = client.Filters{}.Add("type", "container").Add("event", wantedEvents...)
 )
 
 // run is one connection. All its fields belong to the loop's goroutine, but for
