@@ -36,6 +36,23 @@ func TestFiltersOfTheStreamAreStacked(t *testing.T) {
 	d.sees("keep request")
 }
 
+func TestASourceSaysWhyItCannotBeRead(t *testing.T) {
+	d := drive(t, "healthy", nil)
+	l := d.snap.Logs
+	l.Sources = append(slices.Clone(l.Sources), state.LogSource{ID: "remote:ssh://edge-1/var/log/app.log", Kind: "remote", Title: "edge-1:/var/log/app.log",
+		Err: "/var/log/app.log over ssh: ssh: connect to host edge-1 port 22: No route to host: it is tried again"})
+	d.show(d.snap, l)
+	d.press("5", "f")
+	d.sees("1 unreadable")
+	d.lacks("it is tried again")
+	d.press("[", "G")
+	d.sees("edge-1:/var/log/app.log", "it is tried again")
+	d.press("k")
+	d.lacks("it is tried again")
+	d.press("G", "enter")
+	d.sees("only edge-1:/var/log/app.log", "it is tried again")
+}
+
 func TestASavedFilterIsCompletedByTab(t *testing.T) {
 	d := drive(t, "incident", nil)
 	d.press("5", "f", "&")

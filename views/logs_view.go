@@ -56,7 +56,8 @@ func (p *Logs) draw() string {
 			out = append(out, at(left, i, sourcesWidth)+bar+at(right, i, p.w-sourcesWidth-3))
 		}
 	case p.inSources:
-		out = append(out, p.sources(p.w, h)...)
+		why := p.unreadable(p.w, h)
+		out = append(append(out, why...), p.sources(p.w, h-len(why))...)
 	default:
 		out = append(out, p.stream(p.w, h)...)
 	}
@@ -139,7 +140,7 @@ func (p *Logs) stream(w, h int) []string {
 	if p.counts != nil {
 		return p.drawCounts(w, h)
 	}
-	var head []string
+	head := p.unreadable(w, h)
 	if p.bars != barsNone && h >= 12 {
 		head = append(head, p.timeline(w))
 	}
@@ -148,6 +149,19 @@ func (p *Logs) stream(w, h int) []string {
 		head = append(head, p.columnTitles(w))
 	}
 	return append(head, p.records(w, h-len(head))...)
+}
+
+// unreadable says why what is chosen, or the source under the cursor, cannot be read.
+func (p *Logs) unreadable(w, h int) (lines []string) {
+	t := p.env.Theme
+	for i := range p.snap.Logs.Sources {
+		s := &p.snap.Logs.Sources[i]
+		if s.Err == "" || p.solo != s.ID && !p.marks[s.ID] && (!p.inSources || p.srcSel != s.ID) || len(lines) >= h/3 {
+			continue
+		}
+		lines = append(lines, because(p.env, Span{t.Bad, t.Wrong + " " + s.Title}, s.Err, w, h >= 12)...)
+	}
+	return lines
 }
 
 // records draws the records around the cursor.

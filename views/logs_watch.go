@@ -83,7 +83,7 @@ func (p *Logs) what() string {
 		case len(ids) > 0 && !slices.Contains(ids, name) || !p.chosen(s.ID):
 		case s.Kind == "container" && (len(ids) > 0 || p.solo != "" || len(p.marks) > 0): // else it is not in the stream
 			boxes = append(boxes, s.Title)
-		case s.Kind == "file":
+		case s.Kind == "file", s.Kind == "remote":
 			files = append(files, s.Title)
 		}
 	}

@@ -179,6 +179,30 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
+func TestLogsOnOtherHosts(t *testing.T) {
+	for yaml, want := range map[string]string{
+		"path: ssh://ops@edge-1:2222/var/log/app.log": "",
+		"path: ssh://edge-1/var/log/*.log":            "there are no globs over ssh",
+		"path: ssh://edge-1":                          "expected ssh://[user@]host[:port]/path/to/file",
+		"path: ssh://ops:secret@edge-1/x":             "a password does not belong",
+		"{path: ssh://edge-1/x, rotate: {keep: 2}}":   "is rotated there",
+	} {
+		_, err := Parse("opsdeck.yaml", []byte("logs:\n  - "+yaml+"\n"))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret@")) {
+			t.Errorf("%s: %v, want %q", yaml, err, want)
+		}
+	}
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "opsdeck.yaml"), "logs:\n  - path: ssh://edge-1/var/log/app.log\n  - path: here.log\n")
+	w, err := Load(Flags{Workspace: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := []string{w.Logs[0].Path, w.Logs[1].Path}; got[0] != "ssh://edge-1/var/log/app.log" || got[1] != filepath.Join(dir, "here.log") {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestHostsOfContainerEngines(t *testing.T) {
 	for _, c := range []struct{ yaml, want string }{
 		{"docker:\n  hosts:\n    - name: here\n    - name: edge\n      host: ssh://ops@edge\n    - context: \"*\"\n", ""},

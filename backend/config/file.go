@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -125,6 +126,9 @@ type Log struct {
 	Path   string   `yaml:"path"`
 	Rotate Rotation `yaml:"rotate"`
 }
+
+// Remote reports whether it is a file on another host: ssh://[user@]host[:port]/path.
+func (l Log) Remote() bool { return strings.HasPrefix(l.Path, "ssh://") }
 
 // Rotation says how a log file is rotated.
 type Rotation struct {
@@ -296,6 +300,17 @@ func Parse(name string, b []byte) (f *File, err error) {
 	for i, l := range f.Logs {
 		at := fmt.Sprintf("$.logs[%d]", i)
 		check(l.Path != "", at, "path is missing: expected a file or a glob such as logs/*.log")
+		if l.Remote() {
+			check(!strings.ContainsAny(l.Path, "*?["), at+".path", "name the files one by one: there are no globs over ssh")
+			u, err := url.Parse(l.Path)
+			check(err == nil && u.Hostname() != "" && len(u.Path) > 1, at+".path", "expected ssh://[user@]host[:port]/path/to/file")
+			if err == nil {
+				_, has := u.User.Password()
+				check(!has, at+".path", "a password does not belong into a file that others read: let ssh have a key")
+			}
+			check(reflect.ValueOf(l.Rotate).IsZero(), at+".rotate", "a file on another host is rotated there")
+			continue
+		}
 		_, gerr := filepath.Match(l.Path, "")
 		check(gerr == nil, at+".path", "%q is not a glob", l.Path)
 		check(l.Rotate.Mode == "" || l.Rotate.Mode == "rename" || l.Rotate.Mode == "copytruncate", at+".rotate.mode",

@@ -84,6 +84,8 @@ logs:
     #   pid_file: run/app.pid  #   whose id is in this file
     #   reopen: [make, reopen-logs]
 {{- end}}
+# A file on another host, for which ssh has a key and knows the host:
+#   - path: ssh://ops@edge-1/var/log/app.log
 
 # Filters of logs with a name: @name in the console, in "opsdeck logs --where" and below.
 # filters:

@@ -115,6 +115,9 @@ func under(path string, folders ...string) bool {
 func (w *Workspace) WriteUnit(path string, u Unit) error {
 	used := []string{w.Dir, w.Data}
 	for _, l := range w.Logs {
+		if l.Remote() {
+			continue
+		}
 		used = append(used, filepath.Dir(l.Path))
 	}
 	for _, p := range append(used, u.Program, w.ConfigFile, u.User) {

@@ -204,7 +204,9 @@ func (w *Workspace) resolve(fl Flags, raw []byte) {
 		w.Origin["logs"] = fmt.Sprintf("%s:%d", FileName, lineOf(raw, "$.logs"))
 	}
 	for i := range w.Logs {
-		w.Logs[i].Path = abs(w.Logs[i].Path)
+		if !w.Logs[i].Remote() {
+			w.Logs[i].Path = abs(w.Logs[i].Path)
+		}
 		w.Logs[i].Rotate.PidFile = abs(w.Logs[i].Rotate.PidFile)
 	}
 	if len(w.Rules) == 0 {
@@ -261,6 +263,9 @@ func (w *Workspace) find() {
 	count := func(globs ...string) int {
 		n := 0
 		for _, g := range globs {
+			if (Log{Path: g}).Remote() {
+				n++
+			}
 			m, _ := filepath.Glob(g)
 			n += len(m)
 		}
@@ -321,6 +326,9 @@ func (w *Workspace) At(url, token, ca string) *Workspace {
 
 // Rel is path relative to the workspace where it lies in it.
 func (w *Workspace) Rel(path string) string {
+	if (Log{Path: path}).Remote() {
+		return path
+	}
 	if r, err := filepath.Rel(w.Dir, path); err == nil && !strings.HasPrefix(r, "..") {
 		return r
 	}

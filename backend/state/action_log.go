@@ -30,6 +30,10 @@ func rotateDisabled(s *Snapshot, t string) string {
 	switch {
 	case l == nil:
 		return notFound("log source", t)
+	case l.Kind == "remote":
+		return "it is on another host: rotate it there"
+	case l.Kind == "journal":
+		return "journald rotates its journal (journalctl --rotate)"
 	case l.Kind != "file":
 		return "it is a container's log: the container engine rotates it (log-opt max-size)"
 	case l.Err != "":

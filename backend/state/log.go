@@ -101,11 +101,11 @@ func (l Logs) Watch(name string) *LogWatch {
 
 // LogSource is one thing that is followed.
 type LogSource struct {
-	// ID is "file:/abs/path", "container:<full id>" or "journal:".
+	// ID is "file:/abs/path", "remote:ssh://host/path", "container:<full id>" or "journal:".
 	ID string `json:"id"`
-	// Kind is "file", "container" or "journal".
+	// Kind is "file", "remote" (a file on another host), "container" or "journal".
 	Kind string `json:"kind"`
-	// Title is short: a path relative to the workspace, a container's name.
+	// Title is short: a path relative to the workspace, host:path, a container's name.
 	Title string `json:"title"`
 	Path  string `json:"path,omitempty"`
 	Size  int64  `json:"size,omitempty"` // bytes; files only

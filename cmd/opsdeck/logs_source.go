@@ -38,10 +38,19 @@ type sourceResolver struct {
 func (r *sourceResolver) resolve(ctx context.Context, args []string) ([]logs.Input, error) {
 	r.known = map[string]bool{}
 	if len(args) == 0 {
+		var far []logs.Input
 		for _, l := range r.ws.Logs {
-			args = append(args, l.Path)
+			if !l.Remote() {
+				args = append(args, l.Path)
+				continue
+			}
+			in, err := r.one(ctx, l.Path)
+			if err != nil {
+				return nil, err
+			}
+			far = append(far, in...)
 		}
-		ins := r.expand(args)
+		ins := append(r.expand(args), far...)
 		if len(ins) == 0 && !r.fl.follow {
 			return nil, exitError{exitFailed, fmt.Errorf("there are no log files: %s matches none; name them", r.ws.Rel(r.ws.Logs[0].Path))}
 		}

@@ -205,6 +205,10 @@ func (w *wiring) newLogs(ws *config.Workspace) *logs.Source {
 		cfg.Tap = w.engine.TapLog
 	}
 	for _, l := range ws.Logs {
+		if l.Remote() {
+			cfg.Remote = append(cfg.Remote, l.Path)
+			continue
+		}
 		cfg.Files = append(cfg.Files, l.Path)
 		cfg.Rotations = append(cfg.Rotations, logs.RotationRule{Files: []string{l.Path}, Rotation: rotation(l.Rotate)})
 	}

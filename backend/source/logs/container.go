@@ -35,11 +35,12 @@ const (
 	boxGone = 2 * time.Second
 )
 
-// box is a container's log, or the journal. It is read while somebody looks at it, and,
-// where it is watched, while the container runs.
+// box is a container's log, the journal, or a file on another host. It is read while
+// somebody looks at it, and, where it is watched, while the container runs.
 type box struct {
 	*stream
 	id     string // of the container
+	always bool   // it was named, and is read whoever looks
 	follow func(ctx context.Context, f boxReader, b *box, out chan<- chunk)
 	wanted bool
 	looked bool      // somebody looks at it, or did a moment ago
@@ -65,8 +66,8 @@ type chunk struct {
 	err   string
 }
 
-// watchBoxes lists the containers that are present, and the journal where there is one,
-// and reads those that are looked at or watched.
+// watchBoxes lists the containers that are present, the journal where there is one, and
+// the files on other hosts, and reads those that are looked at or watched.
 func (r *run) watchBoxes(now time.Time) {
 	var in state.Interests
 	if p := r.s.interests.Load(); p != nil {
@@ -88,7 +89,7 @@ func (r *run) watchBoxes(now time.Time) {
 		}
 		b.gone, b.seen = time.Time{}, now
 		switch {
-		case in.Log(id):
+		case b.always || in.Log(id):
 			r.dirty = r.dirty || !b.looked
 			b.looked, b.until = true, time.Time{}
 		case b.looked && b.until.IsZero():
@@ -119,6 +120,11 @@ func (r *run) watchBoxes(now time.Time) {
 	}
 	if r.s.journalled() {
 		see(state.LogSource{ID: "journal:", Kind: "journal", Title: "journal"}, func() *box { return &box{follow: followJournal} })
+	}
+	for _, at := range r.s.cfg.Remote {
+		see(state.LogSource{ID: "remote:" + at, Kind: "remote", Title: remoteTitle(at)}, func() *box {
+			return &box{always: true, follow: followRemote(at, r.s.cfg.SSH)}
+		})
 	}
 	for id, b := range r.boxes {
 		if b.seen.Equal(now) {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -71,31 +72,57 @@ func (s *Source) journalled() bool {
 
 // followJournal sends the journal's last entries, and what comes.
 func followJournal(ctx context.Context, _ boxReader, b *box, out chan<- chunk) {
-	send := func(c chunk) error {
-		c.box, c.gen = b, ctx
-		select {
-		case out <- c:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	for lines, past := boxHistory, true; ctx.Err() == nil; lines = 0 {
-		err := Scan(ctx, Journal("", time.Time{}, time.Time{}, lines, true), Query{}, 1, nil, func(f *Found) error {
-			c := chunk{lines: bytes.Clone(f.Data), past: past}
-			past = past && !f.Caught
-			return send(c)
-		})
+	to := boxFeed{ctx: ctx, box: b, out: out}
+	for lines := boxHistory; ctx.Err() == nil; lines = 0 {
+		err := to.scan(Journal("", time.Time{}, time.Time{}, lines, true))
 		if err == nil {
 			err = errors.New("journalctl ended; it is started again")
 		}
-		if ctx.Err() != nil || send(chunk{err: state.Clean(err.Error())}) != nil {
+		if ctx.Err() != nil || to.fails(err.Error()) != nil {
 			return
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(journalRetry):
 		}
+	}
+}
+
+// boxFeed sends the loop what an input gives.
+type boxFeed struct {
+	ctx    context.Context
+	box    *box
+	out    chan<- chunk
+	caught bool // what was there when it began has been sent
+	err    atomic.Pointer[string]
+}
+
+// scan sends an input's lines until it ends.
+func (t *boxFeed) scan(in Input) error {
+	return Scan(t.ctx, in, Query{}, 1, nil, func(f *Found) error {
+		c := chunk{lines: bytes.Clone(f.Data), past: !t.caught}
+		t.caught = t.caught || f.Caught
+		return t.send(c)
+	})
+}
+
+// fails sends why the input cannot be read now, "" once it can.
+func (t *boxFeed) fails(why string) error {
+	why = state.Clean(why)
+	t.err.Store(&why)
+	return t.send(chunk{})
+}
+
+func (t *boxFeed) send(c chunk) error {
+	c.box, c.gen = t.box, t.ctx
+	if why := t.err.Load(); why != nil {
+		c.err = *why
+	}
+	select {
+	case t.out <- c:
+		return nil
+	case <-t.ctx.Done():
+		return t.ctx.Err()
 	}
 }
 

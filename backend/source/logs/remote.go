@@ -27,16 +27,56 @@ const (
 // fromStart) through rotation, and when the connection breaks it is made again and
 // goes on where it had come to. program is ssh, unless a test has another.
 func RemoteFile(at, program string, follow, fromStart bool) (Input, error) {
+	r, err := newRemote(at, program)
+	if err != nil {
+		return Input{}, err
+	}
+	r.fromStart = fromStart
+	in := Input{Title: r.host + ":" + path.Base(r.file), Live: follow, Read: r.cat}
+	if follow {
+		in.Read = r.follow
+	}
+	return in, nil
+}
+
+// remoteTitle names a file on another host as scp does.
+func remoteTitle(at string) string {
+	r, err := newRemote(at, "ssh")
+	if err != nil { // whatever it is, it may hold a password
+		return "a file over ssh"
+	}
+	return state.Clean(r.host + ":" + r.file)
+}
+
+// followRemote sends the end of a file on another host, and what comes, whoever may have
+// to be waited for: there is nobody to answer ssh's questions.
+func followRemote(at, program string) func(context.Context, boxReader, *box, chan<- chunk) {
+	return func(ctx context.Context, _ boxReader, b *box, out chan<- chunk) {
+		to := boxFeed{ctx: ctx, box: b, out: out}
+		r, err := newRemote(at, program)
+		if err != nil {
+			_ = to.fails(err.Error())
+			return
+		}
+		r.link = func(why string) { _ = to.fails(why) }
+		if err := to.scan(Input{Title: at, Live: true, Read: r.follow}); ctx.Err() == nil && err != nil {
+			_ = to.fails(err.Error())
+		}
+	}
+}
+
+// newRemote takes an address apart.
+func newRemote(at, program string) (*remoteFile, error) {
 	u, err := url.Parse(at)
 	if err != nil || u.Scheme != "ssh" || u.Hostname() == "" || u.Path == "" || u.Path == "/" || u.RawQuery != "" || u.Fragment != "" ||
 		strings.HasPrefix(u.Hostname(), "-") || strings.HasPrefix(u.User.Username(), "-") {
-		return Input{}, fmt.Errorf("read %q: ssh://[user@]host[:port]/path/to/file was expected", at)
+		return nil, fmt.Errorf("read %q: ssh://[user@]host[:port]/path/to/file was expected", at)
 	}
 	if _, has := u.User.Password(); has {
-		return Input{}, errors.New("a password does not belong into a URL, which others can read: ssh asks for it")
+		return nil, errors.New("a password does not belong into a URL, which others can read: ssh asks for it")
 	}
 	if strings.ContainsFunc(u.Path, func(r rune) bool { return r < ' ' }) {
-		return Input{}, fmt.Errorf("read %q: the path has a control character", at)
+		return nil, fmt.Errorf("read %q: the path has a control character", at)
 	}
 	args := []string{"-T", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3", "-o", "ConnectTimeout=10"}
 	if u.Port() != "" {
@@ -49,19 +89,18 @@ func RemoteFile(at, program string, follow, fromStart bool) (Input, error) {
 	if rest, ok := strings.CutPrefix(file, "/~/"); ok {
 		file = rest
 	}
-	r := &remoteFile{program: program, args: append(args, "--", u.Hostname()), file: file, fromStart: fromStart}
-	in := Input{Title: u.Hostname() + ":" + path.Base(u.Path), Live: follow, Read: r.cat}
-	if follow {
-		in.Read = r.follow
-	}
-	return in, nil
+	return &remoteFile{program: program, args: append(args, "--", u.Hostname()), host: u.Hostname(), file: file}, nil
 }
 
 type remoteFile struct {
 	program   string
 	args      []string
+	host      string
 	file      string
 	fromStart bool
+	// link is told why the connection broke or could not be made, and "" once it is there.
+	// Where it is nil somebody reads along: notes say so, and what never worked ends.
+	link func(why string)
 	// offset is the place that was reached in the remote file; -1 before the first
 	// connection.
 	offset int64
@@ -97,7 +136,7 @@ func (r *remoteFile) follow(ctx context.Context, to *Feed) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if first && r.offset < 0 { // it never worked: say so and end
+		if first && r.offset < 0 && r.link == nil { // it never worked: say so and end
 			if err == nil {
 				err = errors.New("the connection was closed")
 			}
@@ -110,7 +149,9 @@ func (r *remoteFile) follow(ctx context.Context, to *Feed) error {
 		if err != nil {
 			why = err.Error()
 		}
-		if why != said {
+		if r.link != nil {
+			r.link(fmt.Sprintf("%s over ssh: %s: it is tried again", state.Clean(r.file), why))
+		} else if why != said {
 			said = why
 			to.Note(fmt.Sprintf("%s over ssh: %s: it is tried again", state.Clean(r.file), why))
 		}
@@ -141,7 +182,7 @@ func (r *remoteFile) once(ctx context.Context, to *Feed, first bool) error {
 	}
 	script := begin + "echo $k; exec tail -c +$((k+1)) -F " + f
 	args := r.args[:len(r.args):len(r.args)]
-	if !first { // nobody may be there to answer
+	if !first || r.link != nil { // nobody may be there to answer
 		args = append([]string{"-o", "BatchMode=yes"}, args...)
 	}
 	return command(ctx, r.program, append(args, script), func(out io.Reader) error {
@@ -156,6 +197,9 @@ func (r *remoteFile) once(ctx context.Context, to *Feed, first bool) error {
 		}
 		if r.offset > at { // it was written anew meanwhile
 			to.Note(state.Clean(r.file) + " is shorter than before: it is read from its beginning")
+		}
+		if r.link != nil {
+			r.link("")
 		}
 		partial := r.offset < 0 && at > 0
 		r.offset = at

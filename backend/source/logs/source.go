@@ -47,6 +47,10 @@ type Config struct {
 	// Files are paths and globs. A path without a wildcard is listed even while
 	// there is no such file.
 	Files []string
+	// Remote are files on other hosts, ssh://[user@]host[:port]/path, of which nobody is
+	// asked for a password. SSH is the program that reads them, by default ssh.
+	Remote []string
+	SSH    string
 	// Root is what titles are relative to, by default the working directory.
 	Root string
 	// Containers gives container logs; nil for none.
@@ -112,6 +116,9 @@ func New(cfg Config) *Source {
 	if cfg.Root == "" {
 		cfg.Root = "."
 	}
+	if cfg.SSH == "" {
+		cfg.SSH = "ssh"
+	}
 	if abs, err := filepath.Abs(cfg.Root); err == nil {
 		cfg.Root = abs
 	}
@@ -173,7 +180,7 @@ type run struct {
 
 // Run implements state.Source.
 func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
-	if len(s.cfg.Files) == 0 && s.cfg.Containers == nil && !s.journalled() {
+	if len(s.cfg.Files) == 0 && len(s.cfg.Remote) == 0 && s.cfg.Containers == nil && !s.journalled() {
 		return state.NotHere(errors.New("logs: no log files are configured and there are no containers: list files or globs under logs in opsdeck.yaml, each as path: logs/app.log"))
 	}
 	ctx, cancel := context.WithCancel(ctx)
