@@ -381,11 +381,25 @@ func (s *screen) modes() (string, error) {
 	return strings.TrimSpace(out) + " " + line, err
 }
 
-// engineCycles breaks and mends again and again, and looks for what grows.
+// engineCycles breaks and mends again and again, and looks for what grows. Memory also
+// grows where nothing breaks, until the metrics' store and the time cursor are full: what
+// counts is what it grows more than that of a console beside it that knows no such engine.
 func (l *lab) engineCycles(s *screen, e *engines, faults []engineFault, extra string) error {
 	// Those that are known at once are had more often than those that take their time.
 	mix := []int{1, 0, 4, 1, 2, 0, 1, 4, 0, 3}
-	var at, rss, threads, fds []float64
+	w, err := l.newWorkspace("engines-calm", "")
+	if err != nil {
+		return err
+	}
+	calm, err := l.show(l.bin, "--workspace", w.dir, "--listen", "off", "--pane", "containers")
+	if err != nil {
+		return err
+	}
+	defer calm.close()
+	if err := calm.start(); err != nil {
+		return err
+	}
+	var at, rss, calmRSS, more, threads, fds []float64
 	var first, last map[string]int
 	var worst time.Duration
 	for i := range l.cycles {
@@ -418,6 +432,8 @@ func (l *lab) engineCycles(s *screen, e *engines, faults []engineFault, extra st
 		}
 		time.Sleep(time.Second) // what was given up is closed
 		at, rss, threads = append(at, float64(i)), append(rss, memory(s.pid, "VmRSS")), append(threads, memory(s.pid, "Threads")*1024)
+		calmRSS = append(calmRSS, memory(calm.pid, "VmRSS"))
+		more = append(more, rss[len(rss)-1]-calmRSS[len(calmRSS)-1])
 		if last = e.descriptors(s.pid); first == nil {
 			first = last
 		}
@@ -438,12 +454,18 @@ func (l *lab) engineCycles(s *screen, e *engines, faults []engineFault, extra st
 	for _, kind := range slices.Sorted(maps.Keys(last)) {
 		l.note(what+"open at first and at last: "+kind, fmt.Sprintf("%d, %d", first[kind], last[kind]))
 	}
-	l.note(what+"memory", fmt.Sprintf("%s to %s MiB", number(quantileOf(rss, 0)), number(quantileOf(rss, 1))))
+	for _, c := range []struct {
+		what string
+		ys   []float64
+	}{{"memory", rss}, {"memory of a console that is left alone", calmRSS}} {
+		per, _ := slope(at, c.ys)
+		l.note(what+c.what, fmt.Sprintf("%s to %s MiB, %s MiB in 200 cycles", number(quantileOf(c.ys, 0)), number(quantileOf(c.ys, 1)), number(per*200)))
+	}
 	for _, c := range []struct {
 		what, unit string
 		ys         []float64
 		most       float64
-	}{{"memory", "MiB", rss, growthMemory}, {"open descriptors", "", fds, growthCount}, {"threads", "", threads, growthCount}} {
+	}{{"memory, beyond that of a console that is left alone,", "MiB", more, growthMemory}, {"open descriptors", "", fds, growthCount}, {"threads", "", threads, growthCount}} {
 		per, err := slope(at, c.ys)
 		l.below(fmt.Sprintf("%sgrowth of %s in 200 cycles (standard error %s)", what, c.what, number(err*200)), per*200, c.most, c.unit)
 	}
