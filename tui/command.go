@@ -25,16 +25,16 @@ func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 	}
 	if n := len(m.stack); n > 0 {
 		top := m.stack[n-1]
-		switch _, quit := top.(*quitBox); {
-		case quit && !quitKeys[k.String()]:
-			m.drop(top)
-			return m.key(k)
-		case !quit && k.String() == "ctrl+c":
+		quit, quits := top.(*quitBox)
+		if k.String() == "ctrl+c" && !quits {
 			k = tea.KeyPressMsg{Code: tea.KeyEscape}
 		}
 		done, cmd := top.key(m, k)
 		if done {
 			m.drop(top)
+		}
+		if quits && quit.stays {
+			return m.key(k)
 		}
 		return cmd
 	}

@@ -78,15 +78,12 @@ func inputLine(in *textinput.Model, w int) string {
 	return pad(in.View(), w)
 }
 
-// quitKeys are those that the question takes. Whoever pressed esc once too often and goes
-// on with another key meant to stay: it is let through, and the question goes.
-var quitKeys = map[string]bool{
-	"left": true, "right": true, "tab": true, "shift+tab": true, "y": true, "Y": true, "ctrl+c": true, "enter": true, "esc": true, "q": true, "n": true, "N": true,
-}
-
 // quitBox asks before the console ends.
 type quitBox struct {
-	sure  bool
+	sure bool
+	// stays says that the key was none of its own. Whoever pressed esc once too often and
+	// goes on meant to stay: the key is let through, and the question goes.
+	stays bool
 	lines []string
 }
 
@@ -125,6 +122,9 @@ func (q *quitBox) key(_ *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 		}
 		return true, nil
 	case "esc", "q", "n", "N":
+		return true, nil
+	default:
+		q.stays = true
 		return true, nil
 	}
 	return false, nil

@@ -183,6 +183,9 @@ func TestLogsOnOtherHosts(t *testing.T) {
 	for yaml, want := range map[string]string{
 		"path: ssh://ops@edge-1:2222/var/log/app.log": "",
 		"path: ssh://edge-1/var/log/*.log":            "there are no globs over ssh",
+		"path: ssh://[::1]/var/log/app.log":           "",
+		"path: ssh://edge-1/app.log#1":                "expected ssh://",
+		"path: ssh://-oX/app.log":                     "can begin with -",
 		"path: ssh://edge-1":                          "expected ssh://[user@]host[:port]/path/to/file",
 		"path: ssh://ops:secret@edge-1/x":             "a password does not belong",
 		"{path: ssh://edge-1/x, rotate: {keep: 2}}":   "is rotated there",

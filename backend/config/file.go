@@ -301,13 +301,9 @@ func Parse(name string, b []byte) (f *File, err error) {
 		at := fmt.Sprintf("$.logs[%d]", i)
 		check(l.Path != "", at, "path is missing: expected a file or a glob such as logs/*.log")
 		if l.Remote() {
-			check(!strings.ContainsAny(l.Path, "*?["), at+".path", "name the files one by one: there are no globs over ssh")
-			u, err := url.Parse(l.Path)
-			check(err == nil && u.Hostname() != "" && len(u.Path) > 1, at+".path", "expected ssh://[user@]host[:port]/path/to/file")
-			if err == nil {
-				_, has := u.User.Password()
-				check(!has, at+".path", "a password does not belong into a file that others read: let ssh have a key")
-			}
+			u, err := state.ParseRemoteFile(l.Path)
+			check(err == nil, at+".path", "%v", err)
+			check(err != nil || !strings.ContainsAny(u.EscapedPath(), "*["), at+".path", "name the files one by one: there are no globs over ssh")
 			check(reflect.ValueOf(l.Rotate).IsZero(), at+".rotate", "a file on another host is rotated there")
 			continue
 		}

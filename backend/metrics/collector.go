@@ -131,7 +131,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if s.Logs.Health.Status == state.OK {
 		for _, l := range s.Logs.Sources {
-			if l.Kind == "file" {
+			if l.Kind == "file" || l.Kind == "remote" {
 				e.counter(logLines, float64(l.Lines), l.Title)
 				e.counter(logErrors, float64(l.Errors), l.Title)
 			}

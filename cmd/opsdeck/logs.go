@@ -34,7 +34,8 @@ to its writer, such as a line and the stack trace under it, stays together.
 
 A SOURCE is a file (gzip, zstd and bzip2 are unpacked), a glob, - for standard
 input, a container's name (or container:NAME), journal or journal:UNIT, or
-ssh://[user@]host/path. Without one, the workspace's log files are read.
+ssh://[user@]host/path. Without one, the workspace's log files on this host are
+read.
 
   opsdeck logs -f --level warn                  the workspace's logs, warnings and worse
   opsdeck logs --grep timeout -C 3 app.log      with three records around each

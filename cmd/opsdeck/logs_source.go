@@ -38,21 +38,17 @@ type sourceResolver struct {
 func (r *sourceResolver) resolve(ctx context.Context, args []string) ([]logs.Input, error) {
 	r.known = map[string]bool{}
 	if len(args) == 0 {
-		var far []logs.Input
 		for _, l := range r.ws.Logs {
-			if !l.Remote() {
+			if !l.Remote() { // those would be fetched whole, and ssh may ask for each
 				args = append(args, l.Path)
-				continue
 			}
-			in, err := r.one(ctx, l.Path)
-			if err != nil {
-				return nil, err
-			}
-			far = append(far, in...)
 		}
-		ins := append(r.expand(args), far...)
+		if len(args) == 0 {
+			return nil, exitError{exitFailed, errors.New("the workspace has log files on other hosts alone: name them")}
+		}
+		ins := r.expand(args)
 		if len(ins) == 0 && !r.fl.follow {
-			return nil, exitError{exitFailed, fmt.Errorf("there are no log files: %s matches none; name them", r.ws.Rel(r.ws.Logs[0].Path))}
+			return nil, exitError{exitFailed, fmt.Errorf("there are no log files: %s matches none; name them", r.ws.Rel(args[0]))}
 		}
 		return ins, nil
 	}

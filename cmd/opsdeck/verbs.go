@@ -22,8 +22,8 @@ import (
 // sectionPatience is how long a command waits for a source's first answer.
 const (
 	sectionPatience = 10 * time.Second
-	// cpuPatience is for the CPU of containers, which takes two looks at them.
-	cpuPatience = 2 * time.Second
+	// detailPatience is for what takes a second look at containers.
+	detailPatience = 2 * time.Second
 	// manyStopped is from how many containers on the stopped ones are not waited for: each
 	// is asked for alone.
 	manyStopped = 500
@@ -66,9 +66,9 @@ func (g *globals) sitDownTo(cmd *cobra.Command, name state.SectionName) (*sessio
 // section waits until a section is known with its figures, or its source says why it
 // is not.
 func (s *session) section(name state.SectionName) (*state.Snapshot, error) {
-	until := time.Now().Add(cpuPatience)
+	until := time.Now().Add(detailPatience)
 	return s.until(name, func(snap *state.Snapshot) bool {
-		return name != state.SectionContainers || sampled(snap) && !waiting(snap) && (busied(snap) || time.Now().After(until))
+		return name != state.SectionContainers || sampled(snap) && !waiting(snap) && (detailed(snap) || time.Now().After(until))
 	})
 }
 
@@ -121,21 +121,23 @@ func waiting(s *state.Snapshot) bool {
 	return slices.ContainsFunc(s.Containers.Hosts, func(h state.ContainerHost) bool { return h.Health.Status == state.Connecting })
 }
 
-// sampled reports whether the running containers' figures have been read, and what the
-// list of containers does not say of each.
+// sampled reports whether the running containers' figures have been read.
 func sampled(s *state.Snapshot) bool {
+	return !slices.ContainsFunc(s.Containers.List, func(c state.Container) bool {
+		return c.State == "running" && c.Sampled.IsZero()
+	})
+}
+
+// detailed reports whether all is known of containers that takes a second look: the CPU of
+// those that run, and what an engine's list does not say of each.
+func detailed(s *state.Snapshot) bool {
 	many := len(s.Containers.List) >= manyStopped
 	return !slices.ContainsFunc(s.Containers.List, func(c state.Container) bool {
 		if c.State != "running" {
 			return !many && !c.Limits.Known
 		}
-		return c.Sampled.IsZero() || !c.Limits.Known
+		return c.CPUPercent < 0 || !c.Limits.Known
 	})
-}
-
-// busied reports whether the running containers' CPU is known.
-func busied(s *state.Snapshot) bool {
-	return !slices.ContainsFunc(s.Containers.List, func(c state.Container) bool { return c.State == "running" && c.CPUPercent < 0 })
 }
 
 // printJSON writes v indented.

@@ -99,7 +99,7 @@ func count(ctx context.Context, cli *client.Client) (unused, error) {
 }
 
 // builtIn are the networks that an engine makes for itself and does not let go.
-var builtIn = map[string]bool{"bridge": true, "host": true, "none": true, "podman": true}
+var builtIn = map[string]bool{"bridge": true, "host": true, "none": true, "nat": true, "podman": true}
 
 func short(id string) string { return state.Clean(id[:min(12, len(id))]) }
 

@@ -35,8 +35,8 @@ const (
 	boxGone = 2 * time.Second
 )
 
-// box is a container's log, the journal, or a file on another host. It is read while
-// somebody looks at it, and, where it is watched, while the container runs.
+// box is a container's log, the journal, or a file on another host. The first two are read
+// while somebody looks at them, and, where they are watched, while the container runs.
 type box struct {
 	*stream
 	id     string // of the container
@@ -63,7 +63,10 @@ type chunk struct {
 	times []int64
 	past  bool
 	began time.Time
-	err   string
+	// rotations and truncations happened to a file on another host.
+	rotations, truncations int
+	// err is why the log cannot be read now, "" once it can; nil where nothing is said of it.
+	err *string
 }
 
 // watchBoxes lists the containers that are present, the journal where there is one, and
@@ -173,12 +176,12 @@ func (r *run) sortedBoxes() []*box {
 		if c := strings.Compare(a.src.Title, b.src.Title); c != 0 {
 			return c
 		}
-		return strings.Compare(a.id, b.id)
+		return strings.Compare(a.src.ID, b.src.ID)
 	})
 	return out
 }
 
-// take adds what a container's reader sent.
+// take adds what the reader of a box sent.
 func (r *run) take(c chunk) {
 	if c.gen.Err() != nil {
 		return
@@ -189,8 +192,13 @@ func (r *run) take(c chunk) {
 		c.box.addBlock(fresh, c.times[n:], c.past)
 		r.dirty = true
 	}
-	if c.box.src.Err != c.err {
-		c.box.src.Err = c.err
+	if c.rotations+c.truncations > 0 {
+		c.box.src.Rotations += c.rotations
+		c.box.src.Truncations += c.truncations
+		r.dirty = true
+	}
+	if c.err != nil && c.box.src.Err != *c.err {
+		c.box.src.Err = *c.err
 		r.dirty = true
 	}
 }
@@ -247,7 +255,7 @@ func (b *box) start(r *run, now time.Time) {
 	if b.watched != nil {
 		switch {
 		case b.idle.After(f.began):
-			f.began, f.last, f.tail = b.idle, b.idle, -1
+			f.began, f.last, f.tail = b.idle, b.idle.Truncate(time.Second), -1
 		case b.created.After(f.began):
 			f.tail = -1
 		}
@@ -288,6 +296,7 @@ func (f boxReader) follow(ctx context.Context, b *box, open func(context.Context
 		case <-ctx.Done():
 		}
 	}
+	var none string
 	read, tail := place{at: f.last}, f.tail
 	for ctx.Err() == nil {
 		rc, tty, err := open(ctx, b.id, read.at, tail)
@@ -295,18 +304,19 @@ func (f boxReader) follow(ctx context.Context, b *box, open func(context.Context
 			if ctx.Err() != nil {
 				return
 			}
-			send(chunk{err: state.Clean(err.Error())})
+			why := state.Clean(err.Error())
+			send(chunk{err: &why})
 		} else {
 			stop := context.AfterFunc(ctx, func() { _ = rc.Close() })
 			d := demux{r: bufio.NewReaderSize(rc, 64<<10), tty: tty, read: read, again: read, began: f.began}
 			for {
 				lines, past, err := d.next()
 				if len(lines) > 0 {
-					send(chunk{lines: lines, times: d.times, past: past})
+					send(chunk{lines: lines, times: d.times, past: past, err: &none})
 				}
 				if err != nil {
 					if lines := d.rest(); len(lines) > 0 {
-						send(chunk{lines: lines})
+						send(chunk{lines: lines, err: &none})
 					}
 					break
 				}

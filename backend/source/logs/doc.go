@@ -45,8 +45,8 @@
 // An input is a file, plain or compressed, in UTF-8 or UTF-16; a file that is followed;
 // a container's log; the journal; a file behind ssh; whatever is piped in.
 //
-// The source follows all of these but what is piped in: files from where they lie, others
-// through the same inputs, each in a goroutine that sends the loop its lines (boxFeed).
+// The source follows the journal and files behind ssh through the same inputs, each in a
+// goroutine that sends the loop its lines (boxFeed).
 //
 // # How a log is looked at beyond its tail
 //

@@ -185,7 +185,7 @@ func allZero(b []byte) bool { return len(bytes.TrimLeft(b, "\x00")) == 0 }
 
 // Reader reads what is piped in, live, to its end.
 func Reader(title string, r io.Reader) Input {
-	return Input{Title: title, Live: true, Read: func(_ context.Context, to *Feed) error { return to.Live(r, true) }}
+	return Input{Title: title, Live: true, Read: func(_ context.Context, to *Feed) error { return to.Live(r, true, nil) }}
 }
 
 // FollowFile reads a file's last 256 KiB, with fromStart all of it, and then what

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -74,7 +73,7 @@ func (s *Source) journalled() bool {
 func followJournal(ctx context.Context, _ boxReader, b *box, out chan<- chunk) {
 	to := boxFeed{ctx: ctx, box: b, out: out}
 	for lines := boxHistory; ctx.Err() == nil; lines = 0 {
-		err := to.scan(Journal("", time.Time{}, time.Time{}, lines, true))
+		err := to.scan(Journal("", time.Time{}, time.Time{}, lines, true), true)
 		if err == nil {
 			err = errors.New("journalctl ended; it is started again")
 		}
@@ -94,14 +93,16 @@ type boxFeed struct {
 	box    *box
 	out    chan<- chunk
 	caught bool // what was there when it began has been sent
-	err    atomic.Pointer[string]
 }
 
-// scan sends an input's lines until it ends.
-func (t *boxFeed) scan(in Input) error {
+// scan sends an input's lines until it ends. With proves set they prove that it can be read.
+func (t *boxFeed) scan(in Input, proves bool) error {
 	return Scan(t.ctx, in, Query{}, 1, nil, func(f *Found) error {
 		c := chunk{lines: bytes.Clone(f.Data), past: !t.caught}
 		t.caught = t.caught || f.Caught
+		if proves {
+			c.err = new(string)
+		}
 		return t.send(c)
 	})
 }
@@ -109,15 +110,11 @@ func (t *boxFeed) scan(in Input) error {
 // fails sends why the input cannot be read now, "" once it can.
 func (t *boxFeed) fails(why string) error {
 	why = state.Clean(why)
-	t.err.Store(&why)
-	return t.send(chunk{})
+	return t.send(chunk{err: &why})
 }
 
 func (t *boxFeed) send(c chunk) error {
 	c.box, c.gen = t.box, t.ctx
-	if why := t.err.Load(); why != nil {
-		c.err = *why
-	}
 	select {
 	case t.out <- c:
 		return nil
@@ -126,7 +123,8 @@ func (t *boxFeed) send(c chunk) error {
 	}
 }
 
-// command runs a program and reads what it prints.
+// command runs a program and reads what it prints. Its standard input stays open, and
+// empty, for as long as it runs. An *exec.ExitError is in the error of one that fails.
 func command(ctx context.Context, name string, args []string, read func(io.Reader) error) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.WaitDelay = time.Second
@@ -134,6 +132,9 @@ func command(ctx context.Context, name string, args []string, read func(io.Reade
 	cmd.Stderr = &said
 	out, err := cmd.StdoutPipe()
 	if err != nil {
+		return err
+	}
+	if _, err := cmd.StdinPipe(); err != nil {
 		return err
 	}
 	if err := cmd.Start(); err != nil {
@@ -154,12 +155,21 @@ func command(ctx context.Context, name string, args []string, read func(io.Reade
 		return readErr
 	case err != nil:
 		if text := strings.TrimSpace(said.String()); text != "" {
-			return fmt.Errorf("%s: %s", name, state.Clean(text))
+			return programError{fmt.Sprintf("%s: %s", name, state.Clean(text)), err}
 		}
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }
+
+// programError is what a program that failed said.
+type programError struct {
+	said string
+	err  error
+}
+
+func (e programError) Error() string { return e.said }
+func (e programError) Unwrap() error { return e.err }
 
 // tailBuffer keeps the end of what a program says.
 type tailBuffer struct{ b []byte }

@@ -238,9 +238,10 @@ func (f *Feed) Caught() { f.caught = true }
 func (f *Feed) Note(text string) { f.notes = append(f.notes, text) }
 
 // Live reads r to its end, and gives on what comes once nothing more has come for a
-// moment. When ctx ends it waits for r to end too, as it must then, unless abandon is
+// moment. Then it has caught up, or, where that can be told, when caught says so of as many
+// bytes. When ctx ends it waits for r to end too, as it must then, unless abandon is
 // set: nothing ends the reading of a terminal.
-func (f *Feed) Live(r io.Reader, abandon bool) error {
+func (f *Feed) Live(r io.Reader, abandon bool, caught func(n int64) bool) error {
 	type piece struct {
 		data []byte
 		err  error
@@ -276,16 +277,27 @@ func (f *Feed) Live(r io.Reader, abandon bool) error {
 	}()
 	timer := time.NewTimer(quietFor)
 	defer timer.Stop()
+	var n int64
 	for {
-		select {
-		case <-f.ctx.Done():
-			return f.ctx.Err()
-		case <-timer.C:
+		if caught != nil && caught(n) {
 			f.Caught()
 			if err := f.Flush(); err != nil {
 				return err
 			}
+			caught = func(int64) bool { return false }
+		}
+		select {
+		case <-f.ctx.Done():
+			return f.ctx.Err()
+		case <-timer.C:
+			if caught == nil {
+				f.Caught()
+			}
+			if err := f.Flush(); err != nil {
+				return err
+			}
 		case p := <-pieces:
+			n += int64(len(p.data))
 			if err := f.Lines(p.data); err != nil {
 				return err
 			}
