@@ -255,7 +255,7 @@ func (b *box) start(r *run, now time.Time) {
 	if b.watched != nil {
 		switch {
 		case b.idle.After(f.began):
-			f.began, f.last, f.tail = b.idle, b.idle.Truncate(time.Second), -1
+			f.began, f.last, f.tail = b.idle, b.idle, -1
 		case b.created.After(f.began):
 			f.tail = -1
 		}
@@ -297,7 +297,7 @@ func (f boxReader) follow(ctx context.Context, b *box, open func(context.Context
 		}
 	}
 	var none string
-	read, tail := place{at: f.last}, f.tail
+	read, tail := place{at: f.last.Truncate(time.Second)}, f.tail // or its own lines were before it
 	for ctx.Err() == nil {
 		rc, tty, err := open(ctx, b.id, read.at, tail)
 		if err != nil {

@@ -20,7 +20,7 @@ type OpenContainer func(ctx context.Context, name string, since time.Time, tail 
 func Container(title, name string, open OpenContainer, since time.Time, tail int, follow bool) Input {
 	return Input{Title: title, Live: follow, Read: func(ctx context.Context, to *Feed) error {
 		began, said := time.Now(), ""
-		read, caught := place{at: since}, false
+		read, caught := place{at: since.Truncate(time.Second)}, false // the query drops what is too much
 		for {
 			rc, tty, err := open(ctx, name, read.at, tail, follow)
 			if err == nil {

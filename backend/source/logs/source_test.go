@@ -319,3 +319,26 @@ exec sleep 1000
 		}
 	}
 }
+
+func TestTheJournalIsReadAgainAfterItFailed(t *testing.T) {
+	dir := t.TempDir()
+	script := fmt.Sprintf(`#!/bin/sh
+[ -e %[1]s/failed ] || { touch %[1]s/failed; echo broken >&2; exit 1; }
+echo '{"MESSAGE":"started","__REALTIME_TIMESTAMP":"1795324924201000","PRIORITY":"6","SYSLOG_IDENTIFIER":"api"}'
+exec sleep 1000
+`, dir)
+	if err := os.WriteFile(filepath.Join(dir, "journalctl"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	src := New(Config{Journals: []string{dir}})
+	r := sourcetest.Run(t, src)
+	src.Interest(state.Interests{{Logs: []string{"journal:"}}})
+	sourcetest.Wait(r, "why it cannot be read", func(l state.Logs) bool {
+		s := l.Source("journal")
+		return s != nil && strings.Contains(s.Err, "broken")
+	})
+	sourcetest.Wait(r, "its entry, and that it can be read", func(l state.Logs) bool {
+		return len(l.Tails["journal:"].Records) == 1 && l.Source("journal").Err == ""
+	})
+}
