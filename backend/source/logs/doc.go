@@ -1,6 +1,6 @@
-// Package logs is the source of the logs section: files that are followed, and
-// the logs of containers and systemd's journal while somebody looks at them. It also
-// rotates files.
+// Package logs is the source of the logs section: files that are followed, on this host
+// and others, and the logs of containers and systemd's journal while somebody looks at
+// them. It also rotates files.
 //
 // It owns the followed descriptors, the newest records of every source and the
 // rotation of log files. It refuses to lose a line that was written, to double
@@ -47,6 +47,14 @@
 //
 // The source follows the journal and files behind ssh through the same inputs, each in a
 // goroutine that sends the loop its lines (boxFeed).
+//
+// # How a file on another host is followed
+//
+// A shell script that ssh runs there follows the file that has the name by its descriptor,
+// and ends when the name has come to stand for another file, or the file was cut off. The
+// next connection begins with that file, or, after a link that broke, where the last one
+// had come to: if the inode and the bytes before that place are as they were. What is
+// written to a file that is rotated while there is no link is lost, and only that.
 //
 // # How a log is looked at beyond its tail
 //

@@ -69,8 +69,8 @@ type Config struct {
 	// Rotate asks for the rotation of a file that is due, and why; nil: none is. It
 	// must not wait.
 	Rotate func(ctx context.Context, path, why string)
-	// Tap is given the lines that speak of a "complexity", of files and of container logs
-	// that are looked at, with their times; nil for nobody. It must not wait.
+	// Tap is given the lines that speak of a "complexity", of files, also on other hosts, and
+	// of container logs that are looked at, with their times; nil for nobody. It must not wait.
 	Tap func(at time.Time, line string)
 	// Watching is what is watched at first; [Source.SetWatching] changes it.
 	Watching Watching
