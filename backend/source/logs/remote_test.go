@@ -80,7 +80,7 @@ func TestAFileOnAnotherHostIsFollowedAndWatched(t *testing.T) {
 	cut()
 	appendTo(t, path, "ERROR two\nINFO last\n")
 	mend()
-	l = sourcetest.Wait(r, "it goes on", func(l state.Logs) bool { return lastText(l, id) == "INFO last" && l.Source(id).Err == "" })
+	sourcetest.Wait(r, "it goes on", func(l state.Logs) bool { return lastText(l, id) == "INFO last" && l.Source(id).Err == "" })
 	sourcetest.Wait(r, "what came meanwhile is counted", func(l state.Logs) bool { return l.Watch("errors").Matches == 2 })
 
 	// Rotated while it is followed, and the link lost after that; cut off; rotated while the
