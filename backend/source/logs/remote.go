@@ -9,7 +9,6 @@ import (
 	"io"
 	"os/exec"
 	"path"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -110,14 +109,14 @@ type remoteFile struct {
 	link func(why string)
 	anew func(shorter bool)
 
-	// offset is the place that was reached in the file with that inode, and end what was
-	// read right before it; -1 before the first connection.
-	offset int64
+	// inode is that of the file that was read, offset the place that was reached in it, and
+	// end what was read right before that; "" and -1 before the first connection.
 	inode  string
+	offset int64
 	end    []byte
-	// cut is what was read last of a file that was cut off while it was followed. It ends with
-	// what was written to the file since then, as far as that was read.
-	cut []byte
+	// cut says that the file was cut off while it was followed: of what was written to it
+	// since, end may hold a part.
+	cut bool
 	// up says that the last connection was made.
 	up bool
 }
@@ -147,16 +146,17 @@ func (r *remoteFile) cat(ctx context.Context, to *Feed) error {
 }
 
 func (r *remoteFile) follow(ctx context.Context, to *Feed) error {
-	r.offset = -1
+	r.inode, r.offset = "", -1
 	wait := sshRetry
 	said := ""
-	for first := true; ; first = false {
+	asks := r.link == nil // there is somebody to answer
+	for {
 		r.up = false
-		err := r.once(ctx, to, first)
+		err := r.once(ctx, to, asks)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if first && r.offset < 0 && r.link == nil { // it never worked: say so and end
+		if r.inode == "" && r.link == nil { // it never worked: say so and end
 			if err == nil {
 				err = errors.New("the connection was closed")
 			}
@@ -166,10 +166,11 @@ func (r *remoteFile) follow(ctx context.Context, to *Feed) error {
 			wait, said = sshRetry, ""
 		}
 		var code *exec.ExitError
-		if errors.As(err, &code) && (code.ExitCode() == remoteMoved || code.ExitCode() == remoteCut) {
-			r.begin(to, code.ExitCode() == remoteCut)
+		if r.up && errors.As(err, &code) && (code.ExitCode() == remoteMoved || code.ExitCode() == remoteCut) {
+			r.cut = code.ExitCode() == remoteCut
 			continue
 		}
+		asks = false
 		why := "the connection was closed"
 		if err != nil {
 			why = err.Error()
@@ -192,21 +193,23 @@ func (r *remoteFile) follow(ctx context.Context, to *Feed) error {
 	}
 }
 
-// begin has the file read from its beginning: it is another one, or was cut off. What was
-// begun of a line stays one.
-func (r *remoteFile) begin(to *Feed, cut bool) {
-	last := r.end
-	r.offset, r.cut, r.end = 0, nil, nil
-	if cut {
-		r.cut = last
+// reach goes on over what was read.
+func (r *remoteFile) reach(b []byte) {
+	r.offset += int64(len(b))
+	if r.end = append(r.end, b...); len(r.end) > 4*keepEnd {
+		r.end = append(r.end[:0], r.end[len(r.end)-keepEnd:]...)
 	}
+}
+
+// begin has the file read from its beginning. What was begun of a line stays one.
+func (r *remoteFile) begin(to *Feed, shorter bool) {
 	if n := len(to.buf); n > 0 && to.buf[n-1] != '\n' {
 		to.buf = append(to.buf, '\n')
 	}
 	switch {
 	case r.anew != nil:
-		r.anew(cut)
-	case cut:
+		r.anew(shorter)
+	case shorter:
 		to.Note(state.Clean(r.file) + " is shorter than before: it is read from its beginning")
 	}
 }
@@ -215,13 +218,23 @@ func (r *remoteFile) begin(to *Feed, cut bool) {
 // is shorter than it was.
 const remoteMoved, remoteCut = 75, 76
 
-// remoteScript follows $f from $k on, for any POSIX shell. It says the inode, the place and
-// the size first. A name may come to stand for another file: what is followed is the file
-// that was opened, and when the name has another, or the file was cut off, the script ends
-// a moment later, when what was still added has been read. Its standard input ends with the
-// connection, and it with that, though nothing may be written.
-const remoteScript = `
-echo $i $k $((s))
+// The script that follows a file, for any POSIX shell. A name may come to stand for another
+// file: what is followed is the file that was opened. remoteBegin finds inode, mode and size
+// of $f; what comes between says where to begin, $k, and what is left of the file that was
+// read before, $r bytes of $o from $l on. remoteEnd says all that, and gives it. Once the
+// name has another file with something in it, or the file was cut off, it ends a moment
+// later. Its standard input ends with the connection, and it with that, though nothing may
+// be written.
+const (
+	remoteBegin = `
+st() { set -- $(ls -dinL -- "$f" 2>/dev/null); i=$1 m=$2 s=$6; [ -n "$s" ]; }
+st || { ls -dinL -- "$f" >/dev/null; exit 1; }
+case $m in -*) ;; *) echo "it is not a regular file" >&2; exit 1 ;; esac
+r=0
+`
+	remoteEnd = `
+echo $i $k $s $r
+[ $r -gt 0 ] && tail -c +$((l+1)) -- "$o" | head -c $r
 exec 3<&0
 tail -c +$((k+1)) -f -- "$f" & t=$!
 { cat <&3 >/dev/null; kill $t $$; } 2>/dev/null & c=$!
@@ -229,54 +242,86 @@ trap 'kill $t $c 2>/dev/null' EXIT
 trap 'exit 1' HUP INT TERM PIPE
 while sleep 2; do
 kill -0 $t 2>/dev/null || exit 1
-n=$(wc -c <"$f") 2>/dev/null && set -- $(ls -iL -- "$f" 2>/dev/null) || set -- none
-[ "$1" = $i ] || { sleep 1; exit 75; }
-[ $n -ge $s ] || { sleep 1; exit 76; }
-s=$n
+n=$i z=$s
+if st && [ $i = $n ]; then [ $s -ge $z ] || { sleep 1; exit 76; }
+elif [ -n "$s" ] && [ $s -gt 0 ]; then sleep 1; exit 75
+else i=$n s=$z
+fi
 done`
+)
 
-// once follows over one connection: from the place that had been reached, where the file is
-// the one that was read and has there what was read last.
-func (r *remoteFile) once(ctx context.Context, to *Feed, first bool) error {
-	script := "f=" + quote(r.file) + "\ns=$(wc -c <\"$f\") && set -- $(ls -iL -- \"$f\") && i=$1 || exit 1\n"
+// script is the script from the place that had been reached, where the file is the one that
+// was read and has there what was read last. Where it is another, it begins with what is
+// left of the one that was read, if that is in the same folder still.
+func (r *remoteFile) script() string {
+	place := ""
 	switch {
-	case r.offset > 0:
+	case r.inode != "":
 		before := r.end[max(0, len(r.end)-endBytes):]
-		script += fmt.Sprintf(`k=%d; [ $i = %s ] && [ $s -ge $k ] && [ "$(tail -c +$((k+1-%d)) -- "$f" | head -c %[3]d | od -An -v -tx1 | tr -d ' \n')" = %x ] || k=0`,
-			r.offset, r.inode, len(before), before)
-	case r.offset == 0 || r.fromStart:
-		script += "k=0"
+		same := ""
+		if len(before) > 0 {
+			same = fmt.Sprintf(` && { x=$(tail -c +$((k-%d+1)) -- "$f" | od -An -v -tx1 -N %[1]d | tr -d ' \n'); [ -z "$x" ] || [ "$x" = %x ]; }`, len(before), before)
+		}
+		place = fmt.Sprintf(`k=%d l=$k
+if [ $i = %s ]; then [ $s -ge $k ]%s || k=0
+else
+k=0 d=${f%%/*}
+[ "$d" != "$f" ] || d=.
+d=${d:-/}
+o=$(ls -i -- "$d" | while read -r n p; do [ "$n" != %[2]s ] || echo "$p"; done)
+o=$d/$o
+[ -f "$o" ] && set -- $(ls -dinL -- "$o") && [ $6 -gt $l ] && r=$(($6-l))
+fi`, r.offset, r.inode, same)
+	case r.fromStart:
+		place = "k=0"
 	default:
-		script += "k=$((s-" + strconv.Itoa(history) + ")); [ $k -gt 0 ] || k=0"
+		place = fmt.Sprintf("k=$((s-%d)); [ $k -gt 0 ] || k=0", history)
 	}
+	return "f=" + quote(r.file) + remoteBegin + place + remoteEnd
+}
+
+// once follows over one connection. asks says that there is somebody who can answer ssh.
+func (r *remoteFile) once(ctx context.Context, to *Feed, asks bool) error {
 	args := r.args[:len(r.args):len(r.args)]
-	if !first || r.link != nil { // nobody may be there to answer
+	if !asks {
 		args = append([]string{"-o", "BatchMode=yes"}, args...)
 	}
-	return command(ctx, r.program, append(args, script+remoteScript), func(out io.Reader) error {
+	return command(ctx, r.program, append(args, r.script()), func(out io.Reader) error {
 		br := bufio.NewReaderSize(out, 64<<10)
 		line, err := br.ReadSlice('\n')
-		if err != nil {
+		if errors.Is(err, io.EOF) {
 			return nil // the program says why
 		}
 		var inode string
-		var at, size int64
-		if n, _ := fmt.Sscan(string(line), &inode, &at, &size); n != 3 || strings.Trim(inode, "0123456789") != "" {
-			return fmt.Errorf("the remote shell said %q", state.Clean(string(line)))
+		var at, size, rest int64
+		n, _ := fmt.Sscan(string(line), &inode, &at, &size, &rest)
+		if err != nil || n != 4 || strings.Trim(inode, "0123456789") != "" || at < 0 || size < at || rest < 0 {
+			return fmt.Errorf("the remote shell said %q", state.Clean(string(line[:min(len(line), 200)])))
 		}
 		if r.up = true; r.link != nil {
 			r.link("")
 		}
-		if r.offset > at {
-			r.begin(to, inode == r.inode)
-		}
-		c := &counted{r: br, of: r, skip: r.offset < 0 && at > 0}
-		if len(r.cut) > 0 && at == 0 {
-			if err := c.pass(r.cut, size); err != nil {
+		c := &counted{r: br, of: r}
+		switch {
+		case r.inode == "":
+			c.skip = at > 0
+		case inode != r.inode && rest > 0:
+			if r.anew != nil {
+				r.anew(false)
+			}
+			c.rest, c.next, c.from = rest, inode, at
+			c.passed.Store(-rest)
+			return to.Live(c, false, nil)
+		case inode != r.inode:
+			r.begin(to, false)
+			r.end = nil
+		case at < r.offset:
+			r.begin(to, true)
+			if err := c.pass(size); err != nil {
 				return nil // the program says why
 			}
 		}
-		r.inode, r.offset, r.cut = inode, at+c.passed.Load(), nil
+		r.inode, r.offset, r.cut = inode, at+c.passed.Load(), false
 		c.left = size - r.offset
 		return to.Live(c, false, func(n int64) bool { return at+c.passed.Load()+n >= size })
 	})
@@ -291,42 +336,58 @@ type counted struct {
 	skip   bool
 	left   int64
 	passed atomic.Int64
+	// rest is how much of the file that was read before comes first. After it comes the file
+	// with the inode next, from a place on.
+	rest int64
+	next string
+	from int64
 }
 
-// pass leaves out what had been read of a file after it was cut off: as much of its
-// beginning as what was read last ends with.
-func (c *counted) pass(last []byte, size int64) error {
-	text := make([]byte, min(size, keepEnd))
+// mostPassed bounds where in a file that was cut off what was read last is looked for.
+const mostPassed = 1 << 20
+
+// pass leaves out what had been read of a file since it was cut off: as much of its
+// beginning as what was read last ends with, from the beginning of a line there or for as
+// long that it is no chance; else all up to where that stands.
+func (c *counted) pass(size int64) error {
+	last := c.of.end
+	c.of.end = nil
+	if !c.of.cut || size == 0 {
+		return nil
+	}
+	text := make([]byte, min(size, mostPassed))
 	if _, err := io.ReadFull(c.r, text); err != nil {
 		return err
 	}
-	last = last[max(0, len(last)-len(text)):]
-	for len(last) > 0 && !bytes.HasPrefix(text, last) {
-		next := bytes.IndexByte(last[1:], text[0])
-		if next < 0 {
-			last = nil
-			break
+	had := 0
+	for i := max(0, len(last)-len(text)); i < len(last) && had == 0; i++ {
+		if (i == 0 || last[i-1] == '\n' || len(last)-i >= endBytes) && bytes.HasPrefix(text, last[i:]) {
+			had = len(last) - i
 		}
-		last = last[1+next:]
 	}
-	c.passed.Store(int64(len(last)))
-	c.of.end = bytes.Clone(last)
-	c.r = io.MultiReader(bytes.NewReader(text[len(last):]), c.r)
+	if had == 0 && len(last) >= 4*endBytes {
+		if i := bytes.Index(text, last[len(last)-4*endBytes:]); i >= 0 {
+			had = i + 4*endBytes
+		}
+	}
+	c.passed.Store(int64(had))
+	c.of.end = bytes.Clone(text[:had])
+	c.r = io.MultiReader(bytes.NewReader(text[had:]), c.r)
 	return nil
 }
 
 // Read implements io.Reader.
 func (c *counted) Read(b []byte) (int, error) {
+	if c.rest > 0 {
+		return c.readRest(b)
+	}
 	for {
 		if c.left > 0 && int64(len(b)) > c.left {
 			b = b[:c.left]
 		}
 		n, err := c.r.Read(b)
 		c.left -= int64(n)
-		c.of.offset += int64(n)
-		if c.of.end = append(c.of.end, b[:n]...); len(c.of.end) > 4*keepEnd {
-			c.of.end = append(c.of.end[:0], c.of.end[len(c.of.end)-keepEnd:]...)
-		}
+		c.of.reach(b[:n])
 		if c.skip && n > 0 {
 			i := bytes.IndexByte(b[:n], '\n')
 			if i < 0 {
@@ -345,4 +406,21 @@ func (c *counted) Read(b []byte) (int, error) {
 		}
 		return n, err
 	}
+}
+
+// readRest reads what is left of the file that was read before, and ends its last line.
+func (c *counted) readRest(b []byte) (int, error) {
+	if int64(len(b)) > c.rest {
+		b = b[:c.rest]
+	}
+	n, err := c.r.Read(b)
+	c.of.reach(b[:n])
+	if c.rest -= int64(n); c.rest == 0 {
+		if b[n-1] != '\n' {
+			c.r = io.MultiReader(strings.NewReader("\n"), c.r)
+			c.from--
+		}
+		c.of.inode, c.of.offset, c.of.end = c.next, c.from, nil
+	}
+	return n, err
 }

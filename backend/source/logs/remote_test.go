@@ -92,6 +92,8 @@ func TestAFileOnAnotherHostIsFollowedAndWatched(t *testing.T) {
 		}
 	}
 	rotate(".1")
+	appendTo(t, path+".1", "INFO to the old one\n")
+	sourcetest.Wait(r, "what is written to the old one", func(l state.Logs) bool { return lastText(l, id) == "INFO to the old one" })
 	appendTo(t, path, "ERROR three\n")
 	sourcetest.Wait(r, "the new file", func(l state.Logs) bool { return l.Watch("errors").Matches == 3 && l.Source(id).Rotations == 1 })
 	cut()
@@ -109,6 +111,7 @@ func TestAFileOnAnotherHostIsFollowedAndWatched(t *testing.T) {
 	appendTo(t, path, "INFO fine again\nINFO not fin")
 	sourcetest.Wait(r, "what follows", func(l state.Logs) bool { return lastText(l, id) == "INFO fine again" && l.Source(id).Err == "" })
 	cut()
+	appendTo(t, path, "ished\nINFO fine to the end")
 	rotate(".2")
 	appendTo(t, path, strings.Repeat("INFO another file\n", 20)+"ERROR six\n")
 	mend()
@@ -119,7 +122,7 @@ func TestAFileOnAnotherHostIsFollowedAndWatched(t *testing.T) {
 			got[rec.Text]++
 		}
 	}
-	if len(got) != 10 || got["INFO fine"]*got["INFO fine again"]*got["INFO not fin"] != 1 || got["ERROR one"]*got["ERROR two"]*got["ERROR three"]*got["ERROR four"]*got["ERROR five"]*got["ERROR six"] != 1 {
+	if len(got) != 11 || got["INFO fine"]*got["INFO fine again"]*got["INFO not finished"]*got["INFO fine to the end"] != 1 || got["ERROR one"]*got["ERROR two"]*got["ERROR three"]*got["ERROR four"]*got["ERROR five"]*got["ERROR six"] != 1 {
 		t.Errorf("got %v", got)
 	}
 }
@@ -129,7 +132,7 @@ func TestAFileOnAnotherHostIsFollowedAndWatched(t *testing.T) {
 func TestTheEndOfAFileOnAnotherHostIsNotNew(t *testing.T) {
 	dir := t.TempDir()
 	ssh := filepath.Join(dir, "ssh")
-	script := "#!/bin/sh\nprintf '7 0 20\\nERROR old\\n'; sleep 0.3; printf 'ERROR old\\n'; while :; do echo ERROR new; sleep 0.02; done\n"
+	script := "#!/bin/sh\nprintf '7 0 20 0\\nERROR old\\n'; sleep 0.3; printf 'ERROR old\\n'; while :; do echo ERROR new; sleep 0.02; done\n"
 	if err := os.WriteFile(ssh, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
