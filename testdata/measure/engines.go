@@ -168,8 +168,8 @@ func (l *lab) breakEngine(s *screen, t *terminal, w *workspace, f engineFault) e
 		return err
 	}
 	l.below(what+"shows with age and reason after", shown.Seconds(), f.shown, "s")
-	line := regexp.MustCompile(`.*: host ` + f.host + `.*`).FindString(s.text())
-	l.note(what+"says", strings.TrimSpace(strings.Trim(line, "│┃ ")))
+	lines := regexp.MustCompile(`.*: host ` + f.host + `.*(\n.*)?`).FindString(s.text()) // why stands beside it or below
+	l.note(what+"says", strings.Join(strings.FieldsFunc(lines, func(r rune) bool { return strings.ContainsRune("│┃ \n", r) }), " "))
 	// What is not broken goes on: the detail of a container of another host.
 	took1, err := s.detail(l.container(0), `"Id": `)
 	if err != nil {
