@@ -146,8 +146,9 @@ func (s *screen) untilNot(from time.Time, limit time.Duration, what string) (tim
 
 // alive reports whether the program still runs.
 func (s *screen) alive() bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", s.pid))
-	return err == nil && len(b) > 0
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid)) // the command line is empty while a program takes the shell's place
+	_, rest, ok := strings.Cut(string(b), ") ")
+	return err == nil && ok && !strings.HasPrefix(rest, "Z") && !strings.HasPrefix(rest, "X")
 }
 
 // close ends the program, and tmux.
