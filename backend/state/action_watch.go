@@ -64,11 +64,7 @@ var watchSpecs = []Spec{
 			return notBegun(s, t)
 		},
 		Fields: func(s *Snapshot, _ string) []Field {
-			var names []string
-			for _, w := range s.Logs.Watches {
-				names = append(names, w.Name)
-			}
-			return []Field{nameField(names)}
+			return nameField(s.Logs.Watches, func(w LogWatch) string { return w.Name })
 		}},
 	{Kind: LogFilterSave, Key: "S", Verb: "save", Past: "saved", Noun: "filter", Section: SectionLogs, Risk: Safe, Global: "filters",
 		Disabled: notBegun,
@@ -92,18 +88,19 @@ var watchSpecs = []Spec{
 			return notBegun(s, t)
 		},
 		Fields: func(s *Snapshot, _ string) []Field {
-			var names []string
-			for _, f := range s.Logs.Filters {
-				names = append(names, f.Name)
-			}
-			return []Field{nameField(names)}
+			return nameField(s.Logs.Filters, func(f LogFilter) string { return f.Name })
 		}},
 }
 
-func nameField(names []string) Field {
+// nameField asks for the name of one of a list.
+func nameField[T any](list []T, name func(T) string) []Field {
+	var names []string
+	for _, x := range list {
+		names = append(names, name(x))
+	}
 	f := Field{Key: "name", Label: "Name", Hint: strings.Join(names, ", "), Required: true}
 	if len(names) == 1 {
 		f.Default = names[0]
 	}
-	return f
+	return []Field{f}
 }

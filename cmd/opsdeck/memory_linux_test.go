@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strconv"
 	"testing"
+
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 )
 
 // It takes a process that has just begun: a test before may have let go of its pages.
@@ -26,7 +28,7 @@ func TestTheProgramGoesOnWithItsFileUnmapped(t *testing.T) {
 		}
 		m := regexp.MustCompile(`RssFile:\s+(\d+) kB`).FindSubmatch(status)
 		if m == nil {
-			t.Skip("the kernel does not say what of a file is resident")
+			sourcetest.Missing(t, "a kernel that says what of a file is resident")
 		}
 		kib, _ := strconv.Atoi(string(m[1]))
 		return kib

@@ -87,42 +87,6 @@ func followJournal(ctx context.Context, _ boxReader, b *box, out chan<- chunk) {
 	}
 }
 
-// boxFeed sends the loop what an input gives.
-type boxFeed struct {
-	ctx    context.Context
-	box    *box
-	out    chan<- chunk
-	caught bool // what was there when it began has been sent
-}
-
-// scan sends an input's lines until it ends. With proves set they prove that it can be read.
-func (t *boxFeed) scan(in Input, proves bool) error {
-	return Scan(t.ctx, in, Query{}, 1, nil, func(f *Found) error {
-		c := chunk{lines: bytes.Clone(f.Data), past: !t.caught}
-		t.caught = t.caught || f.Caught
-		if proves {
-			c.err = new(string)
-		}
-		return t.send(c)
-	})
-}
-
-// fails sends why the input cannot be read now, "" once it can.
-func (t *boxFeed) fails(why string) error {
-	why = state.Clean(why)
-	return t.send(chunk{err: &why})
-}
-
-func (t *boxFeed) send(c chunk) error {
-	c.box, c.gen = t.box, t.ctx
-	select {
-	case t.out <- c:
-		return nil
-	case <-t.ctx.Done():
-		return t.ctx.Err()
-	}
-}
-
 // command runs a program and reads what it prints. Its standard input stays open, and
 // empty, for as long as it runs. An *exec.ExitError is in the error of one that fails.
 func command(ctx context.Context, name string, args []string, read func(io.Reader) error) error {
