@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -15,6 +16,8 @@ const (
 	// engine with thousands of stopped ones has fewer instants. A few there always are.
 	pastRows  = 60_000
 	pastLeast = 3
+	// pastProcesses is how many of the host's processes are kept of an instant: the busiest.
+	pastProcesses = 20
 )
 
 // past is the time cursor and the instants that it moves over, oldest first.
@@ -104,6 +107,7 @@ func figures(c *state.Container) [14]*float64 {
 func newInstant(s *state.Snapshot, before *instant) *instant {
 	k := &instant{rest: *s, rows: make([]row, len(s.Containers.List))}
 	k.rest.Logs.Tails, k.rest.Logs.Views, k.rest.Containers.List = nil, nil, nil
+	k.rest.Host.Processes = busiest(s.Host.Processes)
 	var byID map[string]*state.Container // made where the order has changed
 	known := func(i int, id string) *state.Container {
 		switch {
@@ -153,6 +157,16 @@ func (k *instant) snapshot() *state.Snapshot {
 		}
 	}
 	return &s
+}
+
+// busiest are the processes that are kept: those with the most CPU.
+func busiest(all []state.Process) []state.Process {
+	if len(all) <= pastProcesses {
+		return all
+	}
+	some := slices.Clone(all)
+	slices.SortStableFunc(some, func(a, b state.Process) int { return cmp.Compare(b.CPUPercent, a.CPUPercent) })
+	return slices.Clone(some[:pastProcesses])
 }
 
 // sameFacts reports whether two containers differ in their figures alone.

@@ -91,6 +91,23 @@ func TestThePastIsAsItWas(t *testing.T) {
 	}
 }
 
+func TestThePastKeepsTheBusiestProcesses(t *testing.T) {
+	all := make([]state.Process, 3*pastProcesses)
+	for i := range all {
+		all[i] = state.Process{PID: i, CPUPercent: float64(i * 7 % len(all))}
+	}
+	var p past
+	p.keep(&state.Snapshot{At: time.Unix(1, 0), Host: state.Host{Processes: all}})
+	p.move(1)
+	got := p.at().Host.Processes
+	if len(got) != pastProcesses || got[0].CPUPercent != float64(len(all)-1) || got[pastProcesses-1].CPUPercent != float64(len(all)-pastProcesses) {
+		t.Errorf("got %+v", got)
+	}
+	if all[1].PID != 1 {
+		t.Error("the list that is shown was put into another order")
+	}
+}
+
 func BenchmarkPastOf200Containers(b *testing.B) {
 	list := make([]state.Container, 200)
 	for i := range list {
