@@ -160,15 +160,15 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 		act, spec = inverse, state.SpecOf(inverse.Kind)
 	}
 	target := act.Target
-	act.Target = canonical(snap, spec, target)
+	act.Target = spec.Canonical(snap, target)
 	if state.Why(snap, act.Kind, act.Target) != "" { // or not any more
 		snap = a.newest(ctx, act)
-		act.Target = canonical(snap, spec, target)
+		act.Target = spec.Canonical(snap, target)
 	}
 	if why := state.Why(snap, act.Kind, act.Target); why != "" {
 		return "", refuse("%s %s: %s", spec.Verb, act.Target, why)
 	}
-	if spec.Risk == state.Typed && act.Confirmed != act.Target && canonical(snap, spec, act.Confirmed) != act.Target {
+	if spec.Risk == state.Typed && act.Confirmed != act.Target && spec.Canonical(snap, act.Confirmed) != act.Target {
 		return "", refuse("%s %s: type its name, %s, to confirm", spec.Verb, act.Target, act.Target)
 	}
 	if why := misplaced(snap, spec, act); why != "" {
@@ -278,36 +278,6 @@ func (a *actions) forget(now time.Time) {
 	}
 }
 
-// canonical is the one name under which a target is journalled.
-func canonical(s *state.Snapshot, spec *state.Spec, target string) string {
-	if spec.Of != nil {
-		if of := spec.Of(s, target); of != "" {
-			return of
-		}
-	}
-	switch spec.Section {
-	case state.SectionContainers:
-		if c := s.Containers.Container(target); c != nil {
-			return c.Target()
-		}
-	case state.SectionLogs:
-		if l := s.Logs.Source(target); l != nil && l.Path != "" {
-			return l.Path
-		}
-	case state.SectionAlerts:
-		if al := s.Alerts.Alert(target); al != nil {
-			return al.ID
-		}
-	case state.SectionWorkspace:
-		for _, c := range s.Workspace.Consoles { // by its user, where that is one console
-			if c.ID != s.You && c.Controls() && (c.Title() == target || c.Actor.User == target) {
-				return c.ID
-			}
-		}
-	}
-	return target
-}
-
 // update changes one progress through f and publishes it.
 func (a *actions) update(id state.ActionID, f func(*state.Progress)) {
 	a.mu.Lock()
@@ -364,7 +334,7 @@ func (a *actions) perform(ctx context.Context, ex state.Executor, spec *state.Sp
 	}
 	if err == nil {
 		since := time.Now()
-		if spec.Section == state.SectionWorkspace { // the hub's own, put while it was done
+		if a.hub.owns(spec.Section) { // it was put while it was done
 			since = began
 		}
 		a.seen(ctx, spec.Section, since)
@@ -413,7 +383,7 @@ func (a *actions) seen(ctx context.Context, name state.SectionName, since time.T
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	s := a.hub.Latest()
-	for s != nil && !state.HealthOf(s.Section(name)).LastOK.After(since) {
+	for s != nil && !s.HealthOf(name).LastOK.After(since) {
 		s, _ = a.hub.Wait(ctx, s.Version)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -99,7 +100,7 @@ func New(opts Options, sources ...state.Source) *Hub {
 		for _, name := range src.Sections() {
 			hl := state.Health{Status: state.Connecting, Since: now}
 			h.health[name] = hl
-			secs = append(secs, state.WithHealth((&state.Snapshot{}).Section(name), hl))
+			secs = append(secs, state.WithHealth(state.NewSection(name), hl))
 		}
 	}
 	h.actions = newActions(h, sources)
@@ -216,7 +217,7 @@ func runSource(ctx context.Context, src state.Source, put func(state.Section)) (
 // put takes a section from its source. A source may report trouble of its own by
 // setting a Status other than OK; otherwise the section is OK as of now.
 func (h *Hub) put(sec state.Section) {
-	name, now := sec.Name(), time.Now()
+	name, now := state.NameOf(sec), time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	was := h.health[name]
@@ -263,10 +264,22 @@ func (h *Hub) failed(src state.Source, err error, attempt int, next time.Time) {
 	h.wake()
 }
 
+// owns reports whether the hub itself writes the section: no source does.
+func (h *Hub) owns(name state.SectionName) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, sl := range h.slots {
+		if slices.Contains(sl.src.Sections(), name) {
+			return false
+		}
+	}
+	return true
+}
+
 // own puts a section that the hub itself writes. The caller holds h.mu.
 func (h *Hub) own(sec state.Section) {
 	now := time.Now()
-	h.pending[sec.Name()] = state.WithHealth(sec, state.Health{Status: state.OK, Since: h.opts.Workspace.Started, LastOK: now})
+	h.pending[state.NameOf(sec)] = state.WithHealth(sec, state.Health{Status: state.OK, Since: h.opts.Workspace.Started, LastOK: now})
 	h.wake()
 }
 

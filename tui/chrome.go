@@ -94,7 +94,7 @@ func (m *Model) footer() []string {
 	t := m.env.Theme
 	var right []views.Span
 	if s := m.shown; s != nil {
-		h := state.HealthOf(s.Section(m.pane().Info().Section))
+		h := s.HealthOf(m.pane().Info().Section)
 		if h.Known() {
 			ink := t.Dim
 			if h.Status != state.OK {
@@ -296,8 +296,9 @@ func (m *Model) allowed() []allowedKey {
 	var out []allowedKey
 	info, t := m.pane().Info(), m.pane().Target()
 	seen := map[string]bool{}
-	for i := range state.Specs {
-		s := &state.Specs[i]
+	specs := state.Specs()
+	for i := range specs {
+		s := &specs[i]
 		if s.Key == "" || s.Hidden || s.Kind == state.ActionUndo || seen[s.Key] || !hasSection(info, s.Section) {
 			continue
 		}

@@ -217,8 +217,9 @@ func (m *Model) letter(letter string) tea.Cmd {
 	target := m.pane().Target()
 	var reason string
 	var found *state.Spec
-	for i := range state.Specs {
-		s := &state.Specs[i]
+	specs := state.Specs()
+	for i := range specs {
+		s := &specs[i]
 		if s.Key != letter || s.Hidden || !hasSection(info, s.Section) {
 			continue
 		}
@@ -259,8 +260,9 @@ func (m *Model) letter(letter string) tea.Cmd {
 func (m *Model) whereIs(letter string) string {
 	var in []string
 	for _, p := range m.panes {
-		for i := range state.Specs {
-			if s := &state.Specs[i]; s.Key == letter && hasSection(p.Info(), s.Section) {
+		specs := state.Specs()
+		for i := range specs {
+			if s := &specs[i]; s.Key == letter && hasSection(p.Info(), s.Section) {
 				in = append(in, fmt.Sprintf("%s (%s %s)", p.Info().Name, s.Verb, s.Noun))
 				break
 			}

@@ -150,8 +150,9 @@ func (d *actBox) impact(m *Model) (out []string) {
 
 // named is what people call a row of a pane.
 func (m *Model) named(info views.Info, id string) string {
-	for i := range state.Specs {
-		if s := &state.Specs[i]; s.Section == info.Section && s.Global == "" && m.shown != nil {
+	specs := state.Specs()
+	for i := range specs {
+		if s := &specs[i]; s.Section == info.Section && s.Global == "" && m.shown != nil {
 			return m.called(s, id)
 		}
 	}
@@ -160,33 +161,7 @@ func (m *Model) named(info views.Info, id string) string {
 
 // called is a target's name for people.
 func (m *Model) called(spec *state.Spec, id string) string {
-	switch spec.Section {
-	case state.SectionAlerts:
-		if a := m.shown.Alerts.Alert(id); a != nil {
-			return a.Rule
-		}
-	case state.SectionWorkspace:
-		if c := m.shown.Workspace.Console(id); c != nil {
-			return c.Title()
-		}
-	case state.SectionActions:
-		if p := m.shown.Actions.Progress(state.ActionID(id)); p != nil {
-			return title(&p.Action)
-		}
-	}
-	return id
-}
-
-// title is an action in words: "restart container web".
-func title(a *state.Action) string {
-	s := state.SpecOf(a.Kind)
-	if s == nil {
-		return string(a.Kind) + " " + a.Target
-	}
-	if s.Global != "" {
-		return s.Title()
-	}
-	return s.Title() + " " + a.Target
+	return spec.Called(m.shown, id)
 }
 
 // actBox asks before an action: what it touches, its fields, the target's name

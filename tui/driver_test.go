@@ -51,7 +51,7 @@ func (d *driver) show(s *state.Snapshot, secs ...state.Section) {
 		v = d.m.live.Version + 1
 	}
 	if len(secs) == 0 {
-		for _, n := range state.SectionNames {
+		for _, n := range state.SectionNames() {
 			secs = append(secs, s.Section(n))
 		}
 	}

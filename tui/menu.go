@@ -38,8 +38,9 @@ func (m *Model) newMenu() overlay {
 	} else if len(target.IDs) > 1 {
 		b.title = fmt.Sprintf("Actions on %d marked", len(target.IDs))
 	}
-	for i := range state.Specs {
-		s := &state.Specs[i]
+	specs := state.Specs()
+	for i := range specs {
+		s := &specs[i]
 		if s.Hidden || !hasSection(info, s.Section) {
 			continue
 		}
@@ -262,8 +263,9 @@ func (m *Model) newPalette() overlay {
 	if s := m.shown; s != nil {
 		info, chosen := m.pane().Info(), slices.Clone(m.pane().Target().IDs)
 		slices.Reverse(chosen) // the first of several has the highest index
-		for i := range state.Specs {
-			spec := &state.Specs[i]
+		specs := state.Specs()
+		for i := range specs {
+			spec := &specs[i]
 			if spec.Hidden || spec.Kind == state.ActionUndo {
 				continue
 			}

@@ -96,7 +96,7 @@ func (m *Model) newQuit() overlay {
 	if m.shown != nil {
 		for _, p := range m.shown.Actions.List {
 			if !p.Over() {
-				q.lines = append(q.lines, "still running: "+title(&p.Action))
+				q.lines = append(q.lines, "still running: "+p.Action.Title())
 			}
 		}
 		if w := m.shown.Workspace; w.PID == m.o.PID && len(w.Consoles) > 1 {
@@ -255,8 +255,9 @@ func usedHere(info views.Info, x *bind) bool {
 // actsHere is what a letter does in a pane, "" for nothing.
 func actsHere(info views.Info, letter string) string {
 	var out []string
-	for i := range state.Specs {
-		s := &state.Specs[i]
+	specs := state.Specs()
+	for i := range specs {
+		s := &specs[i]
 		if s.Key == letter && !s.Hidden && hasSection(info, s.Section) {
 			out = append(out, s.Title())
 		}

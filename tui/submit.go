@@ -79,7 +79,7 @@ func (m *Model) submit(spec *state.Spec, targets []string, args map[string]strin
 		}))
 	}
 	if len(targets) == 1 {
-		m.say(fmt.Sprintf("%s: asked", title(&state.Action{Kind: spec.Kind, Target: m.called(spec, targets[0])})))
+		m.say(fmt.Sprintf("%s: asked", (&state.Action{Kind: spec.Kind, Target: m.called(spec, targets[0])}).Title()))
 	} else {
 		m.say(fmt.Sprintf("%s: asked for %d", spec.Title(), len(targets)))
 	}
@@ -89,7 +89,7 @@ func (m *Model) submit(spec *state.Spec, targets []string, args map[string]strin
 func (m *Model) submitted(msg submitMsg) {
 	m.dirty = true
 	if msg.err != nil {
-		m.say(title(&msg.a) + ": " + msg.err.Error())
+		m.say(msg.a.Title() + ": " + msg.err.Error())
 		m.noteEnd = m.noteEnd.Add(10 * time.Second)
 		return
 	}
@@ -145,7 +145,7 @@ func (m *Model) doing() []views.Span {
 	if others--; p.Over() && p.Status != "done" {
 		failed--
 	}
-	name := title(&state.Action{Kind: p.Action.Kind, Target: m.called(state.SpecOf(p.Action.Kind), p.Action.Target)})
+	name := (&state.Action{Kind: p.Action.Kind, Target: m.called(state.SpecOf(p.Action.Kind), p.Action.Target)}).Title()
 	said := views.Said(p)
 	var out []views.Span
 	switch {

@@ -166,45 +166,12 @@ func (m *Model) showLines() {
 
 // urgent reports whether b says something that should not wait for the tick.
 func (m *Model) urgent(a, b *state.Snapshot) bool {
-	changed := func(n state.SectionName) bool { return a.Versions[n] != b.Versions[n] }
-	for _, n := range state.SectionNames {
-		if changed(n) && state.HealthOf(a.Section(n)).Status != state.HealthOf(b.Section(n)).Status {
+	for _, d := range state.Descriptors() {
+		if a.Versions[d.Name] == b.Versions[d.Name] {
+			continue
+		}
+		if a.HealthOf(d.Name).Status != b.HealthOf(d.Name).Status || d.Urgent != nil && d.Urgent(a, b) {
 			return true
-		}
-	}
-	if changed(state.SectionActions) || !sameControl(a.Workspace.Consoles, b.Workspace.Consoles) {
-		return true
-	}
-	if changed(state.SectionModules) {
-		if len(a.Modules.List) != len(b.Modules.List) {
-			return true
-		}
-		for i := range b.Modules.List {
-			x, y := &a.Modules.List[i], &b.Modules.List[i]
-			if x.ID != y.ID || x.Status != y.Status || x.HealthWord != y.HealthWord {
-				return true
-			}
-		}
-	}
-	if changed(state.SectionContainers) {
-		if len(a.Containers.List) != len(b.Containers.List) {
-			return true
-		}
-		for i := range b.Containers.List {
-			x, y := &a.Containers.List[i], &b.Containers.List[i]
-			if x.ID != y.ID || x.State != y.State || x.HealthWord != y.HealthWord || x.CPUPercent < 0 && y.CPUPercent >= 0 {
-				return true
-			}
-		}
-	}
-	if changed(state.SectionAlerts) {
-		if len(a.Alerts.List) != len(b.Alerts.List) {
-			return true
-		}
-		for i := range b.Alerts.List {
-			if a.Alerts.List[i].ID != b.Alerts.List[i].ID || a.Alerts.List[i].State != b.Alerts.List[i].State {
-				return true
-			}
 		}
 	}
 	return false

@@ -23,7 +23,7 @@ type actionJSON struct {
 func (s *Server) actions(w http.ResponseWriter, r *http.Request) {
 	snap, target := s.cfg.Hub.Latest(), r.URL.Query().Get("target")
 	table := []actionJSON{}
-	for _, spec := range state.Specs {
+	for _, spec := range state.Specs() {
 		if spec.Hidden {
 			continue
 		}
@@ -79,8 +79,8 @@ func (s *Server) progress(w http.ResponseWriter, r *http.Request) {
 func (s *Server) sections(w http.ResponseWriter, _ *http.Request) {
 	snap := s.cfg.Hub.Latest()
 	out := map[state.SectionName]state.Health{}
-	for _, name := range state.SectionNames {
-		out[name] = state.HealthOf(snap.Section(name))
+	for _, name := range state.SectionNames() {
+		out[name] = snap.HealthOf(name)
 	}
 	s.reply(w, http.StatusOK, map[string]any{"version": snap.Version, "at": snap.At, "sections": out})
 }

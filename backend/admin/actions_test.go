@@ -195,10 +195,10 @@ func TestAnActionOutlivesItsCaller(t *testing.T) {
 func TestSectionsAreServed(t *testing.T) {
 	r := newRig(t, options{}, shell("host/load", false))
 	status, got := r.call("GET", "/admin/state", "")
-	if status != 200 || len(got["sections"].(map[string]any)) != len(state.SectionNames) {
+	if status != 200 || len(got["sections"].(map[string]any)) != len(state.SectionNames()) {
 		t.Errorf("%d %v", status, got)
 	}
-	for _, name := range state.SectionNames {
+	for _, name := range state.SectionNames() {
 		if status, got := r.call("GET", "/admin/state/"+string(name), ""); status != 200 || got["health"] == nil {
 			t.Errorf("%s: %d %v", name, status, got)
 		}

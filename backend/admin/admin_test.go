@@ -86,7 +86,7 @@ func (figures) Name() string { return "figures" }
 
 func (f figures) Sections() (names []state.SectionName) {
 	for _, s := range f.secs {
-		names = append(names, s.Name())
+		names = append(names, state.NameOf(s))
 	}
 	return names
 }

@@ -106,7 +106,7 @@ func scopeFault(s string) string {
 	if _, err := path.Match(s, ""); err != nil {
 		return fmt.Sprintf("the scope %q is not a pattern of action kinds", s)
 	}
-	for _, spec := range state.Specs {
+	for _, spec := range state.Specs() {
 		if ok, _ := path.Match(s, string(spec.Kind)); ok {
 			return ""
 		}

@@ -155,7 +155,7 @@ func (r *rig) stop() {
 func (r *rig) put(s state.Section) {
 	r.mu.Lock()
 	r.snap = *r.snap.With(r.snap.Version+1, time.Now(), state.WithHealth(s, state.Health{Status: state.OK}))
-	r.puts[s.Name()]++
+	r.puts[state.NameOf(s)]++
 	r.mu.Unlock()
 	select {
 	case r.news <- struct{}{}:

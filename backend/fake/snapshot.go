@@ -59,7 +59,7 @@ func health(s state.Status, err string) state.Health {
 // sections gives every section but the workspace's the health h.
 func sections(s *state.Snapshot, h state.Health) *state.Snapshot {
 	var secs []state.Section
-	for _, n := range state.SectionNames {
+	for _, n := range state.SectionNames() {
 		if n != state.SectionWorkspace {
 			secs = append(secs, state.WithHealth(s.Section(n), h))
 		}

@@ -84,8 +84,8 @@ func (*Collector) Describe(chan<- *prometheus.Desc) {}
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	s := c.latest()
 	e := emitter{ch, map[string]bool{}}
-	for _, name := range state.SectionNames {
-		switch state.HealthOf(s.Section(name)).Status {
+	for _, name := range state.SectionNames() {
+		switch s.HealthOf(name).Status {
 		case state.OK:
 			e.gauge(sectionUp, 1, string(name))
 		case state.Stale, state.Down:

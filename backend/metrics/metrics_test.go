@@ -148,7 +148,7 @@ func TestEverySectionBecomesSeries(t *testing.T) {
 			t.Errorf("%s gives %q, want %q", tt.expr, got, tt.want)
 		}
 	}
-	if got, want := b.query(`count(opsdeck_source_up == 1)`, ""), fmt.Sprintf("=%d", len(state.SectionNames)-3); got != want {
+	if got, want := b.query(`count(opsdeck_source_up == 1)`, ""), fmt.Sprintf("=%d", len(state.SectionNames())-3); got != want {
 		t.Errorf("%s sections are up, want %s", got, want)
 	}
 }

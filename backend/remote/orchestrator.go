@@ -159,7 +159,7 @@ func (o *Orchestrator) cannot() map[state.Kind]string {
 		state.RoutingRollback: "the orchestrator keeps no earlier versions",
 	}
 	out := map[state.Kind]string{}
-	for _, spec := range state.Specs {
+	for _, spec := range state.Specs() {
 		if slices.Contains(o.Kinds(), spec.Kind) || !slices.Contains(o.Sections(), spec.Section) {
 			continue
 		}

@@ -112,7 +112,7 @@ func TestOrchestratorShowsWhatTheRecordedServiceSends(t *testing.T) {
 	if hello == nil || hello.Status != state.ModuleInstalled || hello.Runner != "running" || hello.Version != "1.0.0" || hello.HealthWord != "healthy" {
 		t.Errorf("test/hello = %+v", hello)
 	}
-	for _, spec := range state.Specs { // also those that nobody thought of here
+	for _, spec := range state.Specs() { // also those that nobody thought of here
 		own := slices.Contains(o.Sections(), spec.Section)
 		if can := slices.Contains(o.Kinds(), spec.Kind); own && can == (m.Cannot[spec.Kind] != "") || !own && m.Cannot[spec.Kind] != "" {
 			t.Errorf("%s: among its kinds is %v, and the reason against it %q", spec.Kind, can, m.Cannot[spec.Kind])

@@ -63,50 +63,21 @@ type answer struct {
 	Refused bool           `json:"refused,omitempty"`
 }
 
-// decodeSection reads a section of the given name.
-func decodeSection(name state.SectionName, raw []byte) (state.Section, error) {
-	switch name {
-	case state.SectionWorkspace:
-		return decode[state.Workspace](raw)
-	case state.SectionModules:
-		return decode[state.Modules](raw)
-	case state.SectionPipeline:
-		return decode[state.Pipeline](raw)
-	case state.SectionServices:
-		return decode[state.Services](raw)
-	case state.SectionContainers:
-		return decode[state.Containers](raw)
-	case state.SectionQueues:
-		return decode[state.Queues](raw)
-	case state.SectionLogs:
-		return decode[state.Logs](raw)
-	case state.SectionAlerts:
-		return decode[state.Alerts](raw)
-	case state.SectionHost:
-		return decode[state.Host](raw)
-	case state.SectionRouting:
-		return decode[state.Routing](raw)
-	case state.SectionActions:
-		return decode[state.Actions](raw)
-	case state.SectionJournal:
-		return decode[state.Journal](raw)
-	}
-	return nil, fmt.Errorf("unknown section %q", name)
-}
-
-func decode[S state.Section](raw []byte) (state.Section, error) {
-	var s S
-	err := json.Unmarshal(raw, &s)
-	return s, err
-}
-
 // apply makes the next snapshot out of the last and a frame.
 func (f *frame) apply(last *state.Snapshot) (*state.Snapshot, error) {
 	secs := make([]state.Section, 0, len(f.Sections))
 	for name, raw := range f.Sections {
-		sec, err := decodeSection(name, raw)
-		if err != nil {
-			continue // a newer engine's section, or one of a form that is not ours
+		sec, err := state.DecodeSection(name, raw)
+		if err != nil { // what was known of it stays, and says that it is old
+			h := last.HealthOf(name)
+			h.Status, h.Err = state.Stale, "the engine sends it in a form that this console does not understand: use the same version on both sides"
+			if h.LastOK.IsZero() {
+				h.Status = state.Down
+			}
+			if sec = last.Section(name); sec == nil {
+				sec = state.Unknown{Section: name}
+			}
+			sec = state.WithHealth(sec, h)
 		}
 		secs = append(secs, sec)
 	}

@@ -37,7 +37,7 @@ func over(t testing.TB, f *frame, last *state.Snapshot) *state.Snapshot {
 func text(t testing.TB, s *state.Snapshot) string {
 	t.Helper()
 	all := map[string]any{"version": s.Version, "versions": s.Versions, "at": s.At.UnixNano()}
-	for _, name := range state.SectionNames {
+	for _, name := range state.SectionNames() {
 		all[string(name)] = s.Section(name)
 	}
 	tails := map[string]any{}
@@ -77,7 +77,7 @@ func TestEverySectionCrossesTheWire(t *testing.T) {
 	for i, name := range append(fake.Names, "healthy") {
 		s := *fake.Named(name)
 		s.Version, s.Versions = uint64(10*(i+1)), map[state.SectionName]uint64{}
-		for _, sec := range state.SectionNames {
+		for _, sec := range state.SectionNames() {
 			s.Versions[sec] = s.Version
 		}
 		f, err := d.frame(&s)
@@ -98,7 +98,7 @@ func TestNoFieldIsLeftOut(t *testing.T) {
 			fill(v.Field(i), 0)
 		}
 	}
-	for _, name := range state.SectionNames {
+	for _, name := range state.SectionNames() {
 		s.Versions[name] = 3
 	}
 	s.Logs.Tails = map[string]state.Tail{"a": {Records: records(1, 3), Dropped: 2}}
@@ -107,7 +107,7 @@ func TestNoFieldIsLeftOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := over(t, f, &state.Snapshot{})
-	for _, name := range state.SectionNames {
+	for _, name := range state.SectionNames() {
 		if name == state.SectionLogs {
 			continue
 		}
@@ -392,8 +392,8 @@ func FuzzFrame(f *testing.F) {
 		if after := text(t, last); after != before {
 			t.Errorf("the snapshot before was changed:\n%s\n%s", before, after)
 		}
-		for _, name := range state.SectionNames {
-			_ = state.HealthOf(s.Section(name))
+		for _, name := range state.SectionNames() {
+			_ = s.HealthOf(name)
 		}
 	})
 }
@@ -403,7 +403,7 @@ func FuzzFrame(f *testing.F) {
 func BenchmarkFrame(b *testing.B) {
 	s := *fake.Many(200, 50)
 	s.Versions = map[state.SectionName]uint64{}
-	for _, sec := range state.SectionNames {
+	for _, sec := range state.SectionNames() {
 		s.Versions[sec] = 1
 	}
 	s.Logs.Tails = map[string]state.Tail{"a": {Records: records(1, 20000)}}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -130,91 +131,95 @@ type Spec struct {
 	Measured bool
 }
 
-// Title is how the action is named in lists: "restart container".
-func (s Spec) Title() string { return s.Verb + " " + s.Noun }
+// Title returns how the action is named in lists: "restart container".
+func (s *Spec) Title() string { return s.Verb + " " + s.Noun }
 
-// Targets lists the IDs of all rows that the action could be meant for.
-func (s Spec) Targets(snap *Snapshot) []string {
+// Targets returns the IDs of all rows that the action could be meant for.
+func (s *Spec) Targets(snap *Snapshot) []string {
 	if s.Global != "" {
 		return []string{s.Global}
 	}
-	var ids []string
-	switch s.Section {
-	case SectionModules:
-		for _, m := range snap.Modules.List {
-			ids = append(ids, m.ID)
-		}
-	case SectionContainers:
-		seen := map[string]bool{}
-		for i := range snap.Containers.List {
-			id := snap.Containers.List[i].Target()
-			if s.Of != nil {
-				if id = s.Of(snap, id); id == "" || seen[id] {
-					continue
-				}
-				seen[id] = true
-			}
-			ids = append(ids, id)
-		}
-	case SectionLogs:
-		for _, l := range snap.Logs.Sources {
-			if l.Kind == "file" {
-				ids = append(ids, l.Path)
-			}
-		}
-	case SectionAlerts:
-		for _, a := range snap.Alerts.List {
-			ids = append(ids, a.ID)
-		}
-	case SectionQueues:
-		for _, q := range snap.Queues.List {
-			ids = append(ids, q.Key)
-		}
-	case SectionWorkspace:
-		for _, c := range snap.Workspace.Consoles {
-			if c.ID != snap.You && c.Controls() {
-				ids = append(ids, c.ID)
-			}
-		}
-	case SectionRouting:
-		for _, r := range snap.Routing.Rows {
-			ids = append(ids, r.ID)
-		}
-	case SectionPipeline:
-		failed := s.Kind == PipelineRetry || s.Kind == PipelineDiscard
-		for _, st := range snap.Pipeline.Stages {
-			if !failed {
-				ids = append(ids, st.Title)
-			}
-		}
-		for _, j := range snap.Pipeline.Jobs {
-			if failed && j.Status == "failed" {
-				ids = append(ids, j.ID)
-			}
-		}
-	case SectionActions:
-		for _, p := range snap.Actions.List {
-			ids = append(ids, string(p.ID))
+	d := DescriptorOf(s.Section)
+	if d.Targets == nil {
+		return nil
+	}
+	ids := d.Targets(snap, s)
+	if s.Of == nil {
+		return ids
+	}
+	var of []string
+	seen := map[string]bool{}
+	for _, id := range ids {
+		if id = s.Of(snap, id); id != "" && !seen[id] {
+			seen[id] = true
+			of = append(of, id)
 		}
 	}
-	return ids
+	return of
 }
 
-// Specs is the table of actions: a file of its own for the rows of each noun. Where
-// several of a section share a key, the first that is not disabled is meant.
-var Specs = slices.Concat(
-	moduleSpecs, credentialSpecs, pipelineSpecs, routingSpecs, containerSpecs, composeSpecs, logSpecs, watchSpecs, alertSpecs, queueSpecs, workspaceSpecs,
-)
-
-// SpecOf is the table's row for a kind, or nil.
-func SpecOf(k Kind) *Spec {
-	for i := range Specs {
-		if Specs[i].Kind == k {
-			return &Specs[i]
+// Canonical returns the one name under which a target is journalled.
+func (s *Spec) Canonical(snap *Snapshot, target string) string {
+	if s.Of != nil {
+		if of := s.Of(snap, target); of != "" {
+			return of
 		}
 	}
-	return nil
+	if d := DescriptorOf(s.Section); d.Canonical != nil {
+		if name := d.Canonical(snap, target); name != "" {
+			return name
+		}
+	}
+	return target
 }
+
+// Called returns what people call a target.
+func (s *Spec) Called(snap *Snapshot, target string) string {
+	if d := DescriptorOf(s.Section); d.Called != nil && snap != nil {
+		if name := d.Called(snap, target); name != "" {
+			return name
+		}
+	}
+	return target
+}
+
+// Title returns an action in words: "restart container web".
+func (a *Action) Title() string {
+	s := SpecOf(a.Kind)
+	switch {
+	case s == nil:
+		return string(a.Kind) + " " + a.Target
+	case s.Global != "":
+		return s.Title()
+	}
+	return s.Title() + " " + a.Target
+}
+
+// specs is the table of actions, from the sections' descriptors. The workspace's rows come
+// last: they act on no row of a pane, and give way to those that do.
+var specs = sync.OnceValue(func() (all []Spec) {
+	for _, d := range Descriptors() {
+		if d.Name != SectionWorkspace {
+			all = append(all, d.Actions...)
+		}
+	}
+	return append(all, workspaceSection.Actions...)
+})
+
+var specByKind = sync.OnceValue(func() map[Kind]*Spec {
+	all, by := specs(), map[Kind]*Spec{}
+	for i := range all {
+		by[all[i].Kind] = &all[i]
+	}
+	return by
+})
+
+// Specs returns the table of actions: each section's rows, in its order. Where several
+// of a section share a key, the first that is not disabled is meant. It is only read.
+func Specs() []Spec { return specs() }
+
+// SpecOf returns the table's row for a kind, or nil.
+func SpecOf(k Kind) *Spec { return specByKind()[k] }
 
 // Why is the reason why kind cannot be done on target now; "" when it can.
 func Why(s *Snapshot, k Kind, target string) string {

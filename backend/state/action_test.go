@@ -12,7 +12,7 @@ import (
 func TestTheTableOfActionsIsWhole(t *testing.T) {
 	seen := map[Kind]bool{}
 	empty := &Snapshot{}
-	for _, s := range Specs {
+	for _, s := range Specs() {
 		if seen[s.Kind] {
 			t.Errorf("%s is in the table twice", s.Kind)
 		}
@@ -53,7 +53,7 @@ func TestExactlyOneActionOfAKeyFitsATarget(t *testing.T) {
 		{"S", SectionContainers, "up", ContainerStop},
 		{"S", SectionContainers, "down", ContainerStart},
 	} {
-		for _, spec := range Specs {
+		for _, spec := range Specs() {
 			if spec.Key == tt.key && spec.Section == tt.sec && Why(s, spec.Kind, tt.target) == "" {
 				if spec.Kind != tt.want {
 					t.Errorf("%s on %s means %s, want %s", tt.key, tt.target, spec.Kind, tt.want)
@@ -141,9 +141,9 @@ func TestASnapshotWithNewSectionsLeavesTheOldOneAsItWas(t *testing.T) {
 	if b.Versions[SectionModules] != 2 || b.Versions[SectionHost] != 2 || b.Section(SectionModules).(Modules).Dir != "y" {
 		t.Errorf("the new one is wrong: %+v", b)
 	}
-	for _, name := range SectionNames {
+	for _, name := range SectionNames() {
 		sec := b.Section(name)
-		if sec == nil || sec.Name() != name {
+		if sec == nil || NameOf(sec) != name {
 			t.Errorf("section %s is %v", name, sec)
 		}
 		if h := HealthOf(WithHealth(sec, Health{Status: Stale})); h.Status != Stale {

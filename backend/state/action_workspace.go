@@ -62,6 +62,11 @@ var workspaceSpecs = []Spec{
 			}
 			return ""
 		}},
+	{Kind: TokenCreate, Verb: "create", Past: "created", Noun: "API token", Section: SectionWorkspace, Risk: Confirm, Hidden: true, Admin: true, Disabled: notBegun},
+	{Kind: TokenRevoke, Verb: "revoke", Past: "revoked", Noun: "API token", Section: SectionWorkspace, Risk: Confirm, Hidden: true, Admin: true, Disabled: notBegun},
+}
+
+var actionSpecs = []Spec{
 	{Kind: ActionCancel, Verb: "cancel", Past: "cancelled", Noun: "running action", Section: SectionActions, Risk: Confirm,
 		Disabled: func(s *Snapshot, t string) string {
 			switch p := s.Actions.Progress(ActionID(t)); {
@@ -95,8 +100,6 @@ var workspaceSpecs = []Spec{
 			}
 			return notFound("action", t)
 		}},
-	{Kind: TokenCreate, Verb: "create", Past: "created", Noun: "API token", Section: SectionWorkspace, Risk: Confirm, Hidden: true, Admin: true, Disabled: notBegun},
-	{Kind: TokenRevoke, Verb: "revoke", Past: "revoked", Noun: "API token", Section: SectionWorkspace, Risk: Confirm, Hidden: true, Admin: true, Disabled: notBegun},
 }
 
 // Held says who holds control in place of the console that was given s; "" where

@@ -2,7 +2,8 @@ package state
 
 import "time"
 
-// Snapshot is one immutable instant of all sections.
+// Snapshot is one immutable instant of all sections. A section is registered by its
+// field here: their order is that of a status report.
 type Snapshot struct {
 	// Version rises by one with every published change; 0 is "nothing yet".
 	Version uint64
@@ -26,12 +27,12 @@ type Snapshot struct {
 	Routing    Routing
 	Actions    Actions
 	Journal    Journal
+
+	// Unknown has the sections of a newer engine that this program does not know.
+	Unknown map[SectionName]Unknown
 }
 
-// SectionName names one section of a Snapshot.
-type SectionName string
-
-// The sections, in the order in which a status report lists them.
+// The names of the sections.
 const (
 	SectionWorkspace  SectionName = "workspace"
 	SectionModules    SectionName = "modules"
@@ -47,81 +48,9 @@ const (
 	SectionJournal    SectionName = "journal"
 )
 
-// SectionNames lists every section.
-var SectionNames = []SectionName{
-	SectionWorkspace, SectionModules, SectionPipeline, SectionServices, SectionContainers,
-	SectionQueues, SectionLogs, SectionAlerts, SectionHost, SectionRouting, SectionActions, SectionJournal,
-}
-
-// Section is one part of a Snapshot, written by one source.
-// The methods are closed to this package: a section is added here.
-type Section interface {
-	// Name is the section's name.
-	Name() SectionName
-	// health reads the section's own Health.
-	health() Health
-	// withHealth is a copy of the section with the given Health.
-	withHealth(Health) Section
-	// place puts the section into the snapshot.
-	place(*Snapshot)
-}
-
-// With is a copy of s with sec in place of its namesake, carrying health h, at
-// the given version and time. The hub is its only caller outside of tests.
-func (s *Snapshot) With(version uint64, at time.Time, secs ...Section) *Snapshot {
-	next := *s
-	next.Version, next.At = version, at
-	next.Versions = make(map[SectionName]uint64, len(SectionNames))
-	for k, v := range s.Versions {
-		next.Versions[k] = v
-	}
-	for _, sec := range secs {
-		sec.place(&next)
-		next.Versions[sec.Name()] = version
-	}
-	return &next
-}
-
-// For is s as it is given to the console of that ID.
+// For returns s as it is given to the console of that ID.
 func (s *Snapshot) For(id string) *Snapshot {
 	given := *s
 	given.You = id
 	return &given
-}
-
-// WithHealth is a copy of sec that carries h.
-func WithHealth(sec Section, h Health) Section { return sec.withHealth(h) }
-
-// HealthOf is the Health that sec carries.
-func HealthOf(sec Section) Health { return sec.health() }
-
-// Section is the section of that name, or nil for an unknown name.
-func (s *Snapshot) Section(name SectionName) Section {
-	switch name {
-	case SectionWorkspace:
-		return s.Workspace
-	case SectionModules:
-		return s.Modules
-	case SectionPipeline:
-		return s.Pipeline
-	case SectionServices:
-		return s.Services
-	case SectionContainers:
-		return s.Containers
-	case SectionQueues:
-		return s.Queues
-	case SectionLogs:
-		return s.Logs
-	case SectionAlerts:
-		return s.Alerts
-	case SectionHost:
-		return s.Host
-	case SectionRouting:
-		return s.Routing
-	case SectionActions:
-		return s.Actions
-	case SectionJournal:
-		return s.Journal
-	}
-	return nil
 }

@@ -71,33 +71,8 @@ func Measure(s *Snapshot, a Action, w Window) []Figure {
 	if spec == nil || spec.Global != "" {
 		return nil
 	}
-	switch spec.Section {
-	case SectionModules:
-		m := s.Modules.Module(a.Target)
-		if m == nil {
-			return []Figure{{Title: "health", Value: -1, Text: "gone", Weight: 100}}
-		}
-		word := m.HealthWord
-		if m.Status != ModuleInstalled {
-			word = string(m.Status)
-		}
-		bad, n := 0.0, 0.0
-		for _, l := range m.Latencies[max(0, len(m.Latencies)-3):] {
-			n++
-			if l < 0 {
-				bad++
-			}
-		}
-		rate := -1.0
-		if n > 0 {
-			rate = 100 * bad / n
-		}
-		return []Figure{
-			{Title: "health", Value: healthScore(word), Text: word, Weight: 100},
-			{Title: "failed of the last 3 fetches", Value: rate, Unit: "%", Weight: 1},
-		}
-	case SectionContainers:
-		return measureContainers(s, a, w)
+	if d := DescriptorOf(spec.Section); d.Figures != nil {
+		return d.Figures(s, a, w)
 	}
 	return nil
 }
@@ -147,18 +122,17 @@ func (c *Container) condition() string {
 // Unsettled says why a verdict on an action would be early: a health check has not
 // answered since; "" where none would.
 func Unsettled(s *Snapshot, a Action) string {
-	if spec := SpecOf(a.Kind); spec == nil || spec.Section != SectionContainers {
+	spec := SpecOf(a.Kind)
+	if spec == nil {
 		return ""
 	}
-	for _, c := range s.Subjects(a) {
-		if c.condition() == "starting" || c.State == "restarting" {
-			return c.Title + " is " + c.condition()
-		}
+	if d := DescriptorOf(spec.Section); d.Pending != nil {
+		return d.Pending(s, a)
 	}
 	return ""
 }
 
-func measureContainers(s *Snapshot, a Action, w Window) []Figure {
+func containerFigures(s *Snapshot, a Action, w Window) []Figure {
 	health := Figure{Title: "health", Value: -1, Weight: 100}
 	restarts := Figure{Title: "restarts", Value: -1, Weight: 30, Unit: "in " + w.Length.String()}
 	if Ends(a) {

@@ -283,8 +283,8 @@ func trouble(s *state.Snapshot) (out []string) {
 			out = append(out, fmt.Sprintf("service %s is %s: %s", sv.Title, sv.Word, firstLine(sv.Err)))
 		}
 	}
-	for _, name := range state.SectionNames {
-		if h := state.HealthOf(s.Section(name)); h.Status == state.Stale || h.Status == state.Down {
+	for _, name := range state.SectionNames() {
+		if h := s.HealthOf(name); h.Status == state.Stale || h.Status == state.Down {
 			out = append(out, fmt.Sprintf("%s cannot be seen: %s", name, firstLine(h.Err)))
 		}
 	}
@@ -298,8 +298,8 @@ func trouble(s *state.Snapshot) (out []string) {
 
 // settled reports whether every source has answered one way or the other.
 func settled(s *state.Snapshot) bool {
-	for _, name := range state.SectionNames {
-		if h := state.HealthOf(s.Section(name)); h.Status == state.Connecting {
+	for _, name := range state.SectionNames() {
+		if h := s.HealthOf(name); h.Status == state.Connecting {
 			return false
 		}
 	}
@@ -351,8 +351,8 @@ func newStatus(g *globals) *cobra.Command {
 			bad := trouble(snap)
 			if g.json {
 				sections := map[state.SectionName]state.Health{}
-				for _, name := range state.SectionNames {
-					sections[name] = state.HealthOf(snap.Section(name))
+				for _, name := range state.SectionNames() {
+					sections[name] = snap.HealthOf(name)
 				}
 				if bad == nil {
 					bad = []string{}
@@ -394,7 +394,7 @@ func printStatus(cmd *cobra.Command, s *state.Snapshot, bad []string) error {
 		{state.SectionAlerts, fmt.Sprintf("%d rule groups", len(s.Alerts.Groups))},
 		{state.SectionHost, fmt.Sprintf("cpu %.0f%% of %d cores, load %.2f", s.Host.CPUPercent, s.Host.Cores, s.Host.Load1)},
 	} {
-		h := state.HealthOf(s.Section(row.name))
+		h := s.HealthOf(row.name)
 		if row.name == state.SectionAlerts && s.Alerts.Evaluated.IsZero() {
 			row.text += ", not evaluated yet: the engine has just started"
 		}

@@ -93,7 +93,7 @@ func (s *session) until(name state.SectionName, enough func(*state.Snapshot) boo
 			return nil, err
 		}
 		after, last = snap.Version, snap
-		h := state.HealthOf(snap.Section(name))
+		h := snap.HealthOf(name)
 		switch h.Status {
 		case state.OK:
 			if enough(snap) {

@@ -67,10 +67,10 @@ func Run(t testing.TB, src state.Source) *Runner {
 		defer close(r.done)
 		for ctx.Err() == nil {
 			err := src.Run(ctx, func(sec state.Section) {
-				if !own[sec.Name()] {
-					t.Errorf("%s put section %s, which it does not own", src.Name(), sec.Name())
+				if !own[state.NameOf(sec)] {
+					t.Errorf("%s put section %s, which it does not own", src.Name(), state.NameOf(sec))
 				}
-				r.note(func() { r.last[sec.Name()] = sec; r.puts++ })
+				r.note(func() { r.last[state.NameOf(sec)] = sec; r.puts++ })
 			})
 			if ctx.Err() != nil {
 				return
@@ -126,7 +126,7 @@ func Wait[S state.Section](r *Runner, what string, ok func(S) bool) S {
 	defer deadline.Stop()
 	for {
 		r.mu.Lock()
-		sec, have := r.last[zero.Name()].(S)
+		sec, have := r.last[state.NameOf(zero)].(S)
 		changed := r.changed
 		errs := r.errs
 		r.mu.Unlock()
