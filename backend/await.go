@@ -15,7 +15,7 @@ type Seam interface {
 	// Submit asks for an action; the error says why it was refused.
 	Submit(ctx context.Context, a state.Action) (state.ActionID, error)
 	// Watch says what is being looked at. It does not block.
-	Watch(state.Interest)
+	Watch(state.Interests)
 }
 
 // Do submits an action and waits until it is over, with its verdict where settled
@@ -51,4 +51,4 @@ func Do(ctx context.Context, s Seam, a state.Action, settled bool, each func(sta
 }
 
 // Watch implements Seam for the hub itself: nobody looks.
-func (*Hub) Watch(state.Interest) {}
+func (*Hub) Watch(state.Interests) {}

@@ -12,8 +12,8 @@ import (
 // Console is one attached console: the seam that a console holds.
 type Console struct {
 	hub      *Hub
-	info     state.Console  // guarded by hub.mu, but for its ID and Actor
-	interest state.Interest // guarded by hub.mu
+	info     state.Console   // guarded by hub.mu, but for its ID and Actor
+	interest state.Interests // guarded by hub.mu
 }
 
 // Attach adds a console for actor; Close it when it leaves. The first that can
@@ -122,11 +122,11 @@ func (h *Hub) seenBy(id string) *state.Snapshot {
 }
 
 // Watch says what this console looks at now. It does not block.
-func (c *Console) Watch(in state.Interest) {
+func (c *Console) Watch(in state.Interests) {
 	h := c.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if in.Keys != c.interest.Keys {
+	if !slices.Equal(in.Keys(state.LookKeys), c.interest.Keys(state.LookKeys)) {
 		c.info.Active = time.Now()
 		h.presence()
 	}

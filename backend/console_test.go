@@ -126,7 +126,7 @@ func TestControlGoesToWhoAskedElseToWhoSitsThere(t *testing.T) {
 			withHub(t, &script{runs: ready(state.ModuleInstalled)}, func(t *testing.T, h *Hub) {
 				ada, bob, eve, far := h.Attach(person("ada")), h.Attach(person("bob")), h.Attach(person("eve")), h.Attach(person("far"))
 				time.Sleep(time.Second)
-				eve.Watch(state.Interest{Keys: 1})
+				eve.Watch(state.Interests{{Topic: state.LookKeys, Key: "1"}})
 				time.Sleep(time.Second)
 				if idle := h.Latest().Workspace.Console(far.ID()); !h.Latest().Workspace.Console(eve.ID()).Active.After(idle.Active) {
 					t.Errorf("who pressed a key counts as idle as who did not: %+v", h.Latest().Workspace.Consoles)

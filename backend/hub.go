@@ -387,9 +387,9 @@ func (h *Hub) SetWorkspace(f func(*state.Workspace)) {
 
 // interests gathers what all consoles look at. The caller holds h.mu.
 func (h *Hub) interests() state.Interests {
-	all := make(state.Interests, 0, len(h.consoles))
+	var all state.Interests
 	for c := range h.consoles {
-		all = append(all, c.interest)
+		all = append(all, c.interest...)
 	}
 	return all
 }

@@ -461,12 +461,12 @@ func TestInterestsOfAllConsolesReachTheSources(t *testing.T) {
 	src := &script{}
 	withHub(t, src, func(t *testing.T, h *Hub) {
 		a, b := h.Attach(state.Actor{User: "a"}), h.Attach(state.Actor{User: "b"})
-		a.Watch(state.Interest{Container: "c1"})
-		b.Watch(state.Interest{Logs: []string{"container:*"}})
+		a.Watch(state.Interests{{Topic: state.LookContainer, Key: "c1"}})
+		b.Watch(state.Interests{{Topic: state.LookLog, Key: state.AllContainers}})
 		src.mu.Lock()
 		seen := src.seen
 		src.mu.Unlock()
-		if !seen.Container("c1") || !seen.Log("container:9") || seen.Queue("q") {
+		if !seen.Has(state.LookContainer, "c1") || !seen.Log("container:9") || seen.Has(state.LookQueue, "q") {
 			t.Errorf("interests = %+v", seen)
 		}
 		time.Sleep(time.Second)
@@ -474,7 +474,7 @@ func TestInterestsOfAllConsolesReachTheSources(t *testing.T) {
 			t.Errorf("consoles = %+v, want two", got)
 		}
 		a.Close()
-		if src.seen.Container("c1") {
+		if src.seen.Has(state.LookContainer, "c1") {
 			t.Error("a closed console's interest stayed")
 		}
 		b.Close()

@@ -237,7 +237,7 @@ func TestWhatAnImpactNeedsIsFetchedWhileItIsAsked(t *testing.T) {
 	d.pass(time.Second)
 	d.run(d.m.begin(state.SpecOf(state.ContainerStop), []string{"web"}))
 	d.press("tab", "tab")
-	if in := d.b.Watched(); in[len(in)-1].Asking != state.ContainerStop || !slices.Equal(in[len(in)-1].Targets, []string{"web"}) {
+	if in := d.b.Watched(); !slices.Equal(in[len(in)-1].Keys(state.LookAction(state.ContainerStop)), []string{"web"}) {
 		t.Fatalf("watched %+v", in[len(in)-1])
 	}
 	d.lacks("established connections")
@@ -246,7 +246,7 @@ func TestWhatAnImpactNeedsIsFetchedWhileItIsAsked(t *testing.T) {
 	d.pass(time.Second)
 	d.sees("established connections: 3 to port 80; they break")
 	d.press("esc")
-	if in := d.b.Watched(); in[len(in)-1].Asking != "" {
+	if in := d.b.Watched(); len(in[len(in)-1].Keys(state.LookAction(state.ContainerStop))) > 0 {
 		t.Errorf("nothing is asked any more: %+v", in[len(in)-1])
 	}
 }
@@ -421,11 +421,11 @@ func TestInterestFollowsTheLook(t *testing.T) {
 	d.press("3", "j", "enter")
 	in := d.b.Watched()
 	web := d.snap.Containers.Container("web").ID
-	if len(in) == 0 || in[len(in)-1].Container != web || len(in[len(in)-1].Logs) != 1 {
+	if len(in) == 0 || !in[len(in)-1].Has(state.LookContainer, web) || len(in[len(in)-1].Keys(state.LookLog)) != 1 {
 		t.Fatalf("got %+v, want the container web looked at", in)
 	}
 	d.press("esc")
-	if in := d.b.Watched(); in[len(in)-1].Container != "" {
+	if in := d.b.Watched(); len(in[len(in)-1].Keys(state.LookContainer)) > 0 {
 		t.Errorf("got %+v, want nothing looked at", in[len(in)-1])
 	}
 }

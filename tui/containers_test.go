@@ -233,17 +233,17 @@ func TestInspectIsSearched(t *testing.T) {
 // What is heavy is asked for only while its own tab is in sight.
 func TestOnlyThePartInSightIsAskedFor(t *testing.T) {
 	d := containersAlone(t, nil)
-	if d.m.told.Container != "" {
+	if len(d.m.told.Keys(state.LookContainer)) > 0 {
 		t.Errorf("told of %+v before anything was opened", d.m.told)
 	}
 	d.press("enter", "[", "[")
 	d.sees("[Diff]")
-	if d.m.told.Part != state.PartDiff || d.m.told.Container == "" {
+	if len(d.m.told.Keys(state.LookPart(state.PartDiff))) != 1 || len(d.m.told.Keys(state.LookContainer)) != 1 {
 		t.Errorf("told of %+v, want the diff", d.m.told)
 	}
 	d.press("]", "]")
 	d.sees("[Overview]")
-	if d.m.told.Part != "" || d.m.told.Container == "" {
+	if len(d.m.told.Keys(state.LookPart(state.PartDiff))) > 0 || len(d.m.told.Keys(state.LookContainer)) != 1 {
 		t.Errorf("told of %+v, want the container alone", d.m.told)
 	}
 }

@@ -69,7 +69,7 @@ type Model struct {
 	lastAskedAt time.Time
 	history     []string
 	asked       map[string][]string // answers to what panes ask, by command, oldest first
-	told        state.Interest
+	told        state.Interests
 	keysTold    uint64            // how often others were told that keys are pressed
 	toldKeys    time.Time         // when they last were
 	restore     map[string]string // selections to find again, by pane

@@ -17,7 +17,7 @@ type Backend interface {
 	// Submit asks for an action; its progress and outcome come with snapshots.
 	Submit(ctx context.Context, a state.Action) (state.ActionID, error)
 	// Watch says what is being looked at now. It does not block.
-	Watch(state.Interest)
+	Watch(state.Interests)
 }
 
 // Options say how the console looks and what it can reach.

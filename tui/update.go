@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"slices"
+	"strconv"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -218,47 +220,29 @@ func (m *Model) watch() {
 	if m.o.Backend == nil {
 		return
 	}
-	var in state.Interest
+	var in state.Interests
 	for i, p := range m.panes {
 		if !m.visible(i) {
 			continue
 		}
 		t := p.Target()
-		in.Host = in.Host || t.Host
-		if t.View != (state.LogView{}) {
-			in.View = t.View
+		for _, look := range t.Looks {
+			in = in.Add(look.Topic, look.Key)
 		}
-		if d, ok := p.(views.Detailer); ok {
-			beside, open := d.Detail()
-			if !beside && !open {
-				continue
-			}
-		}
-		if i == m.focus || in.Container == "" {
-			if t.Container != "" {
-				in.Container, in.Part = t.Container, t.Part
-			}
-		}
-		if t.Queue != "" {
-			in.Queue = t.Queue
-		}
-		if t.Job != "" {
-			in.Job = t.Job
-		}
-		in.Brief = in.Brief || t.Brief
-		in.Logs = append(in.Logs, t.Logs...)
 	}
 	if m.keyed.Sub(m.toldKeys) >= keysEvery {
 		m.toldKeys = m.keyed
 		m.keysTold++
 	}
-	in.Keys = m.keysTold
+	if m.keysTold > 0 {
+		in = in.Add(state.LookKeys, strconv.FormatUint(m.keysTold, 10))
+	}
 	for _, o := range m.stack {
 		if d, ok := o.(*actBox); ok {
-			in.Asking, in.Targets = d.spec.Kind, d.targets
+			in = in.Add(state.LookAction(d.spec.Kind), d.targets...)
 		}
 	}
-	if !in.Equal(m.told) {
+	if !slices.Equal(in, m.told) {
 		m.told = in
 		m.o.Backend.Watch(in)
 	}

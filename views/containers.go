@@ -126,9 +126,13 @@ func NewContainers(env *Env) Pane {
 			{Title: "Diff", Draw: containerDiff, Part: state.PartDiff, Search: true},
 			{Title: "Engine", Draw: containerEngine, Part: state.PartEngine},
 		},
-		Look: func(c *state.Container, t *Target) {
-			t.Container = c.ID
-			t.Logs = []string{"container:" + c.ID}
+		Shell: func(c *state.Container) string { return c.ID },
+		Look: func(c *state.Container, part string) state.Interests {
+			in := state.Interests{{Topic: state.LookContainer, Key: c.ID}, {Topic: state.LookLog, Key: "container:" + c.ID}}
+			if part != "" {
+				in = in.Add(state.LookPart(part), c.ID)
+			}
+			return in
 		},
 		Fold: containerFold(),
 	})

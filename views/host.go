@@ -68,7 +68,7 @@ func NewHost(env *Env) Pane {
 		},
 		Summary: hostSummary,
 		Tabs:    []Tab[state.Process]{{Title: "Overview", Draw: processOverview}},
-		Watch:   func(t *Target) { t.Host = true },
+		Watch:   state.Interests{{Topic: state.LookProcesses}},
 	})
 }
 

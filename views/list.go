@@ -37,7 +37,7 @@ type Column[T any] struct {
 type Tab[T any] struct {
 	Title string
 	Draw  func(*Doc, *state.Snapshot, *T)
-	// Part names the heavy data that it shows, for [state.Interest].
+	// Part names the heavy data that it shows, for [Spec.Look].
 	Part string
 	// Search says that "/" looks for text in it while the detail has the whole pane.
 	Search bool
@@ -72,10 +72,14 @@ type Spec[T any] struct {
 	Empty   func(*state.Snapshot) string
 	Summary func(*Env, *state.Snapshot) []Span
 	Tabs    []Tab[T]
-	// Look adds to the target what is being looked at; may be nil.
-	Look func(*T, *Target)
-	// Watch adds to it whatever the row, and without one; may be nil.
-	Watch func(*Target)
+	// Look returns what is looked at while the row's detail is in sight, with the Part of
+	// the tab that is open; may be nil.
+	Look func(row *T, part string) state.Interests
+	// Watch is what is looked at whatever the row, and without one.
+	Watch state.Interests
+	// Shell returns the full ID of the container that a shell would be opened in; may be
+	// nil.
+	Shell func(*T) string
 	// Fold puts rows into groups; nil for a list that has none.
 	Fold *Fold[T]
 }
@@ -315,14 +319,18 @@ func (l *List[T]) Selected() *T {
 // Target implements Pane. That of a heading is all rows under it.
 func (l *List[T]) Target() Target {
 	var t Target
-	if l.spec.Watch != nil {
-		l.spec.Watch(&t)
-	}
+	t.Looks = l.spec.Watch
 	e := l.entry()
-	if e != nil && e.group == "" && l.spec.Look != nil {
-		l.spec.Look(e.row, &t)
-		if l.tab < len(l.spec.Tabs) {
-			t.Part = l.spec.Tabs[l.tab].Part
+	if e != nil && e.group == "" {
+		if l.spec.Shell != nil {
+			t.Container = l.spec.Shell(e.row)
+		}
+		if l.spec.Look != nil && (l.beside || l.open) {
+			part := ""
+			if l.tab < len(l.spec.Tabs) {
+				part = l.spec.Tabs[l.tab].Part
+			}
+			t.Looks = slices.Concat(t.Looks, l.spec.Look(e.row, part))
 		}
 	}
 	if len(l.marks) > 0 {

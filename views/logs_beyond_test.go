@@ -122,7 +122,7 @@ func (l *longLog) settle() {
 	for range 5 {
 		l.version++
 		logs := state.Logs{Health: state.Health{Status: state.OK}, Sources: []state.LogSource{src}, Tails: map[string]state.Tail{src.ID: {Records: tail}}}
-		if v := l.p.Target().View; v != (state.LogView{}) {
+		for _, v := range l.p.Target().Looks.Views() {
 			logs.Views = []state.LogWindow{l.answer(v)}
 		}
 		l.p.Apply(&state.Snapshot{Version: l.version, Versions: map[state.SectionName]uint64{state.SectionLogs: l.version}, Logs: logs})
@@ -213,7 +213,7 @@ func TestTheStreamGoesOnInTheFile(t *testing.T) {
 	l.here(510)
 	l.do(Back)
 	l.here(4999)
-	if !l.p.following || l.p.Target().View != (state.LogView{}) {
+	if !l.p.following || len(l.p.Target().Looks.Views()) > 0 {
 		t.Error("it does not follow again")
 	}
 }

@@ -15,8 +15,12 @@ func (p *Logs) Target() Target {
 	if p.snap == nil {
 		return t
 	}
-	if t.View = p.tally(); p.beyond != nil {
-		t.View = p.beyond.view
+	view := p.tally()
+	if p.beyond != nil {
+		view = p.beyond.view
+	}
+	if view != (state.LogView{}) {
+		t.Looks = state.Interests{view.Interest()}
 	}
 	name := func(s *state.LogSource) string {
 		if s.Path != "" {
@@ -31,7 +35,7 @@ func (p *Logs) Target() Target {
 			t.Marked = true
 		}
 		if s.Kind != "file" && (p.marks[s.ID] || p.solo == s.ID || p.inSources && p.srcSel == s.ID) {
-			t.Logs = append(t.Logs, s.ID)
+			t.Looks = t.Looks.Add(state.LookLog, s.ID)
 		}
 	}
 	if t.Marked {

@@ -124,20 +124,10 @@ type Target struct {
 	Marked bool
 	// Name is what a heading stands for whose rows the IDs are: "project shop"; else "".
 	Name string
-	// Part is the heavy data of the container that is being looked at.
-	Part string
-	// Container and Queue say what is being looked at, for [state.Interest].
-	Container, Queue string
-	// Job is the pipeline job whose way is wanted; Brief asks for the briefing of what
-	// was delivered.
-	Job   string
-	Brief bool
-	// View is the stretch of a log file that is wanted.
-	View state.LogView
-	// Host asks for the host's processes.
-	Host bool
-	// Logs are the container log sources that are wanted.
-	Logs []string
+	// Container is the full ID of the container that a shell would be opened in.
+	Container string
+	// Looks are what is being looked at.
+	Looks state.Interests
 }
 
 // Env is what all panes share.

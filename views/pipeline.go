@@ -198,10 +198,14 @@ func NewPipeline(env *Env) Pane {
 			return "service " + h.svc.Title
 		},
 		Target: (*hop).target,
-		Look: func(h *hop, t *Target) {
-			if t.Brief = h.stage != nil; h.job != nil {
-				t.Job = h.job.ID
+		Look: func(h *hop, _ string) state.Interests {
+			switch {
+			case h.job != nil:
+				return state.Interests{{Topic: state.LookJob, Key: h.job.ID}}
+			case h.stage != nil:
+				return state.Interests{{Topic: state.LookBrief}}
 			}
+			return nil
 		},
 		Text:   func(h *hop) string { return h.title() + " " + h.word() },
 		Health: func(s *state.Snapshot) state.Health { return s.Pipeline.Health },

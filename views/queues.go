@@ -64,10 +64,11 @@ func NewQueues(env *Env) Pane {
 		},
 		Summary: queuesSummary,
 		Tabs:    []Tab[state.Queue]{{Title: "Overview", Draw: queueOverview}, {Title: "First items", Draw: queuePeek}, {Title: "Groups", Draw: queueGroups}},
-		Look: func(q *state.Queue, t *Target) {
-			if q.Kind != stageKind {
-				t.Queue = q.Key
+		Look: func(q *state.Queue, _ string) state.Interests {
+			if q.Kind == stageKind {
+				return nil
 			}
+			return state.Interests{{Topic: state.LookQueue, Key: q.Key}}
 		},
 	})
 }

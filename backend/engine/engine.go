@@ -423,14 +423,7 @@ func (e *Engine) pipelineSection(now time.Time, tick bool) state.Pipeline {
 			held++
 		}
 	}
-	var want []string
-	brief := false
-	for _, in := range e.looks {
-		brief = brief || in.Brief
-		if in.Job != "" {
-			want = append(want, in.Job)
-		}
-	}
+	want, brief := e.looks.Keys(state.LookJob), len(e.looks.Keys(state.LookBrief)) > 0
 	e.mu.Unlock()
 	out := p.section(now, e.cfg.Mask.Mask, tick, slices.Contains(want, "*"), want)
 	out.Held, out.Problem = held, problem

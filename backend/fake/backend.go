@@ -16,7 +16,7 @@ type Backend struct {
 	snap    *state.Snapshot
 	changed chan struct{}
 	acts    []state.Action
-	watched []state.Interest
+	watched []state.Interests
 	refuse  error
 }
 
@@ -74,7 +74,7 @@ func (b *Backend) Submit(_ context.Context, a state.Action) (state.ActionID, err
 }
 
 // Watch remembers what is being looked at.
-func (b *Backend) Watch(in state.Interest) {
+func (b *Backend) Watch(in state.Interests) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.watched = append(b.watched, in)
@@ -88,8 +88,8 @@ func (b *Backend) Submitted() []state.Action {
 }
 
 // Watched is every interest that was told, oldest first.
-func (b *Backend) Watched() []state.Interest {
+func (b *Backend) Watched() []state.Interests {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]state.Interest(nil), b.watched...)
+	return append([]state.Interests(nil), b.watched...)
 }

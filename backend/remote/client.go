@@ -43,7 +43,7 @@ type Client struct {
 	snap   *state.Snapshot
 	notify chan struct{}
 	err    error
-	watch  chan state.Interest
+	watch  chan state.Interests
 	wg     sync.WaitGroup
 }
 
@@ -102,7 +102,7 @@ func attach(ctx context.Context, hc *http.Client, base, where string, actor stat
 	}
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c := &Client{http: hc, base: base, session: cmp.Or(session, rand.Text()), cancel: cancel, notify: make(chan struct{}),
-		watch: make(chan state.Interest, 1), snap: &state.Snapshot{}, ended: make(chan struct{}), quiet: quiet}
+		watch: make(chan state.Interests, 1), snap: &state.Snapshot{}, ended: make(chan struct{}), quiet: quiet}
 	q := url.Values{"session": {c.session}, "actor": {string(who)}}
 	stop := context.AfterFunc(ctx, cancel)
 	defer stop()
@@ -254,7 +254,7 @@ func (c *Client) Submit(ctx context.Context, a state.Action) (state.ActionID, er
 }
 
 // Watch implements the seam. It does not block: the newest interest wins.
-func (c *Client) Watch(in state.Interest) {
+func (c *Client) Watch(in state.Interests) {
 	for {
 		select {
 		case c.watch <- in:

@@ -275,15 +275,9 @@ func TestPresenceAndInterestLastAsLongAsTheConsole(t *testing.T) {
 			e.src.mu.Lock()
 			ok := true
 			for _, id := range want {
-				ok = ok && e.src.in.Container(id)
+				ok = ok && e.src.in.Has(state.LookContainer, id)
 			}
-			n := 0
-			for _, i := range e.src.in {
-				if i.Container != "" {
-					n++
-				}
-			}
-			ok = ok && n == len(want)
+			ok = ok && len(e.src.in.Keys(state.LookContainer)) == len(want)
 			in := e.src.in
 			e.src.mu.Unlock()
 			if ok {
@@ -296,12 +290,12 @@ func TestPresenceAndInterestLastAsLongAsTheConsole(t *testing.T) {
 			}
 		}
 	}
-	a.Watch(state.Interest{Container: "c1"})
+	a.Watch(state.Interests{{Topic: state.LookContainer, Key: "c1"}})
 	looking("c1")
 	for i := range 50 { // the newest wins, and Watch never blocks
-		b.Watch(state.Interest{Container: fmt.Sprint("x", i)})
+		b.Watch(state.Interests{{Topic: state.LookContainer, Key: fmt.Sprint("x", i)}})
 	}
-	b.Watch(state.Interest{Container: "c2"})
+	b.Watch(state.Interests{{Topic: state.LookContainer, Key: "c2"}})
 	looking("c1", "c2")
 	a.Close()
 	looking("c2")

@@ -11,7 +11,7 @@
 //	GET  /console/v1/stream?session=S     JSON lines: a hello, then a frame for
 //	                                      each snapshot: changed sections only,
 //	                                      and log records not yet sent
-//	PUT  /console/v1/interest?session=S   state.Interest
+//	PUT  /console/v1/interest?session=S   state.Interests
 //	POST /console/v1/actions              an action with its secrets; gives its id
 //	GET  /console/v1/alive                204 once the hub has published anew
 //

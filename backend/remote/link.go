@@ -23,7 +23,7 @@ type Link struct {
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced whenever at does
 	at       *Client       // nil while there is no connection
-	interest state.Interest
+	interest state.Interests
 	base     uint64 // added to versions, so that they rise over connections
 	last     uint64 // the highest version given out
 	// since is when the connection was lost, why is the last reason, next when it is
@@ -172,7 +172,7 @@ func (l *Link) Submit(ctx context.Context, a state.Action) (state.ActionID, erro
 }
 
 // Watch implements the seam.
-func (l *Link) Watch(in state.Interest) {
+func (l *Link) Watch(in state.Interests) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.interest = in

@@ -40,7 +40,7 @@ func TestALinkIsMadeAgainAndItsVersionsRise(t *testing.T) {
 	}
 	defer l.Close()
 	before := until(t, l, "it is attached", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) == 1 && s.You != "" })
-	l.Watch(state.Interest{Container: "c1"})
+	l.Watch(state.Interests{{Topic: state.LookContainer, Key: "c1"}})
 
 	last.cancel() // as when the network goes
 	poll(t, "the loss is told", func() bool {
@@ -62,7 +62,7 @@ func TestALinkIsMadeAgainAndItsVersionsRise(t *testing.T) {
 	poll(t, "the new connection looks at the same", func() bool {
 		e.src.mu.Lock()
 		defer e.src.mu.Unlock()
-		return e.src.in.Container("c1")
+		return e.src.in.Has(state.LookContainer, "c1")
 	})
 	l.Close()
 	if _, err := l.Wait(t.Context(), 1<<40); err == nil {

@@ -171,7 +171,7 @@ func (h *Handler) interest(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "there is no such session", http.StatusNotFound)
 		return
 	}
-	var in state.Interest
+	var in state.Interests
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, largestRequest)).Decode(&in); err != nil {
 		http.Error(w, "interest: "+err.Error(), http.StatusBadRequest)
 		return

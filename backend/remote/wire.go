@@ -11,7 +11,7 @@ import (
 )
 
 // Protocol is the wire's version; both ends must have the same.
-const Protocol = 2
+const Protocol = 3
 
 // hello is a stream's first line.
 type hello struct {

@@ -151,6 +151,9 @@ const (
 	PartEngine  = "engine"
 )
 
+// ContainerParts lists them all.
+var ContainerParts = []string{PartTop, PartImage, PartDiff, PartEvents, PartHistory, PartEngine}
+
 // Fetch is when something was fetched, and why it failed; the data of a fetch that
 // failed is that of the one before.
 type Fetch struct {

@@ -1,84 +1,116 @@
 package state
 
 import (
-	"reflect"
+	"encoding/json"
 	"slices"
+	"strings"
 )
 
-// Interest says what is being looked at, so that heavy data is fetched only
-// while somebody looks. The zero Interest asks for nothing heavy.
+// Topic is a kind of thing that can be looked at.
+type Topic string
+
+// Interest is one thing that is being looked at: a topic, and which of its kind. Heavy
+// data is fetched only while somebody looks.
 type Interest struct {
-	// Container is the full ID of the container whose inspect and top are wanted.
-	Container string `json:"container,omitempty"`
-	// Part is the part of its detail that is in sight: one of the Part constants, or "".
-	Part string `json:"part,omitempty"`
-	// Logs are the other log sources to follow, by source ID; "container:*" asks
-	// for all. Files are always followed.
-	Logs []string `json:"logs,omitempty"`
-	// View is a stretch of a log file beyond its tail.
-	View LogView `json:"view,omitzero"`
-	// Queue is the key whose first items are wanted.
-	Queue string `json:"queue,omitempty"`
-	// Keys rises, at most once in some seconds, when keys are pressed: it is how others
-	// see whether somebody sits there.
-	Keys uint64 `json:"keys,omitempty"`
-	// Job is the pipeline job whose way through the stages is wanted; "*" asks for the
-	// last jobs of all modules.
-	Job string `json:"job,omitempty"`
-	// Asking is the kind of the action whose confirmation is on the screen, and Targets
-	// are what it would be done to: what its impact is made of is fetched meanwhile.
-	Asking  Kind     `json:"asking,omitempty"`
-	Targets []string `json:"targets,omitempty"`
-	// Brief asks for the briefing of what was delivered.
-	Brief bool `json:"brief,omitempty"`
-	// Host asks for the host's processes and who listens where.
-	Host bool `json:"host,omitempty"`
+	Topic Topic  `json:"topic"`
+	Key   string `json:"key,omitempty"`
 }
 
-// Equal reports whether both ask for the same.
-func (i Interest) Equal(o Interest) bool { return reflect.DeepEqual(i, o) }
+// The topics. Those of a source are named beside its section; a new one needs no change
+// here.
+const (
+	// LookContainer is one container, by its full ID; [LookPart] a part of its detail.
+	LookContainer Topic = "container"
+	// LookLog is a log source to follow, by its ID; [AllContainers] asks for those of
+	// all containers. Files are always followed.
+	LookLog Topic = "log"
+	// LookView is a stretch of a log file beyond its tail: see [LogView.Interest].
+	LookView Topic = "view"
+	// LookQueue is a queue whose first items are wanted.
+	LookQueue Topic = "queue"
+	// LookJob is a pipeline job whose way through the stages is wanted; "*" asks for the
+	// last jobs of all modules.
+	LookJob Topic = "job"
+	// LookBrief is the briefing of what was delivered.
+	LookBrief Topic = "brief"
+	// LookProcesses is the host's processes and who listens where.
+	LookProcesses Topic = "processes"
+	// LookKeys is not looked at: its key changes, at most once in some seconds, when
+	// keys are pressed. It is how others see whether somebody sits there.
+	LookKeys Topic = "keys"
+)
 
-// Interests is what all consoles together look at.
+// AllContainers is the key of [LookLog] that asks for the logs of all containers.
+const AllContainers = "container:*"
+
+// LookPart returns the topic of a part of a container's detail, one of the Part
+// constants; its keys are full IDs.
+func LookPart(part string) Topic { return LookContainer + "." + Topic(part) }
+
+// LookAction returns the topic of an action whose confirmation is on a screen; its keys
+// are the targets. What the impact is made of is fetched meanwhile.
+func LookAction(k Kind) Topic { return actionTopic + Topic(k) }
+
+const actionTopic = "action:"
+
+// Action returns the kind of action that the topic is of; "" for another topic.
+func (t Topic) Action() Kind {
+	k, ok := strings.CutPrefix(string(t), actionTopic)
+	if !ok {
+		return ""
+	}
+	return Kind(k)
+}
+
+// Interests is what a console looks at, or what all of them together do.
 type Interests []Interest
 
-// Container reports whether anybody looks at the container.
-func (in Interests) Container(id string) bool {
-	return slices.ContainsFunc(in, func(i Interest) bool { return i.Container == id })
+// Add returns in with what is not in it yet.
+func (in Interests) Add(topic Topic, keys ...string) Interests {
+	for _, k := range keys {
+		if i := (Interest{topic, k}); !slices.Contains(in, i) {
+			in = append(in, i)
+		}
+	}
+	return in
 }
 
-// Log reports whether anybody looks at the log source.
-func (in Interests) Log(id string) bool {
-	return slices.ContainsFunc(in, func(i Interest) bool {
-		return slices.Contains(i.Logs, id) || slices.Contains(i.Logs, "container:*")
-	})
+// Has reports whether anybody looks at that.
+func (in Interests) Has(topic Topic, key string) bool {
+	return slices.Contains(in, Interest{topic, key})
 }
 
-// Views are the stretches of log files that anybody looks at, each once.
-func (in Interests) Views() (views []LogView) {
+// Keys returns what is looked at of a topic, each once, in order.
+func (in Interests) Keys(topic Topic) (keys []string) {
 	for _, i := range in {
-		if i.View != (LogView{}) && !slices.Contains(views, i.View) {
-			views = append(views, i.View)
+		if i.Topic == topic && !slices.Contains(keys, i.Key) {
+			keys = append(keys, i.Key)
+		}
+	}
+	return keys
+}
+
+// Log reports whether anybody looks at the log source, or at those of all containers.
+func (in Interests) Log(id string) bool {
+	return in.Has(LookLog, id) || in.Has(LookLog, AllContainers)
+}
+
+// Views returns the stretches of log files that anybody looks at, each once.
+func (in Interests) Views() (views []LogView) {
+	for _, k := range in.Keys(LookView) {
+		var v LogView
+		if json.Unmarshal([]byte(k), &v) == nil && v != (LogView{}) {
+			views = append(views, v)
 		}
 	}
 	return views
 }
 
-// Queue reports whether anybody looks into the queue.
-func (in Interests) Queue(key string) bool {
-	return slices.ContainsFunc(in, func(i Interest) bool { return i.Queue == key })
-}
-
-// Host reports whether anybody looks at the host's processes.
-func (in Interests) Host() bool {
-	return slices.ContainsFunc(in, func(i Interest) bool { return i.Host })
-}
-
-// Job reports whether anybody looks at the pipeline job; "*" asks after all.
-func (in Interests) Job(id string) bool {
-	return slices.ContainsFunc(in, func(i Interest) bool { return i.Job == id })
-}
-
-// Asked is whether an action of that kind is being asked about anywhere.
-func (in Interests) Asked(k Kind) bool {
-	return slices.ContainsFunc(in, func(i Interest) bool { return i.Asking == k })
+// Interest returns what asks for the view. Its key is the view's JSON form.
+func (v LogView) Interest() Interest {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // it holds text and numbers alone
+	}
+	return Interest{LookView, string(b)}
 }

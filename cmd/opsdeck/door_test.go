@@ -76,7 +76,7 @@ func TestAConsoleGoesNoFurtherThanItsToken(t *testing.T) {
 		if _, err := c.Wait(ctx, 0); err != nil {
 			t.Errorf("%s looks: %v", tt.role, err)
 		}
-		c.Watch(state.Interest{})
+		c.Watch(nil)
 		_, err = c.Submit(ctx, state.Action{Kind: state.TokenRevoke, Target: "nobody", Confirmed: "nobody"})
 		refused := errors.Is(err, backend.ErrRefused) && strings.Contains(err.Error(), "is for the role")
 		if refused == tt.may || tt.may && err != nil {

@@ -99,7 +99,7 @@ func (g *globals) jobs(cmd *cobra.Command, want string) (*session, []state.Job, 
 	if err != nil {
 		return nil, nil, err
 	}
-	s.Watch(state.Interest{Job: want})
+	s.Watch(state.Interests{{Topic: state.LookJob, Key: want}})
 	// The engine publishes the pipeline every second: the second from now on knows of
 	// the wish, unless the job is told of before.
 	ctx, cancel := context.WithTimeout(cmd.Context(), sectionPatience)

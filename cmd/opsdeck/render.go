@@ -38,7 +38,7 @@ func newRender(g *globals) *cobra.Command {
 				return err
 			}
 			defer s.Stop()
-			s.Watch(state.Interest{Logs: []string{"container:*"}})
+			s.Watch(state.Interests{{Topic: state.LookLog, Key: state.AllContainers}})
 			snap, err := settle(cmd.Context(), s.seat, sectionPatience)
 			if err != nil {
 				return err

@@ -30,7 +30,7 @@ type seat struct {
 	at       backend.Seam
 	leave    func() // gives up the present place
 	err      error  // why there is no engine and will be none
-	interest state.Interest
+	interest state.Interests
 	base     uint64 // added to versions, so that they rise over engines
 	last     uint64 // the highest version given out
 	service  bool   // the engine that we are at is a service's
@@ -216,7 +216,7 @@ func (s *seat) Submit(ctx context.Context, a state.Action) (state.ActionID, erro
 }
 
 // Watch implements the seam.
-func (s *seat) Watch(in state.Interest) {
+func (s *seat) Watch(in state.Interests) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.interest = in

@@ -142,7 +142,7 @@ func newPrune(g *globals) *cobra.Command {
 			return err
 		}
 		defer s.Stop()
-		s.Watch(state.Interest{Asking: state.ContainerPrune, Targets: []string{"engine"}})
+		s.Watch(state.Interests{{Topic: state.LookAction(state.ContainerPrune), Key: "engine"}})
 		ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)
 		defer cancel()
 		for after := uint64(0); ; {

@@ -177,7 +177,7 @@ func TestThePreviewOfAPruneCountsWhatIsUnused(t *testing.T) {
 	if in(u.containers, keep) || !in(u.named, named) || in(u.volumes, named) {
 		t.Errorf("containers %v, volumes %v, named %v", u.containers, u.volumes, u.named)
 	}
-	src.Interest(state.Interests{{Asking: state.ContainerPrune, Targets: []string{"engine"}}})
+	src.Interest(state.Interests{{Topic: state.LookAction(state.ContainerPrune), Key: "engine"}})
 	s := sourcetest.Wait(r, "the preview", func(s state.Containers) bool { return s.Reclaim != nil })
 	if s.Reclaim.Err != "" || s.Reclaim.Containers.Count < 2 || s.Reclaim.Named.Count < 1 || s.Reclaim.Networks.Count < 1 {
 		t.Fatalf("the preview says %+v", s.Reclaim)
@@ -270,7 +270,7 @@ func TestConnectionsAreThoseInTheContainersOwnNetwork(t *testing.T) {
 	})
 	id := s.Container(name).ID
 	host, _, _ := strings.Cut(s.Container(name).Ports[0], "->")
-	ask := func() { src.Interest(state.Interests{{Asking: state.ContainerStop, Targets: []string{name}}}) }
+	ask := func() { src.Interest(state.Interests{{Topic: state.LookAction(state.ContainerStop), Key: name}}) }
 	ask()
 	s = sourcetest.Wait(r, "it is asked about", func(s state.Containers) bool { _, ok := s.Connections[id]; return ok })
 	if n := s.Connections[id]; n.Err != "" || len(n.In) != 0 {

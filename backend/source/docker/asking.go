@@ -36,12 +36,10 @@ func (r *run) ask(ctx context.Context) {
 	prune := false
 	if in := r.s.interests.Load(); in != nil {
 		list := state.Containers{List: r.section.List}
-		for _, i := range *in {
-			prune = prune || i.Asking == state.ContainerPrune
-			for _, t := range i.Targets {
-				if !strings.HasPrefix(string(i.Asking), "container.") && !strings.HasPrefix(string(i.Asking), "compose.") {
-					continue
-				}
+		for _, kind := range r.s.Kinds() {
+			asked := in.Keys(state.LookAction(kind))
+			prune = prune || kind == state.ContainerPrune && len(asked) > 0
+			for _, t := range asked {
 				about := list.Replicas(t)
 				if c := list.Container(t); c != nil {
 					about = append(about, c)

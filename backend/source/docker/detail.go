@@ -52,18 +52,16 @@ func (r *run) looks() map[string]*look {
 	if in == nil {
 		return out
 	}
-	for _, i := range *in {
-		t := r.byID[i.Container]
-		if t == nil {
-			continue
+	for _, id := range in.Keys(state.LookContainer) {
+		if t := r.byID[id]; t != nil {
+			out[id] = &look{id: id, parts: map[string]bool{}, up: t.running(), image: t.c.Image, events: slices.Clone(t.events), old: r.section.Details[id]}
 		}
-		l := out[i.Container]
-		if l == nil {
-			l = &look{id: i.Container, parts: map[string]bool{}, up: t.running(), image: t.c.Image, events: slices.Clone(t.events), old: r.section.Details[i.Container]}
-			out[i.Container] = l
-		}
-		if i.Part != "" {
-			l.parts[i.Part] = true
+	}
+	for id, l := range out {
+		for _, part := range state.ContainerParts {
+			if in.Has(state.LookPart(part), id) {
+				l.parts[part] = true
+			}
 		}
 	}
 	return out

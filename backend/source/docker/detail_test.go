@@ -38,7 +38,7 @@ func TestEachPartOfARealContainersDetail(t *testing.T) {
 	id := c.ID
 	detail := func(part, what string, ok func(state.ContainerDetail) bool) state.ContainerDetail {
 		t.Helper()
-		src.Interest(state.Interests{{Container: id, Part: part}})
+		src.Interest(state.Interests{{Topic: state.LookContainer, Key: id}, {Topic: state.LookPart(part), Key: id}})
 		return sourcetest.Wait(r, what, func(s state.Containers) bool { return ok(s.Details[id]) }).Details[id]
 	}
 	d := detail("", "the health log", func(d state.ContainerDetail) bool { return len(d.Probes) > 0 })
@@ -110,7 +110,7 @@ func TestEachPartOfARealContainersDetail(t *testing.T) {
 	if m := d.Histories.Minute; len(m.Mem) != len(m.CPU) || len(m.BlkWrite) != len(m.CPU) || m.Step != time.Second {
 		t.Errorf("histories: %+v", m)
 	}
-	src.Interest(state.Interests{{Container: id, Part: state.PartEngine}})
+	src.Interest(state.Interests{{Topic: state.LookContainer, Key: id}, {Topic: state.LookPart(state.PartEngine), Key: id}})
 	s = sourcetest.Wait(r, "the engine", func(s state.Containers) bool { return len(s.Engines[""].Disk) == 4 })
 	if e := s.Engines[""]; e.Version == "" || e.Containers < 1 || e.Running < 1 || e.Images < 1 || e.CPUs < 1 || e.Storage == "" || e.Disk[0].Count < 1 {
 		t.Errorf("engine: %+v", e)

@@ -191,7 +191,7 @@ func TestDetailsOnlyWhileLookedAtAndWithoutSecrets(t *testing.T) {
 		t.Errorf("details without interest: %v", s.Details)
 	}
 	id := s.Container(name).ID
-	src.Interest(state.Interests{{Container: id, Part: state.PartTop}})
+	src.Interest(state.Interests{{Topic: state.LookContainer, Key: id}, {Topic: state.LookPart(state.PartTop), Key: id}})
 	s = sourcetest.Wait(r, "details", func(s state.Containers) bool {
 		return s.Details[id].Inspect != "" && len(s.Details[id].Top) > 0
 	})
@@ -332,7 +332,7 @@ func TestLogsOfARealContainerJoinTheLogs(t *testing.T) {
 	followed := logs.New(logs.Config{Containers: src})
 	r := sourcetest.Run(t, followed)
 	sourcetest.Wait(r, "it is listed", func(l state.Logs) bool { return l.Source(id) != nil })
-	followed.Interest(state.Interests{{Logs: []string{id}}})
+	followed.Interest(state.Interests{{Topic: state.LookLog, Key: id}})
 	lines := func(l state.Logs) (all []string) {
 		for _, rec := range l.Tails[id].Records {
 			all = append(all, rec.Text)

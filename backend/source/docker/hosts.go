@@ -118,9 +118,8 @@ func (h *Hosts) Interest(in state.Interests) {
 	for _, m := range h.members {
 		own := slices.Clone(in)
 		for i := range own { // an engine knows its containers by their titles alone
-			own[i].Targets = slices.Clone(own[i].Targets)
-			for n, t := range own[i].Targets {
-				own[i].Targets[n] = strings.TrimPrefix(t, m.title+"/")
+			if own[i].Topic.Action() != "" {
+				own[i].Key = strings.TrimPrefix(own[i].Key, m.title+"/")
 			}
 		}
 		m.src.Interest(own)

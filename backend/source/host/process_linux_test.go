@@ -41,7 +41,7 @@ func TestProcessesAreReadWhileSomebodyLooks(t *testing.T) {
 	if len(h.Processes) != 0 {
 		t.Error("processes are read although nobody looks")
 	}
-	s.Interest(state.Interests{{Host: true}})
+	s.Interest(state.Interests{{Topic: state.LookProcesses}})
 	find := func(h state.Host, pid int) *state.Process {
 		i := slices.IndexFunc(h.Processes, func(p state.Process) bool { return p.PID == pid })
 		if i < 0 {

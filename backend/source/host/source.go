@@ -42,7 +42,7 @@ func New(mask func(string) string) *Source {
 
 // Interest implements state.Interested.
 func (s *Source) Interest(in state.Interests) {
-	if on := in.Host(); s.looked.Swap(on) != on && on {
+	if on := len(in.Keys(state.LookProcesses)) > 0; s.looked.Swap(on) != on && on {
 		select {
 		case s.wake <- struct{}{}:
 		default:

@@ -29,7 +29,7 @@ func TestContract(t *testing.T) {
 	sourcetest.Contract(t, sourcetest.Subject{
 		New: func(*testing.T) state.Source {
 			s := New(Config{Files: []string{"*.log"}, Root: dir, Containers: eng})
-			s.Interest(state.Interests{{Logs: []string{"container:*"}}})
+			s.Interest(state.Interests{{Topic: state.LookLog, Key: "container:*"}})
 			return s
 		},
 		Ready: func(sec state.Section) bool {
@@ -191,7 +191,7 @@ func TestContainerLogsOnlyWhileLookedAt(t *testing.T) {
 	if l.Sources[0].Title != "db" || len(l.Tails) != 0 || eng.open != 0 {
 		t.Errorf("unwatched: %+v, %d tails, %d opened", l.Sources, len(l.Tails), eng.open)
 	}
-	s.Interest(state.Interests{{Logs: []string{"container:c1"}}})
+	s.Interest(state.Interests{{Topic: state.LookLog, Key: "container:c1"}})
 	l = sourcetest.Wait(r, "the history", func(l state.Logs) bool { return len(l.Tails["container:c1"].Records) == 3 })
 	recs := l.Tails["container:c1"].Records
 	if recs[0].Text != "plain" || recs[0].Guessed || !recs[0].Time().Equal(time.Date(2026, 11, 22, 5, 22, 4, 5e8, time.UTC)) {
@@ -207,7 +207,7 @@ func TestContainerLogsOnlyWhileLookedAt(t *testing.T) {
 	eng.fail = errors.New("the log driver does not support reading")
 	eng.list = append(eng.list[:1:1], state.Container{ID: "c3", Title: "queue"})
 	eng.mu.Unlock()
-	s.Interest(state.Interests{{Logs: []string{"container:*"}}})
+	s.Interest(state.Interests{{Topic: state.LookLog, Key: "container:*"}})
 	sourcetest.Wait(r, "one gone, one that cannot be read", func(l state.Logs) bool {
 		q := l.Source("queue")
 		return len(l.Sources) == 2 && q != nil && strings.Contains(q.Err, "log driver")
@@ -259,7 +259,7 @@ func TestFilesOfEveryKindAreShown(t *testing.T) {
 		for _, beyond := range []bool{false, true} {
 			view := state.LogView{Source: id, At: -1, Rows: 5}
 			if src.Interest(nil); beyond {
-				src.Interest(state.Interests{{View: view}})
+				src.Interest(state.Interests{view.Interest()})
 			}
 			recs := func(l state.Logs) (out []string) {
 				all := l.Tails[id].Records
@@ -311,7 +311,7 @@ exec sleep 1000
 	if s := l.Source("journal"); s == nil || s.Kind != "journal" || s.Lines != 0 {
 		t.Errorf("nobody looks, and it is %+v", s)
 	}
-	src.Interest(state.Interests{{Logs: []string{"journal:"}}})
+	src.Interest(state.Interests{{Topic: state.LookLog, Key: "journal:"}})
 	l = sourcetest.Wait(r, "its entries", func(l state.Logs) bool { return len(l.Tails["journal:"].Records) == 2 })
 	for i, want := range []state.LogRecord{{Level: state.LevelInfo, Text: "api[12]: [INFO] started"}, {Level: state.LevelError, Text: "api: [ERROR] failed\n    at once"}} {
 		if got := l.Tails["journal:"].Records[i]; got.Level != want.Level || !strings.HasSuffix(got.Text, want.Text) || got.Nanos != 1795324924201e6+int64(i)*1e9 {
@@ -333,7 +333,7 @@ exec sleep 1000
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	src := New(Config{Journals: []string{dir}})
 	r := sourcetest.Run(t, src)
-	src.Interest(state.Interests{{Logs: []string{"journal:"}}})
+	src.Interest(state.Interests{{Topic: state.LookLog, Key: "journal:"}})
 	sourcetest.Wait(r, "why it cannot be read", func(l state.Logs) bool {
 		s := l.Source("journal")
 		return s != nil && strings.Contains(s.Err, "broken")

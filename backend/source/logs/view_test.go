@@ -30,7 +30,7 @@ func TestViewsShowAFileBeyondItsTail(t *testing.T) {
 	id := "file:" + path
 	view := state.LogView{Source: id, Time: at.Add(5000 * time.Second).UnixNano(), Rows: 3, Find: "level=error"}
 	end := state.LogView{Source: id, At: -1, Rows: 2}
-	src.Interest(state.Interests{{View: view}, {View: end}, {View: view}})
+	src.Interest(state.Interests{view.Interest(), end.Interest(), view.Interest()})
 	text := func(w *state.LogWindow) (out []string) {
 		for _, rec := range w.Records {
 			out = append(out, rec.Text[strings.Index(rec.Text, "request "):])
@@ -74,7 +74,7 @@ func TestViewsShowAFileBeyondItsTail(t *testing.T) {
 		{state.LogView{At: -1, Keep: `"request 999 "`, Find: "nowhere", Rows: 5}, "request 999 ***"},
 	} {
 		tc.view.Source = id
-		src.Interest(state.Interests{{View: tc.view}})
+		src.Interest(state.Interests{tc.view.Interest()})
 		l = sourcetest.Wait(r, tc.want, func(l state.Logs) bool {
 			w := l.View(tc.view)
 			return w != nil && !w.Pending && !w.Filling && (!tc.view.Sieves() || w.Searched == w.Size)
@@ -93,7 +93,7 @@ func TestViewsShowAFileBeyondItsTail(t *testing.T) {
 	}
 
 	// It grows, is replaced, and goes away.
-	src.Interest(state.Interests{{View: end}, {View: view}})
+	src.Interest(state.Interests{end.Interest(), view.Interest()})
 	appendTo(t, path, "2026-11-23T00:00:00Z - app - ERROR - request new\n")
 	sourcetest.Wait(r, "what was added", func(l state.Logs) bool {
 		w, e := l.View(view), l.View(end)
@@ -108,7 +108,7 @@ func TestViewsShowAFileBeyondItsTail(t *testing.T) {
 		return e != nil && e.Files == 2 && strings.Join(text(e), ", ") == "request new, request other"
 	})
 	bad := state.LogView{Source: id, At: 0, Rows: 1, Find: "status>="}
-	src.Interest(state.Interests{{View: bad}, {View: state.LogView{Source: "file:/etc/passwd", At: -1, Rows: 5}}})
+	src.Interest(state.Interests{bad.Interest(), state.LogView{Source: "file:/etc/passwd", At: -1, Rows: 5}.Interest()})
 	l = sourcetest.Wait(r, "what is wrong with a filter", func(l state.Logs) bool { return l.View(bad) != nil })
 	if w := l.View(bad); !strings.Contains(w.Err, "at column 9: a value is missing") || len(l.Views) != 1 {
 		t.Errorf("got %+v of %d", w, len(l.Views))

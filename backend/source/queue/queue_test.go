@@ -150,7 +150,7 @@ func TestDiscoversAndMeasures(t *testing.T) {
 	if find(q, "other") != nil || q.Server != "redis://"+s.addr+"/0" || q.Scan == "" {
 		t.Errorf("server %q, scan %q", q.Server, q.Scan)
 	}
-	src.Interest(state.Interests{{Queue: "task:queue"}})
+	src.Interest(state.Interests{{Topic: state.LookQueue, Key: "task:queue"}})
 	q = sourcetest.Wait(r, "a peek", func(q state.Queues) bool { return len(find(q, "task:queue").Peek) == peekItems })
 	if p := find(q, "task:queue").Peek[0]; strings.Contains(p, "hunter2") || strings.Contains(p, "\x1b") {
 		t.Errorf("peek: %q", p)

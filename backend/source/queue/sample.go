@@ -370,7 +370,7 @@ func (r *run) peekWith(ctx context.Context) error {
 		in = *p
 	}
 	for key, t := range r.byKey {
-		if !in.Queue(state.Clean(key)) {
+		if !in.Has(state.LookQueue, state.Clean(key)) {
 			t.q.Peek = nil
 			continue
 		}
