@@ -225,9 +225,9 @@ func alertsSummary(e *Env, s *state.Snapshot) []Span {
 	if pending > 0 {
 		out = append(out, Span{t.Warn, fmt.Sprintf("%s %d pending", t.Caution, pending)})
 	}
-	out = append(out, Span{t.Dim, plural(rules, "rule")})
+	out = append(out, Span{t.Dim, state.Plural(rules, "rule")})
 	if n := len(s.Alerts.Problems); n > 0 {
-		out = append(out, Span{t.Warn, fmt.Sprintf("%s %s refused", t.Caution, plural(n, "file"))})
+		out = append(out, Span{t.Warn, fmt.Sprintf("%s %s refused", t.Caution, state.Plural(n, "file"))})
 	}
 	return out
 }
@@ -241,7 +241,7 @@ func alertWatch(d *Doc, s *state.Snapshot, a *state.Alert) *state.LogWatch {
 	t, f := d.env.Theme, figuresOf(d.env.Theme)
 	d.Head("Watch")
 	d.KV("filter", t.Info, w.Where)
-	d.KV("in", t.Text, fmt.Sprintf("%s, which is %s now", w.Source, plural(w.Sources, "log")))
+	d.KV("in", t.Text, fmt.Sprintf("%s, which is %s now", w.Source, state.Plural(w.Sources, "log")))
 	d.KV("matches", t.Text, fmt.Sprintf("%d within %s, %d since %s", w.Recent, f.span(w.Window), w.Matches, d.env.when(w.Since)))
 	if w.Last == "" {
 		d.KV("last match", t.Dim, "none yet")

@@ -241,7 +241,7 @@ func containersSummary(e *Env, s *state.Snapshot) []Span {
 		if up < n {
 			out = append(out, Span{t.Warn, fmt.Sprintf("%s %d of %d hosts", t.Caution, up, n)})
 		} else {
-			out = append(out, Span{t.Dim, plural(n, "host")})
+			out = append(out, Span{t.Dim, state.Plural(n, "host")})
 		}
 	}
 	if running > 0 {

@@ -233,7 +233,7 @@ func containerEnv(d *Doc, s *state.Snapshot, c *state.Container) {
 	}
 	if hidden > 0 {
 		d.Gap()
-		d.Text(t.Faint, plural(hidden, "value")+" hidden, as secret")
+		d.Text(t.Faint, state.Plural(hidden, "value")+" hidden, as secret")
 	}
 }
 

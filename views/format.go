@@ -16,14 +16,6 @@ func figuresOf(t *theme.Theme) figures { return figures{t.Unknown} }
 
 func (f figures) bad(v float64) bool { return v < 0 || math.IsNaN(v) || math.IsInf(v, 0) }
 
-// plural is n of a noun.
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
 // bytes is v in binary units: "41.2 MiB".
 func (f figures) bytes(v float64) string {
 	if f.bad(v) {

@@ -117,7 +117,7 @@ func hostHead(e *Env, s *state.Snapshot, w, h int) []string {
 	}
 	var out []string
 	line := func(label string) *Line { return NewLine(t, w, false).Gap(2).Col(t.Faint, label, 9, false) }
-	l := line("CPU").Put(inkOver(t, x.CPUPercent, 80, 95), f.percent(x.CPUPercent)+" of "+plural(x.Cores, "core")).Gap(1)
+	l := line("CPU").Put(inkOver(t, x.CPUPercent, 80, 95), f.percent(x.CPUPercent)+" of "+state.Plural(x.Cores, "core")).Gap(1)
 	if w >= 60 {
 		l.Put(t.Info, spark(t, x.CPUHistory, 20, 100)).Gap(1)
 	}

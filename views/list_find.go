@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/opsdeck/opsdeck/backend/state"
 )
 
 // Finder is a pane whose open detail can be searched.
@@ -35,7 +36,7 @@ func (l *List[T]) Find(text string) tea.Cmd {
 		return send(Note{text + " is not in it"})
 	}
 	l.docTop, l.dirty = max(0, l.hits[0]-1), true
-	return send(Note{plural(len(l.hits), "line") + " with " + text + ": n and N go through them"})
+	return send(Note{state.Plural(len(l.hits), "line") + " with " + text + ": n and N go through them"})
 }
 
 // findNext goes to the next hit, or to the one before; after the last comes the first.

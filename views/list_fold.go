@@ -293,7 +293,7 @@ func (l *List[T]) foldAll() tea.Cmd {
 	l.moved, l.restored = l.env.Now(), false
 	l.refold()
 	if open == 0 {
-		return send(Note{plural(all, "group") + " unfolded"})
+		return send(Note{state.Plural(all, "group") + " unfolded"})
 	}
-	return send(Note{plural(all, "group") + " folded"})
+	return send(Note{state.Plural(all, "group") + " folded"})
 }

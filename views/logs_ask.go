@@ -142,7 +142,7 @@ func (p *Logs) save(name string) (tea.Cmd, error) {
 		return nil, fmt.Errorf("no line passes: there is nothing to write")
 	}
 	asJSON := strings.HasSuffix(name, ".json") || strings.HasSuffix(name, ".jsonl")
-	return send(File{Name: name, What: plural(n, "record"), Write: func(w io.Writer) error {
+	return send(File{Name: name, What: state.Plural(n, "record"), Write: func(w io.Writer) error {
 		out := bufio.NewWriterSize(w, 256<<10)
 		enc := json.NewEncoder(out)
 		enc.SetEscapeHTML(false)

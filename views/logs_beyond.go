@@ -428,7 +428,7 @@ func (p *Logs) wholeSummary(w *state.LogWindow, where string) (out []Span) {
 		out = append(out, Span{t.Dim, "indexed " + share(w.Indexed)})
 	default:
 		if n := w.Levels[state.LevelError] + w.Levels[state.LevelFatal]; n > 0 && !v.Sieves() {
-			out = append(out, Span{t.Warn, plural(int(n), "error") + where})
+			out = append(out, Span{t.Warn, state.Plural(int(n), "error") + where})
 		}
 	}
 	if n := len(w.Unread); n > 0 {

@@ -202,7 +202,7 @@ func (p *Logs) drawCounts(w, h int) []string {
 		return []string{NewLine(t, w, false).Put(t.Dim, t.Wait+" counting "+head+" what passes").String()}
 	}
 	out := []string{}
-	line := NewLine(t, w, false).Put(t.Dim, fmt.Sprintf("%s %s %s, at %s", f.count(float64(len(c.rows))), head, plural(c.records, "record"), c.at.In(p.env.Local).Format(time.TimeOnly)))
+	line := NewLine(t, w, false).Put(t.Dim, fmt.Sprintf("%s %s %s, at %s", f.count(float64(len(c.rows))), head, state.Plural(c.records, "record"), c.at.In(p.env.Local).Format(time.TimeOnly)))
 	if c.left > 0 {
 		line.Put(t.Faint, fmt.Sprintf("; %s left out", f.count(float64(c.left))))
 	}

@@ -106,7 +106,7 @@ func (p *Logs) Summary() []Span {
 	case len(p.marks) > 0:
 		out = append(out, Span{t.Accent, fmt.Sprintf("%d of %d sources", len(p.marks), len(p.snap.Logs.Sources))})
 	default:
-		out = append(out, Span{t.Dim, plural(len(p.snap.Logs.Sources), "source")})
+		out = append(out, Span{t.Dim, state.Plural(len(p.snap.Logs.Sources), "source")})
 	}
 	out = append(out, Span{t.Dim, f.perSecond(rate) + " lines"})
 	if bad > 0 {

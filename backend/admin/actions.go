@@ -86,7 +86,7 @@ func (s *Server) sections(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) section(w http.ResponseWriter, r *http.Request) {
-	sec := s.cfg.Hub.Latest().Section(state.SectionName(r.PathValue("name")))
+	sec := s.cfg.Hub.Latest().Section(state.SectionName(r.PathValue("section")))
 	if sec == nil {
 		s.fail(w, http.StatusNotFound, "there is no such section: GET /admin/state lists them")
 		return

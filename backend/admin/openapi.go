@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/opsdeck/opsdeck/backend/state"
 )
 
 // schema is a JSON Schema of draft 2020-12, as OpenAPI 3.1 has it.
@@ -86,10 +88,19 @@ func schemas() schema {
 
 // parameters explains the values of paths.
 var parameters = map[string]string{
-	"category": "a category of modules or of data", "platform": "a platform", "name": "a name", "id": "an action's id", "job": "a job's id", "version": "a version's number",
+	"category": "a category of modules or of data", "platform": "a platform", "name": "a name", "id": "an action's id", "job": "a job's id", "version": "a version's number", "section": "a section of the console",
 }
 
-// document is the OpenAPI document of routes.
+// sectionAnswers returns the schemas of all sections.
+func sectionAnswers() (any []schema) {
+	_, sections := sectionSchemas()
+	for _, name := range state.SectionNames() {
+		any = append(any, sections[name])
+	}
+	return any
+}
+
+// document returns the OpenAPI document of routes.
 func document(routes []route, version string) []byte {
 	paths := schema{}
 	for _, rt := range routes {
@@ -100,6 +111,8 @@ func document(routes []route, version string) []byte {
 		}
 		item[strings.ToLower(rt.method)] = rt.operation()
 	}
+	named, _ := sectionSchemas()
+	maps.Copy(named, schemas())
 	b, err := json.MarshalIndent(schema{
 		"openapi": "3.1.0",
 		"info": schema{"title": "opsdeck admin API", "version": version,
@@ -107,7 +120,7 @@ func document(routes []route, version string) []byte {
 		"servers":  []schema{{"url": "/"}},
 		"security": []schema{{"bearer": []string{}}, {}},
 		"paths":    paths,
-		"components": schema{"schemas": schemas(), "securitySchemes": schema{"bearer": schema{
+		"components": schema{"schemas": named, "securitySchemes": schema{"bearer": schema{
 			"type": "http", "scheme": "bearer", "description": "A token of opsdeck tokens create. On loopback the engine's own user and root are operators without one."}}},
 	}, "", " ")
 	if err != nil {
@@ -120,7 +133,11 @@ func (rt *route) operation() schema {
 	params := []schema{}
 	for _, part := range strings.Split(rt.pattern, "/") {
 		if name := strings.Trim(part, "{}"); name != part {
-			params = append(params, schema{"name": name, "in": "path", "required": true, "description": parameters[name], "schema": schema{"type": "string", "minLength": 1, "maxLength": longestName}})
+			of := schema{"type": "string", "minLength": 1, "maxLength": longestName}
+			if name == "section" {
+				of = schema{"type": "string", "enum": state.SectionNames()}
+			}
+			params = append(params, schema{"name": name, "in": "path", "required": true, "description": parameters[name], "schema": of})
 		}
 	}
 	for in, of := range map[string]map[string]string{"query": rt.query, "header": rt.headers} {

@@ -99,7 +99,7 @@ func fill(pattern, actionID, job string) string {
 	case strings.Contains(pattern, "tokens"):
 		name = "grafana"
 	}
-	return strings.NewReplacer("{category}", "host", "{platform}", "load", "{name}", name, "{id}", actionID, "{job}", job, "{version}", "1").Replace(pattern)
+	return strings.NewReplacer("{category}", "host", "{platform}", "load", "{name}", name, "{id}", actionID, "{job}", job, "{version}", "1", "{section}", "modules").Replace(pattern)
 }
 
 // wholeRig has everything that the examples of the document name.

@@ -146,7 +146,7 @@ func (s *Server) routes() []route {
 			example: `{"kind": "module.fetch", "target": "host/load"}`, answer: ref("Progress"), handler: s.act},
 		{method: "GET", pattern: "/admin/actions/{id}", role: Viewer, summary: "How an action goes", answer: ref("Progress"), handler: s.progress},
 		{method: "GET", pattern: "/admin/state", role: Viewer, summary: "The health of every section of the console", answer: object("version", integer, "at", str, "sections", object()), handler: s.sections},
-		{method: "GET", pattern: "/admin/state/{name}", role: Viewer, summary: "One section, as the console has it", answer: object("health", object()), handler: s.section},
+		{method: "GET", pattern: "/admin/state/{section}", role: Viewer, summary: "One section, as the console has it", answer: schema{"anyOf": sectionAnswers()}, handler: s.section},
 
 		{method: "GET", pattern: "/admin/tokens", role: Admin, summary: "All tokens, without their values", answer: object("tokens", list(ref("Token"))), handler: s.tokens},
 		{method: "POST", pattern: "/admin/tokens", role: Admin, kind: state.TokenCreate, summary: "Make a token; it is answered this once",

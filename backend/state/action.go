@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -129,6 +130,65 @@ type Spec struct {
 	Long bool
 	// Measured says that a verdict follows: figures before and after.
 	Measured bool
+	// CLI is its command; the zero one is derived: see [Spec.Command].
+	CLI CLI
+}
+
+// CLI says how an action is done on the command line.
+type CLI struct {
+	// Use is the command's words and what it takes: "modules enable MODULE". Of what it
+	// takes, in capitals, the first is the target, where the action has no Global one,
+	// and the others are the arguments of Keys; one in brackets may be left out.
+	Use string
+	// Short is its help; "" is the action's title.
+	Short string
+	Keys  []string
+	Flags []Flag
+	// Key is the one secret that --from reads as it is. Without one, --from reads a JSON
+	// object of the secret fields, or they are asked for on the terminal.
+	Key string
+	// None says that there is no command: it is meant for consoles alone.
+	None bool
+}
+
+// Flag is an argument of an action as a flag.
+type Flag struct {
+	// Name is the flag, "" for the key with dashes.
+	Name, Key, Default, Help string
+	Required                 bool
+}
+
+// Command returns the command of the action, with what is derived filled in: the words
+// from its kind, the help from its title, the flags from its plain fields. ok is false
+// where there is none.
+func (s *Spec) Command() (c CLI, ok bool) {
+	c = s.CLI
+	if c.None || s.Hidden && c.Use == "" {
+		return c, false
+	}
+	if c.Use == "" {
+		_, verb, _ := strings.Cut(string(s.Kind), ".")
+		c.Use = string(s.Section) + " " + verb
+		if s.Global == "" {
+			c.Use += " " + strings.ToUpper(DescriptorOf(s.Section).Noun)
+		}
+	}
+	if c.Short == "" {
+		c.Short = s.Title()
+	}
+	if c.Flags == nil && s.Fields != nil {
+		for _, f := range s.Fields(&Snapshot{}, "") {
+			if !f.Secret && !slices.Contains(c.Keys, f.Key) {
+				c.Flags = append(c.Flags, Flag{Key: f.Key, Default: f.Default, Help: f.Hint, Required: f.Required && f.Default == ""})
+			}
+		}
+	}
+	for i := range c.Flags {
+		if f := &c.Flags[i]; f.Name == "" {
+			f.Name = strings.ReplaceAll(f.Key, "_", "-")
+		}
+	}
+	return c, true
 }
 
 // Title returns how the action is named in lists: "restart container".

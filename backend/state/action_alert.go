@@ -10,8 +10,8 @@ const (
 )
 
 var alertSpecs = []Spec{
-	{Kind: RulesReload, Key: "L", Verb: "reload", Past: "reloaded", Noun: "rule files", Section: SectionAlerts, Risk: Safe, Global: "rules"},
-	{Kind: AlertAck, Key: "A", Verb: "acknowledge", Past: "acknowledged", Noun: "alert", Section: SectionAlerts, Risk: Safe,
+	{Kind: RulesReload, Key: "L", Verb: "reload", Past: "reloaded", Noun: "rule files", Section: SectionAlerts, Risk: Safe, CLI: CLI{Use: "rules reload", Short: "read the rule files again"}, Global: "rules"},
+	{Kind: AlertAck, Key: "A", Verb: "acknowledge", Past: "acknowledged", Noun: "alert", Section: SectionAlerts, Risk: Safe, CLI: CLI{Use: "alerts ack ALERT", Short: "acknowledge an alert"},
 		Disabled: alertDisabled(func(a *Alert) string {
 			switch {
 			case a.State != AlertFiring && a.State != AlertPending:
@@ -21,14 +21,15 @@ var alertSpecs = []Spec{
 			}
 			return ""
 		})},
-	{Kind: AlertUnack, Key: "A", Verb: "take back the acknowledgement of", Past: "unacknowledged", Noun: "alert", Section: SectionAlerts, Risk: Safe,
+	{Kind: AlertUnack, Key: "A", Verb: "take back the acknowledgement of", Past: "unacknowledged", Noun: "alert", Section: SectionAlerts, Risk: Safe, CLI: CLI{Use: "alerts unack ALERT", Short: "unacknowledge an alert"},
 		Disabled: alertDisabled(func(a *Alert) string {
 			if a.AckedBy == "" {
 				return "it is not acknowledged"
 			}
 			return ""
 		})},
-	{Kind: AlertSilence, Key: "M", Verb: "silence", Past: "silenced", Noun: "alert", Section: SectionAlerts, Risk: Confirm,
+	{Kind: AlertSilence, Key: "M", Verb: "silence", Past: "silenced", Noun: "alert", Section: SectionAlerts, Risk: Confirm, CLI: CLI{Use: "alerts silence ALERT", Short: "silence an alert for a time",
+		Flags: []Flag{{Name: "for", Key: "duration", Default: "1h", Help: "how long: 30m, 2h, 1d"}, {Key: "comment", Help: "what the next person should know"}}},
 		Disabled: alertDisabled(func(a *Alert) string {
 			if a.SilenceID != "" {
 				return "it is silenced already, by " + a.SilencedBy
@@ -41,7 +42,7 @@ var alertSpecs = []Spec{
 				{Key: "comment", Label: "Why", Hint: "what the next person should know"},
 			}
 		}},
-	{Kind: AlertUnsilence, Key: "M", Verb: "end the silence of", Past: "unsilenced", Noun: "alert", Section: SectionAlerts, Risk: Safe,
+	{Kind: AlertUnsilence, Key: "M", Verb: "end the silence of", Past: "unsilenced", Noun: "alert", Section: SectionAlerts, Risk: Safe, CLI: CLI{Use: "alerts unsilence ALERT", Short: "unsilence an alert"},
 		Disabled: alertDisabled(func(a *Alert) string {
 			if a.SilenceID == "" {
 				return "it is not silenced"

@@ -42,9 +42,10 @@ type Project struct {
 const MostScale = 100
 
 var composeSpecs = []Spec{
-	{Kind: ComposeUp, Verb: "bring up", Past: "brought up", Noun: "service", Section: SectionContainers, Risk: Confirm, Long: true,
+	{Kind: ComposeUp, Verb: "bring up", Past: "brought up", Noun: "service", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "compose up PROJECT[/SERVICE] | CONTAINER", Short: "start what is missing and recreate what differs from the files"}, Long: true,
 		Of: serviceOf, Disabled: composeDisabled, Impact: composeImpact("starts what is missing, and recreates what differs from the files"), Measured: true},
-	{Kind: ComposeScale, Verb: "scale", Past: "scaled", Noun: "service", Section: SectionContainers, Risk: Confirm,
+	{Kind: ComposeScale, Verb: "scale", Past: "scaled", Noun: "service", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "compose scale PROJECT/SERVICE | CONTAINER", Short: "run a service in as many containers",
+		Flags: []Flag{{Key: "replicas", Default: "1", Help: "how many"}}},
 		Of: serviceOf, Disabled: func(s *Snapshot, t string) string {
 			if _, service := split(s, serviceOf, t); service == "*" {
 				return "one service is scaled at a time"
@@ -59,15 +60,15 @@ var composeSpecs = []Spec{
 			}
 			return ""
 		}},
-	{Kind: ComposeRecreate, Verb: "recreate", Past: "recreated", Noun: "service", Section: SectionContainers, Risk: Confirm,
+	{Kind: ComposeRecreate, Verb: "recreate", Past: "recreated", Noun: "service", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "compose recreate PROJECT[/SERVICE] | CONTAINER", Short: "replace containers, also where nothing differs"},
 		Of: serviceOf, Disabled: composeDisabled, Impact: composeImpact("stops and replaces its containers, also where nothing differs; what they wrote outside volumes is lost"), Measured: true},
-	{Kind: ComposePull, Verb: "pull", Past: "pulled", Noun: "service's image", Section: SectionContainers, Risk: Confirm, Long: true,
+	{Kind: ComposePull, Verb: "pull", Past: "pulled", Noun: "service's image", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "compose pull PROJECT[/SERVICE] | CONTAINER", Short: "fetch images"}, Long: true,
 		Of: serviceOf, Disabled: composeDisabled, Impact: composeImpact("fetches its image; what runs goes on as it is")},
-	{Kind: ComposeBuild, Verb: "build", Past: "built", Noun: "service's image", Section: SectionContainers, Risk: Confirm, Long: true,
+	{Kind: ComposeBuild, Verb: "build", Past: "built", Noun: "service's image", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "compose build PROJECT[/SERVICE] | CONTAINER", Short: "build images"}, Long: true,
 		Of: serviceOf, Disabled: composeDisabled, Impact: composeImpact("builds its image; what runs goes on as it is")},
-	{Kind: ComposeRebuild, Verb: "rebuild", Past: "rebuilt", Noun: "service", Section: SectionContainers, Risk: Confirm, Long: true,
+	{Kind: ComposeRebuild, Verb: "rebuild", Past: "rebuilt", Noun: "service", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "compose rebuild PROJECT[/SERVICE] | CONTAINER", Short: "build images, and replace the containers whose image changed"}, Long: true,
 		Of: serviceOf, Disabled: composeDisabled, Impact: composeImpact("builds its image, and replaces its containers where it changed"), Measured: true},
-	{Kind: ComposeDown, Verb: "take down", Past: "taken down", Noun: "project", Section: SectionContainers, Risk: Typed,
+	{Kind: ComposeDown, Verb: "take down", Past: "taken down", Noun: "project", Section: SectionContainers, Risk: Typed, CLI: CLI{Use: "compose down PROJECT", Short: "stop and remove a project's containers and networks"},
 		Of: projectOf, Disabled: composeDisabled, Impact: composeImpact("stops and removes all its containers and networks; what they wrote outside volumes is lost"),
 		Fields: func(*Snapshot, string) []Field {
 			return []Field{{Key: "volumes", Label: "Volumes too", Hint: "yes also removes the project's volumes, named ones too, with their data", Default: "no"}}

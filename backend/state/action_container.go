@@ -22,23 +22,23 @@ const (
 )
 
 var containerSpecs = []Spec{
-	{Kind: ContainerRestart, Key: "R", Verb: "restart", Past: "restarted", Noun: "container", Section: SectionContainers, Risk: Confirm,
+	{Kind: ContainerRestart, Key: "R", Verb: "restart", Past: "restarted", Noun: "container", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "containers restart CONTAINER", Short: "restart a container and say whether it is better"},
 		Disabled: containerDisabled(func(c *Container) string {
 			if c.State == "removing" || c.State == "dead" {
 				return "it is " + c.State
 			}
 			return ""
 		}), Impact: containerImpact, Measured: true},
-	{Kind: ContainerStop, Key: "S", Verb: "stop", Past: "stopped", Noun: "container", Section: SectionContainers, Risk: Confirm,
+	{Kind: ContainerStop, Key: "S", Verb: "stop", Past: "stopped", Noun: "container", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "containers stop CONTAINER", Short: "stop a container"},
 		Disabled: containerDisabled(running), Impact: containerImpact, Measured: true},
-	{Kind: ContainerStart, Key: "S", Verb: "start", Past: "started", Noun: "container", Section: SectionContainers, Risk: Safe,
+	{Kind: ContainerStart, Key: "S", Verb: "start", Past: "started", Noun: "container", Section: SectionContainers, Risk: Safe, CLI: CLI{Use: "containers start CONTAINER", Short: "start a container"},
 		Disabled: containerDisabled(func(c *Container) string {
 			if c.State != "exited" && c.State != "created" {
 				return "it is " + c.State + " already"
 			}
 			return ""
 		}), Measured: true},
-	{Kind: ContainerKill, Verb: "kill", Past: "signalled", Noun: "container", Section: SectionContainers, Risk: Confirm,
+	{Kind: ContainerKill, Verb: "kill", Past: "signalled", Noun: "container", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "containers kill CONTAINER", Short: "send a container a signal"},
 		Disabled: containerDisabled(running), Impact: containerImpact, Measured: true,
 		Fields: func(*Snapshot, string) []Field {
 			return []Field{{Key: "signal", Label: "Signal", Hint: "KILL ends it at once, TERM asks it to end, HUP often reloads; a name or a number", Default: "KILL", Required: true}}
@@ -47,21 +47,21 @@ var containerSpecs = []Spec{
 			_, err := ParseSignal(args["signal"])
 			return reason(err)
 		}},
-	{Kind: ContainerPause, Verb: "pause", Past: "paused", Noun: "container", Section: SectionContainers, Risk: Confirm,
+	{Kind: ContainerPause, Verb: "pause", Past: "paused", Noun: "container", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "containers pause CONTAINER", Short: "freeze a container"},
 		Disabled: containerDisabled(func(c *Container) string {
 			if c.State != "running" {
 				return "it is not running: it is " + c.State
 			}
 			return ""
 		}), Impact: containerImpact, Measured: true},
-	{Kind: ContainerUnpause, Verb: "unpause", Past: "unpaused", Noun: "container", Section: SectionContainers, Risk: Safe,
+	{Kind: ContainerUnpause, Verb: "unpause", Past: "unpaused", Noun: "container", Section: SectionContainers, Risk: Safe, CLI: CLI{Use: "containers unpause CONTAINER", Short: "let a paused container go on"},
 		Disabled: containerDisabled(func(c *Container) string {
 			if c.State != "paused" {
 				return "it is not paused: it is " + c.State
 			}
 			return ""
 		}), Measured: true},
-	{Kind: ContainerUpdate, Verb: "change", Past: "changed", Noun: "limits", Section: SectionContainers, Risk: Confirm,
+	{Kind: ContainerUpdate, Verb: "change", Past: "changed", Noun: "limits", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "containers update CONTAINER", Short: "change memory, CPUs and restart policy in place", Flags: limitFlags},
 		Disabled: containerDisabled(func(c *Container) string {
 			switch {
 			case c.State == "removing" || c.State == "dead":
@@ -71,7 +71,7 @@ var containerSpecs = []Spec{
 			}
 			return ""
 		}), Impact: limitsImpact, Fields: limitsFields, Check: limitsCheck, Measured: true},
-	{Kind: ContainerRename, Verb: "rename", Past: "renamed", Noun: "container", Section: SectionContainers, Risk: Confirm, Single: true,
+	{Kind: ContainerRename, Verb: "rename", Past: "renamed", Noun: "container", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "containers rename CONTAINER NAME", Short: "rename a container", Keys: []string{"name"}}, Single: true,
 		Disabled: containerDisabled(func(c *Container) string {
 			if c.State == "removing" || c.State == "dead" {
 				return "it is " + c.State
@@ -105,7 +105,7 @@ var containerSpecs = []Spec{
 			}
 			return ""
 		}},
-	{Kind: ContainerRemove, Verb: "remove", Past: "removed", Noun: "container", Section: SectionContainers, Risk: Typed,
+	{Kind: ContainerRemove, Verb: "remove", Past: "removed", Noun: "container", Section: SectionContainers, Risk: Typed, CLI: CLI{Use: "containers remove CONTAINER", Short: "remove a container that is stopped"},
 		Disabled: containerDisabled(func(c *Container) string {
 			switch c.State {
 			case "running", "paused", "restarting":
@@ -119,7 +119,7 @@ var containerSpecs = []Spec{
 		}, Fields: func(*Snapshot, string) []Field {
 			return []Field{{Key: "volumes", Label: "Volumes too", Hint: "yes also removes its volumes that have no name, with their data", Default: "no"}}
 		}, Check: yesNo("volumes")},
-	{Kind: ContainerPrune, Verb: "prune", Past: "pruned", Noun: "what is unused", Section: SectionContainers, Risk: Typed, Global: "engine", Long: true,
+	{Kind: ContainerPrune, Verb: "prune", Past: "pruned", Noun: "what is unused", Section: SectionContainers, Risk: Typed, CLI: CLI{Use: "containers prune", Short: "show what nothing uses; --yes removes it"}, Global: "engine", Long: true,
 		Disabled: func(s *Snapshot, _ string) string {
 			if !s.Containers.Health.Known() {
 				return "the container engine does not answer"
@@ -200,6 +200,13 @@ func containerDisabled(f func(*Container) string) func(*Snapshot, string) string
 		}
 		return f(c)
 	}
+}
+
+// limitFlags are the fields of limits as flags: what they are now is not known before.
+var limitFlags = []Flag{
+	{Key: "memory", Help: "such as 512m or 1.5g; empty leaves it as it is"},
+	{Key: "cpus", Help: "cores, such as 0.5 or 2; empty leaves it as it is"},
+	{Key: "restart", Help: "no, always, unless-stopped, on-failure or on-failure:5"},
 }
 
 func limitsFields(s *Snapshot, t string) []Field {

@@ -18,22 +18,23 @@ const (
 )
 
 var credentialSpecs = []Spec{
-	{Kind: CredentialRotate, Key: "T", Verb: "rotate", Past: "rotated", Noun: "credentials", Section: SectionModules, Risk: Confirm,
+	{Kind: CredentialRotate, Key: "T", Verb: "rotate", Past: "rotated", Noun: "credentials", Section: SectionModules, Risk: Confirm, CLI: CLI{Use: "credentials rotate MODULE", Short: "set new credentials, check them by a real fetch, put the old ones back if it fails"},
 		Disabled: credentialsDisabled, Impact: credentialImpact, Fields: credentialFields, Measured: true},
-	{Kind: CredentialSet, Verb: "set", Past: "set", Noun: "credentials without a check", Section: SectionModules, Risk: Confirm,
+	{Kind: CredentialSet, Verb: "set", Past: "set", Noun: "credentials without a check", Section: SectionModules, Risk: Confirm, CLI: CLI{Use: "credentials set MODULE", Short: "set credentials without a check"},
 		Disabled: credentialsDisabled, Fields: credentialFields},
-	{Kind: CredentialDelete, Verb: "delete", Past: "deleted", Noun: "credentials", Section: SectionModules, Risk: Typed,
+	{Kind: CredentialDelete, Verb: "delete", Past: "deleted", Noun: "credentials", Section: SectionModules, Risk: Typed, CLI: CLI{Use: "credentials delete MODULE", Short: "delete credentials"},
 		Disabled: storedCredentials, Impact: credentialImpact},
-	{Kind: CredentialExpire, Verb: "note", Past: "noted", Noun: "the end of credentials", Section: SectionModules, Risk: Safe,
+	{Kind: CredentialExpire, Verb: "note", Past: "noted", Noun: "the end of credentials", Section: SectionModules, Risk: Safe, CLI: CLI{Use: "credentials expire MODULE", Short: "set when credentials expire, so that one is told in time",
+		Flags: []Flag{{Key: "at", Help: "a `DATE` such as 2027-01-31, or from now: 90d; empty for never"}}},
 		Disabled: storedCredentials, Fields: func(*Snapshot, string) []Field {
 			return []Field{{Key: "at", Label: "They end", Hint: "a date such as 2027-01-31, or from now: 90d; empty for never"}}
 		}},
-	{Kind: CredentialRekey, Verb: "change", Past: "changed", Noun: "the key of the credential store", Section: SectionModules, Risk: Confirm, Global: "credentials", Admin: true,
+	{Kind: CredentialRekey, Verb: "change", Past: "changed", Noun: "the key of the credential store", Section: SectionModules, Risk: Confirm, CLI: CLI{Use: "credentials rekey", Short: "encrypt everything under a new master key; nothing is lost when it is cut short", Key: "new_key"}, Global: "credentials", Admin: true,
 		Disabled: func(s *Snapshot, _ string) string { return s.Modules.Locked }, Impact: keyImpact,
 		Fields: func(*Snapshot, string) []Field {
 			return []Field{{Key: "new_key", Label: "New key", Hint: "empty: a new one is made", Secret: true}}
 		}},
-	{Kind: CredentialForget, Verb: "forget", Past: "forgot", Noun: "old keys of the credential store", Section: SectionModules, Risk: Typed, Global: "credentials", Admin: true,
+	{Kind: CredentialForget, Verb: "forget", Past: "forgot", Noun: "old keys of the credential store", Section: SectionModules, Risk: Typed, CLI: CLI{Use: "credentials forget-keys", Short: "drop old master keys from the file that they come from"}, Global: "credentials", Admin: true,
 		Disabled: func(s *Snapshot, _ string) string {
 			switch n := s.Modules.UnderOldKeys(); {
 			case s.Modules.Locked != "":
@@ -47,7 +48,7 @@ var credentialSpecs = []Spec{
 		}, Impact: func(*Snapshot, string) []string {
 			return []string{"backups that were taken before the change of keys no longer open here: keep the old key where they are"}
 		}},
-	{Kind: CredentialUnlock, Verb: "unlock", Past: "unlocked", Noun: "the credential store", Section: SectionModules, Risk: Safe, Global: "credentials",
+	{Kind: CredentialUnlock, Verb: "unlock", Past: "unlocked", Noun: "the credential store", Section: SectionModules, Risk: Safe, CLI: CLI{Use: "credentials unlock", Short: "open the store with a key that is typed, until the engine ends", Key: "key"}, Global: "credentials",
 		Disabled: func(s *Snapshot, _ string) string {
 			if s.Modules.Locked == "" {
 				return "it is not locked"

@@ -8,14 +8,14 @@ const (
 )
 
 var logSpecs = []Spec{
-	{Kind: LogRotate, Key: "T", Verb: "rotate", Past: "rotated", Noun: "log file", Section: SectionLogs, Risk: Confirm, Long: true,
+	{Kind: LogRotate, Key: "T", Verb: "rotate", Past: "rotated", Noun: "log file", Section: SectionLogs, Risk: Confirm, CLI: CLI{Use: "logs rotate FILE", Short: "rotate a log file as the workspace file says"}, Long: true,
 		Disabled: rotateDisabled, Impact: func(s *Snapshot, t string) []string {
 			if l := s.Logs.Source(t); l != nil {
 				return []string{l.Rotation}
 			}
 			return nil
 		}},
-	{Kind: LogClear, Verb: "clear", Past: "cleared", Noun: "log file", Section: SectionLogs, Risk: Confirm, Long: true,
+	{Kind: LogClear, Verb: "clear", Past: "cleared", Noun: "log file", Section: SectionLogs, Risk: Confirm, CLI: CLI{Use: "logs clear FILE", Short: "rotate a log file away; undo puts it back until the next rotation"}, Long: true,
 		Disabled: rotateDisabled, Impact: func(s *Snapshot, t string) []string {
 			if l := s.Logs.Source(t); l != nil {
 				return []string{l.Rotation, "undo puts it back in front of what is written from now on, until the next rotation"}

@@ -20,7 +20,7 @@ const (
 )
 
 var moduleSpecs = []Spec{
-	{Kind: ModuleEnable, Key: "E", Verb: "enable", Past: "enabled", Noun: "module", Section: SectionModules, Risk: Confirm,
+	{Kind: ModuleEnable, Key: "E", Verb: "enable", Past: "enabled", Noun: "module", Section: SectionModules, Risk: Confirm, CLI: CLI{Use: "modules enable MODULE", Short: "enable a module"},
 		Disabled: moduleDisabled(func(m *Module) string {
 			switch {
 			case m.Status == ModuleInstalled:
@@ -30,7 +30,7 @@ var moduleSpecs = []Spec{
 			}
 			return ""
 		}), Impact: programImpact},
-	{Kind: ModuleDisable, Key: "E", Verb: "disable", Past: "disabled", Noun: "module", Section: SectionModules, Risk: Confirm,
+	{Kind: ModuleDisable, Key: "E", Verb: "disable", Past: "disabled", Noun: "module", Section: SectionModules, Risk: Confirm, CLI: CLI{Use: "modules disable MODULE", Short: "disable a module"},
 		Disabled: moduleDisabled(func(m *Module) string {
 			if m.Status == ModuleDisabled {
 				return "it is disabled already"
@@ -43,9 +43,10 @@ var moduleSpecs = []Spec{
 			}
 			return ""
 		}), Impact: moduleImpact},
-	{Kind: ModuleReload, Key: "L", Verb: "reload", Past: "reloaded", Noun: "module", Section: SectionModules, Risk: Safe,
+	{Kind: ModuleReload, Key: "L", Verb: "reload", Past: "reloaded", Noun: "module", Section: SectionModules, Risk: Safe, CLI: CLI{Use: "modules reload MODULE", Short: "read a module's files again and fetch"},
 		Disabled: moduleDisabled(unchangedOnly), Measured: true},
-	{Kind: ModuleApprove, Key: "L", Verb: "approve", Past: "approved", Noun: "changed files and load module", Section: SectionModules, Risk: Confirm,
+	{Kind: ModuleApprove, Key: "L", Verb: "approve", Past: "approved", Noun: "changed files and load module", Section: SectionModules, Risk: Confirm, CLI: CLI{Use: "modules approve MODULE", Short: "show how a module's files changed, approve them, load them",
+		Flags: []Flag{{Key: "digest", Help: "approve the files that `DIGEST` names, as opsdeck modules diff shows it, and show nothing"}}},
 		Disabled: moduleDisabled(func(m *Module) string {
 			if m.Change == nil && (len(m.Versions) > 0 || m.Status == ModuleInstalled) {
 				return "its files are as they were approved"
@@ -60,22 +61,23 @@ var moduleSpecs = []Spec{
 			}
 			return nil
 		}, Measured: true},
-	{Kind: ModuleRestart, Key: "R", Verb: "restart", Past: "restarted", Noun: "module runner", Section: SectionModules, Risk: Confirm,
+	{Kind: ModuleRestart, Key: "R", Verb: "restart", Past: "restarted", Noun: "module runner", Section: SectionModules, Risk: Confirm, CLI: CLI{Use: "modules restart MODULE", Short: "restart a module's runner"},
 		Disabled: moduleDisabled(unchangedOnly), Impact: moduleImpact, Measured: true},
-	{Kind: ModuleFetch, Verb: "fetch", Past: "fetched", Noun: "module now", Section: SectionModules, Risk: Safe,
+	{Kind: ModuleFetch, Verb: "fetch", Past: "fetched", Noun: "module now", Section: SectionModules, Risk: Safe, CLI: CLI{Use: "modules fetch MODULE", Short: "fetch now"},
 		Disabled: moduleDisabled(enabledOnly)},
-	{Kind: ModuleUninstall, Verb: "uninstall", Past: "uninstalled", Noun: "module", Section: SectionModules, Risk: Typed,
+	{Kind: ModuleUninstall, Verb: "uninstall", Past: "uninstalled", Noun: "module", Section: SectionModules, Risk: Typed, CLI: CLI{Use: "modules uninstall MODULE", Short: "take a module out of the registry; its files stay"},
 		Disabled: moduleDisabled(func(m *Module) string {
 			if m.Status == ModuleUninstalled {
 				return "it is uninstalled already"
 			}
 			return ""
 		}), Impact: moduleImpact},
-	{Kind: ModuleValidate, Verb: "validate", Past: "validated", Noun: "module", Section: SectionModules, Risk: Safe,
+	{Kind: ModuleValidate, Verb: "validate", Past: "validated", Noun: "module", Section: SectionModules, Risk: Safe, CLI: CLI{Use: "modules validate MODULE", Short: "check a module's files, dependencies and credentials; ends with 1 where there are errors"},
 		Disabled: moduleDisabled(func(*Module) string { return "" })},
-	{Kind: ModuleTest, Verb: "run", Past: "ran", Noun: "tests of module", Section: SectionModules, Risk: Confirm,
+	{Kind: ModuleTest, Verb: "run", Past: "ran", Noun: "tests of module", Section: SectionModules, Risk: Confirm, CLI: CLI{Use: "modules test MODULE", Short: "run a module's own tests, under an adapter's limits and without credentials; ends with 1 where one fails"},
 		Disabled: moduleDisabled(func(*Module) string { return "" }), Impact: testImpact},
-	{Kind: ModuleRollback, Verb: "roll back", Past: "rolled back", Noun: "module", Section: SectionModules, Risk: Confirm,
+	{Kind: ModuleRollback, Verb: "roll back", Past: "rolled back", Noun: "module", Section: SectionModules, Risk: Confirm, CLI: CLI{Use: "modules rollback MODULE", Short: "put a kept version of a module's files back, and load it; its data files stay",
+		Flags: []Flag{{Name: "to", Key: "version", Help: "the `DIGEST` of the version, or how it begins (default: the one before)"}}},
 		Disabled: moduleDisabled(func(m *Module) string {
 			if previous(m) == "" {
 				return "no other version of it is kept"

@@ -11,7 +11,7 @@ const (
 )
 
 var queueSpecs = []Spec{
-	{Kind: QueueRequeue, Key: "Q", Verb: "requeue", Past: "requeued", Noun: "failed items", Section: SectionQueues, Risk: Confirm,
+	{Kind: QueueRequeue, Key: "Q", Verb: "requeue", Past: "requeued", Noun: "failed items", Section: SectionQueues, Risk: Confirm, CLI: CLI{Use: "queues requeue QUEUE", Short: "move the items of a :failed queue back"},
 		Disabled: func(s *Snapshot, t string) string {
 			for i := range s.Queues.List {
 				q := &s.Queues.List[i]

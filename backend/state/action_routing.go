@@ -24,7 +24,7 @@ const (
 )
 
 var routingSpecs = []Spec{
-	{Kind: RoutingReload, Key: "L", Verb: "reload", Past: "reloaded", Noun: "routing configuration", Section: SectionRouting, Risk: Safe, Global: "routing",
+	{Kind: RoutingReload, Key: "L", Verb: "reload", Past: "reloaded", Noun: "routing configuration", Section: SectionRouting, Risk: Safe, CLI: CLI{Short: "read the routing configuration again"}, Global: "routing",
 		Disabled: func(s *Snapshot, _ string) string {
 			if s.Routing.File == "" {
 				return "there is no routing configuration: create config/routing_config.json"
@@ -32,15 +32,15 @@ var routingSpecs = []Spec{
 			return ""
 		}},
 	{Kind: RoutingSet, Verb: "set", Past: "set", Noun: "routing configuration", Section: SectionRouting, Risk: Confirm, Global: "routing", Hidden: true},
-	{Kind: RoutingStage, Verb: "stage", Past: "staged", Noun: "change of routing", Section: SectionRouting, Risk: Safe, Global: "routing", Hidden: true},
-	{Kind: RoutingConfirm, Key: "A", Verb: "confirm", Past: "confirmed", Noun: "change of routing", Section: SectionRouting, Risk: Safe, Global: "routing",
+	{Kind: RoutingStage, Verb: "stage", Past: "staged", Noun: "change of routing", Section: SectionRouting, Risk: Safe, CLI: CLI{Use: "routing stage FILE", Short: "check a whole configuration and stage it; - is standard input", Keys: []string{"config"}}, Global: "routing", Hidden: true},
+	{Kind: RoutingConfirm, Key: "A", Verb: "confirm", Past: "confirmed", Noun: "change of routing", Section: SectionRouting, Risk: Safe, CLI: CLI{Short: "keep a change that would be undone"}, Global: "routing",
 		Disabled: func(s *Snapshot, _ string) string {
 			if s.Routing.Trial == nil {
 				return "no change waits to be confirmed"
 			}
 			return ""
 		}},
-	{Kind: RoutingApply, Key: "E", Verb: "apply", Past: "applied", Noun: "staged change of routing", Section: SectionRouting, Risk: Confirm, Global: "routing",
+	{Kind: RoutingApply, Key: "E", Verb: "apply", Past: "applied", Noun: "staged change of routing", Section: SectionRouting, Risk: Confirm, CLI: CLI{Use: "routing apply [FILE]", Short: "put what is staged in force, or a whole configuration at once; - is standard input", Keys: []string{"config"}, Flags: routingFlags}, Global: "routing",
 		Disabled: func(s *Snapshot, _ string) string {
 			switch {
 			case s.Routing.Trial != nil:
@@ -56,21 +56,21 @@ var routingSpecs = []Spec{
 			}
 			return nil
 		}},
-	{Kind: RoutingDiscard, Verb: "discard", Past: "discarded", Noun: "staged change of routing", Section: SectionRouting, Risk: Confirm, Global: "routing",
+	{Kind: RoutingDiscard, Verb: "discard", Past: "discarded", Noun: "staged change of routing", Section: SectionRouting, Risk: Confirm, CLI: CLI{Short: "drop what is staged"}, Global: "routing",
 		Disabled: func(s *Snapshot, _ string) string {
 			if s.Routing.Staged == nil {
 				return "nothing is staged"
 			}
 			return ""
 		}},
-	{Kind: RoutingRevert, Verb: "revert", Past: "reverted", Noun: "unconfirmed change of routing", Section: SectionRouting, Risk: Confirm, Global: "routing",
+	{Kind: RoutingRevert, Verb: "revert", Past: "reverted", Noun: "unconfirmed change of routing", Section: SectionRouting, Risk: Confirm, CLI: CLI{Short: "undo a change that is not confirmed"}, Global: "routing",
 		Disabled: func(s *Snapshot, _ string) string {
 			if s.Routing.Trial == nil {
 				return "no change waits to be confirmed: roll back to a version instead"
 			}
 			return ""
 		}},
-	{Kind: RoutingRollback, Verb: "roll back", Past: "rolled back", Noun: "routing configuration", Section: SectionRouting, Risk: Confirm, Global: "routing",
+	{Kind: RoutingRollback, Verb: "roll back", Past: "rolled back", Noun: "routing configuration", Section: SectionRouting, Risk: Confirm, CLI: CLI{Use: "routing rollback VERSION", Short: "put an earlier version in force again", Keys: []string{"version"}, Flags: routingFlags}, Global: "routing",
 		Disabled: func(s *Snapshot, _ string) string {
 			switch {
 			case s.Routing.Trial != nil:
@@ -86,7 +86,7 @@ var routingSpecs = []Spec{
 			}
 			return append([]Field{{Key: "version", Label: "To version", Hint: "the tab History lists them", Default: to, Required: true}}, routingFields(s)...)
 		}},
-	{Kind: RoutingThreshold, Verb: "change", Past: "changed", Noun: "threshold and constraints", Section: SectionRouting, Risk: Safe, Global: "routing",
+	{Kind: RoutingThreshold, Verb: "change", Past: "changed", Noun: "threshold and constraints", Section: SectionRouting, Risk: Safe, CLI: CLI{Use: "routing threshold", Short: "stage another threshold or other constraints"}, Global: "routing",
 		Disabled: routingEditable, Fields: func(s *Snapshot, _ string) []Field {
 			r := s.Routing.Prepared()
 			return []Field{
@@ -95,7 +95,9 @@ var routingSpecs = []Spec{
 				{Key: "max_cost_per_request", Label: "Max cost", Hint: "of a request; empty for none", Default: plain(r.MaxCost)},
 			}
 		}},
-	{Kind: RoutingRoute, Verb: "change", Past: "changed", Noun: "category or tier", Section: SectionRouting, Risk: Safe,
+	{Kind: RoutingRoute, Verb: "change", Past: "changed", Noun: "category or tier", Section: SectionRouting, Risk: Safe, CLI: CLI{Use: "routing change ROUTE", Short: "stage a change of a category or tier, by its name in the list",
+		Flags: []Flag{{Key: "tier"}, {Key: "provider", Help: "empty for the tier's"}, {Key: "model", Help: "empty for the tier's"}, {Key: "priority", Help: "low, medium or high; of a tier 1, 2, ..."},
+			{Key: "max_latency_ms", Help: "in whole ms"}, {Key: "enabled", Help: "of a tier: yes or no"}, {Key: "endpoint", Help: "of a tier"}, {Key: "max_concurrent_requests", Help: "of a tier"}}},
 		Disabled: routeDisabled(func(*Route) string { return "" }), Fields: func(s *Snapshot, t string) []Field {
 			r := s.Routing.Prepared().Row(t)
 			switch {
@@ -121,7 +123,7 @@ var routingSpecs = []Spec{
 				{Key: "max_latency_ms", Label: "Max latency", Hint: "in whole ms; empty for none", Default: plain(r.MaxLatencyMS)},
 			}
 		}},
-	{Kind: RoutingRemove, Verb: "remove", Past: "removed", Noun: "category", Section: SectionRouting, Risk: Confirm,
+	{Kind: RoutingRemove, Verb: "remove", Past: "removed", Noun: "category", Section: SectionRouting, Risk: Confirm, CLI: CLI{Use: "routing remove ROUTE", Short: "stage the removal of a category"},
 		Disabled: routeDisabled(func(r *Route) string {
 			if strings.HasPrefix(r.ID, "tier/") {
 				return "only categories can be removed here: edit the whole with e"
@@ -130,7 +132,7 @@ var routingSpecs = []Spec{
 		}), Impact: func(*Snapshot, string) []string {
 			return []string{"it is staged only: nothing changes before that is applied"}
 		}},
-	{Kind: RoutingTest, Verb: "test", Past: "tested", Noun: "where a request goes", Section: SectionRouting, Risk: Safe, Looks: true,
+	{Kind: RoutingTest, Verb: "test", Past: "tested", Noun: "where a request goes", Section: SectionRouting, Risk: Safe, CLI: CLI{None: true}, Looks: true,
 		Disabled: func(s *Snapshot, t string) string {
 			if why := routingEditable(s, t); why != "" {
 				return why
@@ -145,7 +147,7 @@ var routingSpecs = []Spec{
 				{Key: "complexity", Label: "Complexity", Hint: "0 to 1", Default: "0.7", Required: true},
 			}
 		}},
-	{Kind: RoutingReplay, Verb: "replay", Past: "replayed", Noun: "the last delegations", Section: SectionRouting, Risk: Safe, Looks: true, Global: "routing",
+	{Kind: RoutingReplay, Verb: "replay", Past: "replayed", Noun: "the last delegations", Section: SectionRouting, Risk: Safe, CLI: CLI{None: true}, Looks: true, Global: "routing",
 		Disabled: func(s *Snapshot, t string) string {
 			if why := routingEditable(s, t); why != "" {
 				return why
@@ -160,6 +162,12 @@ var routingSpecs = []Spec{
 				{Key: "since", Label: "Of the last", Hint: "a time such as 2h or 7d; empty for all"},
 			}
 		}},
+}
+
+// routingFlags are those of [routingFields] on the command line.
+var routingFlags = []Flag{
+	{Key: "why", Help: "what the next person should know"},
+	{Key: "confirm_within", Help: "undo it unless it is confirmed within this `TIME`, such as 2m"},
 }
 
 // routingFields are what every change of routing that is put in force asks for.

@@ -18,7 +18,15 @@ const (
 )
 
 var watchSpecs = []Spec{
-	{Kind: LogWatchAdd, Key: "A", Verb: "watch", Past: "watched", Noun: "log", Section: SectionLogs, Risk: Safe, Global: "watches",
+	{Kind: LogWatchAdd, Key: "A", Verb: "watch", Past: "watched", Noun: "log", Section: SectionLogs, Risk: Safe, CLI: CLI{Use: "watches add NAME", Short: "watch a log; it is written into the workspace file", Keys: []string{"name"}, Flags: []Flag{
+		{Name: "in", Key: "source", Help: "the `LOG` to watch, by its title, or a glob: logs/*.log, container:api", Required: true},
+		{Key: "where", Help: "the `FILTER` that a record must pass", Required: true},
+		{Key: "window", Default: "5m", Help: "how long a record counts, 1s to 24h"},
+		{Key: "above", Help: "an alert fires while more than `N` records are within the window; without it there is only the series"},
+		{Key: "for", Help: "how long it must be above before it fires"},
+		{Key: "severity", Default: "warning", Help: "the alert's severity"},
+		{Key: "runbook", Help: "a `URL`, or what to do"},
+	}}, Global: "watches",
 		Disabled: notBegun,
 		Fields: func(s *Snapshot, _ string) []Field {
 			return []Field{
@@ -56,7 +64,7 @@ var watchSpecs = []Spec{
 			}
 			return ""
 		}},
-	{Kind: LogWatchRemove, Verb: "end", Past: "ended", Noun: "log watch", Section: SectionLogs, Risk: Confirm, Global: "watches",
+	{Kind: LogWatchRemove, Verb: "end", Past: "ended", Noun: "log watch", Section: SectionLogs, Risk: Confirm, CLI: CLI{Use: "watches remove NAME", Short: "watch it no more", Keys: []string{"name"}}, Global: "watches",
 		Disabled: func(s *Snapshot, t string) string {
 			if len(s.Logs.Watches) == 0 {
 				return "nothing is watched"
@@ -66,7 +74,7 @@ var watchSpecs = []Spec{
 		Fields: func(s *Snapshot, _ string) []Field {
 			return nameField(s.Logs.Watches, func(w LogWatch) string { return w.Name })
 		}},
-	{Kind: LogFilterSave, Key: "S", Verb: "save", Past: "saved", Noun: "filter", Section: SectionLogs, Risk: Safe, Global: "filters",
+	{Kind: LogFilterSave, Key: "S", Verb: "save", Past: "saved", Noun: "filter", Section: SectionLogs, Risk: Safe, CLI: CLI{Use: "filters save NAME FILTER", Short: "give a filter a name; it is written into the workspace file", Keys: []string{"name", "where"}}, Global: "filters",
 		Disabled: notBegun,
 		Fields: func(*Snapshot, string) []Field {
 			return []Field{
@@ -80,7 +88,7 @@ var watchSpecs = []Spec{
 			}
 			return ""
 		}},
-	{Kind: LogFilterRemove, Verb: "remove", Past: "removed", Noun: "saved filter", Section: SectionLogs, Risk: Confirm, Global: "filters",
+	{Kind: LogFilterRemove, Verb: "remove", Past: "removed", Noun: "saved filter", Section: SectionLogs, Risk: Confirm, CLI: CLI{Use: "filters remove NAME", Short: "take a filter's name away", Keys: []string{"name"}}, Global: "filters",
 		Disabled: func(s *Snapshot, t string) string {
 			if len(s.Logs.Filters) == 0 {
 				return "no filter is saved"

@@ -18,14 +18,14 @@ const (
 )
 
 var workspaceSpecs = []Spec{
-	{Kind: ConfigReload, Key: "L", Verb: "reload", Past: "reloaded", Noun: "workspace file", Section: SectionWorkspace, Risk: Safe, Global: "workspace",
+	{Kind: ConfigReload, Key: "L", Verb: "reload", Past: "reloaded", Noun: "workspace file", Section: SectionWorkspace, Risk: Safe, CLI: CLI{Use: "config reload", Short: "put the workspace file's changes into force"}, Global: "workspace",
 		Disabled: func(s *Snapshot, _ string) string {
 			if s.Workspace.ConfigFile == "" {
 				return "this workspace has no opsdeck.yaml: opsdeck init writes one"
 			}
 			return ""
 		}},
-	{Kind: ControlRequest, Verb: "ask for", Past: "asked for", Noun: "control", Section: SectionWorkspace, Risk: Safe, Global: "control",
+	{Kind: ControlRequest, Verb: "ask for", Past: "asked for", Noun: "control", Section: SectionWorkspace, Risk: Safe, CLI: CLI{None: true}, Global: "control",
 		Disabled: func(s *Snapshot, _ string) string {
 			if why := controlDisabled(s); why != "" {
 				return why
@@ -35,7 +35,7 @@ var workspaceSpecs = []Spec{
 			}
 			return ""
 		}},
-	{Kind: ControlTake, Verb: "take", Past: "took", Noun: "control", Section: SectionWorkspace, Risk: Confirm, Global: "control",
+	{Kind: ControlTake, Verb: "take", Past: "took", Noun: "control", Section: SectionWorkspace, Risk: Confirm, CLI: CLI{None: true}, Global: "control",
 		Disabled: func(s *Snapshot, _ string) string { return controlDisabled(s) },
 		Impact: func(s *Snapshot, _ string) []string {
 			h := s.Workspace.Holder()
@@ -47,7 +47,7 @@ var workspaceSpecs = []Spec{
 				"that console is told who took it, and only looks from then on; the journal has it too",
 			}
 		}},
-	{Kind: ControlGive, Verb: "hand over", Past: "handed over", Noun: "control to", Section: SectionWorkspace, Risk: Safe,
+	{Kind: ControlGive, Verb: "hand over", Past: "handed over", Noun: "control to", Section: SectionWorkspace, Risk: Safe, CLI: CLI{Use: "control give CONSOLE", Short: "hand control over to a console, by its name in the list or its user"},
 		Disabled: func(s *Snapshot, t string) string {
 			to, you := s.Workspace.Console(t), s.Workspace.Console(s.You)
 			switch {
@@ -63,11 +63,11 @@ var workspaceSpecs = []Spec{
 			return ""
 		}},
 	{Kind: TokenCreate, Verb: "create", Past: "created", Noun: "API token", Section: SectionWorkspace, Risk: Confirm, Hidden: true, Admin: true, Disabled: notBegun},
-	{Kind: TokenRevoke, Verb: "revoke", Past: "revoked", Noun: "API token", Section: SectionWorkspace, Risk: Confirm, Hidden: true, Admin: true, Disabled: notBegun},
+	{Kind: TokenRevoke, Verb: "revoke", Past: "revoked", Noun: "API token", Section: SectionWorkspace, Risk: Confirm, CLI: CLI{Use: "tokens revoke NAME", Short: "refuse a token from now on"}, Hidden: true, Admin: true, Disabled: notBegun},
 }
 
 var actionSpecs = []Spec{
-	{Kind: ActionCancel, Verb: "cancel", Past: "cancelled", Noun: "running action", Section: SectionActions, Risk: Confirm,
+	{Kind: ActionCancel, Verb: "cancel", Past: "cancelled", Noun: "running action", Section: SectionActions, Risk: Confirm, CLI: CLI{Use: "cancel ACTION", Short: "stop a running action where it is"},
 		Disabled: func(s *Snapshot, t string) string {
 			switch p := s.Actions.Progress(ActionID(t)); {
 			case p == nil:
@@ -85,7 +85,7 @@ var actionSpecs = []Spec{
 			}
 			return nil
 		}},
-	{Kind: ActionUndo, Key: "u", Verb: "undo", Past: "undone", Noun: "last action", Section: SectionActions, Risk: Confirm,
+	{Kind: ActionUndo, Key: "u", Verb: "undo", Past: "undone", Noun: "last action", Section: SectionActions, Risk: Confirm, CLI: CLI{Use: "undo [ACTION]", Short: "undo an action; by default the newest that can be"},
 		Disabled: func(s *Snapshot, t string) string {
 			for _, a := range s.Actions.List {
 				if string(a.ID) == t {

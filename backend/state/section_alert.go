@@ -27,7 +27,7 @@ var alertsSection = Descriptor{
 		return ""
 	},
 	Summary: func(s *Snapshot) string {
-		text := fmt.Sprintf("%d rule groups", len(s.Alerts.Groups))
+		text := Plural(len(s.Alerts.Groups), "rule group")
 		if s.Alerts.Evaluated.IsZero() {
 			text += ", not evaluated yet: the engine has just started"
 		}

@@ -46,13 +46,12 @@ var containersSection = Descriptor{
 		return out
 	},
 	Sampled: func(s *Snapshot) bool {
-		return !slices.ContainsFunc(s.Containers.List, func(c Container) bool { return c.State == "running" && c.Sampled.IsZero() })
+		return !connectingHost(s) && !slices.ContainsFunc(s.Containers.List, func(c Container) bool { return c.State == "running" && c.Sampled.IsZero() })
 	},
-	// The CPU of those that run, what an engine's list does not say of each, and the
-	// hosts that neither answer nor fail yet.
+	// The CPU of those that run, and what an engine's list does not say of each.
 	Detailed: func(s *Snapshot) bool {
 		many := len(s.Containers.List) >= manyStopped
-		return !connectingHost(s) && !slices.ContainsFunc(s.Containers.List, func(c Container) bool {
+		return !slices.ContainsFunc(s.Containers.List, func(c Container) bool {
 			if c.State != "running" {
 				return !many && !c.Limits.Known
 			}

@@ -56,14 +56,13 @@ var modulesSection = Descriptor{
 			JSON: func(s *Snapshot) any {
 				rows := []credentialRow{}
 				for i := range s.Modules.List {
-					m := &s.Modules.List[i]
-					rows = append(rows, credentialRow{m.ID, m.Credentials, m.CredentialFields, m.CredentialsUpdated, m.CredentialsUsed, m.CredentialsExpire, m.CredentialsServe})
+					rows = append(rows, credentialsOf(&s.Modules.List[i]))
 				}
 				return rows
 			},
 			Rows: func(s *Snapshot) []Row {
 				return rowsOf(s.Modules.List, func(m *Module) Row {
-					return Row{ID: m.ID, Cells: []any{m.ID, string(m.Credentials), strings.Join(m.CredentialFields, ","), m.CredentialsUpdated, m.CredentialsUsed,
+					return Row{ID: m.ID, Value: credentialsOf(m), Cells: []any{m.ID, string(m.Credentials), strings.Join(m.CredentialFields, ","), m.CredentialsUpdated, m.CredentialsUsed,
 						clock(m.CredentialsExpire, time.DateOnly), strings.Join(m.CredentialsServe, ",")}}
 				})
 			}},
@@ -101,7 +100,11 @@ type credentialRow struct {
 	Serve   []string        `json:"serve_too,omitempty"`
 }
 
-// moduleFigures are a module's health and how many of its last fetches failed.
+func credentialsOf(m *Module) credentialRow {
+	return credentialRow{m.ID, m.Credentials, m.CredentialFields, m.CredentialsUpdated, m.CredentialsUsed, m.CredentialsExpire, m.CredentialsServe}
+}
+
+// moduleFigures returns a module's health and how many of its last fetches failed.
 func moduleFigures(s *Snapshot, a Action, _ Window) []Figure {
 	m := s.Modules.Module(a.Target)
 	if m == nil {

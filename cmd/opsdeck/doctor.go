@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/journal"
 	"github.com/opsdeck/opsdeck/backend/metrics"
 	"github.com/opsdeck/opsdeck/backend/remote"
+	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/tui"
 )
 
@@ -49,7 +51,7 @@ func newDoctor(g *globals) *cobra.Command {
 					if !f.OK {
 						mark = "LOOK "
 					}
-					fmt.Fprintf(cmd.OutOrStdout(), "%s %-14s %s\n", mark, f.What, f.Detail)
+					fmt.Fprintf(cmd.OutOrStdout(), "%s %-17s %s\n", mark, f.What, f.Detail)
 				}
 			}
 			if err == nil && bad > 0 {
@@ -91,13 +93,20 @@ func examine(ctx context.Context, ws *config.Workspace) (all []finding) {
 		add("data folder", true, "%s", ws.Data)
 	}
 	if owner, err := remote.ReadOwner(ws.Data); err == nil && owner.Alive() {
-		if err := answers(ctx, owner); err != nil {
+		if snap, err := answers(ctx, owner); err != nil {
 			add("engine", false, "%v", silent(ws.Data, owner, err))
 		} else {
 			add("engine", true, "process %d of %s runs it, since %s", owner.PID, owner.User, owner.Started.Local().Format(time.DateTime))
+			for _, d := range state.Descriptors() {
+				ok, detail := diagnose(d, snap)
+				add("engine/"+string(d.Name), ok, "%s", detail)
+			}
+			for name := range snap.Unknown {
+				add("engine/"+string(name), false, "the engine has it, and is newer than this opsdeck, which does not know it: use the same version")
+			}
 		}
 	} else {
-		add("engine", true, "none runs now")
+		add("engine", true, "none runs now, so its sections were not examined")
 	}
 	if ws.Engine.URL != "" {
 		if said, err := remote.Ask(ctx, ws.Engine.URL, remote.Access{Token: ws.Engine.Token, CA: ws.Engine.CA}); err != nil {
@@ -188,8 +197,9 @@ func openToOthers(path string) bool {
 	return path != "" && err == nil && st.Mode().Perm()&0o004 != 0
 }
 
-// answers tries the engine as a console does: one that hangs still takes a connection.
-func answers(ctx context.Context, owner remote.Owner) error {
+// answers returns what the engine says to a console: one that hangs still takes a
+// connection.
+func answers(ctx context.Context, owner remote.Owner) (*state.Snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	c, err := remote.Dial(ctx, owner.Socket, me("cli"))
@@ -197,10 +207,39 @@ func answers(ctx context.Context, owner remote.Owner) error {
 		err = remote.ErrSilent
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c.Close()
-	return nil
+	defer c.Close()
+	snap, err := c.Wait(ctx, 0)
+	for err == nil && slices.ContainsFunc(state.SectionNames(), func(n state.SectionName) bool { return snap.HealthOf(n).Status == state.Connecting }) {
+		next, err := c.Wait(ctx, snap.Version)
+		if err != nil {
+			break // what has not answered by now is said to be so
+		}
+		snap = next
+	}
+	return snap, err
+}
+
+// diagnose returns what is to be said of a section while its engine runs.
+func diagnose(d *state.Descriptor, s *state.Snapshot) (ok bool, detail string) {
+	if d.Doctor != nil {
+		return d.Doctor(s)
+	}
+	h := s.HealthOf(d.Name)
+	switch h.Status {
+	case state.OK:
+		detail = "current"
+		if d.Summary != nil {
+			detail = d.Summary(s)
+		}
+		return true, detail
+	case state.Absent:
+		return true, "absent: " + firstLine(h.Err)
+	case "":
+		return true, "nothing of this kind is configured"
+	}
+	return false, string(h.Status) + ": " + firstLine(h.Err, "it has not answered yet")
 }
 
 // writable tries to write a file into dir.

@@ -182,16 +182,9 @@ func newCopy(g *globals) *cobra.Command {
 			if g.json {
 				return printJSON(cmd.OutOrStdout(), map[string]any{"to": c.To, "files": c.Files, "bytes": c.Bytes, "left_out": c.Skipped})
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "copied %d %s, %s, to %s\n", c.Files, plural(c.Files, "file"), humanize.IBytes(uint64(c.Bytes)), state.Clean(c.To))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "copied %s, %s, to %s\n", state.Plural(c.Files, "file"), humanize.IBytes(uint64(c.Bytes)), state.Clean(c.To))
 			return err
 		}}
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return noun
-	}
-	return noun + "s"
 }
 
 // inContainer takes [HOST/]CONTAINER:PATH apart. A path on this host that has a colon

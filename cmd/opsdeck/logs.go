@@ -82,28 +82,6 @@ func newLogs(g *globals) *cobra.Command {
 	f.BoolVar(&fl.all, "all", false, "read the rotated files too")
 	f.BoolVar(&fl.noColor, "no-color", false, "no colours on a terminal, as NO_COLOR in the environment does")
 	f.BoolVar(&fl.raw, "raw", false, "print control sequences as they are; not to a terminal")
-	list := listCmd(g, "list", "list the logs that are followed", state.SectionLogs, func(s *state.Snapshot) any { return s.Logs.Sources },
-		"SOURCE KIND SIZE LINES ERRORS LAST ROTATION", func(s *state.Snapshot) (rows [][]string) {
-			for _, l := range s.Logs.Sources {
-				rows = append(rows, []string{l.Title, l.Kind, bytes(float64(l.Size)), fmt.Sprint(l.Lines), fmt.Sprint(l.Errors), ago(l.LastAt), firstLine(l.Err, l.Rotation)})
-			}
-			return rows
-		})
-	onFile := func(_ *cobra.Command, s *session, a *state.Action, _ []string) error {
-		snap, err := s.section(state.SectionLogs)
-		if err != nil {
-			return err
-		}
-		if snap.Logs.Source(a.Target) == nil { // a path relative to where we are
-			if abs, err := filepath.Abs(a.Target); err == nil && snap.Logs.Source(abs) != nil {
-				a.Target = abs
-			}
-		}
-		return nil
-	}
-	rotate := actionCmd(g, verb{use: "rotate FILE", short: "rotate a log file as the workspace file says", kind: state.LogRotate, prepare: onFile})
-	clear := actionCmd(g, verb{use: "clear FILE", short: "rotate a log file away; undo puts it back until the next rotation", kind: state.LogClear, prepare: onFile})
-	cmd.AddCommand(list, rotate, clear)
 	return cmd
 }
 

@@ -141,9 +141,13 @@ func newRoot() *cobra.Command {
 	c.register(root)
 	root.AddCommand(
 		newServe(g), newAttach(g, c), newSocket(g), newInit(g), newDemo(g, c), newStatus(g), newRender(g), newDoctor(g), newVersion(g),
-		newModules(g), newPipeline(g), newCredentials(g), newQueues(g), newContainers(g), newCompose(g), newExec(g), newCopy(g), newAlerts(g), newLogs(g),
-		newRouting(g), newRules(g), newWatches(g), newFilters(g), newConfig(g), newControl(g), newJournal(g), newTokens(g), newUndo(g), newCancel(g),
+		newExec(g), newCopy(g), newLogs(g),
 	)
+	addDerived(g, root, map[string][]*cobra.Command{
+		"modules": moduleCommands(g), "pipeline": jobCommands(g), "routing": routingCommands(g), "journal": journalCommands(g),
+		"containers": {newContainersList(g), newPrune(g)}, "filters": {newFiltersList(g)}, "config": {newConfigShow(g)},
+		"tokens": {newTokensCreate(g), newTokensList(g)},
+	})
 	for _, c := range root.Commands() {
 		requireKnown(c)
 	}
@@ -159,10 +163,9 @@ func requireKnown(c *cobra.Command) {
 			}
 			return cmd.Help()
 		}
-	} else { // one that works alone too, such as logs
-		for _, sub := range c.Commands() {
-			requireKnown(sub)
-		}
+	}
+	for _, sub := range c.Commands() {
+		requireKnown(sub)
 	}
 	if check := c.Args; check != nil {
 		c.Args = func(cmd *cobra.Command, args []string) error {

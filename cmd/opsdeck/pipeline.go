@@ -10,8 +10,9 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-func newPipeline(g *globals) *cobra.Command {
-	workers, failed := 0, false
+// jobCommands returns the commands about the pipeline's jobs.
+func jobCommands(g *globals) []*cobra.Command {
+	failed := false
 	jobs := &cobra.Command{Use: "jobs", Short: "list the last jobs and those that failed, newest first", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		s, list, err := g.jobs(cmd, "*")
 		if err != nil {
@@ -62,34 +63,7 @@ func newPipeline(g *globals) *cobra.Command {
 		}
 		return table(cmd.OutOrStdout(), "STAGE CAME WAITED WORKED ERROR", rows)
 	}}
-	return group("pipeline", "list, pause, resume and drain the pipeline's stages; follow and retry its jobs",
-		listCmd(g, "list", "list the stages with their figures", state.SectionPipeline, func(s *state.Snapshot) any { return s.Pipeline },
-			"STAGE STATE WAITING IN-WORK WORKERS RATE P95 DONE ERRORS PAUSED", func(s *state.Snapshot) (rows [][]string) {
-				for i, st := range s.Pipeline.Stages {
-					paused := st.Paused
-					if i == 0 && paused == "" && s.Pipeline.Closed != "" {
-						paused = "drained by " + s.Pipeline.Closed
-					}
-					rows = append(rows, []string{st.Title, st.State, number(float64(st.Depth), ""), number(float64(st.InFlight), ""), fmt.Sprint(st.Workers),
-						fmt.Sprintf("%.2f/s", st.Rate), fmt.Sprintf("%.1fms", st.P95), number(float64(st.Done), ""), number(float64(st.Errors), ""), paused})
-				}
-				return rows
-			}),
-		jobs, job,
-		actionCmd(g, verb{use: "pause STAGE", short: "let a stage finish what it has in work, and take nothing more", kind: state.PipelinePause}),
-		actionCmd(g, verb{use: "resume STAGE", short: "let a paused stage, or a drained pipeline's ingest, go on", kind: state.PipelineResume}),
-		actionCmd(g, verb{use: "drain", short: "take nothing in, and wait until everything is worked off", kind: state.PipelineDrain}),
-		actionCmd(g, verb{use: "workers STAGE", short: "set how many jobs a stage works on at a time, until the next start", kind: state.PipelineWorkers,
-			flags: func(cmd *cobra.Command) {
-				cmd.Flags().IntVar(&workers, "to", 1, "how `MANY`, 1 to 64")
-			},
-			prepare: func(_ *cobra.Command, _ *session, a *state.Action, _ []string) error {
-				a.Args = map[string]string{"workers": fmt.Sprint(workers)}
-				return nil
-			}}),
-		actionCmd(g, verb{use: "retry JOB", short: "put a failed job back where it failed", kind: state.PipelineRetry}),
-		actionCmd(g, verb{use: "discard JOB", short: "drop a failed job", kind: state.PipelineDiscard}),
-	)
+	return []*cobra.Command{jobs, job}
 }
 
 // jobs waits until the pipeline tells of the jobs asked for: one by its ID, "*" for

@@ -19,92 +19,48 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-func newRouting(g *globals) *cobra.Command {
-	var why, within string
-	flags := func(cmd *cobra.Command) {
-		cmd.Flags().StringVar(&why, "why", "", "what the next person should know")
-		cmd.Flags().StringVar(&within, "confirm-within", "", "undo it unless it is confirmed within this `TIME`, such as 2m")
+// routingCommands returns the commands about routing that print more than an outcome.
+func routingCommands(g *globals) []*cobra.Command {
+	return []*cobra.Command{newRoutingShow(g), newRoutingTest(g), newRoutingReplay(g), newRoutingDiff(g), newRoutingEdit(g)}
+}
+
+// stageRouting reads the configuration to stage, and says on which one it stands.
+func stageRouting(cmd *cobra.Command, s *session, a *state.Action, args []string) error {
+	text, err := readRouting(cmd, args[0])
+	if err != nil {
+		return err
 	}
-	reasons := func(a *state.Action) {
-		if a.Args == nil {
-			a.Args = map[string]string{}
-		}
-		a.Args["why"], a.Args["confirm_within"] = why, within
+	snap, err := s.section(state.SectionRouting)
+	if err != nil {
+		return err
 	}
-	staged := func(cmd *cobra.Command, s *session) (*state.Routing, error) {
-		snap, err := s.section(state.SectionRouting)
+	a.Args["config"], a.Args["expect"] = string(text), snap.Routing.Tag
+	return nil
+}
+
+// applyRouting applies what is staged, or the configuration of a file.
+func applyRouting(cmd *cobra.Command, s *session, a *state.Action, args []string) error {
+	snap, err := s.section(state.SectionRouting)
+	if err != nil {
+		return err
+	}
+	if a.Args == nil {
+		a.Args = map[string]string{}
+	}
+	switch {
+	case len(args) > 0:
+		text, err := readRouting(cmd, args[0])
 		if err != nil {
-			return nil, err
+			return err
 		}
-		return &snap.Routing, nil
+		if _, err := engine.ParseRouting(args[0], text); err != nil {
+			return exitError{exitFailed, fmt.Errorf("%w; nothing was changed", err)}
+		}
+		a.Kind, a.Args["config"], a.Args["expect"] = state.RoutingSet, string(text), snap.Routing.Tag
+	case snap.Routing.Staged != nil:
+		a.Args["staged"] = snap.Routing.Staged.Tag
 	}
-	return group("routing", "show, try, change and roll back the routing configuration",
-		newRoutingShow(g), newRoutingTest(g), newRoutingReplay(g),
-		listCmd(g, "list", "list categories and tiers, and what the services count of them", state.SectionRouting, func(s *state.Snapshot) any { return s.Routing },
-			"ROUTE GOES-TO PRIORITY MODEL MAX-LATENCY REQUESTS ERRORS LATENCY", func(s *state.Snapshot) (rows [][]string) {
-				for _, r := range s.Routing.Rows {
-					to := cmp.Or(r.Tier, r.Endpoint)
-					if r.Unlisted {
-						to = "(not listed)"
-					}
-					rows = append(rows, []string{r.ID, to, r.Priority, strings.TrimSpace(r.Provider + " " + r.Model), number(r.MaxLatencyMS, "ms"),
-						number(r.Figures.Requests, ""), number(r.Figures.Errors, ""), number(r.Figures.LatencyMS, "ms")})
-				}
-				return rows
-			}),
-		listCmd(g, "history", "list the versions that were in force, newest first", state.SectionRouting, func(s *state.Snapshot) any { return s.Routing.History },
-			"VERSION TIME HOW BY LINES WHY", func(s *state.Snapshot) (rows [][]string) {
-				for _, v := range s.Routing.History {
-					rows = append(rows, []string{fmt.Sprint(v.Version), v.At.Local().Format(time.DateTime), v.How, v.By.User, fmt.Sprintf("+%d -%d", v.Added, v.Removed), v.Why})
-				}
-				return rows
-			}),
-		newRoutingDiff(g), newRoutingEdit(g),
-		actionCmd(g, verb{use: "stage FILE", short: "check a whole configuration and stage it; - is standard input", kind: state.RoutingStage, args: cobra.ExactArgs(1),
-			prepare: func(cmd *cobra.Command, s *session, a *state.Action, args []string) error {
-				text, err := readRouting(cmd, args[0])
-				if err != nil {
-					return err
-				}
-				r, err := staged(cmd, s)
-				if err != nil {
-					return err
-				}
-				a.Args = map[string]string{"config": string(text), "expect": r.Tag}
-				return nil
-			}}),
-		actionCmd(g, verb{use: "apply [FILE]", short: "put what is staged in force, or a whole configuration at once; - is standard input", kind: state.RoutingApply, flags: flags, args: cobra.MaximumNArgs(1),
-			prepare: func(cmd *cobra.Command, s *session, a *state.Action, args []string) error {
-				r, err := staged(cmd, s)
-				if err != nil {
-					return err
-				}
-				switch {
-				case len(args) > 0:
-					text, err := readRouting(cmd, args[0])
-					if err != nil {
-						return err
-					}
-					if _, err := engine.ParseRouting(args[0], text); err != nil {
-						return exitError{exitFailed, fmt.Errorf("%w; nothing was changed", err)}
-					}
-					a.Kind, a.Args = state.RoutingSet, map[string]string{"config": string(text), "expect": r.Tag}
-				case r.Staged != nil:
-					a.Args = map[string]string{"staged": r.Staged.Tag}
-				}
-				reasons(a)
-				return nil
-			}}),
-		actionCmd(g, verb{use: "discard", short: "drop what is staged", kind: state.RoutingDiscard}),
-		actionCmd(g, verb{use: "confirm", short: "keep a change that would be undone", kind: state.RoutingConfirm}),
-		actionCmd(g, verb{use: "revert", short: "undo a change that is not confirmed", kind: state.RoutingRevert}),
-		actionCmd(g, verb{use: "rollback VERSION", short: "put an earlier version in force again", kind: state.RoutingRollback, args: cobra.ExactArgs(1), flags: flags,
-			prepare: func(_ *cobra.Command, _ *session, a *state.Action, args []string) error {
-				a.Args = map[string]string{"version": args[0]}
-				reasons(a)
-				return nil
-			}}),
-		actionCmd(g, verb{use: "reload", short: "read the routing configuration again", kind: state.RoutingReload}))
+	return nil
 }
 
 func newRoutingShow(g *globals) *cobra.Command {

@@ -76,8 +76,9 @@ func printChange(w io.Writer, diff string, lines []string) error {
 // newRoutingEdit stages what comes of an editor. A mistake is told with its line, and
 // the editor comes again at it.
 func newRoutingEdit(g *globals) *cobra.Command {
-	return actionCmd(g, verb{use: "edit", short: "edit what is staged, or in force, in $EDITOR, and stage what comes of it", kind: state.RoutingStage,
-		prepare: func(cmd *cobra.Command, s *session, a *state.Action, _ []string) error {
+	c := state.CLI{Short: "edit what is staged, or in force, in $EDITOR, and stage the result"}
+	return actionCommand(g, state.SpecOf(state.RoutingStage), c, "edit",
+		func(cmd *cobra.Command, s *session, a *state.Action, _ []string) error {
 			snap, err := s.section(state.SectionRouting)
 			if err != nil {
 				return err
@@ -98,7 +99,7 @@ func newRoutingEdit(g *globals) *cobra.Command {
 			}
 			a.Args = map[string]string{"config": text, "expect": r.Tag, "staged": staged}
 			return nil
-		}})
+		})
 }
 
 // edited has a configuration edited until it holds, or its user gives up.

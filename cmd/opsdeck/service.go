@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -200,7 +202,8 @@ opsdeck in this folder then attaches to it; systemctl reload %s puts a changed w
 	return nil
 }
 
-func newJournal(g *globals) *cobra.Command {
+// journalCommands returns the commands about the journal, which need no engine.
+func journalCommands(g *globals) []*cobra.Command {
 	path := func() (string, error) {
 		ws, err := g.load()
 		if err != nil {
@@ -258,57 +261,31 @@ func newJournal(g *globals) *cobra.Command {
 		fmt.Fprintf(cmd.OutOrStdout(), "%d entries, the chain is intact\n", n)
 		return nil
 	}}
-	return group("journal", "read and verify what was done", list, verify)
+	return []*cobra.Command{list, verify}
 }
 
-// trouble lists what is wrong in a snapshot, worst first.
-func trouble(s *state.Snapshot) (out []string) {
-	for _, a := range s.Alerts.List {
-		if a.State == state.AlertFiring {
-			out = append(out, fmt.Sprintf("alert %s is firing: %s", a.Rule, firstLine(a.Annotations["summary"], a.Query)))
+// troubles returns what is wrong in a snapshot, worst first.
+func troubles(s *state.Snapshot) (out []state.Trouble) {
+	for _, d := range state.Descriptors() {
+		if d.Troubles != nil {
+			out = append(out, d.Troubles(s)...)
+		}
+		if h := s.HealthOf(d.Name); h.Status == state.Stale || h.Status == state.Down {
+			out = append(out, state.Trouble{Rank: state.RankUnseen, Text: fmt.Sprintf("%s cannot be seen: %s", d.Name, firstLine(h.Err))})
 		}
 	}
-	for _, m := range s.Modules.List {
-		if m.Status == state.ModuleFailed {
-			out = append(out, fmt.Sprintf("module %s is failed: %s", m.ID, firstLine(m.Reason, m.LastError)))
-		}
-	}
-	for _, c := range s.Containers.List {
-		if c.HealthWord == "unhealthy" || c.State == "restarting" || c.State == "dead" {
-			out = append(out, fmt.Sprintf("container %s is %s %s", c.Title, c.State, c.HealthWord))
-		}
-	}
-	for _, sv := range s.Services.List {
-		if sv.Word == "down" || sv.Word == "unhealthy" {
-			out = append(out, fmt.Sprintf("service %s is %s: %s", sv.Title, sv.Word, firstLine(sv.Err)))
-		}
-	}
-	for _, name := range state.SectionNames() {
-		if h := s.HealthOf(name); h.Status == state.Stale || h.Status == state.Down {
-			out = append(out, fmt.Sprintf("%s cannot be seen: %s", name, firstLine(h.Err)))
-		}
-	}
-	out = append(out, s.Workspace.Problems...)
-	out = append(out, s.Alerts.Problems...)
-	if s.Journal.Broken != "" {
-		out = append(out, "journal: "+s.Journal.Broken)
-	}
+	slices.SortStableFunc(out, func(a, b state.Trouble) int { return a.Rank - b.Rank })
 	return out
 }
 
 // settled reports whether every source has answered one way or the other.
 func settled(s *state.Snapshot) bool {
-	for _, name := range state.SectionNames() {
-		if h := s.HealthOf(name); h.Status == state.Connecting {
+	for _, d := range state.Descriptors() {
+		if s.HealthOf(d.Name).Status == state.Connecting || !sampled(d, s) {
 			return false
 		}
 	}
-	for _, m := range s.Modules.List {
-		if m.Status == state.ModuleInstalled && m.LastFetch.IsZero() {
-			return false
-		}
-	}
-	return sampled(s)
+	return true
 }
 
 // settle is the first snapshot in which every source has answered, or the newest
@@ -348,14 +325,17 @@ func newStatus(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			bad := trouble(snap)
+			bad := []string{}
+			for _, t := range troubles(snap) {
+				bad = append(bad, t.Text)
+			}
 			if g.json {
 				sections := map[state.SectionName]state.Health{}
 				for _, name := range state.SectionNames() {
 					sections[name] = snap.HealthOf(name)
 				}
-				if bad == nil {
-					bad = []string{}
+				for name, u := range snap.Unknown {
+					sections[name] = u.Health
 				}
 				err = printJSON(cmd.OutOrStdout(), map[string]any{"workspace": snap.Workspace.Title, "host": snap.Workspace.Hostname, "trouble": bad, "sections": sections})
 			} else {
@@ -370,38 +350,19 @@ func newStatus(g *globals) *cobra.Command {
 
 func printStatus(cmd *cobra.Command, s *state.Snapshot, bad []string) error {
 	w := cmd.OutOrStdout()
-	enabled, running := 0, 0
-	for _, m := range s.Modules.List {
-		if m.Status == state.ModuleInstalled {
-			enabled++
-		}
-	}
-	for _, c := range s.Containers.List {
-		if c.State == "running" {
-			running++
-		}
-	}
 	fmt.Fprintf(w, "%s on %s\n", s.Workspace.Title, s.Workspace.Hostname)
-	for _, row := range []struct {
-		name state.SectionName
-		text string
-	}{
-		{state.SectionModules, fmt.Sprintf("%d of %d enabled", enabled, len(s.Modules.List))},
-		{state.SectionContainers, fmt.Sprintf("%d of %d running", running, len(s.Containers.List))},
-		{state.SectionQueues, fmt.Sprintf("%d watched", len(s.Queues.List))},
-		{state.SectionLogs, fmt.Sprintf("%d followed", len(s.Logs.Sources))},
-		{state.SectionServices, fmt.Sprintf("%d probed", len(s.Services.List))},
-		{state.SectionAlerts, fmt.Sprintf("%d rule groups", len(s.Alerts.Groups))},
-		{state.SectionHost, fmt.Sprintf("cpu %.0f%% of %d cores, load %.2f", s.Host.CPUPercent, s.Host.Cores, s.Host.Load1)},
-	} {
-		h := s.HealthOf(row.name)
-		if row.name == state.SectionAlerts && s.Alerts.Evaluated.IsZero() {
-			row.text += ", not evaluated yet: the engine has just started"
+	for _, d := range state.Descriptors() {
+		if d.Summary == nil {
+			continue
 		}
-		if h.Status != state.OK {
-			row.text = string(h.Status) + ": " + firstLine(h.Err)
+		text := d.Summary(s)
+		if h := s.HealthOf(d.Name); h.Status != state.OK {
+			text = string(h.Status) + ": " + firstLine(h.Err)
 		}
-		fmt.Fprintf(w, "  %-11s %s\n", row.name, row.text)
+		fmt.Fprintf(w, "  %-11s %s\n", d.Name, text)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Unknown)) {
+		fmt.Fprintf(w, "  %-11s the engine has it, and is newer than this opsdeck, which does not know it\n", name)
 	}
 	if len(bad) == 0 {
 		_, err := fmt.Fprintln(w, "nothing is wrong")

@@ -10,13 +10,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend"
 	"github.com/opsdeck/opsdeck/backend/admin"
-	"github.com/opsdeck/opsdeck/backend/state"
 )
-
-func newTokens(g *globals) *cobra.Command {
-	return group("tokens", "tokens for callers of the admin API", newTokensCreate(g), newTokensList(g),
-		actionCmd(g, verb{use: "revoke NAME", short: "refuse a token from now on", kind: state.TokenRevoke}))
-}
 
 // newTokensCreate makes the token here: the engine gets its hash alone.
 func newTokensCreate(g *globals) *cobra.Command {

@@ -1,228 +1,105 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"slices"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
-	"github.com/opsdeck/opsdeck/backend"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// sectionPatience is how long a command waits for a source's first answer.
-const (
-	sectionPatience = 10 * time.Second
-	// detailPatience is for what takes a second look at containers.
-	detailPatience = 2 * time.Second
-	// manyStopped is from how many containers on the stopped ones are not waited for: each
-	// is asked for alone.
-	manyStopped = 500
-)
-
-// session is a command's place at the engine.
-type session struct {
-	*seat
-	cmd *cobra.Command
-	g   *globals
+// groupHelp says what the commands of a group do; one that is missing here lists a
+// section and acts on it.
+var groupHelp = map[string]string{
+	"modules":     "list, enable, reload modules; validate, test, approve, roll back their files",
+	"pipeline":    "list, pause, resume and drain the pipeline's stages; follow and retry its jobs",
+	"credentials": "list, rotate, set and delete credentials, change their key; values are never shown",
+	"queues":      "list queues and requeue failed items",
+	"containers":  "list containers, and act on them",
+	"compose":     "act on the services of compose projects",
+	"alerts":      "list, acknowledge and silence alerts",
+	"rules":       "list and reload rule files",
+	"watches":     "list, add and remove what is watched in logs",
+	"filters":     "list, save and remove filters of logs that have a name",
+	"config":      "show and reload the workspace's settings",
+	"control":     "list the consoles on this engine, and hand control over to one",
+	"routing":     "show, try, change and roll back the routing configuration",
+	"tokens":      "tokens for callers of the admin API",
+	"host":        "list the host's file systems; --json has all its figures",
+	"services":    "list the services that are probed",
+	"actions":     "list what was done since the engine started",
+	"journal":     "read and verify what was done",
 }
 
-// sitDown takes a place for a command.
-func (g *globals) sitDown(cmd *cobra.Command) (*session, error) {
-	ws, err := g.load()
-	if err != nil {
-		return nil, err
-	}
-	if len(ws.Problems) > 0 {
-		fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck: the workspace file is not in force:\n"+strings.Join(ws.Problems, "\n"))
-	}
-	ws.Listen = "off" // a command that finds no engine is not one that others look for
-	return &session{seat: sit(cmd.Context(), ws, me("cli")), cmd: cmd, g: g}, nil
-}
-
-// sitDownTo sits down and waits for a section. The session is the caller's to stop.
-func (g *globals) sitDownTo(cmd *cobra.Command, name state.SectionName) (*session, *state.Snapshot, error) {
-	s, err := g.sitDown(cmd)
-	if err != nil {
-		return nil, nil, err
-	}
-	snap, err := s.section(name)
-	if err != nil {
-		s.Stop()
-		return nil, nil, err
-	}
-	return s, snap, nil
-}
-
-// section waits until a section is known with its figures, or its source says why it
-// is not.
-func (s *session) section(name state.SectionName) (*state.Snapshot, error) {
-	until := time.Now().Add(detailPatience)
-	return s.until(name, func(snap *state.Snapshot) bool {
-		return name != state.SectionContainers || sampled(snap) && !waiting(snap) && (detailed(snap) || time.Now().After(until))
-	})
-}
-
-// until waits until a section is known and enough of it is, or its source says why
-// it is not.
-func (s *session) until(name state.SectionName, enough func(*state.Snapshot) bool) (*state.Snapshot, error) {
-	ctx, cancel := context.WithTimeout(s.cmd.Context(), sectionPatience)
-	defer cancel()
-	var after uint64
-	var last *state.Snapshot
-	for {
-		snap, err := s.Wait(ctx, after)
-		if err != nil {
-			if errors.Is(err, context.DeadlineExceeded) && last != nil && last.Containers.Health.Known() && name == state.SectionContainers {
-				return last, nil // what is known is not held back for an engine or a host that is slow
-			}
-			if errors.Is(err, context.DeadlineExceeded) && after == 0 {
-				err = s.mute(sectionPatience)
-			} else if errors.Is(err, context.DeadlineExceeded) {
-				err = fmt.Errorf("%s: the source does not answer within %s", name, sectionPatience)
-			}
-			return nil, err
-		}
-		after, last = snap.Version, snap
-		h := snap.HealthOf(name)
-		switch h.Status {
-		case state.OK:
-			if enough(snap) {
-				return snap, nil
-			}
-		case state.Stale:
-			return snap, nil
-		case state.Down, state.Absent:
-			return nil, fmt.Errorf("%s: %s", name, h.Err)
-		}
-	}
-}
-
-// readyFor reports whether what an action needs to know of its target has been read.
-func readyFor(s *state.Snapshot, a state.Action) bool {
-	c := s.Containers.Container(a.Target)
-	if c == nil && state.SpecOf(a.Kind).Section == state.SectionContainers && waiting(s) {
-		return false // it may be on the host that has not answered yet
-	}
-	return a.Kind != state.ContainerUpdate || c == nil || c.Limits.Known
-}
-
-// waiting reports whether there is a host that neither answers nor fails yet.
-func waiting(s *state.Snapshot) bool {
-	return slices.ContainsFunc(s.Containers.Hosts, func(h state.ContainerHost) bool { return h.Health.Status == state.Connecting })
-}
-
-// sampled reports whether the running containers' figures have been read.
-func sampled(s *state.Snapshot) bool {
-	return !slices.ContainsFunc(s.Containers.List, func(c state.Container) bool {
-		return c.State == "running" && c.Sampled.IsZero()
-	})
-}
-
-// detailed reports whether all is known of containers that takes a second look: the CPU of
-// those that run, and what an engine's list does not say of each.
-func detailed(s *state.Snapshot) bool {
-	many := len(s.Containers.List) >= manyStopped
-	return !slices.ContainsFunc(s.Containers.List, func(c state.Container) bool {
-		if c.State != "running" {
-			return !many && !c.Limits.Known
-		}
-		return c.CPUPercent < 0 || !c.Limits.Known
-	})
-}
-
-// printJSON writes v indented.
-func printJSON(w io.Writer, v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "%s\n", b)
-	return err
-}
-
-// table writes rows under titles, aligned.
-func table(w io.Writer, titles string, rows [][]string) error {
-	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(tw, strings.ReplaceAll(titles, " ", "\t"))
-	for _, r := range rows {
-		for i, cell := range r {
-			if cell == "" {
-				r[i] = "-"
-			}
-			r[i] = strings.NewReplacer("\t", " ", "\n", " ").Replace(r[i])
-		}
-		fmt.Fprintln(tw, strings.Join(r, "\t"))
-	}
-	return tw.Flush()
-}
-
-// listCmd is a command that prints one section.
-func listCmd(g *globals, use, short string, name state.SectionName, list func(*state.Snapshot) any, titles string, rows func(*state.Snapshot) [][]string) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		s, snap, err := g.sitDownTo(cmd, name)
-		if err != nil {
-			return err
-		}
-		defer s.Stop()
-		if g.json {
-			return printJSON(cmd.OutOrStdout(), list(snap))
-		}
-		return table(cmd.OutOrStdout(), titles, rows(snap))
-	}}
-}
-
-// verb describes a command that submits an action.
-type verb struct {
-	use, short string
-	kind       state.Kind
-	// prepare adds to the action from arguments and flags; nil for nothing.
-	prepare func(cmd *cobra.Command, s *session, a *state.Action, args []string) error
-	flags   func(cmd *cobra.Command)
-	args    cobra.PositionalArgs
-}
-
-// actionCmd makes the command of a verb. Its first argument, where the action is
-// not a global one, is the target.
-func actionCmd(g *globals, v verb) *cobra.Command {
-	spec := state.SpecOf(v.kind)
-	yes, noWait := false, false
-	cmd := &cobra.Command{Use: v.use, Short: v.short, Args: v.args}
-	if v.args == nil {
-		cmd.Args = cobra.ExactArgs(1)
-		if spec.Global != "" {
-			cmd.Args = cobra.NoArgs
-		}
-	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if spec.Risk == state.Typed && !yes {
-			return usage("%s cannot be taken back: add --yes to mean it", spec.Title())
-		}
-		s, err := g.sitDown(cmd)
-		if err != nil {
-			return err
-		}
-		defer s.Stop()
-		a := state.Action{Kind: v.kind, Target: spec.Global}
-		if spec.Global == "" && len(args) > 0 {
-			a.Target = args[0]
-		}
-		a.Confirmed = a.Target
-		if v.prepare != nil {
-			if err := v.prepare(cmd, s, &a, args); err != nil {
-				return err
+// addDerived adds to root what the tables of sections and of actions have: the groups
+// with their lists, and a command for each action. by are the commands written by hand,
+// by group; one of the same name comes in place of the derived one.
+func addDerived(g *globals, root *cobra.Command, by map[string][]*cobra.Command) {
+	groups := by
+	add := func(group string, cmd *cobra.Command) {
+		for _, c := range groups[group] {
+			if c.Name() == cmd.Name() {
+				return
 			}
 		}
-		return s.perform(a, !noWait)
+		groups[group] = append(groups[group], cmd)
+	}
+	for group, cmds := range listCommands(g) {
+		for _, c := range cmds {
+			add(group, c)
+		}
+	}
+	specs := state.Specs()
+	for i := range specs {
+		if c, ok := specs[i].Command(); ok {
+			group, use, words := strings.Cut(c.Use, " ")
+			if !words || strings.ToUpper(use) == use { // "undo [ACTION]"
+				group, use = "", c.Use
+			}
+			add(group, actionCommand(g, &specs[i], c, use, hooks[specs[i].Kind]))
+		}
+	}
+	for group, cmds := range groups {
+		parent := root
+		if group != "" {
+			if parent, _, _ = root.Find([]string{group}); parent == nil || parent == root {
+				short := groupHelp[group]
+				if short == "" {
+					short = "list " + group + ", and act on them"
+				}
+				parent = &cobra.Command{Use: group, Short: short}
+				root.AddCommand(parent)
+			}
+		}
+		parent.AddCommand(cmds...)
+	}
+}
+
+// hook adds to an action what its arguments and flags do not say as they stand.
+type hook func(cmd *cobra.Command, s *session, a *state.Action, args []string) error
+
+// actionCommand makes the command of an action.
+func actionCommand(g *globals, spec *state.Spec, c state.CLI, use string, prepare hook) *cobra.Command {
+	yes, noWait, from := false, false, ""
+	takes, least := positions(use)
+	cmd := &cobra.Command{Use: use, Short: c.Short, Args: cobra.RangeArgs(least, takes)}
+	if least == takes {
+		cmd.Args = cobra.ExactArgs(takes)
+	}
+	if takes == 0 {
+		cmd.Args = cobra.NoArgs
+	}
+	values := make([]string, len(c.Flags))
+	for i, f := range c.Flags {
+		cmd.Flags().StringVar(&values[i], f.Name, f.Default, f.Help)
+	}
+	secret := c.Key != "" || hasSecrets(spec)
+	switch {
+	case c.Key != "":
+		cmd.Flags().StringVar(&from, "from", "", "read the key from `FILE`; - is standard input (default: "+keyDefault(spec)+")")
+	case secret:
+		cmd.Flags().StringVar(&from, "from", "", "read a JSON object of values from `FILE`; - is standard input (default: ask on the terminal)")
 	}
 	if spec.Risk == state.Typed {
 		cmd.Flags().BoolVar(&yes, "yes", false, "do it without asking")
@@ -230,112 +107,153 @@ func actionCmd(g *globals, v verb) *cobra.Command {
 	if spec.Measured {
 		cmd.Flags().BoolVar(&noWait, "no-wait", false, "do not wait for the verdict")
 	}
-	if v.flags != nil {
-		v.flags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if spec.Risk == state.Typed && !yes && !isTerminal(cmd.OutOrStdout()) {
+			return usage("%s cannot be undone: add --yes to mean it", spec.Title())
+		}
+		s, err := g.sitDown(cmd)
+		if err != nil {
+			return err
+		}
+		defer s.Stop()
+		a := state.Action{Kind: spec.Kind, Target: spec.Global}
+		rest := args
+		if spec.Global == "" && len(args) > 0 {
+			a.Target, rest = args[0], args[1:]
+		}
+		set := func(key, v string) {
+			if v == "" {
+				return
+			}
+			if a.Args == nil {
+				a.Args = map[string]string{}
+			}
+			a.Args[key] = v
+		}
+		for i, key := range c.Keys {
+			if i < len(rest) {
+				set(key, rest[i])
+			}
+		}
+		for i, f := range c.Flags {
+			v := strings.TrimSpace(values[i])
+			if v == "" && f.Required {
+				return usage("--%s is missing: %s", f.Name, strings.ReplaceAll(f.Help, "`", ""))
+			}
+			set(f.Key, v)
+		}
+		if prepare != nil {
+			if err := prepare(cmd, s, &a, args); err != nil {
+				return err
+			}
+		}
+		if secret {
+			if err := s.secrets(&a, c.Key, from); err != nil {
+				return err
+			}
+		}
+		if spec.Risk == state.Typed && !yes {
+			if err := s.question(spec, a); err != nil {
+				return err
+			}
+		}
+		a.Confirmed = a.Target
+		return s.perform(a, !noWait)
 	}
 	return cmd
 }
 
-// perform submits an action, shows its progress, and tells what came of it.
-func (s *session) perform(a state.Action, settled bool) error {
-	spec := state.SpecOf(a.Kind)
-	switch spec.Section {
-	case state.SectionActions, state.SectionWorkspace:
-	default:
-		if _, err := s.until(spec.Section, func(snap *state.Snapshot) bool { return readyFor(snap, a) }); err != nil {
-			return err
+// positions returns how many arguments a command's words take at most and at least:
+// "scale PROJECT/SERVICE | CONTAINER" takes one, "undo [ACTION]" one or none.
+func positions(use string) (most, least int) {
+	alternative := false
+	for _, w := range strings.Fields(use)[1:] {
+		switch {
+		case w == "|":
+			alternative = true
+			continue
+		case alternative:
+		case strings.HasPrefix(w, "["):
+			most++
+		default:
+			most++
+			least++
+		}
+		alternative = false
+	}
+	return most, least
+}
+
+// hasSecrets reports whether an action asks for secrets of any target.
+func hasSecrets(spec *state.Spec) bool {
+	if spec.Fields == nil {
+		return false
+	}
+	for _, f := range spec.Fields(&state.Snapshot{Modules: state.Modules{List: []state.Module{{ID: "x"}}}}, "x") {
+		if f.Secret {
+			return true
 		}
 	}
-	errOut := s.cmd.ErrOrStderr()
-	shown, last := s.g.json || !isTerminal(errOut), ""
-	p, err := backend.Do(s.cmd.Context(), s, a, settled, func(p state.Progress) {
-		if step := p.Step; !shown && step != "" && step != last && !p.Over() {
-			fmt.Fprintf(errOut, "%s ...\n", step)
-			last = step
+	return false
+}
+
+// keyDefault says what happens without --from.
+func keyDefault(spec *state.Spec) string {
+	for _, f := range spec.Fields(&state.Snapshot{}, "") {
+		if f.Required {
+			return "ask on the terminal"
 		}
-	})
+	}
+	return "a new one is made"
+}
+
+// secrets reads the secrets of an action from a file, standard input or the terminal.
+func (s *session) secrets(a *state.Action, key, from string) error {
+	spec := state.SpecOf(a.Kind)
+	if key != "" && from != "" {
+		var err error
+		a.Secrets, err = readKey(s.cmd, from, key)
+		return err
+	}
+	snap, err := s.section(spec.Section)
 	if err != nil {
 		return err
 	}
-	if s.g.json {
-		if err := printJSON(s.cmd.OutOrStdout(), p); err != nil {
-			return err
+	if why := state.Why(snap, a.Kind, a.Target); key == "" && why != "" {
+		return exitError{exitRefused, fmt.Errorf("%s: %s", a.Target, why)}
+	}
+	var fields []state.Field
+	for _, f := range spec.Fields(snap, a.Target) {
+		if f.Secret && (key == "" || f.Required) {
+			fields = append(fields, f)
 		}
-		if p.Status != "done" {
-			return exitError{exitFailed, nil}
+	}
+	if len(fields) > 0 {
+		a.Secrets, err = readSecrets(s.cmd, from, fields)
+	}
+	return err
+}
+
+// question shows what an action touches, and wants its target's name typed.
+func (s *session) question(spec *state.Spec, a state.Action) error {
+	snap, err := s.section(spec.Section)
+	if err != nil {
+		return err
+	}
+	target := spec.Canonical(snap, a.Target)
+	if why := state.Why(snap, a.Kind, target); why != "" {
+		return exitError{exitRefused, fmt.Errorf("%s %s: %s", spec.Verb, target, why)}
+	}
+	errOut := s.cmd.ErrOrStderr()
+	if spec.Impact != nil {
+		for _, l := range spec.Impact(snap, target) {
+			fmt.Fprintln(errOut, "  "+l)
 		}
-		return nil
 	}
-	if p.Status != "done" {
-		return fmt.Errorf("%s %s: %s", spec.Verb, p.Action.Target, p.Err)
-	}
-	text := p.Result
-	if text == "" {
-		text = spec.Past + " " + p.Action.Target
-	}
-	fmt.Fprintln(s.cmd.OutOrStdout(), text)
-	if p.Verdict != nil {
-		fmt.Fprintln(s.cmd.OutOrStdout(), p.Verdict.Summary())
-	}
-	if p.Undo != nil {
-		fmt.Fprintf(errOut, "opsdeck undo %s takes it back\n", p.ID)
+	fmt.Fprintf(errOut, "%s cannot be undone. Type %s to do it: ", spec.Title(), target)
+	var typed string
+	if _, err := fmt.Fscanln(s.cmd.InOrStdin(), &typed); err != nil && typed == "" || typed != target {
+		return exitError{exitRefused, fmt.Errorf("%s %s: its name was not typed: nothing was changed", spec.Verb, target)}
 	}
 	return nil
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// group makes a command that holds others.
-func group(use, short string, sub ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short}
-	c.AddCommand(sub...)
-	for _, s := range sub {
-		requireKnown(s)
-	}
-	return c
-}
-
-func newCancel(g *globals) *cobra.Command {
-	return actionCmd(g, verb{use: "cancel ACTION", short: "stop a running action where it is", kind: state.ActionCancel})
-}
-
-func newUndo(g *globals) *cobra.Command {
-	return actionCmd(g, verb{use: "undo [ACTION]", short: "take an action back; by default the newest that can be", kind: state.ActionUndo, args: cobra.MaximumNArgs(1),
-		prepare: func(_ *cobra.Command, s *session, a *state.Action, args []string) error {
-			if len(args) > 0 {
-				return nil
-			}
-			snap, err := s.Wait(s.cmd.Context(), 0)
-			if err != nil {
-				return err
-			}
-			for _, p := range snap.Actions.List {
-				if p.Undo != nil && !p.Undone {
-					a.Target = string(p.ID)
-					return nil
-				}
-			}
-			return exitError{exitRefused, errors.New("undo: there is nothing that can be undone since the engine started")}
-		}})
-}
-
-func newControl(g *globals) *cobra.Command {
-	return group("control", "list the consoles on this engine, and hand control over to one",
-		listCmd(g, "list", "list who looks, and who holds control", state.SectionWorkspace, func(s *state.Snapshot) any { return s.Workspace.Consoles },
-			"CONSOLE USER FROM VIA SINCE LAST-KEY CONTROL", func(s *state.Snapshot) (rows [][]string) {
-				for _, c := range s.Workspace.Consoles {
-					holds := ""
-					if c.Control {
-						holds = "holds it"
-					} else if !c.Asked.IsZero() {
-						holds = "asked for it " + ago(c.Asked)
-					}
-					rows = append(rows, []string{c.ID, c.Actor.User, c.Actor.From, c.Actor.Via, ago(c.Since), ago(c.Active), holds})
-				}
-				return rows
-			}),
-		actionCmd(g, verb{use: "give CONSOLE", short: "hand control over to a console, by its name in the list or its user", kind: state.ControlGive}))
 }

@@ -15,9 +15,9 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// programCmds are the commands about a module's files.
-func programCmds(g *globals) []*cobra.Command {
-	return []*cobra.Command{newValidate(g), newTest(g), newDiff(g), newApprove(g), newVersions(g), newRollback(g), newScaffold(g)}
+// moduleCommands returns the commands about a module's files.
+func moduleCommands(g *globals) []*cobra.Command {
+	return []*cobra.Command{newValidate(g), newTest(g), newDiff(g), newVersions(g), newScaffold(g)}
 }
 
 // moduleOf sits down and finds a module.
@@ -174,30 +174,24 @@ func showChange(w io.Writer, m *state.Module) {
 	fmt.Fprintf(w, "%s; approved was %.12s%s, %s\n", c.Summary(), c.Approved, by, c.At.Local().Format(time.DateTime))
 }
 
-func newApprove(g *globals) *cobra.Command {
-	digest := ""
-	return actionCmd(g, verb{use: "approve MODULE", short: "show how a module's files changed, approve them, load them", kind: state.ModuleApprove,
-		flags: func(cmd *cobra.Command) {
-			cmd.Flags().StringVar(&digest, "digest", "", "approve the files that `DIGEST` names, as opsdeck modules diff shows it, and show nothing")
-		},
-		prepare: func(cmd *cobra.Command, s *session, a *state.Action, _ []string) error {
-			snap, err := s.section(state.SectionModules)
-			if err != nil {
-				return err
-			}
-			if why := state.Why(snap, a.Kind, a.Target); why != "" {
-				return exitError{exitRefused, fmt.Errorf("approve %s: %s", a.Target, why)}
-			}
-			m := snap.Modules.Module(a.Target)
-			if digest == "" {
-				digest = m.Digest
-				if m.Change != nil && !g.json {
-					showChange(cmd.OutOrStdout(), m)
-				}
-			}
-			a.Args = map[string]string{"digest": digest}
-			return nil
-		}})
+// approve shows how a module's files changed, unless the digest of them was named.
+func approve(cmd *cobra.Command, s *session, a *state.Action, _ []string) error {
+	snap, err := s.section(state.SectionModules)
+	if err != nil {
+		return err
+	}
+	if why := state.Why(snap, a.Kind, a.Target); why != "" {
+		return exitError{exitRefused, fmt.Errorf("approve %s: %s", a.Target, why)}
+	}
+	if a.Args["digest"] != "" {
+		return nil
+	}
+	m := snap.Modules.Module(a.Target)
+	if m.Change != nil && !s.g.json {
+		showChange(cmd.OutOrStdout(), m)
+	}
+	a.Args = map[string]string{"digest": m.Digest}
+	return nil
 }
 
 func newVersions(g *globals) *cobra.Command {
@@ -227,20 +221,6 @@ func newVersions(g *globals) *cobra.Command {
 			}
 			return table(cmd.OutOrStdout(), "DIGEST WHEN HOW BY VERSION FILES SIZE NOW", rows)
 		}}
-}
-
-func newRollback(g *globals) *cobra.Command {
-	to := ""
-	return actionCmd(g, verb{use: "rollback MODULE", short: "put a kept version of a module's files back, and load it; its data files stay", kind: state.ModuleRollback,
-		flags: func(cmd *cobra.Command) {
-			cmd.Flags().StringVar(&to, "to", "", "the `DIGEST` of the version, or how it begins (default: the one before)")
-		},
-		prepare: func(_ *cobra.Command, _ *session, a *state.Action, _ []string) error {
-			if to != "" {
-				a.Args = map[string]string{"version": to}
-			}
-			return nil
-		}})
 }
 
 func newScaffold(g *globals) *cobra.Command {
