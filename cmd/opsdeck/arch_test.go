@@ -38,6 +38,17 @@ func in(p string, folders ...string) bool {
 	return slices.ContainsFunc(folders, func(f string) bool { return p == f || strings.HasPrefix(p, f+"/") })
 }
 
+// sameSource reports whether two packages are of one source: backend/source/NAME and
+// what is below it.
+func sameSource(a, b string) bool {
+	source := func(p string) string {
+		rest, _ := strings.CutPrefix(p, "backend/source/")
+		name, _, _ := strings.Cut(rest, "/")
+		return name
+	}
+	return in(a, "backend/source") && in(b, "backend/source") && source(a) == source(b)
+}
+
 // charm are the libraries that draw.
 var charm = []string{"charm.land", "github.com/charmbracelet"}
 
@@ -56,8 +67,12 @@ var bans = []struct {
 	}, "backend/record says what a record says, to sources, commands and panes alike: what it imports, they all import too"},
 
 	{"a source knows state, record and its own client, nothing else of ours", func(i imported) bool {
-		return in(i.pkg, "backend/source") && i.own && !i.test && i.path != "backend/state" && i.path != "backend/record"
+		return in(i.pkg, "backend/source") && i.own && !i.test && i.path != "backend/state" && i.path != "backend/record" && !sameSource(i.pkg, i.path)
 	}, "a source that leans on another source, the hub or the engine cannot be tested, replaced or switched off alone: pass it an interface in cmd/opsdeck/wire.go"},
+
+	{"a source's own packages are used by it and by commands", func(i imported) bool {
+		return i.own && !i.test && strings.Count(i.path, "/") > 2 && in(i.path, "backend/source") && !sameSource(i.pkg, i.path) && !in(i.pkg, "cmd")
+	}, "what is below backend/source/NAME is that source's: others read its section"},
 
 	{"the backend does not draw", func(i imported) bool {
 		return in(i.pkg, "backend") && (in(i.path, charm...) || i.own && in(i.path, "tui", "views", "theme", "cmd"))
@@ -186,6 +201,7 @@ func TestBansCatchWhatTheyForbid(t *testing.T) {
 		"state stands on the standard library":                                  other("backend/state", "github.com/prometheus/common/model"),
 		"record stands on state and the standard library":                       other("backend/record", "github.com/grafana/regexp"),
 		"a source knows state, record and its own client, nothing else of ours": own("backend/source/docker", "backend/source/logs"),
+		"a source's own packages are used by it and by commands":                own("backend/metrics", "backend/source/logs/scan"),
 		"the backend does not draw":                                             other("backend/source/docker", "charm.land/bubbletea/v2"),
 		"a pane reads state, what records say, and nothing else":                own("views/logs", "backend/engine"),
 		"a pane does no input or output":                                        other("views/list", "net/http"),

@@ -16,7 +16,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/config"
 	"github.com/opsdeck/opsdeck/backend/record"
 	"github.com/opsdeck/opsdeck/backend/secrets"
-	"github.com/opsdeck/opsdeck/backend/source/logs"
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -108,7 +108,7 @@ func newLogs(g *globals) *cobra.Command {
 }
 
 // query is what the flags ask for. It fails with usage errors.
-func (fl *logsFlags) query(names record.Names, now time.Time) (q logs.Query, newSince int64, err error) {
+func (fl *logsFlags) query(names record.Names, now time.Time) (q scan.Query, newSince int64, err error) {
 	if fl.level != "" {
 		if q.Least = state.ParseLevel(fl.level); q.Least == state.LevelUnknown {
 			return q, 0, usage("--level %q: expected trace, debug, info, warn, error or fatal", fl.level)

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/opsdeck/opsdeck/backend/record"
-	"github.com/opsdeck/opsdeck/backend/source/logs"
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -34,7 +34,7 @@ func wantsColor(off bool) bool {
 }
 
 // marks is what is marked in records that a query finds, or nil.
-func marks(q logs.Query) *record.Search {
+func marks(q scan.Query) *record.Search {
 	switch {
 	case q.Text != nil && !q.Invert:
 		return q.Text
@@ -46,7 +46,7 @@ func marks(q logs.Query) *record.Search {
 
 // paint appends a record, which is clean, in colour. Every line has its own, so that a
 // pager may show any of them.
-func paint(to []byte, text string, h logs.Hit, find *record.Search) []byte {
+func paint(to []byte, text string, h scan.Hit, find *record.Search) []byte {
 	attr := levelAttr[h.Level]
 	if h.Context {
 		attr, find = "\x1b[2m", nil

@@ -13,7 +13,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/opsdeck/opsdeck/backend/record"
-	"github.com/opsdeck/opsdeck/backend/source/logs"
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -23,7 +23,7 @@ const redrawEvery = 500 * time.Millisecond
 // livePatterns counts the kinds of lines as they come, until ctx or the last input ends.
 // On a terminal, whose columns and rows size gives, the table is drawn in place
 // meanwhile; with size nil it is printed at the end only.
-func (p *logPrinter) livePatterns(ctx context.Context, ins []logs.Input, appeared func(gone []string) []logs.Input, newSince int64, limit int, size func() (w, h int)) error {
+func (p *logPrinter) livePatterns(ctx context.Context, ins []scan.Input, appeared func(gone []string) []scan.Input, newSince int64, limit int, size func() (w, h int)) error {
 	p.begin()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -44,7 +44,7 @@ func (p *logPrinter) livePatterns(ctx context.Context, ins []logs.Input, appeare
 	)
 	defer wg.Wait()
 	defer cancel()
-	start := func(in logs.Input) {
+	start := func(in scan.Input) {
 		wg.Go(func() {
 			give := func(e event) error {
 				select {
@@ -54,14 +54,14 @@ func (p *logPrinter) livePatterns(ctx context.Context, ins []logs.Input, appeare
 					return ctx.Err()
 				}
 			}
-			err := logs.Scan(ctx, in, p.q, 1, func(f *logs.Found) {
+			err := scan.Scan(ctx, in, p.q, 1, func(f *scan.Found) {
 				mu.Lock()
 				defer mu.Unlock()
 				for _, h := range f.Hits {
 					all.Add(state.LogRecord{Nanos: h.Nanos, Level: h.Level, Text: f.Text(h)})
 				}
 				n += len(f.Hits)
-			}, func(f *logs.Found) error {
+			}, func(f *scan.Found) error {
 				if len(f.Notes) == 0 {
 					return nil
 				}

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/record"
-	"github.com/opsdeck/opsdeck/backend/source/logs"
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -38,7 +38,7 @@ type logPrinter struct {
 	color     bool           // for a terminal
 	find      *record.Search // what is marked in colour
 	mask      func(string) string
-	q         logs.Query
+	q         scan.Query
 	lines     int // of each input the last, negative for all
 	workers   int
 
@@ -85,7 +85,7 @@ func outputError(err error) error {
 }
 
 // titles are how inputs' lines begin, where there are several inputs.
-func titles(ins []logs.Input) []string {
+func titles(ins []scan.Input) []string {
 	seen := map[string]int{}
 	for _, in := range ins {
 		seen[filepath.Base(in.Title)]++
@@ -100,8 +100,8 @@ func titles(ins []logs.Input) []string {
 }
 
 // renderer makes text of hits in a searching goroutine.
-func (p *logPrinter) renderer(in logs.Input, prefix string) func(*logs.Found) {
-	return func(f *logs.Found) {
+func (p *logPrinter) renderer(in scan.Input, prefix string) func(*scan.Found) {
+	return func(f *scan.Found) {
 		for _, h := range f.Hits {
 			if h.Gap && !p.json {
 				f.Out = append(f.Out, "--\n"...)
@@ -113,7 +113,7 @@ func (p *logPrinter) renderer(in logs.Input, prefix string) func(*logs.Found) {
 }
 
 // render appends one record.
-func (p *logPrinter) render(to []byte, source, prefix, text string, h logs.Hit) []byte {
+func (p *logPrinter) render(to []byte, source, prefix, text string, h scan.Hit) []byte {
 	text = p.mask(text)
 	if !p.raw {
 		if strings.IndexByte(text, '\r') >= 0 {
@@ -146,7 +146,7 @@ func (p *logPrinter) render(to []byte, source, prefix, text string, h logs.Hit) 
 }
 
 // notes says what happened to an input.
-func (p *logPrinter) notes(f *logs.Found) {
+func (p *logPrinter) notes(f *scan.Found) {
 	for _, n := range f.Notes {
 		fmt.Fprintln(p.errOut, "opsdeck:", n)
 	}
@@ -174,10 +174,10 @@ func (p *logPrinter) end(err error) error {
 var errGone = errors.New("the output is gone")
 
 // print prints all of the inputs.
-func (p *logPrinter) print(ctx context.Context, ins []logs.Input) error {
+func (p *logPrinter) print(ctx context.Context, ins []scan.Input) error {
 	p.begin()
 	if len(ins) == 1 && p.lines < 0 {
-		return p.end(logs.Scan(ctx, ins[0], p.q, p.workers, p.renderer(ins[0], ""), func(f *logs.Found) error {
+		return p.end(scan.Scan(ctx, ins[0], p.q, p.workers, p.renderer(ins[0], ""), func(f *scan.Found) error {
 			p.notes(f)
 			p.matched += f.Matched
 			if _, err := p.w.Write(f.Out); err != nil {
@@ -204,7 +204,7 @@ type portion struct {
 
 // portionOf copies what was found. Within one input records stay in order, however
 // their times are.
-func portionOf(f *logs.Found, last *int64) portion {
+func portionOf(f *scan.Found, last *int64) portion {
 	b := portion{out: slices.Clone(f.Out), ends: slices.Clone(f.Ends), ns: make([]int64, len(f.Hits)), matched: f.Matched, caught: f.Caught}
 	for i, h := range f.Hits {
 		*last = max(*last, h.Nanos)
@@ -247,7 +247,7 @@ func (b *portion) record(i int) []byte {
 
 // merge prints the inputs' records in the order of their times. Of each input some
 // blocks are held, not more.
-func (p *logPrinter) merge(ctx context.Context, ins []logs.Input) error {
+func (p *logPrinter) merge(ctx context.Context, ins []scan.Input) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p.q.Parse = p.q.Parse || len(ins) > 1
@@ -280,7 +280,7 @@ func (p *logPrinter) merge(ctx context.Context, ins []logs.Input) error {
 					return ctx.Err()
 				}
 			}
-			errs[i] = logs.Scan(ctx, in, p.q, max(1, p.workers/len(ins)), p.renderer(in, names[i]), func(f *logs.Found) error {
+			errs[i] = scan.Scan(ctx, in, p.q, max(1, p.workers/len(ins)), p.renderer(in, names[i]), func(f *scan.Found) error {
 				noteMu.Lock()
 				p.notes(f)
 				noteMu.Unlock()
@@ -372,7 +372,7 @@ func (p *logPrinter) merge(ctx context.Context, ins []logs.Input) error {
 // follow prints what the inputs have, merged by time, and then what comes, as it
 // comes. appeared is asked for further inputs, and told those that ended; nil for
 // none, and then it ends with the last of the inputs.
-func (p *logPrinter) follow(ctx context.Context, ins []logs.Input, appeared func(gone []string) []logs.Input) error {
+func (p *logPrinter) follow(ctx context.Context, ins []scan.Input, appeared func(gone []string) []scan.Input) error {
 	p.begin()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -390,7 +390,7 @@ func (p *logPrinter) follow(ctx context.Context, ins []logs.Input, appeared func
 	arrivals := make(chan arrival)
 	var wg sync.WaitGroup
 	started := 0
-	start := func(in logs.Input, name string) {
+	start := func(in scan.Input, name string) {
 		id := started
 		started++
 		wg.Go(func() {
@@ -404,7 +404,7 @@ func (p *logPrinter) follow(ctx context.Context, ins []logs.Input, appeared func
 					return ctx.Err()
 				}
 			}
-			err := logs.Scan(ctx, in, p.q, 1, p.renderer(in, name), func(f *logs.Found) error {
+			err := scan.Scan(ctx, in, p.q, 1, p.renderer(in, name), func(f *scan.Found) error {
 				return give(arrival{portion: portionOf(f, &last), notes: f.Notes})
 			})
 			_ = give(arrival{ended: true, title: in.Title, err: err})

@@ -14,6 +14,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/config"
 	"github.com/opsdeck/opsdeck/backend/source/docker"
 	"github.com/opsdeck/opsdeck/backend/source/logs"
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -27,7 +28,7 @@ type sourceResolver struct {
 	fl           *logsFlags
 	since, until int64
 	now          time.Time
-	query        logs.Query
+	query        scan.Query
 	workers      int
 
 	globs []string
@@ -35,7 +36,7 @@ type sourceResolver struct {
 }
 
 // resolve gives the inputs of the sources named, of the workspace's where none is.
-func (r *sourceResolver) resolve(ctx context.Context, args []string) ([]logs.Input, error) {
+func (r *sourceResolver) resolve(ctx context.Context, args []string) ([]scan.Input, error) {
 	r.known = map[string]bool{}
 	if len(args) == 0 {
 		for _, l := range r.ws.Logs {
@@ -52,7 +53,7 @@ func (r *sourceResolver) resolve(ctx context.Context, args []string) ([]logs.Inp
 		}
 		return ins, nil
 	}
-	var ins []logs.Input
+	var ins []scan.Input
 	var errs []error
 	for _, arg := range args {
 		got, err := r.one(ctx, arg)
@@ -69,21 +70,21 @@ func (r *sourceResolver) resolve(ctx context.Context, args []string) ([]logs.Inp
 	// What cannot be read is told, and what can is read all the same.
 	if len(errs) > 0 {
 		bad := errors.Join(errs...)
-		ins = append(ins, logs.Input{Title: "", Read: func(context.Context, *logs.Feed) error { return bad }})
+		ins = append(ins, scan.Input{Title: "", Read: func(context.Context, *scan.Feed) error { return bad }})
 	}
 	return ins, nil
 }
 
 // one gives the inputs of one argument.
-func (r *sourceResolver) one(ctx context.Context, arg string) ([]logs.Input, error) {
-	single := func(in logs.Input, err error) ([]logs.Input, error) {
+func (r *sourceResolver) one(ctx context.Context, arg string) ([]scan.Input, error) {
+	single := func(in scan.Input, err error) ([]scan.Input, error) {
 		if err != nil {
 			return nil, err
 		}
-		return []logs.Input{in}, nil
+		return []scan.Input{in}, nil
 	}
 	if arg == "-" {
-		return single(logs.Reader("stdin", r.in), nil)
+		return single(scan.Reader("stdin", r.in), nil)
 	}
 	if strings.HasPrefix(arg, "ssh://") {
 		in, err := logs.RemoteFile(arg, "ssh", r.fl.follow, r.since != 0)
@@ -164,7 +165,7 @@ func (r *sourceResolver) docker() *docker.Source {
 	return docker.New(docker.Config{Host: host})
 }
 
-func (r *sourceResolver) container(name string) logs.Input {
+func (r *sourceResolver) container(name string) scan.Input {
 	tail := -1
 	if r.fl.follow && r.since == 0 {
 		tail = 1000
@@ -174,31 +175,31 @@ func (r *sourceResolver) container(name string) logs.Input {
 
 // file is the input of one file, with its rotations where they are asked for or
 // needed to reach back. fresh says that it appeared while its glob was followed.
-func (r *sourceResolver) file(path string, fresh bool) logs.Input {
-	var parts []logs.Input
+func (r *sourceResolver) file(path string, fresh bool) scan.Input {
+	var parts []scan.Input
 	if !fresh && (r.fl.all || r.since != 0) {
 		first := int64(0)
 		if !r.fl.all {
-			first = logs.FirstTime(path)
+			first = scan.FirstTime(path)
 		}
 		if r.fl.all || first == 0 || first > r.since {
-			for _, old := range logs.Rotations(path, moment(r.since)) {
-				parts = append(parts, logs.File(old, 0))
+			for _, old := range scan.Rotations(path, moment(r.since)) {
+				parts = append(parts, scan.File(old, 0))
 			}
 		}
 	}
 	if r.fl.follow {
 		parts = append(parts, logs.FollowFile(path, fresh || r.since != 0 || r.fl.all, fresh))
 	} else if r.fl.lines >= 0 && !r.fl.all {
-		parts = append(parts, logs.LastOf(path, r.fl.lines, r.query, r.workers))
+		parts = append(parts, scan.LastOf(path, r.fl.lines, r.query, r.workers))
 	} else {
-		parts = append(parts, logs.File(path, 0))
+		parts = append(parts, scan.File(path, 0))
 	}
-	return logs.Joined(path, parts...)
+	return scan.Joined(path, parts...)
 }
 
 // expand is the files that globs match, and remembers the globs.
-func (r *sourceResolver) expand(globs []string) []logs.Input {
+func (r *sourceResolver) expand(globs []string) []scan.Input {
 	r.globs = append(r.globs, globs...)
 	var paths []string
 	for _, g := range globs {
@@ -207,7 +208,7 @@ func (r *sourceResolver) expand(globs []string) []logs.Input {
 	}
 	slices.Sort(paths)
 	paths = r.withoutRotated(slices.Compact(paths))
-	var ins []logs.Input
+	var ins []scan.Input
 	for _, p := range paths {
 		if st, err := os.Stat(p); err == nil && st.IsDir() || r.known[p] {
 			continue
@@ -226,7 +227,7 @@ func (r *sourceResolver) withoutRotated(paths []string) []string {
 	}
 	rotated := map[string]bool{}
 	for _, p := range paths {
-		for _, old := range logs.Rotations(p, time.Time{}) {
+		for _, old := range scan.Rotations(p, time.Time{}) {
 			rotated[old] = true
 		}
 	}
@@ -234,7 +235,7 @@ func (r *sourceResolver) withoutRotated(paths []string) []string {
 }
 
 // appearing is appeared where globs are followed, else nil.
-func (r *sourceResolver) appearing() func(gone []string) []logs.Input {
+func (r *sourceResolver) appearing() func(gone []string) []scan.Input {
 	if len(r.globs) == 0 {
 		return nil
 	}
@@ -243,11 +244,11 @@ func (r *sourceResolver) appearing() func(gone []string) []logs.Input {
 
 // appeared is the files of followed globs that were not there before. It is called
 // from one goroutine, and a file that was given up is told by gone.
-func (r *sourceResolver) appeared(gone []string) []logs.Input {
+func (r *sourceResolver) appeared(gone []string) []scan.Input {
 	for _, p := range gone {
 		delete(r.known, p)
 	}
-	var ins []logs.Input
+	var ins []scan.Input
 	for _, g := range r.globs {
 		m, _ := filepath.Glob(g)
 		for _, p := range r.withoutRotated(m) {

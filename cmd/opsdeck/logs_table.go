@@ -12,17 +12,17 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/record"
-	"github.com/opsdeck/opsdeck/backend/source/logs"
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
 // each searches the inputs one after the other, of which each uses all workers, and
 // calls work in those for every block. What fails is told, and the rest read.
-func (p *logPrinter) each(ctx context.Context, ins []logs.Input, work func(*logs.Found), done func(in logs.Input, matched int) error) error {
+func (p *logPrinter) each(ctx context.Context, ins []scan.Input, work func(*scan.Found), done func(in scan.Input, matched int) error) error {
 	var errs []error
 	for _, in := range ins {
 		n := 0
-		err := logs.Scan(ctx, in, p.q, p.workers, work, func(f *logs.Found) error {
+		err := scan.Scan(ctx, in, p.q, p.workers, work, func(f *scan.Found) error {
 			p.notes(f)
 			n += f.Matched
 			return nil
@@ -45,13 +45,13 @@ func (p *logPrinter) each(ctx context.Context, ins []logs.Input, work func(*logs
 }
 
 // count prints how many records there are, of each input where there are several.
-func (p *logPrinter) count(ctx context.Context, ins []logs.Input) error {
+func (p *logPrinter) count(ctx context.Context, ins []scan.Input) error {
 	p.begin()
 	p.q.Parse = false
 	names := titles(ins)
 	counts := map[string]int{}
 	i := 0
-	return p.end(p.each(ctx, ins, nil, func(in logs.Input, n int) error {
+	return p.end(p.each(ctx, ins, nil, func(in scan.Input, n int) error {
 		defer func() { i++ }()
 		switch {
 		case p.json:
@@ -64,7 +64,7 @@ func (p *logPrinter) count(ctx context.Context, ins []logs.Input) error {
 			_, err := fmt.Fprintln(p.w, n)
 			return err
 		}
-		_, err := fmt.Fprintf(p.w, "%s: %d\n", names[slices.IndexFunc(ins, func(o logs.Input) bool { return o.Title == in.Title })], n)
+		_, err := fmt.Fprintf(p.w, "%s: %d\n", names[slices.IndexFunc(ins, func(o scan.Input) bool { return o.Title == in.Title })], n)
 		return err
 	}))
 }
@@ -109,11 +109,11 @@ type patternLine struct {
 
 // patterns prints the kinds of lines, those never seen before newSince where that
 // is not 0.
-func (p *logPrinter) patterns(ctx context.Context, ins []logs.Input, newSince int64, limit int) error {
+func (p *logPrinter) patterns(ctx context.Context, ins []scan.Input, newSince int64, limit int) error {
 	p.begin()
 	p.q.Parse = true
 	w := workspaceOf[*record.Patterns]{make: func() *record.Patterns { return record.NewPatterns(0) }}
-	err := p.each(ctx, ins, func(f *logs.Found) {
+	err := p.each(ctx, ins, func(f *scan.Found) {
 		ps := w.take()
 		for _, h := range f.Hits {
 			ps.Add(state.LogRecord{Nanos: h.Nanos, Level: h.Level, Text: f.Text(h)})
@@ -219,12 +219,12 @@ type topLine struct {
 }
 
 // top prints the values of a field by how many records have them.
-func (p *logPrinter) top(ctx context.Context, ins []logs.Input, field string, limit int) error {
+func (p *logPrinter) top(ctx context.Context, ins []scan.Input, field string, limit int) error {
 	p.begin()
 	level := field == "level"
 	p.q.Parse = level
 	w := workspaceOf[*values]{make: func() *values { return &values{n: map[string]*uint64{}} }}
-	err := p.each(ctx, ins, func(f *logs.Found) {
+	err := p.each(ctx, ins, func(f *scan.Found) {
 		v := w.take()
 		for _, h := range f.Hits {
 			value, ok := "", false

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/record"
-	"github.com/opsdeck/opsdeck/backend/source/logs"
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -241,15 +241,15 @@ func TestTimesAsPeopleTypeThem(t *testing.T) {
 func TestRecordsInColourHaveItOnEveryLine(t *testing.T) {
 	for _, tc := range []struct {
 		text string
-		h    logs.Hit
+		h    scan.Hit
 		find *record.Search
 		want string
 	}{
-		{"one\n  two", logs.Hit{Level: state.LevelError}, nil, "<31m>one<m>\n<31m>  two<m>"},
-		{"plain", logs.Hit{Level: state.LevelInfo}, nil, "plain"},
-		{"a timeout, Timeout", logs.Hit{}, record.Literal("timeout"), "a <7m>timeout<27m>, <7m>Timeout<27m><m>"},
-		{"timeout\nnone", logs.Hit{Level: state.LevelWarn}, record.Literal("timeout"), "<33m><7m>timeout<27m><m>\n<33m>none<m>"},
-		{"timeout beside", logs.Hit{Level: state.LevelError, Context: true}, record.Literal("timeout"), "<2m>timeout beside<m>"},
+		{"one\n  two", scan.Hit{Level: state.LevelError}, nil, "<31m>one<m>\n<31m>  two<m>"},
+		{"plain", scan.Hit{Level: state.LevelInfo}, nil, "plain"},
+		{"a timeout, Timeout", scan.Hit{}, record.Literal("timeout"), "a <7m>timeout<27m>, <7m>Timeout<27m><m>"},
+		{"timeout\nnone", scan.Hit{Level: state.LevelWarn}, record.Literal("timeout"), "<33m><7m>timeout<27m><m>\n<33m>none<m>"},
+		{"timeout beside", scan.Hit{Level: state.LevelError, Context: true}, record.Literal("timeout"), "<2m>timeout beside<m>"},
 	} {
 		got := strings.ReplaceAll(string(paint(nil, tc.text, tc.h, tc.find)), "\x1b[", "<")
 		got = regexp.MustCompile(`<[0-9;]*m`).ReplaceAllString(got, "$0>")

@@ -1,4 +1,4 @@
-package logs
+package scan
 
 import (
 	"strings"
@@ -12,23 +12,23 @@ import (
 // error logs, syslog, and plain text with a time or a level word. The text is
 // cleaned, not masked. A line without a readable time has Nanos 0 and Guessed.
 func Parse(line string) state.LogRecord {
-	var p parser
+	var p Parser
 	line = strings.TrimRight(line, "\r\n")
-	ns, ok, level := p.line(line)
+	ns, ok, level := p.Line(line)
 	return state.LogRecord{Nanos: ns, Guessed: !ok, Level: level, Text: state.Clean(line)}
 }
 
-// parser reads lines of one source; it remembers the zone's offset of the hour
+// Parser reads lines of one source; it remembers the zone's offset of the hour
 // that it saw last. The zero parser is ready.
-type parser struct {
+type Parser struct {
 	hour   string
 	offset int64
 	// now is the clock for formats without a year; nil is time.Now.
 	now func() time.Time
 }
 
-// line reads the time in Unix nanoseconds, whether there was one, and the level.
-func (p *parser) line(s string) (ns int64, ok bool, level state.Level) {
+// Line reads the time in Unix nanoseconds, whether there was one, and the level.
+func (p *Parser) Line(s string) (ns int64, ok bool, level state.Level) {
 	if len(s) == 0 {
 		return 0, false, 0
 	}
@@ -131,8 +131,8 @@ func wordByte(c byte) bool {
 	return digit(c) || c == '_' || c == '-' || c == '/' || c == '.' || c == '=' || c >= 0x80
 }
 
-// continues reports whether a line goes on with the record before it.
-func continues(s string) bool {
+// Continues reports whether a line goes on with the record before it.
+func Continues(s string) bool {
 	if len(s) == 0 {
 		return false
 	}

@@ -1,4 +1,4 @@
-package logs
+package scan
 
 import (
 	"bytes"
@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -47,7 +46,7 @@ func (p *pieces) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// withoutBlanks is a record as a stream keeps it: without lines that hold nothing.
+// withoutBlanks returns a record as a stream keeps it: without lines that hold nothing.
 func withoutBlanks(s string) string {
 	var out []string
 	for l := range strings.Lines(s) {
@@ -58,7 +57,7 @@ func withoutBlanks(s string) string {
 	return strings.Clone(state.Clean(strings.Join(out, "\n")))
 }
 
-// scanned are the hits of a scan as text.
+// scanned returns the hits of a scan as text.
 func scanned(t *testing.T, in Input, q Query, workers int) (out []string, hits []Hit) {
 	t.Helper()
 	err := Scan(t.Context(), in, q, workers, func(f *Found) {
@@ -78,61 +77,6 @@ func scanned(t *testing.T, in Input, q Query, workers int) (out []string, hits [
 	return out, hits
 }
 
-// someLog is a log with all that can stand between the beginnings of two records.
-func someLog(rnd *rand.Rand, size int) []byte {
-	var b bytes.Buffer
-	for i := 0; b.Len() < size; i++ {
-		end := "\n"
-		if rnd.IntN(20) == 0 {
-			end = "\r\n"
-		}
-		at := time.Unix(1795324924+int64(i), 0).UTC().Format("2006-01-02 15:04:05,000")
-		switch rnd.IntN(12) {
-		case 0:
-			fmt.Fprintf(&b, "%s - app - ERROR - failed %d%sTraceback (most recent call last):%s  File \"x.py\", line %d%s%sKeyError: %d%s", at, i, end, end, i, end, strings.Repeat(end, rnd.IntN(2)), i, end)
-		case 1:
-			fmt.Fprintf(&b, "Error: plain %d%s    at f (x.js:%d)%s    at g (y.js:1)%s", i, end, i, end, end)
-		case 2:
-			fmt.Fprintf(&b, "{%s  \"level\": \"warn\",%s  \"n\": %d%s}%s", end, end, i, end, end)
-		case 3:
-			b.WriteString(strings.Repeat(end, 1+rnd.IntN(3)))
-		case 4:
-			fmt.Fprintf(&b, "\t\tindented %d%s", i, end)
-		case 5:
-			fmt.Fprintf(&b, "a line of text, %s%s", strings.Repeat("x", rnd.IntN(9000)), end)
-		case 6:
-			fmt.Fprintf(&b, "{\"level\":\"error\",\"message\":\"failed\",\"n\":%d}%s", i, end)
-		default:
-			fmt.Fprintf(&b, "%s - app - INFO - request %d status=%d%s", at, i, 200+i%400, end)
-		}
-	}
-	if rnd.IntN(2) == 0 {
-		b.WriteString("the end without a newline")
-	}
-	return b.Bytes()
-}
-
-func TestScanHasTheRecordsThatTheConsoleHas(t *testing.T) {
-	for seed := range uint64(20) {
-		rnd := rand.New(rand.NewPCG(seed, 1))
-		data := someLog(rnd, 100+rnd.IntN(3*scanBlock))
-		s := newStream(state.LogSource{}, 1<<30, func(s string) string { return s })
-		s.add(append(bytes.Clone(data), '\n'), true, time.Now())
-		s.settle()
-		for _, piece := range []int{1 << 20, 1000 + rnd.IntN(5000)} {
-			got, hits := scanned(t, bytesInput(data, piece), Query{Parse: true}, 1+rnd.IntN(3))
-			if len(got) != len(s.tail) {
-				t.Errorf("seed %d: got %d records, want %d", seed, len(got), len(s.tail))
-			}
-			for i := range min(len(got), len(s.tail)) {
-				if got[i] != s.tail[i].Text || hits[i].Level != s.tail[i].Level || hits[i].Guessed != s.tail[i].Guessed {
-					t.Fatalf("seed %d, record %d:\ngot  %v %s\nwant %v %s", seed, i, hits[i].Level, got[i], s.tail[i].Level, s.tail[i].Text)
-				}
-			}
-		}
-	}
-}
-
 func TestScanFindsWhatAskingEveryRecordFinds(t *testing.T) {
 	re, err := record.Regexp(`KeyError: \d*7$|n.:\d+5`)
 	if err != nil {
@@ -148,7 +92,7 @@ func TestScanFindsWhatAskingEveryRecordFinds(t *testing.T) {
 	}
 	for seed := range uint64(10) {
 		rnd := rand.New(rand.NewPCG(seed, 2))
-		data := someLog(rnd, 3*scanBlock)
+		data := sourcetest.SampleLog(rnd, 3*BlockSize)
 		all, allHits := scanned(t, bytesInput(data, 1<<20), Query{Parse: true}, 1)
 		for _, tc := range []struct {
 			name string
@@ -337,7 +281,7 @@ func TestScanSaysWhatCannotBeRead(t *testing.T) {
 }
 
 func TestScanEndsWithItsContextAndWithItsReader(t *testing.T) {
-	data := someLog(rand.New(rand.NewPCG(1, 1)), 10*scanBlock)
+	data := sourcetest.SampleLog(rand.New(rand.NewPCG(1, 1)), 10*BlockSize)
 	full := errors.New("full")
 	n := 0
 	err := Scan(t.Context(), bytesInput(data, 4096), Query{}, 2, nil, func(*Found) error { n++; return full })
@@ -411,7 +355,7 @@ func TestRotationsAreJoinedInOrder(t *testing.T) {
 func TestLastOfReadsOnlyTheEnd(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.log")
 	rnd := rand.New(rand.NewPCG(3, 3))
-	data := append(someLog(rnd, 6*tailWindow), '\n')
+	data := append(sourcetest.SampleLog(rnd, 6*tailWindow), '\n')
 	if err := os.WriteFile(path, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -470,71 +414,6 @@ func followed(t *testing.T, in Input, q Query) (next func() string, stop func() 
 	return next, stop
 }
 
-func TestFollowFileGoesThroughRotationTruncationAndADirectory(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "a.log")
-	appendTo(t, path, "2026 old\n")
-	next, stop := followed(t, FollowFile(path, false, false), Query{})
-	want := func(texts ...string) {
-		t.Helper()
-		for _, w := range texts {
-			if got := next(); got != w {
-				t.Fatalf("got %q, want %q", got, w)
-			}
-		}
-	}
-	want("2026 old", "caught")
-	appendTo(t, path, "2026 one\n  and more\n2026 two\n")
-	want("2026 one\n  and more", "2026 two")
-	if err := os.Rename(path, path+".1"); err != nil {
-		t.Fatal(err)
-	}
-	appendTo(t, path+".1", "2026 late\n")
-	appendTo(t, path, "2026 new\n")
-	a, b := next(), next()
-	if strings.HasPrefix(a, "note: ") { // it was looked at between the two
-		a, b = b, next()
-	}
-	if a != "2026 late" || b != "2026 new" {
-		t.Errorf("over a rename: got %q, %q", a, b)
-	}
-	if err := os.Truncate(path, 0); err != nil {
-		t.Fatal(err)
-	}
-	if got := next(); !strings.Contains(got, "was truncated (1 times so far)") {
-		t.Errorf("got %q", got)
-	}
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	if got := next(); !strings.Contains(got, "the file is gone; it is followed again when it comes back") {
-		t.Errorf("got %q", got)
-	}
-	if err := os.Mkdir(path, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if got := next(); !strings.Contains(got, "it is a directory; it is followed again when a file takes its place") {
-		t.Errorf("got %q", got)
-	}
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	appendTo(t, path+".tmp", "2026 back\n")
-	if err := os.Rename(path+".tmp", path); err != nil {
-		t.Fatal(err)
-	}
-	got := next()
-	for strings.HasPrefix(got, "note: ") {
-		got = next()
-	}
-	if got != "2026 back" {
-		t.Errorf("got %q", got)
-	}
-	if err := stop(); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
-	}
-}
-
 func TestReaderGivesOnWhatComesBeforeItsEnd(t *testing.T) {
 	r, w := io.Pipe()
 	next, _ := followed(t, Reader("-", r), Query{Text: record.Literal("a")})
@@ -571,7 +450,7 @@ func TestALiveInputThatIsNeverQuietIsGivenOn(t *testing.T) {
 		go func() {
 			for i := range 100 {
 				fmt.Fprintf(w, "2026-11-22 05:00:00Z INFO line %d\n", i)
-				time.Sleep(quietFor / 5)
+				time.Sleep(QuietFor / 5)
 			}
 			w.Close()
 		}()
@@ -579,99 +458,25 @@ func TestALiveInputThatIsNeverQuietIsGivenOn(t *testing.T) {
 		n, late := 0, time.Duration(0)
 		err := Scan(t.Context(), Reader("test", r), Query{}, 1, nil, func(f *Found) error {
 			for range f.Hits {
-				late = max(late, time.Since(began)-time.Duration(n)*quietFor/5)
+				late = max(late, time.Since(began)-time.Duration(n)*QuietFor/5)
 				n++
 			}
 			return nil
 		})
-		if err != nil || n != 100 || late > 2*quietFor {
+		if err != nil || n != 100 || late > 2*QuietFor {
 			t.Errorf("%d lines came, the latest after %s, %v", n, late, err)
 		}
 	})
 }
 
-func TestJournalEntriesAreRecords(t *testing.T) {
-	dir := t.TempDir()
-	script := `#!/bin/sh
-echo "$@" > ` + dir + `/args
-cat <<'END'
-{"MESSAGE":"started","__REALTIME_TIMESTAMP":"1795324924201000","PRIORITY":"6","SYSLOG_IDENTIFIER":"api","_PID":"12"}
-{"MESSAGE":"failed\nat once","__REALTIME_TIMESTAMP":"1795324925201000","PRIORITY":"3","_COMM":"api"}
-{"MESSAGE":[104,105,27,255],"__REALTIME_TIMESTAMP":"1795324926201000"}
-not an entry
-END
-`
-	if err := os.WriteFile(filepath.Join(dir, "journalctl"), []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-	got, hits := scanned(t, Journal("api.service", time.Unix(1795324900, 0), time.Time{}, -1, false), Query{Parse: true}, 1)
-	at := func(s int64) string {
-		return time.UnixMicro(s).Format("2006-01-02T15:04:05.000000Z07:00")
-	}
-	want := []string{at(1795324924201000) + " api[12]: [INFO] started", at(1795324925201000) + " api: [ERROR] failed\n    at once", at(1795324926201000) + ` : hi^[\xFF`}
-	if !slices.Equal(got, want) {
-		t.Fatalf("got %q, want %q", got, want)
-	}
-	for i, level := range []state.Level{state.LevelInfo, state.LevelError, 0} {
-		if hits[i].Level != level || hits[i].Guessed || hits[i].Nanos != 1795324924201e6+int64(i)*1e9 {
-			t.Errorf("entry %d: got %+v", i, hits[i])
-		}
-	}
-	args, err := os.ReadFile(filepath.Join(dir, "args"))
-	if err != nil || !strings.Contains(string(args), "--unit=api.service --since=@1795324900") {
-		t.Errorf("got %s, %v", args, err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "journalctl"), []byte("#!/bin/sh\necho no journal >&2; exit 1\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	err = Scan(t.Context(), Journal("", time.Time{}, time.Time{}, -1, false), Query{}, 1, nil, func(*Found) error { return nil })
-	if err == nil || err.Error() != "read the journal: journalctl: no journal" {
-		t.Errorf("got %v", err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "journalctl"), []byte("#!/bin/sh\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	err = Scan(t.Context(), Journal("ngnix", time.Time{}, time.Time{}, -1, false), Query{}, 1, nil, func(*Found) error { return nil })
-	if err == nil || !strings.Contains(err.Error(), "it has no entry of a unit ngnix") {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestContainerLogsHaveTheEnginesTimes(t *testing.T) {
-	stamp := func(s int) string { return fmt.Sprintf("2026-11-22T05:22:%02d.000000000Z ", s) }
-	stream := slices.Concat(frame(1, stamp(1)+"one\n"), frame(2, stamp(2)+"two\n"), frame(1, stamp(3)+"  more\n"), frame(1, stamp(4)+"unfinished"))
-	open := func(_ context.Context, name string, _ time.Time, _ int, _ bool) (io.ReadCloser, bool, error) {
-		if name != "api" {
-			return nil, false, fs.ErrNotExist
-		}
-		return io.NopCloser(bytes.NewReader(stream)), false, nil
-	}
-	got, hits := scanned(t, Container("api", "api", open, time.Time{}, -1, false), Query{Parse: true}, 1)
-	if want := []string{"one", "two\n  more", "unfinished"}; !slices.Equal(got, want) {
-		t.Fatalf("got %q, want %q", got, want)
-	}
-	for i, s := range []int{1, 2} {
-		if want := time.Date(2026, 11, 22, 5, 22, s, 0, time.UTC).UnixNano(); hits[i].Nanos != want || hits[i].Guessed {
-			t.Errorf("%s: got %+v", got[i], hits[i])
-		}
-	}
-	err := Scan(t.Context(), Container("x", "x", open, time.Time{}, -1, false), Query{}, 1, nil, func(*Found) error { return nil })
-	if !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("got %v", err)
-	}
-}
-
-// FuzzBorders holds the rules of where records begin: however a log is cut into
-// blocks, its records are the same.
 func FuzzBorders(f *testing.F) {
 	f.Add([]byte("a\n b\nTraceback (most recent call last):\n  x\nE: 1\nc\n\n}\n"), uint8(3))
 	f.Add([]byte("\n\n \r\n{\r\n  x\r\n}\r\n"), uint8(1))
 	f.Fuzz(func(t *testing.T, data []byte, piece uint8) {
 		var whole [][]byte
 		for at := 0; at < len(data); {
-			end := recordEnd(data, at, lineEnd(data, at))
-			if start := recordStart(data, lineStart(data, end-1)); end > at && start != at {
+			end := recordEnd(data, at, LineEnd(data, at))
+			if start := RecordStart(data, LineStart(data, end-1)); end > at && start != at {
 				t.Fatalf("%q: the record at %d ends at %d, of which the beginning is %d", data, at, end, start)
 			}
 			whole = append(whole, data[at:end])
@@ -680,39 +485,8 @@ func FuzzBorders(f *testing.F) {
 		if !bytes.Equal(bytes.Join(whole, nil), data) {
 			t.Fatalf("%q: records do not cover it", data)
 		}
-		if n := lastHead(data); n > 0 && !head(data, n, lineEnd(data, n)) {
+		if n := LastHead(data); n > 0 && !BeginsRecord(data, n, LineEnd(data, n)) {
 			t.Fatalf("%q: there is no record at %d", data, n)
 		}
 	})
-}
-
-func BenchmarkScan(b *testing.B) {
-	path, _ := benchFile(b)
-	st, err := os.Stat(path)
-	if err != nil {
-		b.Fatal(err)
-	}
-	re, err := record.Regexp(`status=5\d+ .*ms`)
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, bc := range []struct {
-		name string
-		q    Query
-	}{
-		{"literal", Query{Text: record.Literal("ERROR")}},
-		{"regexp", Query{Text: re}},
-		{"level", Query{Least: state.LevelError}},
-		{"times and levels", Query{Parse: true}},
-	} {
-		b.Run(bc.name, func(b *testing.B) {
-			b.SetBytes(st.Size())
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := Scan(b.Context(), File(path, 0), bc.q, 2, nil, func(*Found) error { return nil }); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
 }

@@ -1,4 +1,4 @@
-package logs
+package index
 
 import (
 	"bytes"
@@ -14,12 +14,14 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/record"
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
 func openIndex(t testing.TB, path string) *Index {
 	t.Helper()
-	x, err := OpenIndex(path, func(s string) string { return strings.ReplaceAll(s, "hunter22", "***") })
+	x, err := Open(path, func(s string) string { return strings.ReplaceAll(s, "hunter22", "***") })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,11 +31,11 @@ func openIndex(t testing.TB, path string) *Index {
 
 func TestIndexKnowsEveryRecordAndWhereItIs(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.log")
-	data := append(someLog(rand.New(rand.NewPCG(7, 7)), 5*scanBlock), "\n2027-01-01 00:00:00Z ERROR the last, hunter22\x1b[2J\n"...)
+	data := append(sourcetest.SampleLog(rand.New(rand.NewPCG(7, 7)), 5*scan.BlockSize), "\n2027-01-01 00:00:00Z ERROR the last, hunter22\x1b[2J\n"...)
 	if err := os.WriteFile(path, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	all, hits := scanned(t, File(path, 0), Query{Parse: true}, 1)
+	all, hits := scanned(t, scan.File(path, 0), scan.Query{Parse: true}, 1)
 	x := openIndex(t, path)
 
 	// The end is there before anything was indexed.
@@ -49,7 +51,7 @@ func TestIndexKnowsEveryRecordAndWhereItIs(t *testing.T) {
 	}
 
 	progress := 0
-	if err := x.Build(t.Context(), 2, func(IndexStat) { progress++ }); err != nil || progress == 0 {
+	if err := x.Build(t.Context(), 2, func(Stat) { progress++ }); err != nil || progress == 0 {
 		t.Fatal(err, progress)
 	}
 	s := x.Stat()
@@ -107,7 +109,7 @@ func TestIndexKnowsEveryRecordAndWhereItIs(t *testing.T) {
 		t.Errorf("at the new year: got %d %v %v, want %d", at, ok, err, got[2].Offset)
 	}
 	var m Tally
-	q := Query{Text: record.Literal("failed")}
+	q := scan.Query{Text: record.Literal("failed")}
 	if err := x.Count(t.Context(), q, 2, &m, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -164,10 +166,10 @@ func TestIndexKnowsEveryRecordAndWhereItIs(t *testing.T) {
 
 func TestIndexGrowsWithItsFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.log")
-	appendTo(t, path, "2026-11-22 05:22:04Z ERROR one\n")
+	sourcetest.Append(t, path, "2026-11-22 05:22:04Z ERROR one\n")
 	x := openIndex(t, path)
 	for i, more := range []string{"", "  its trace\n2026-11-22 05:22:05Z INFO two\n", strings.Repeat("2026-11-22 05:22:06Z INFO three\n", 20000)} {
-		appendTo(t, path, more)
+		sourcetest.Append(t, path, more)
 		if err := x.Build(t.Context(), 2, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -185,9 +187,9 @@ func TestIndexGrowsWithItsFile(t *testing.T) {
 }
 
 func TestIndexOfAHugeFileIsBounded(t *testing.T) {
-	x := &Index{grain: scanBlock}
+	x := &Index{grain: scan.BlockSize}
 	for i := range int64(200_000) {
-		x.add(indexBlock{at: i * scanBlock, first: i + 1, last: i + 1, levels: [7]uint32{3: 1}})
+		x.add(indexBlock{at: i * scan.BlockSize, first: i + 1, last: i + 1, levels: [7]uint32{3: 1}})
 	}
 	if len(x.blocks) >= indexBlocks {
 		t.Errorf("%d blocks", len(x.blocks))
@@ -204,7 +206,7 @@ func TestIndexSaysWhatItCannotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{xz: "compressed with xz", dir: "directory", filepath.Join(dir, "none"): "no such file"} {
-		if _, err := OpenIndex(path, nil); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Open(path, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", path, err)
 		}
 	}
@@ -220,7 +222,7 @@ func BenchmarkIndex(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	piece := bytes.ReplaceAll(someLog(rand.New(rand.NewPCG(1, 1)), 4<<20), []byte(strings.Repeat("x", 1000)), nil)
+	piece := bytes.ReplaceAll(sourcetest.SampleLog(rand.New(rand.NewPCG(1, 1)), 4<<20), []byte(strings.Repeat("x", 1000)), nil)
 	f, err := os.Create(path)
 	if err != nil {
 		b.Fatal(err)
@@ -239,7 +241,7 @@ func BenchmarkIndex(b *testing.B) {
 	}
 	b.Run("the end on the screen", func(b *testing.B) {
 		for b.Loop() {
-			x, err := OpenIndex(path, nil)
+			x, err := Open(path, nil)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -274,10 +276,41 @@ func BenchmarkIndex(b *testing.B) {
 			b.SetBytes(st.Size())
 			for b.Loop() {
 				var m Tally
-				if err := x.Count(b.Context(), Query{Text: s}, 2, &m, nil); err != nil || m.Count == 0 {
+				if err := x.Count(b.Context(), scan.Query{Text: s}, 2, &m, nil); err != nil || m.Count == 0 {
 					b.Fatal(m.Count, err)
 				}
 			}
 		})
 	}
+}
+
+// withoutBlanks returns a record as a stream keeps it: without lines that hold nothing.
+func withoutBlanks(s string) string {
+	var out []string
+	for l := range strings.Lines(s) {
+		if l = strings.TrimRight(l, "\r\n"); l != "" {
+			out = append(out, l)
+		}
+	}
+	return strings.Clone(state.Clean(strings.Join(out, "\n")))
+}
+
+// scanned returns the hits of a scan as text.
+func scanned(t *testing.T, in scan.Input, q scan.Query, workers int) (out []string, hits []scan.Hit) {
+	t.Helper()
+	err := scan.Scan(t.Context(), in, q, workers, func(f *scan.Found) {
+		for _, h := range f.Hits {
+			f.Out = append(append(f.Out, f.Text(h)...), 0)
+		}
+	}, func(f *scan.Found) error {
+		for _, h := range f.Hits {
+			out = append(out, withoutBlanks(f.Text(h)))
+		}
+		hits = append(hits, slices.Clone(f.Hits)...)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out, hits
 }

@@ -1,4 +1,4 @@
-package logs
+package scan
 
 import (
 	"strconv"
@@ -11,7 +11,7 @@ import (
 // json reads level and time from the top-level members of a JSON object, and
 // stops as soon as it has both. Values are skipped, not decoded. good is false
 // for what is not an object.
-func (p *parser) json(s string) (ns int64, ok bool, level state.Level, good bool) {
+func (p *Parser) json(s string) (ns int64, ok bool, level state.Level, good bool) {
 	i := skipSpace(s, 1)
 	for i < len(s) {
 		if s[i] == '}' {
@@ -96,7 +96,7 @@ func jsonLevel(v string) state.Level {
 }
 
 // jsonTime reads an ISO time, or an epoch in seconds, milli-, micro- or nanoseconds.
-func (p *parser) jsonTime(v string) (int64, bool) {
+func (p *Parser) jsonTime(v string) (int64, bool) {
 	if len(v) > 2 && v[0] == '"' {
 		v = v[1 : len(v)-1]
 		if ns, _, ok := p.iso(v); ok {
@@ -133,7 +133,7 @@ func epoch(v string) (int64, bool) {
 }
 
 // logfmt reads level= and time= members, whose values may be quoted.
-func (p *parser) logfmt(s string) (ns int64, ok bool, level state.Level, good bool) {
+func (p *Parser) logfmt(s string) (ns int64, ok bool, level state.Level, good bool) {
 	for i := 0; i < len(s); {
 		for i < len(s) && s[i] == ' ' {
 			i++

@@ -1,4 +1,4 @@
-package logs
+package index
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -30,7 +31,7 @@ type Tally struct {
 
 func (t *Tally) add(at int64, n int) {
 	if t.grain == 0 {
-		t.grain = scanBlock
+		t.grain = scan.BlockSize
 	}
 	for at/t.grain >= tallyBuckets {
 		t.grain *= 2
@@ -67,7 +68,7 @@ func (t *Tally) none(from, to int64) bool {
 // Count looks through the file as it is now, on from where it came the last time.
 // progress, which may be nil, is called from time to time from the goroutine that
 // called Count. A count that was interrupted goes on where it was.
-func (x *Index) Count(ctx context.Context, q Query, workers int, t *Tally, progress func()) error {
+func (x *Index) Count(ctx context.Context, q scan.Query, workers int, t *Tally, progress func()) error {
 	size, err := x.Size()
 	if err != nil {
 		return err
@@ -84,7 +85,7 @@ func (x *Index) Count(ctx context.Context, q Query, workers int, t *Tally, progr
 	from := max(t.resume, x.begin)
 	t.Searched = from
 	said := from
-	err = Scan(ctx, x.section(from, size), q, workers, nil, func(f *Found) error {
+	err = scan.Scan(ctx, x.section(from, size), q, workers, nil, func(f *scan.Found) error {
 		t.last, t.resume = t.last[:0], f.Offset
 		for _, h := range f.Hits {
 			at := f.Offset + int64(h.From)
@@ -135,13 +136,13 @@ type spot struct {
 	text    string // as it was read, where that is not to be read again
 }
 
-// spots are the records in [from, to) that pass a query: the first n, with last the
+// spots returns the records in [from, to) that pass a query: the first n, with last the
 // last n. from and to are where records begin. Of a file that has to be unpacked they
 // have their texts.
-func (x *Index) spots(ctx context.Context, from, to int64, q Query, n int, last bool) (out []spot, err error) {
+func (x *Index) spots(ctx context.Context, from, to int64, q scan.Query, n int, last bool) (out []spot, err error) {
 	enough := errors.New("enough")
 	q.Parse = true
-	err = Scan(ctx, x.section(from, to), q, viewWorkers, nil, func(f *Found) error {
+	err = scan.Scan(ctx, x.section(from, to), q, viewWorkers, nil, func(f *scan.Found) error {
 		for _, h := range f.Hits {
 			if !last && len(out) >= n {
 				return enough
@@ -149,7 +150,7 @@ func (x *Index) spots(ctx context.Context, from, to int64, q Query, n int, last 
 			at := f.Offset + int64(h.From)
 			s := spot{at: at, end: at + int64(len(f.Text(h))), nanos: h.Nanos, guessed: h.Guessed, level: h.Level}
 			if x.packed != nil {
-				s.text = strings.Clone(f.Text(h)[:min(s.end-s.at, maxRecord+utf8.UTFMax)])
+				s.text = strings.Clone(f.Text(h)[:min(s.end-s.at, scan.MaxRecord+utf8.UTFMax)])
 			}
 			out = append(out, s)
 		}
@@ -167,24 +168,24 @@ func (x *Index) spots(ctx context.Context, from, to int64, q Query, n int, last 
 	return out, err
 }
 
-// read is a spot with its text.
+// read returns a spot with its text.
 func (x *Index) read(s spot) (Entry, error) {
 	if s.text != "" {
 		return x.entry(s, s.text, int(s.end-s.at)), nil
 	}
-	data := make([]byte, min(s.end-s.at, maxRecord+utf8.UTFMax))
+	data := make([]byte, min(s.end-s.at, scan.MaxRecord+utf8.UTFMax))
 	n, err := x.r.ReadAt(data, s.at)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return Entry{}, errReading(x.path, err)
+		return Entry{}, scan.ReadError(x.path, err)
 	}
-	return x.entry(s, text(data[:n]), int(s.end-s.at)), nil
+	return x.entry(s, scan.Text(data[:n]), int(s.end-s.at)), nil
 }
 
-// entry is a spot with its text, which had size bytes before it was cut.
+// entry returns a spot with its text, which had size bytes before it was cut.
 func (x *Index) entry(s spot, t string, size int) Entry {
 	cut := ""
-	if len(t) > maxRecord {
-		t, cut = t[:cutLine], cutNote(size)
+	if len(t) > scan.MaxRecord {
+		t, cut = t[:scan.CutLine], scan.CutNote(size)
 	}
 	return Entry{s.at, state.LogRecord{Nanos: s.nanos, Guessed: s.guessed, Level: s.level, Text: state.Clean(x.mask(tidy(t))) + cut}}
 }

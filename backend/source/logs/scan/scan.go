@@ -1,9 +1,7 @@
-package logs
+package scan
 
 import (
 	"context"
-	"errors"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -15,13 +13,13 @@ import (
 
 // Sizes of a scan.
 const (
-	// scanBlock is how much is searched at a time: it fits into a core's cache.
-	scanBlock = 256 << 10
-	// scanMax is how long a record may be; what is longer is cut.
-	scanMax = 32 << 20
-	// quietFor is how long nothing must have come until the last record of something
+	// BlockSize is how much is searched at a time: it fits into a core's cache.
+	BlockSize = 256 << 10
+	// MaxScanned is how long a record may be; what is longer is cut.
+	MaxScanned = 32 << 20
+	// QuietFor is how long nothing must have come until the last record of something
 	// live is taken to be complete.
-	quietFor = 100 * time.Millisecond
+	QuietFor = 100 * time.Millisecond
 )
 
 // Query says which records are wanted. The zero Query wants all.
@@ -85,235 +83,13 @@ type Found struct {
 	ready  chan struct{}
 }
 
-// Text is a hit's record as it was written, without its line's end.
-func (f *Found) Text(h Hit) string { return text(trimmed(f.Data[h.From:h.To])) }
+// Text returns a hit's record as it was written, without its line's end.
+func (f *Found) Text(h Hit) string { return Text(trimmed(f.Data[h.From:h.To])) }
 
 // stamp is the time of the lines from a place on, as told by whoever kept them.
 type stamp struct {
 	at int
 	ns int64
-}
-
-// Input is something that records are read from.
-type Input struct {
-	// Title is what it is called in front of its lines.
-	Title string
-	// Live says that what it holds may come slowly: records are given on as they come.
-	Live bool
-	// Fallback is the time of records without any, in Unix nanoseconds: when the file
-	// was last written. 0 is the time of arrival.
-	Fallback int64
-	// Read reads it to its end, or until ctx ends.
-	Read func(ctx context.Context, to *Feed) error
-}
-
-// Feed takes what an input reads and makes blocks of whole records.
-type Feed struct {
-	ctx    context.Context
-	buf    []byte
-	stamps []stamp
-	notes  []string
-	caught bool
-	offset int64 // of buf in the input
-	give   func(*Found) error
-	free   *sync.Pool
-	size   int // of a block
-	// live says that what comes is given on once it is quietFor old, though more comes;
-	// given is when something was given last.
-	live  bool
-	given time.Time
-}
-
-// block is an empty Found.
-func (f *Feed) block() *Found {
-	b, _ := f.free.Get().(*Found)
-	if b == nil {
-		b = &Found{Data: make([]byte, 0, f.size+4096)}
-	}
-	b.ready = make(chan struct{})
-	return b
-}
-
-// cut gives away the first n bytes.
-func (f *Feed) cut(n int) error {
-	if n == 0 && len(f.notes) == 0 && !f.caught {
-		return nil
-	}
-	b := f.block()
-	rest := f.buf[n:]
-	b.Data, f.buf = f.buf[:n], append(b.Data[:0], rest...)
-	b.Offset = f.offset
-	f.offset += int64(n)
-	b.stamps = b.stamps[:0]
-	if len(f.stamps) > 0 {
-		i, _ := slices.BinarySearchFunc(f.stamps, n, func(s stamp, n int) int { return s.at - n })
-		b.stamps = append(b.stamps, f.stamps[:i]...)
-		left := f.stamps[:0]
-		for _, s := range f.stamps[i:] {
-			left = append(left, stamp{s.at - n, s.ns})
-		}
-		f.stamps = left
-	}
-	b.Notes, b.Caught = f.notes, f.caught
-	f.notes, f.caught = nil, false
-	f.given = time.Now()
-	return f.give(b)
-}
-
-// spill gives away what is complete once there is enough.
-func (f *Feed) spill() error {
-	for len(f.buf) >= f.size {
-		n := lastHead(f.buf)
-		if n == 0 {
-			if len(f.buf) < scanMax {
-				return nil
-			}
-			if n = len(trimmed(f.buf)); n == 0 {
-				n = len(f.buf)
-			}
-		}
-		if err := f.cut(n); err != nil {
-			return err
-		}
-	}
-	if f.live && len(f.buf) > 0 && time.Since(f.given) >= quietFor {
-		// All but the last record, which may go on.
-		if n := lastHead(f.buf); n > 0 {
-			return f.cut(n)
-		}
-	}
-	return nil
-}
-
-// From reads r to its end.
-func (f *Feed) From(r io.Reader) error {
-	for {
-		if err := f.ctx.Err(); err != nil {
-			return err
-		}
-		if cap(f.buf)-len(f.buf) < 4096 {
-			f.buf = slices.Grow(f.buf, max(f.size, len(f.buf)))
-		}
-		n, err := r.Read(f.buf[len(f.buf):cap(f.buf)])
-		f.buf = f.buf[:len(f.buf)+n]
-		if serr := f.spill(); serr != nil {
-			return serr
-		}
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return err
-		}
-	}
-}
-
-// Lines takes bytes that have come.
-func (f *Feed) Lines(data []byte) error {
-	f.buf = append(f.buf, data...)
-	return f.spill()
-}
-
-// Stamped takes a line that was written at a time.
-func (f *Feed) Stamped(line []byte, ns int64) error {
-	f.stamps = append(f.stamps, stamp{len(f.buf), ns})
-	f.buf = append(f.buf, line...)
-	return f.spill()
-}
-
-// Flush gives away all whole lines: the last record is not expected to go on.
-func (f *Feed) Flush() error {
-	for i := len(f.buf); i > 0; i-- {
-		if f.buf[i-1] == '\n' {
-			return f.cut(i)
-		}
-	}
-	return f.cut(0)
-}
-
-// Caught says that all that was there when reading began has been given.
-func (f *Feed) Caught() { f.caught = true }
-
-// Note says that something happened to the input; it is shown in its place.
-func (f *Feed) Note(text string) { f.notes = append(f.notes, text) }
-
-// Live reads r to its end, and gives on what comes once nothing more has come for a
-// moment. Then it has caught up, or, where that can be told, when caught says so of as many
-// bytes. When ctx ends it waits for r to end too, as it must then, unless abandon is
-// set: nothing ends the reading of a terminal.
-func (f *Feed) Live(r io.Reader, abandon bool, caught func(n int64) bool) error {
-	type piece struct {
-		data []byte
-		err  error
-	}
-	pieces := make(chan piece, 4)
-	bufs := make(chan []byte, 6)
-	defer func() {
-		for !abandon {
-			if _, more := <-pieces; !more {
-				return
-			}
-		}
-	}()
-	go func() {
-		defer close(pieces)
-		for {
-			var b []byte
-			select {
-			case b = <-bufs:
-			default:
-				b = make([]byte, f.size)
-			}
-			n, err := r.Read(b[:cap(b)])
-			select {
-			case pieces <- piece{b[:n], err}:
-			case <-f.ctx.Done():
-				return
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	timer := time.NewTimer(quietFor)
-	defer timer.Stop()
-	var n int64
-	for {
-		if caught != nil && caught(n) {
-			f.Caught()
-			if err := f.Flush(); err != nil {
-				return err
-			}
-			caught = func(int64) bool { return false }
-		}
-		select {
-		case <-f.ctx.Done():
-			return f.ctx.Err()
-		case <-timer.C:
-			if caught == nil {
-				f.Caught()
-			}
-			if err := f.Flush(); err != nil {
-				return err
-			}
-		case p := <-pieces:
-			n += int64(len(p.data))
-			if err := f.Lines(p.data); err != nil {
-				return err
-			}
-			select {
-			case bufs <- p.data:
-			default:
-			}
-			if p.err != nil {
-				if errors.Is(p.err, io.EOF) {
-					return nil
-				}
-				return p.err
-			}
-			timer.Reset(quietFor)
-		}
-	}
 }
 
 // Scan reads an input and searches it in workers goroutines. work is called in
@@ -333,7 +109,7 @@ func Scan(ctx context.Context, in Input, q Query, workers int, work func(*Found)
 	var pool sync.Pool
 	size := q.Block
 	if size <= 0 {
-		size = scanBlock
+		size = BlockSize
 	}
 	feed := &Feed{ctx: ctx, free: &pool, size: size, live: in.Live, given: time.Now(), give: func(b *Found) error {
 		select {
@@ -358,9 +134,9 @@ func Scan(ctx context.Context, in Input, q Query, workers int, work func(*Found)
 	})
 	for range workers {
 		wg.Go(func() {
-			s := newSearcher(&q, in.Fallback)
+			s := NewSearcher(&q, in.Fallback)
 			for b := range todo {
-				s.search(b)
+				s.Search(b)
 				b.Out, b.Ends = b.Out[:0], b.Ends[:0]
 				if work != nil {
 					work(b)
@@ -393,14 +169,14 @@ func Scan(ctx context.Context, in Input, q Query, workers int, work func(*Found)
 	return readErr
 }
 
-// searcher finds a query's records in blocks.
-type searcher struct {
+// Searcher finds a query's records in blocks.
+type Searcher struct {
 	q *Query
 	// first is looked for before anything else; text is the query's, asked of what
 	// first found where that is another.
 	first, text *record.Matcher
 	parse       bool
-	parser      parser
+	parser      Parser
 	fallback    int64
 	lastNs      int64
 	// carry are the last records of the block before, for context; owed are how many
@@ -412,8 +188,10 @@ type searcher struct {
 	any     bool
 }
 
-func newSearcher(q *Query, fallback int64) *searcher {
-	s := &searcher{q: q, fallback: fallback}
+// NewSearcher returns a searcher for q. fallback is the time, in Unix nanoseconds, of records
+// without any.
+func NewSearcher(q *Query, fallback int64) *Searcher {
+	s := &Searcher{q: q, fallback: fallback}
 	s.parse = q.Parse || q.Least > 0 || q.Since != 0 || q.Until != 0 || q.Where != nil && q.Where.NeedsLevel()
 	switch {
 	case q.Text != nil && !q.Invert:
@@ -427,8 +205,8 @@ func newSearcher(q *Query, fallback int64) *searcher {
 	return s
 }
 
-// search finds the hits of a block.
-func (s *searcher) search(b *Found) {
+// Search finds the hits of a block.
+func (s *Searcher) Search(b *Found) {
 	b.Hits, b.Matched = b.Hits[:0], 0
 	from := 0
 	if s.q.Before > 0 || s.q.After > 0 {
@@ -446,7 +224,7 @@ func (s *searcher) search(b *Found) {
 	}
 }
 
-func (s *searcher) find(b *Found, from int) {
+func (s *Searcher) find(b *Found, from int) {
 	data := b.Data
 	if s.first != nil {
 		s.first.Reset(data)
@@ -458,10 +236,10 @@ func (s *searcher) find(b *Found, from int) {
 			if line < 0 {
 				return
 			}
-			start = recordStart(data[at:], line-at) + at
+			start = RecordStart(data[at:], line-at) + at
 			end = recordEnd(data, line, min(lineEnd+1, len(data)))
 		} else {
-			end = recordEnd(data, at, lineEnd(data, at))
+			end = recordEnd(data, at, LineEnd(data, at))
 		}
 		h := Hit{From: start, To: end}
 		if s.wants(b, &h) {
@@ -473,7 +251,7 @@ func (s *searcher) find(b *Found, from int) {
 }
 
 // wants reports whether a record passes, and reads its time and level.
-func (s *searcher) wants(b *Found, h *Hit) bool {
+func (s *Searcher) wants(b *Found, h *Hit) bool {
 	rec := b.Text(*h)
 	if rec == "" || s.text != nil && s.text.Match(rec) {
 		return false
@@ -489,10 +267,10 @@ func (s *searcher) wants(b *Found, h *Hit) bool {
 }
 
 // read reads a record's time and level.
-func (s *searcher) read(b *Found, h *Hit, rec string) {
+func (s *Searcher) read(b *Found, h *Hit, rec string) {
 	line := rec
-	if len(line) > maxLine {
-		line = line[:maxLine]
+	if len(line) > MaxLine {
+		line = line[:MaxLine]
 	}
 	if i := strings.IndexByte(line, '\n'); i >= 0 {
 		line = line[:i]
@@ -500,7 +278,7 @@ func (s *searcher) read(b *Found, h *Hit, rec string) {
 			line = line[:n-1]
 		}
 	}
-	ns, ok, level := s.parser.line(line)
+	ns, ok, level := s.parser.Line(line)
 	if !ok && len(b.stamps) > 0 {
 		i, found := slices.BinarySearchFunc(b.stamps, h.From, func(st stamp, at int) int { return st.at - at })
 		if !found {
@@ -527,7 +305,7 @@ func (s *searcher) read(b *Found, h *Hit, rec string) {
 }
 
 // context adds the records beside the hits, and keeps what the next block may need.
-func (s *searcher) context(b *Found, from int) {
+func (s *Searcher) context(b *Found, from int) {
 	data, hits := b.Data, b.Hits
 	out := make([]Hit, 0, 3*len(hits)+s.owed)
 	done := min(s.printed, from) // up to here all has been given on or left out
@@ -542,7 +320,7 @@ func (s *searcher) context(b *Found, from int) {
 	}
 	after := func(at, until int) int {
 		for s.owed > 0 && at < until {
-			end := min(recordEnd(data, at, lineEnd(data, at)), until)
+			end := min(recordEnd(data, at, LineEnd(data, at)), until)
 			add(at, end)
 			s.owed--
 			at = end
@@ -562,13 +340,13 @@ func (s *searcher) context(b *Found, from int) {
 			if start <= done {
 				break
 			}
-			start = recordStart(data, lineStart(data, start-1))
+			start = RecordStart(data, LineStart(data, start-1))
 		}
 		start = max(start, done)
 		gap := start > done && s.any
 		n := len(out)
 		for at := start; at < h.From; {
-			end := min(recordEnd(data, at, lineEnd(data, at)), h.From)
+			end := min(recordEnd(data, at, LineEnd(data, at)), h.From)
 			add(at, end)
 			at = end
 		}
@@ -588,7 +366,7 @@ func (s *searcher) context(b *Found, from int) {
 		if keep == 0 {
 			break
 		}
-		keep = recordStart(data, lineStart(data, keep-1))
+		keep = RecordStart(data, LineStart(data, keep-1))
 	}
 	s.carry = append(s.carry[:0], data[keep:]...)
 	s.printed = max(0, done-keep)

@@ -1,4 +1,4 @@
-package logs
+package scan
 
 import (
 	"bufio"
@@ -12,20 +12,27 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// errReading is what was tried, without the path twice.
-func errReading(path string, err error) error {
-	return fmt.Errorf("read %s: %s", state.Clean(path), plain(err))
+// ReadError returns what was tried, without the path twice.
+func ReadError(path string, err error) error {
+	return fmt.Errorf("read %s: %s", state.Clean(path), Reason(err))
+}
+
+// Reason returns an error without the path, which is shown beside it anyway.
+func Reason(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return "permission denied: give this user the right to read it (chmod o+r, or its group)"
+	}
+	return err.Error()
 }
 
 // File reads a file to its end: plain, compressed with gzip, zstd or bzip2, in
@@ -36,47 +43,47 @@ func File(path string, from int64) Input {
 		in.Fallback = st.ModTime().UnixNano()
 	}
 	in.Read = func(_ context.Context, to *Feed) error {
-		f, err := openLog(path)
+		f, err := OpenLog(path)
 		if err != nil {
 			return err
 		}
 		defer f.Close()
 		if from > 0 {
 			if _, err := f.Seek(from, io.SeekStart); err != nil {
-				return errReading(path, err)
+				return ReadError(path, err)
 			}
 		}
-		r, done, err := decoded(f)
+		r, done, err := Decoded(f)
 		if err == nil {
 			defer done()
 			if err = to.From(r); err == nil || errors.Is(err, context.Canceled) {
 				return err
 			}
 		}
-		return errReading(path, err)
+		return ReadError(path, err)
 	}
 	return in
 }
 
-// openLog opens a regular file, or what can be read like one.
-func openLog(path string) (*os.File, error) {
+// OpenLog opens a regular file, or what can be read like one.
+func OpenLog(path string) (*os.File, error) {
 	st, err := os.Stat(path)
 	if err == nil && st.IsDir() {
 		return nil, fmt.Errorf("read %s: it is a directory: name the files in it, as in %s", state.Clean(path), state.Clean(filepath.Join(path, "*.log")))
 	}
 	if err != nil {
-		return nil, errReading(path, err)
+		return nil, ReadError(path, err)
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, errReading(path, err)
+		return nil, ReadError(path, err)
 	}
 	return f, nil
 }
 
-// decoded reads what f has from its place on as UTF-8 lines, unpacked where it is
+// Decoded reads what f has from its place on as UTF-8 lines, unpacked where it is
 // compressed.
-func decoded(f *os.File) (r io.Reader, done func(), err error) {
+func Decoded(f *os.File) (r io.Reader, done func(), err error) {
 	done = func() {}
 	at, err := f.Seek(0, io.SeekCurrent)
 	if err != nil { // a pipe
@@ -89,11 +96,11 @@ func decoded(f *os.File) (r io.Reader, done func(), err error) {
 	}
 	switch m := magic[:n]; {
 	case at > 0:
-		enc := detect(f)
+		enc := DetectEncoding(f)
 		if enc >= utf16LE {
-			return &utf16Reader{r: f, enc: enc}, done, nil
+			return &UTF16Reader{r: f, enc: enc}, done, nil
 		}
-		return &sparse{f: f, at: at}, done, nil
+		return &Sparse{f: f, at: at}, done, nil
 	case bytes.HasPrefix(m, []byte{0x1f, 0x8b}):
 		r, err = gzip.NewReader(bufio.NewReaderSize(f, 128<<10))
 	case bytes.HasPrefix(m, []byte{0x28, 0xb5, 0x2f, 0xfd}):
@@ -106,33 +113,33 @@ func decoded(f *os.File) (r io.Reader, done func(), err error) {
 	case bytes.HasPrefix(m, []byte{0xfd, '7', 'z', 'X', 'Z', 0}):
 		err = errors.New("it is compressed with xz, which is not read here: xzcat FILE | opsdeck logs -")
 	default:
-		enc := detect(f)
-		if _, err = f.Seek(int64(enc.bom()), io.SeekStart); err != nil {
+		enc := DetectEncoding(f)
+		if _, err = f.Seek(int64(enc.Bom()), io.SeekStart); err != nil {
 			return nil, done, err
 		}
 		if enc >= utf16LE {
-			return &utf16Reader{r: f, enc: enc}, done, nil
+			return &UTF16Reader{r: f, enc: enc}, done, nil
 		}
-		return &sparse{f: f, at: int64(enc.bom())}, done, nil
+		return &Sparse{f: f, at: int64(enc.Bom())}, done, nil
 	}
 	return r, done, err
 }
 
-// utf16Reader gives a UTF-16 file as UTF-8.
-type utf16Reader struct {
+// UTF16Reader gives a UTF-16 file as UTF-8.
+type UTF16Reader struct {
 	r    io.Reader
-	enc  encoding
+	enc  Encoding
 	raw  []byte
 	text []byte
 	err  error
-	open bool // more may come: half a character at the end is waited for
+	Open bool // more may come: half a character at the end is waited for
 }
 
 // Read implements io.Reader.
-func (u *utf16Reader) Read(b []byte) (int, error) {
+func (u *UTF16Reader) Read(b []byte) (int, error) {
 	for len(u.text) == 0 {
 		if err := u.err; err != nil {
-			if u.open && errors.Is(err, io.EOF) {
+			if u.Open && errors.Is(err, io.EOF) {
 				u.err = nil
 				return 0, err
 			}
@@ -147,7 +154,7 @@ func (u *utf16Reader) Read(b []byte) (int, error) {
 		var m int
 		m, u.err = u.r.Read(u.raw[n:])
 		u.raw = u.raw[:n+m]
-		text, used := u.enc.decode(u.raw)
+		text, used := u.enc.Decode(u.raw)
 		u.text = text
 		u.raw = append(u.raw[:0], u.raw[used:]...)
 	}
@@ -156,14 +163,14 @@ func (u *utf16Reader) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// sparse reads a file and jumps over its holes, where nothing was ever written.
-type sparse struct {
+// Sparse reads a file and jumps over its holes, where nothing was ever written.
+type Sparse struct {
 	f  *os.File
 	at int64
 }
 
 // Read implements io.Reader.
-func (s *sparse) Read(b []byte) (int, error) {
+func (s *Sparse) Read(b []byte) (int, error) {
 	for {
 		n, err := s.f.ReadAt(b, s.at)
 		if n > 0 && errors.Is(err, io.EOF) {
@@ -177,7 +184,7 @@ func (s *sparse) Read(b []byte) (int, error) {
 		if emptyFrom(s.f, s.at) {
 			return 0, io.EOF
 		}
-		s.at = max(s.at+int64(n), dataAt(s.f, s.at))
+		s.at = max(s.at+int64(n), DataAt(s.f, s.at))
 	}
 }
 
@@ -186,123 +193,6 @@ func allZero(b []byte) bool { return len(bytes.TrimLeft(b, "\x00")) == 0 }
 // Reader reads what is piped in, live, to its end.
 func Reader(title string, r io.Reader) Input {
 	return Input{Title: title, Live: true, Read: func(_ context.Context, to *Feed) error { return to.Live(r, true, nil) }}
-}
-
-// FollowFile reads a file's last 256 KiB, with fromStart all of it, and then what
-// is written to it, through rotation and truncation, until ctx ends. A file that is
-// not there is waited for; with forgetful it is given up after a minute.
-func FollowFile(path string, fromStart, forgetful bool) Input {
-	return Input{Title: path, Live: true, Read: func(ctx context.Context, to *Feed) error {
-		f := newFollower(path, fromStart)
-		defer f.close()
-		buf := make([]byte, min(blockSize, max(64<<10, 4*to.size)))
-		var failed error
-		take := func(lines []byte) {
-			if failed == nil {
-				failed = to.Lines(lines)
-			}
-		}
-		caught, said, truncations, lost := false, "", 0, int64(0)
-		last := time.Now()
-		wait := time.NewTimer(0)
-		defer wait.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-wait.C:
-			}
-			now := time.Now()
-			got, more := f.look(now, buf, take, take)
-			if failed != nil {
-				return failed
-			}
-			if f.err != said {
-				if said = f.err; said != "" {
-					to.Note(fmt.Sprintf("%s: %s", state.Clean(path), said))
-				}
-			}
-			if f.truncations > truncations || f.lost > lost {
-				truncations, lost = f.truncations, f.lost
-				what := "lines written just before may be lost"
-				if lost > 0 {
-					what = fmt.Sprintf("at least %d bytes were lost so far", lost)
-				}
-				to.Note(fmt.Sprintf("%s was truncated (%d times so far): %s", state.Clean(path), truncations, what))
-			}
-			if got {
-				last = now
-			}
-			if forgetful && !f.goneSince.IsZero() && now.Sub(f.goneSince) > forget {
-				return nil
-			}
-			if !more && !caught {
-				caught = true
-				if err := to.Flush(); err != nil {
-					return err
-				}
-				to.Caught()
-				if err := to.Flush(); err != nil {
-					return err
-				}
-			}
-			quiet := now.Sub(last) >= quietFor
-			if quiet || len(to.notes) > 0 {
-				if err := to.Flush(); err != nil {
-					return err
-				}
-			}
-			switch {
-			case more:
-				wait.Reset(0)
-			case f.took >= hotBytes:
-				wait.Reset(lookHot)
-			case quiet:
-				wait.Reset(lookIdle)
-			default:
-				wait.Reset(lookBusy)
-			}
-		}
-	}}
-}
-
-// packedSuffix is what rotation appends to a log file's name, compressed or not.
-var packedSuffix = regexp.MustCompile(`^[.\-_]\d[\d.\-_T:]*(\.(gz|zst|bz2|xz))?$`)
-
-// Rotations are the rotated files of a log, compressed or not, oldest first. What
-// was last written before since, where that is not zero, is left out.
-func Rotations(path string, since time.Time) []string {
-	type old struct {
-		path string
-		at   time.Time
-		n    int
-	}
-	var olds []old
-	rotated(path, packedSuffix, func(name, suffix string, st os.FileInfo) {
-		if !since.IsZero() && st.ModTime().Before(since) {
-			return
-		}
-		n := 0
-		if num, _, _ := strings.Cut(suffix[1:], "."); len(num) < 6 {
-			n, _ = strconv.Atoi(num)
-		}
-		olds = append(olds, old{name, st.ModTime(), n})
-	})
-	slices.SortStableFunc(olds, func(a, b old) int {
-		if a.n > 0 && b.n > 0 { // .2.gz is older than .1
-			return b.n - a.n
-		}
-		return a.at.Compare(b.at)
-	})
-	out := make([]string, len(olds))
-	for i, o := range olds {
-		out[i] = o.path
-	}
-	// A file that is being compressed is there twice for a moment.
-	return slices.DeleteFunc(out, func(p string) bool {
-		ext := filepath.Ext(p)
-		return (ext == ".gz" || ext == ".zst" || ext == ".bz2") && slices.Contains(out, strings.TrimSuffix(p, ext))
-	})
 }
 
 // Joined reads inputs one after the other as one.
@@ -320,15 +210,15 @@ func Joined(title string, ins ...Input) Input {
 				}
 				return err
 			}
-			if n := len(to.buf); n > 0 && to.buf[n-1] != '\n' && in.Title != last.Title {
-				to.buf = append(to.buf, '\n')
+			if in.Title != last.Title {
+				to.EndLine()
 			}
 		}
 		return nil
 	}}
 }
 
-// FirstTime is the time of the first record of a file that has one among its first
+// FirstTime returns the time of the first record of a file that has one among its first
 // 64 KiB, in Unix nanoseconds; 0 for none.
 func FirstTime(path string) int64 {
 	f, err := os.Open(path)
@@ -336,16 +226,16 @@ func FirstTime(path string) int64 {
 		return 0
 	}
 	defer f.Close()
-	r, done, err := decoded(f)
+	r, done, err := Decoded(f)
 	if err != nil {
 		return 0
 	}
 	defer done()
 	buf := make([]byte, 64<<10)
 	n, _ := io.ReadFull(r, buf)
-	var p parser
+	var p Parser
 	for line := range bytes.Lines(buf[:n]) {
-		if ns, ok, _ := p.line(text(trimmed(line))); ok {
+		if ns, ok, _ := p.Line(Text(trimmed(line))); ok {
 			return ns
 		}
 	}
@@ -386,7 +276,7 @@ func LastOf(path string, n int, q Query, workers int) Input {
 	return in
 }
 
-// borderAfter is the beginning of the first record at or after a place in a plain
+// borderAfter returns the beginning of the first record at or after a place in a plain
 // file in UTF-8; 0 where none is near or the file is not of that kind.
 func borderAfter(path string, at int64) (int64, error) {
 	f, err := os.Open(path)
@@ -394,22 +284,22 @@ func borderAfter(path string, at int64) (int64, error) {
 		return 0, err
 	}
 	defer f.Close()
-	r, done, err := decoded(f)
+	r, done, err := Decoded(f)
 	if err != nil {
 		return 0, err
 	}
 	done()
-	if _, plain := r.(*sparse); !plain {
+	if _, plain := r.(*Sparse); !plain {
 		return 0, nil
 	}
-	buf := make([]byte, scanBlock)
+	buf := make([]byte, BlockSize)
 	n, err := f.ReadAt(buf, at)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return 0, err
 	}
 	buf = buf[:n]
-	for i := lineEnd(buf, 0); i < len(buf); i = lineEnd(buf, i) {
-		if head(buf, i, lineEnd(buf, i)) {
+	for i := LineEnd(buf, 0); i < len(buf); i = LineEnd(buf, i) {
+		if BeginsRecord(buf, i, LineEnd(buf, i)) {
 			return at + int64(i), nil
 		}
 	}

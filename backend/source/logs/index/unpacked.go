@@ -1,10 +1,12 @@
-package logs
+package index
 
 import (
 	"errors"
 	"io"
 	"os"
 	"sync"
+
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 )
 
 // unpackedKept is how much of what was unpacked last is kept, in bytes: more than what
@@ -26,17 +28,17 @@ type unpacked struct {
 	raw  int64 // the file's size when its end was found
 }
 
-// unpackedOf is f unpacked, or nil where it is to be read as it is.
+// unpackedOf returns f unpacked, or nil where it is to be read as it is.
 func unpackedOf(f *os.File) (*unpacked, error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	r, done, err := decoded(f)
+	r, done, err := scan.Decoded(f)
 	if err != nil {
 		return nil, err
 	}
 	done()
-	if _, plain := r.(*sparse); plain {
+	if _, plain := r.(*scan.Sparse); plain {
 		return nil, nil
 	}
 	return &unpacked{f: f, end: -1}, nil
@@ -75,9 +77,9 @@ func (u *unpacked) ReadAt(b []byte, off int64) (int, error) {
 
 // more unpacks some more.
 func (u *unpacked) more() error {
-	if len(u.kept)+scanBlock > cap(u.kept) {
+	if len(u.kept)+scan.BlockSize > cap(u.kept) {
 		if cap(u.kept) < 2*unpackedKept {
-			grown := make([]byte, len(u.kept), min(2*unpackedKept, max(2*cap(u.kept), 2*scanBlock)))
+			grown := make([]byte, len(u.kept), min(2*unpackedKept, max(2*cap(u.kept), 2*scan.BlockSize)))
 			copy(grown, u.kept)
 			u.kept = grown
 		} else {
@@ -85,7 +87,7 @@ func (u *unpacked) more() error {
 		}
 	}
 	n := len(u.kept)
-	m, err := io.ReadFull(u.r, u.kept[n:n+scanBlock])
+	m, err := io.ReadFull(u.r, u.kept[n:n+scan.BlockSize])
 	u.kept = u.kept[:n+m]
 	u.pos += int64(m)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -99,18 +101,18 @@ func (u *unpacked) restart() error {
 	if _, err := u.f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	r, done, err := decoded(u.f)
+	r, done, err := scan.Decoded(u.f)
 	if err != nil {
 		return err
 	}
-	if w, ok := r.(*utf16Reader); ok {
-		w.open = true
+	if w, ok := r.(*scan.UTF16Reader); ok {
+		w.Open = true
 	}
 	u.r, u.done = r, done
 	return nil
 }
 
-// size is how long the text is, of a file that has raw bytes now.
+// size returns how long the text is, of a file that has raw bytes now.
 func (u *unpacked) size(raw int64) (int64, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -120,7 +122,7 @@ func (u *unpacked) size(raw int64) (int64, error) {
 	if raw < u.raw {
 		return 0, ErrReplaced
 	}
-	if _, utf16 := u.r.(*utf16Reader); u.r == nil || !utf16 || u.end >= 0 && u.pos < u.end {
+	if _, utf16 := u.r.(*scan.UTF16Reader); u.r == nil || !utf16 || u.end >= 0 && u.pos < u.end {
 		if err := u.restart(); err != nil {
 			return 0, err
 		}

@@ -1,7 +1,6 @@
-package logs
+package scan
 
 import (
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -52,8 +51,8 @@ func TestParse(t *testing.T) {
 		{"empty", ``, 0, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p := parser{now: func() time.Time { return now }}
-			ns, ok, level := p.line(tc.line)
+			p := Parser{now: func() time.Time { return now }}
+			ns, ok, level := p.Line(tc.line)
 			if level != tc.level {
 				t.Errorf("level: got %q, want %q", level, tc.level)
 			}
@@ -61,38 +60,6 @@ func TestParse(t *testing.T) {
 				t.Errorf("time: got %v %s, want %s", ok, time.Unix(0, ns).UTC(), time.Unix(0, tc.ns).UTC())
 			}
 		})
-	}
-}
-
-func TestSamplesKeepEveryLineAndTakeTheNeighboursTime(t *testing.T) {
-	for _, file := range []string{"testdata/combined.sample.log", "testdata/error.sample.log"} {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := newStream(state.LogSource{}, 1<<20, func(s string) string { return s })
-		s.add(b, true, time.Now())
-		s.settle()
-		want := strings.Count(strings.TrimRight(string(b), "\n"), "\n") + 1
-		if len(s.tail) != want {
-			t.Errorf("%s: got %d records, want %d", file, len(s.tail), want)
-		}
-		first := int64(0)
-		for i, r := range s.tail {
-			if r.Level == 0 {
-				t.Errorf("%s:%d: no level: %s", file, i+1, r.Text)
-			}
-			garbage := strings.Contains(r.Text, "8601")
-			if r.Guessed != garbage {
-				t.Errorf("%s:%d: guessed %v: %s", file, i+1, r.Guessed, r.Text)
-			}
-			if !garbage && first == 0 {
-				first = r.Nanos
-			}
-		}
-		if s.tail[0].Guessed && first != 0 && s.tail[0].Nanos != first {
-			t.Errorf("%s: a first line without time got %s, want its neighbour's", file, s.tail[0].Time())
-		}
 	}
 }
 
@@ -105,7 +72,7 @@ func FuzzParse(f *testing.F) {
 		if r.Text != state.Clean(strings.TrimRight(line, "\r\n")) {
 			t.Errorf("text changed: %q", r.Text)
 		}
-		continues(line)
+		Continues(line)
 	})
 }
 
@@ -119,11 +86,11 @@ func BenchmarkParse(b *testing.B) {
 		{"plain", `the quick brown fox jumps over the lazy dog and nothing at all is wrong with that in this long line`},
 	} {
 		b.Run(bc.name, func(b *testing.B) {
-			var p parser
+			var p Parser
 			b.SetBytes(int64(len(bc.line)))
 			b.ReportAllocs()
 			for b.Loop() {
-				p.line(bc.line)
+				p.Line(bc.line)
 			}
 		})
 	}

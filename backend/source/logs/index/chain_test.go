@@ -1,4 +1,4 @@
-package logs
+package index
 
 import (
 	"bytes"
@@ -13,10 +13,12 @@ import (
 	"unicode/utf16"
 
 	"github.com/opsdeck/opsdeck/backend/record"
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// inUTF16 is text in little endian with its mark.
+// inUTF16 returns text in little endian with its mark.
 func inUTF16(text []byte) []byte {
 	b := []byte("\xff\xfe")
 	for _, u := range utf16.Encode([]rune(string(text))) {
@@ -40,11 +42,11 @@ func gzipped(t *testing.T, data []byte) []byte {
 
 // rotatedLog writes a log with three rotated files: compressed, in UTF-16 and plain.
 // It gives the records of all of them.
-func rotatedLog(t *testing.T, path string, size int) (all []string, hits []Hit) {
+func rotatedLog(t *testing.T, path string, size int) (all []string, hits []scan.Hit) {
 	t.Helper()
 	rnd := rand.New(rand.NewPCG(3, 4))
 	for i, name := range []string{".3.gz", ".2", ".1", ""} {
-		data := append(someLog(rnd, size), '\n')
+		data := append(sourcetest.SampleLog(rnd, size), '\n')
 		raw := data
 		switch i {
 		case 0:
@@ -55,7 +57,7 @@ func rotatedLog(t *testing.T, path string, size int) (all []string, hits []Hit) 
 		if err := os.WriteFile(path+name, raw, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		texts, h := scanned(t, File(path+name, 0), Query{Parse: true}, 1)
+		texts, h := scanned(t, scan.File(path+name, 0), scan.Query{Parse: true}, 1)
 		all, hits = append(all, texts...), append(hits, h...)
 	}
 	return all, hits
@@ -107,7 +109,7 @@ func everywhere(t *testing.T, c *chain, back bool, n int, s *sifter) (all []Entr
 
 func TestAChainIsOneLogFromItsOldestFileOn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.log")
-	all, hits := rotatedLog(t, path, 3*scanBlock)
+	all, hits := rotatedLog(t, path, 3*scan.BlockSize)
 	filter, err := record.Compile("failed not 77")
 	if err != nil {
 		t.Fatal(err)
@@ -118,14 +120,14 @@ func TestAChainIsOneLogFromItsOldestFileOn(t *testing.T) {
 		pass func(i int) bool
 	}{
 		{"all", nil, func(int) bool { return true }},
-		{"a filter", &sifter{q: Query{Where: filter}, key: "filter"}, func(i int) bool {
+		{"a filter", &sifter{q: scan.Query{Where: filter}, key: "filter"}, func(i int) bool {
 			return filter.Match(state.LogRecord{Text: all[i]})
 		}},
-		{"a level", &sifter{q: Query{Least: state.LevelError}, key: "level"}, func(i int) bool { return hits[i].Level >= state.LevelError }},
-		{"a filter and a level", &sifter{q: Query{Where: filter, Least: state.LevelError}, key: "both"}, func(i int) bool {
+		{"a level", &sifter{q: scan.Query{Least: state.LevelError}, key: "level"}, func(i int) bool { return hits[i].Level >= state.LevelError }},
+		{"a filter and a level", &sifter{q: scan.Query{Where: filter, Least: state.LevelError}, key: "both"}, func(i int) bool {
 			return hits[i].Level >= state.LevelError && filter.Match(state.LogRecord{Text: all[i]})
 		}},
-		{"what is nowhere", &sifter{q: Query{Least: state.LevelFatal}, key: "none"}, func(int) bool { return false }},
+		{"what is nowhere", &sifter{q: scan.Query{Least: state.LevelFatal}, key: "none"}, func(int) bool { return false }},
 	} {
 		var want []string
 		for i := range all {
@@ -254,12 +256,12 @@ func TestPlacesOutliveRotation(t *testing.T) {
 	rename(".4", ".3")
 	write(".1", line(6))
 	write("", "")
-	appendTo(t, path, "x\n")
+	sourcetest.Append(t, path, "x\n")
 	if err := os.Truncate(path, 0); err != nil {
 		t.Fatal(err)
 	}
 	check("copied and truncated", 3, 4, 5, 6)
-	appendTo(t, path, line(7))
+	sourcetest.Append(t, path, line(7))
 	check("goes on", 3, 4, 5, 6, 7)
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
@@ -273,12 +275,12 @@ func TestPlacesOutliveRotation(t *testing.T) {
 func TestAChainHoldsVeryLongLines(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.log")
 	long := "2026-11-22 05:00:00Z ERROR " + strings.Repeat("x", 10<<20)
-	appendTo(t, path, "2026-11-22 05:00:00Z INFO one\n"+long+"\n2026-11-22 05:00:02Z INFO two\n")
+	sourcetest.Append(t, path, "2026-11-22 05:00:00Z INFO one\n"+long+"\n2026-11-22 05:00:02Z INFO two\n")
 	c := openChain(t, path)
-	for _, s := range []*sifter{nil, {q: Query{Least: state.LevelInfo}, key: "info"}} {
+	for _, s := range []*sifter{nil, {q: scan.Query{Least: state.LevelInfo}, key: "info"}} {
 		for _, back := range []bool{false, true} {
 			got := everywhere(t, c, back, 2, s)
-			if len(got) != 3 || len(got[1].Text) > maxRecord+200 || !strings.Contains(got[1].Text, "cut: the line has 10485787 bytes") || got[1].Level != state.LevelError || !strings.HasSuffix(got[2].Text, "two") {
+			if len(got) != 3 || len(got[1].Text) > scan.MaxRecord+200 || !strings.Contains(got[1].Text, "cut: the line has 10485787 bytes") || got[1].Level != state.LevelError || !strings.HasSuffix(got[2].Text, "two") {
 				for i := range got {
 					t.Logf("%d: %d bytes, %.60q ... %q", i, len(got[i].Text), got[i].Text, got[i].Text[max(0, len(got[i].Text)-60):])
 				}
@@ -294,7 +296,7 @@ func TestAChainHoldsVeryLongLines(t *testing.T) {
 func TestUnpackedReadsAtAnyPlace(t *testing.T) {
 	dir := t.TempDir()
 	rnd := rand.New(rand.NewPCG(5, 6))
-	data := bytes.ReplaceAll(someLog(rnd, 3*unpackedKept), []byte("\r"), nil)
+	data := bytes.ReplaceAll(sourcetest.SampleLog(rnd, 3*unpackedKept), []byte("\r"), nil)
 	for name, raw := range map[string][]byte{"a.gz": gzipped(t, data), "a.log": inUTF16(data)} {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, raw, 0o644); err != nil {
@@ -322,11 +324,11 @@ func TestUnpackedReadsAtAnyPlace(t *testing.T) {
 	if _, err := x.Size(); err != nil {
 		t.Fatal(err)
 	}
-	appendTo(t, path, "x\x00y")
+	sourcetest.Append(t, path, "x\x00y")
 	if n, err := x.Size(); err != nil || n != int64(len(data)+1) {
 		t.Errorf("grown: got %d, %v", n, err)
 	}
-	appendTo(t, path, "\x00")
+	sourcetest.Append(t, path, "\x00")
 	if n, err := x.Size(); err != nil || n != int64(len(data)+2) {
 		t.Errorf("grown by half: got %d, %v, want %d", n, err, len(data)+2)
 	}
@@ -347,8 +349,8 @@ func TestATimeIsFoundWithAndWithoutAnIndex(t *testing.T) {
 	}
 	for name, text := range map[string]string{"rising": rising.String(), "mixed": mixed.String()} {
 		path := filepath.Join(dir, name)
-		appendTo(t, path, text)
-		day := Parse("2026-11-22 00:00:00Z x").Nanos
+		sourcetest.Append(t, path, text)
+		day := scan.Parse("2026-11-22 00:00:00Z x").Nanos
 		for _, indexed := range []bool{false, true} {
 			for _, s := range []int64{-5, 0, 1, 7777, 40_000, 79_997, 79_998, 79_999, 86_500} {
 				c := openChain(t, path)
@@ -371,7 +373,7 @@ func TestATimeIsFoundWithAndWithoutAnIndex(t *testing.T) {
 				}
 				want := "the end"
 				for l := range strings.Lines(text) {
-					if r := Parse(strings.TrimSpace(l)); !r.Guessed && r.Nanos >= day+s*1e9 {
+					if r := scan.Parse(strings.TrimSpace(l)); !r.Guessed && r.Nanos >= day+s*1e9 {
 						want = r.Text
 						break
 					}
@@ -379,7 +381,7 @@ func TestATimeIsFoundWithAndWithoutAnIndex(t *testing.T) {
 				if name == "rising" && got != want {
 					t.Errorf("%s, indexed %v, second %d: got %q, want %q", name, indexed, s, got, want)
 				}
-				if r := Parse(got); name == "mixed" && want != "the end" && r.Nanos < day+s*1e9 {
+				if r := scan.Parse(got); name == "mixed" && want != "the end" && r.Nanos < day+s*1e9 {
 					t.Errorf("%s, indexed %v, second %d: got %q", name, indexed, s, got)
 				}
 			}

@@ -1,36 +1,34 @@
-package logs
+package index
 
 import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/record"
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
 // Looking at files beyond their tails.
 const (
-	// maxViewers bounds the files that are open for this, maxViews the stretches.
-	maxViewers = 4
-	maxViews   = 8
-	// viewGrace is how long an index is kept that nobody looks at.
-	viewGrace = 30 * time.Second
+	// viewGap is the shortest time between two publications of one view, countsGap of
+	// the counts of all.
+	viewGap   = 100 * time.Millisecond
+	countsGap = 20 * time.Millisecond
 	// viewSlots are the slots of a histogram.
 	viewSlots = 240
 	// viewWorkers leaves a core to everything else.
 	viewWorkers = 1
 )
 
-// viewer answers the views of one log in a goroutine of its own: records first, then
+// Viewer answers the views of one log in a goroutine of its own: records first, then
 // what was asked to be found, then counts and the index, each told as it comes.
-type viewer struct {
+type Viewer struct {
 	path   string
 	mask   func(string) string
-	until  time.Time // unwatched since, zero while watched
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	want   chan struct{}
@@ -62,82 +60,36 @@ type look struct {
 	err           error
 }
 
-// watchViews starts and stops viewers as consoles look at files.
-func (r *run) watchViews(now time.Time) {
-	var in state.Interests
-	if p := r.s.interests.Load(); p != nil {
-		in = *p
-	}
-	byPath := map[string][]state.LogView{}
-	for i, v := range in.Views() {
-		// Only what is followed here can be looked at.
-		path, ok := strings.CutPrefix(v.Source, "file:")
-		if !ok || r.files[path] == nil || i >= maxViews {
-			continue
-		}
-		byPath[path] = append(byPath[path], v)
-	}
-	for path, views := range byPath {
-		v := r.viewers[path]
-		if v == nil {
-			if len(r.viewers) >= maxViewers {
-				continue
-			}
-			v = startViewer(r.ctx, path, r.s.cfg.Mask, r.seen)
-			r.viewers[path] = v
-		}
-		v.until = time.Time{}
-		v.watch(views)
-	}
-	for path, v := range r.viewers {
-		switch {
-		case byPath[path] != nil:
-		case v.until.IsZero():
-			v.until = now
-			v.watch(nil)
-			r.dirty = true
-		case now.Sub(v.until) > viewGrace:
-			v.stop()
-			delete(r.viewers, path)
-		}
-	}
-}
-
-// views are the windows as they stand, in a fixed order.
-func (r *run) views() (out []state.LogWindow) {
-	for _, v := range r.viewers {
-		v.mu.Lock()
-		for _, view := range v.views {
-			if w, ok := v.windows[view]; ok {
-				out = append(out, w)
-			}
-		}
-		v.mu.Unlock()
-	}
-	slices.SortFunc(out, func(a, b state.LogWindow) int {
-		if c := strings.Compare(a.View.Source, b.View.Source); c != 0 {
-			return c
-		}
-		return int(min(1, max(-1, a.View.At-b.View.At)))
-	})
-	return out
-}
-
-func startViewer(ctx context.Context, path string, mask func(string) string, seen chan<- struct{}) *viewer {
+// StartViewer begins to answer the views of the log of that path, known secrets masked.
+// seen is signalled whenever a window is another than before; it should be buffered.
+func StartViewer(ctx context.Context, path string, mask func(string) string, seen chan<- struct{}) *Viewer {
 	ctx, cancel := context.WithCancel(ctx)
-	v := &viewer{path: path, mask: mask, cancel: cancel, want: make(chan struct{}, 1), seen: seen, windows: map[state.LogView]state.LogWindow{},
+	v := &Viewer{path: path, mask: mask, cancel: cancel, want: make(chan struct{}, 1), seen: seen, windows: map[state.LogView]state.LogWindow{},
 		log: chain{path: path, mask: mask}, looks: map[state.LogView]*look{}}
 	v.wg.Go(func() { v.run(ctx) })
 	return v
 }
 
-func (v *viewer) stop() {
+// Stop ends it, and waits until its files are closed.
+func (v *Viewer) Stop() {
 	v.cancel()
 	v.wg.Wait()
 }
 
-// watch says what is looked at from now on.
-func (v *viewer) watch(views []state.LogView) {
+// Windows returns what is answered of the views, in no order.
+func (v *Viewer) Windows() (out []state.LogWindow) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, view := range v.views {
+		if w, ok := v.windows[view]; ok {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// Watch says what is looked at from now on.
+func (v *Viewer) Watch(views []state.LogView) {
 	v.mu.Lock()
 	same := slices.Equal(v.views, views)
 	v.views = slices.Clone(views)
@@ -155,8 +107,8 @@ func (v *viewer) watch(views []state.LogView) {
 	}
 }
 
-// pending is what is looked at.
-func (v *viewer) pending() []state.LogView {
+// pending returns what is looked at.
+func (v *Viewer) pending() []state.LogView {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return slices.Clone(v.views)
@@ -164,7 +116,7 @@ func (v *viewer) pending() []state.LogView {
 
 // run answers until ctx ends. A change of what is looked at interrupts what is being
 // read, which goes on where it was.
-func (v *viewer) run(ctx context.Context) {
+func (v *Viewer) run(ctx context.Context) {
 	defer v.log.close()
 	grow := time.NewTicker(time.Second)
 	defer grow.Stop()
@@ -208,7 +160,7 @@ func (v *viewer) run(ctx context.Context) {
 }
 
 // grown reports whether there is something that was not looked at yet.
-func (v *viewer) grown() bool {
+func (v *Viewer) grown() bool {
 	changed, err := v.log.refresh()
 	if changed || err != nil || v.live() != v.size {
 		return true
@@ -229,8 +181,8 @@ func (v *viewer) grown() bool {
 	return false
 }
 
-// live is the size of the live file in bytes, 0 while there is none.
-func (v *viewer) live() (size int64) {
+// live returns the size of the live file in bytes, 0 while there is none.
+func (v *Viewer) live() (size int64) {
 	for _, p := range v.log.parts {
 		if p.live {
 			size, _ = p.extent()
@@ -240,7 +192,7 @@ func (v *viewer) live() (size int64) {
 }
 
 // work answers all views as far as it comes until ctx ends.
-func (v *viewer) work(ctx context.Context) error {
+func (v *Viewer) work(ctx context.Context) error {
 	if _, err := v.log.refresh(); err != nil && len(v.log.parts) == 0 {
 		return err
 	}
@@ -316,7 +268,7 @@ func newLook(view state.LogView) *look {
 }
 
 func (l *look) sifter(text string, least state.Level) *sifter {
-	s := &sifter{q: Query{Least: least}, key: least.String() + ":" + text}
+	s := &sifter{q: scan.Query{Least: least}, key: least.String() + ":" + text}
 	if text != "" {
 		f, err := record.Compile(text)
 		if err != nil {
@@ -342,7 +294,7 @@ func (l *look) renew() {
 }
 
 // answer finds a view's record and what stands around it.
-func (v *viewer) answer(ctx context.Context, l *look) error {
+func (v *Viewer) answer(ctx context.Context, l *look) error {
 	if l.err != nil {
 		return l.err
 	}
@@ -379,7 +331,7 @@ func (v *viewer) answer(ctx context.Context, l *look) error {
 }
 
 // locate finds the record that a view means.
-func (v *viewer) locate(ctx context.Context, l *look) (err error) {
+func (v *Viewer) locate(ctx context.Context, l *look) (err error) {
 	if l.view.Seek != "" {
 		return v.seek(ctx, l)
 	}
@@ -387,8 +339,8 @@ func (v *viewer) locate(ctx context.Context, l *look) (err error) {
 	return err
 }
 
-// place is where a view begins.
-func (v *viewer) place(ctx context.Context, l *look) (int64, error) {
+// place returns where a view begins.
+func (v *Viewer) place(ctx context.Context, l *look) (int64, error) {
 	switch {
 	case l.view.Time != 0:
 		return v.log.at(ctx, l.view.Time, func(p *part) {
@@ -406,7 +358,7 @@ func (v *viewer) place(ctx context.Context, l *look) (int64, error) {
 }
 
 // seek goes from a view's place to the next record that it names.
-func (v *viewer) seek(ctx context.Context, l *look) error {
+func (v *Viewer) seek(ctx context.Context, l *look) error {
 	s := l.find
 	if l.view.Seek == state.SeekError {
 		if s = l.sifter(l.view.Keep, max(l.view.Least, state.LevelError)); s == nil {
@@ -461,7 +413,7 @@ func (v *viewer) seek(ctx context.Context, l *look) error {
 }
 
 // fail tells every view why there is nothing to see.
-func (v *viewer) fail(err error) {
+func (v *Viewer) fail(err error) {
 	v.mu.Lock()
 	for _, view := range v.views {
 		w := v.windows[view]
@@ -473,7 +425,7 @@ func (v *viewer) fail(err error) {
 }
 
 // signal has what was answered published.
-func (v *viewer) signal() {
+func (v *Viewer) signal() {
 	v.told = time.Now()
 	select {
 	case v.seen <- struct{}{}:
@@ -482,7 +434,7 @@ func (v *viewer) signal() {
 }
 
 // tell publishes a view as far as it is answered.
-func (v *viewer) tell(l *look) {
+func (v *Viewer) tell(l *look) {
 	w := v.window(l)
 	v.mu.Lock()
 	if slices.Contains(v.views, l.view) {
@@ -493,15 +445,15 @@ func (v *viewer) tell(l *look) {
 }
 
 // tellSoon is tell, but not too often.
-func (v *viewer) tellSoon(l *look) {
-	if time.Since(v.told) >= publishGap {
+func (v *Viewer) tellSoon(l *look) {
+	if time.Since(v.told) >= viewGap {
 		v.tell(l)
 	}
 }
 
 // refresh publishes the counts of all views.
-func (v *viewer) refresh() {
-	if time.Since(v.told) < quickGap {
+func (v *Viewer) refresh() {
+	if time.Since(v.told) < countsGap {
 		return // work tells the last of it
 	}
 	for _, l := range v.looks {
@@ -509,8 +461,8 @@ func (v *viewer) refresh() {
 	}
 }
 
-// window is a view as far as it is answered.
-func (v *viewer) window(l *look) state.LogWindow {
+// window returns a view as far as it is answered.
+func (v *Viewer) window(l *look) state.LogWindow {
 	w := state.LogWindow{View: l.view, Middle: l.at, Files: len(v.log.parts), Unread: v.log.unread}
 	if l.err != nil {
 		w.Err = state.Clean(l.err.Error())

@@ -1,4 +1,4 @@
-package logs
+package scan
 
 import (
 	"strings"
@@ -11,7 +11,7 @@ import (
 // iso reads "2026-11-22T05:22:04.201Z", "2026-11-22 05:22:04,201",
 // "2026/11/22 05:22:04", with or without a fraction and a zone, at the beginning
 // of s, and how many bytes it took. Without a zone it is this host's.
-func (p *parser) iso(s string) (ns int64, n int, ok bool) {
+func (p *Parser) iso(s string) (ns int64, n int, ok bool) {
 	if len(s) < 19 || !digit(s[0]) || !(s[4] == '-' || s[4] == '/') || s[7] != s[4] || s[13] != ':' || s[16] != ':' ||
 		s[10] != 'T' && s[10] != ' ' && s[10] != 't' {
 		return 0, 0, false
@@ -106,7 +106,7 @@ func num(s string) (int64, bool) {
 	return v, len(s) > 0
 }
 
-// days is the number of days from 1970-01-01 to a date of the Gregorian calendar
+// days returns the number of days from 1970-01-01 to a date of the Gregorian calendar
 // (Howard Hinnant's days_from_civil).
 func days(y, m, d int64) int64 {
 	if m <= 2 {
@@ -130,9 +130,9 @@ func month(s string) int64 {
 	return 0
 }
 
-// yearless is a time of this host's zone without its year, which is this one
+// yearless returns a time of this host's zone without its year, which is this one
 // unless that were in the future.
-func (p *parser) yearless(mo, d, h, mi, sec, frac int64) int64 {
+func (p *Parser) yearless(mo, d, h, mi, sec, frac int64) int64 {
 	now := time.Now()
 	if p.now != nil {
 		now = p.now()
@@ -145,7 +145,7 @@ func (p *parser) yearless(mo, d, h, mi, sec, frac int64) int64 {
 }
 
 // klog reads "I1122 05:22:04.123456".
-func (p *parser) klog(s string) (int64, bool) {
+func (p *Parser) klog(s string) (int64, bool) {
 	if s[5] != ' ' || s[8] != ':' || s[11] != ':' || s[14] != '.' {
 		return 0, false
 	}
@@ -162,7 +162,7 @@ func (p *parser) klog(s string) (int64, bool) {
 }
 
 // bsdTime reads "Nov 22 05:22:04".
-func (p *parser) bsdTime(s string) (int64, bool) {
+func (p *Parser) bsdTime(s string) (int64, bool) {
 	if len(s) < 15 {
 		return 0, false
 	}
@@ -178,7 +178,7 @@ func (p *parser) bsdTime(s string) (int64, bool) {
 }
 
 // syslog reads "<34>1 2026-11-22T..." (RFC 5424) and "<34>Nov 22 ..." (RFC 3164).
-func (p *parser) syslog(s string) (ns int64, ok bool, level state.Level) {
+func (p *Parser) syslog(s string) (ns int64, ok bool, level state.Level) {
 	end := strings.IndexByte(s[:min(len(s), 6)], '>')
 	if end < 2 {
 		return 0, false, levelWord(s)
@@ -200,7 +200,7 @@ func (p *parser) syslog(s string) (ns int64, ok bool, level state.Level) {
 
 // access reads an access log's line: the time in brackets at i, and a level by
 // the status behind the quoted request.
-func (p *parser) access(s string, i int) (ns int64, level state.Level, good bool) {
+func (p *Parser) access(s string, i int) (ns int64, level state.Level, good bool) {
 	// [22/Nov/2026:05:22:04 +0000] "GET / HTTP/1.1" 200 ...
 	if len(s) < i+30 || s[i+3] != '/' || s[i+7] != '/' || s[i+12] != ':' || s[i+27] != ']' {
 		return 0, 0, false

@@ -1,4 +1,4 @@
-package logs
+package scan
 
 import (
 	"bytes"
@@ -7,18 +7,18 @@ import (
 	"unicode/utf8"
 )
 
-// encoding is a file's, by its byte order mark.
-type encoding uint8
+// Encoding is a file's, by its byte order mark.
+type Encoding uint8
 
 const (
-	utf8Plain encoding = iota
+	utf8Plain Encoding = iota
 	utf8Marked
 	utf16LE
 	utf16BE
 )
 
-// detect reads the byte order mark.
-func detect(f *os.File) encoding {
+// DetectEncoding returns the encoding that the byte order mark tells.
+func DetectEncoding(f *os.File) Encoding {
 	var b [3]byte
 	n, _ := f.ReadAt(b[:], 0)
 	switch {
@@ -32,20 +32,20 @@ func detect(f *os.File) encoding {
 	return utf8Plain
 }
 
-// bom is the mark's length in bytes.
-func (e encoding) bom() int { return [...]int{0, 3, 2, 2}[e] }
+// Bom returns the mark's length in bytes.
+func (e Encoding) Bom() int { return [...]int{0, 3, 2, 2}[e] }
 
-// align moves a place in the file to the beginning of a character's unit.
-func (e encoding) align(off int64) int64 {
+// Align moves a place in the file to the beginning of a character's unit.
+func (e Encoding) Align(off int64) int64 {
 	if e >= utf16LE {
 		return off &^ 1
 	}
 	return off
 }
 
-// decode gives the text as UTF-8, and how many bytes of b it used: half a unit or
+// Decode gives the text as UTF-8, and how many bytes of b it used: half a unit or
 // half a surrogate pair is left for the next time.
-func (e encoding) decode(b []byte) ([]byte, int) {
+func (e Encoding) Decode(b []byte) ([]byte, int) {
 	if e < utf16LE {
 		return b, len(b)
 	}

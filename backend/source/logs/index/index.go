@@ -1,4 +1,4 @@
-package logs
+package index
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -24,7 +25,7 @@ const (
 	// backward is how much of a file is read first to find records before a place, and
 	// backwardMax how much at most.
 	backward    = 64 << 10
-	backwardMax = scanMax
+	backwardMax = scan.MaxScanned
 	// packedMax is the same of a file that has to be unpacked: half of what is kept of it.
 	packedMax = unpackedKept / 2
 )
@@ -40,7 +41,7 @@ type Index struct {
 	f      *os.File
 	r      io.ReaderAt
 	packed *unpacked // r, where the file is not read as it is
-	id     fileID
+	id     scan.FileID
 	begin  int64 // where the first record begins: after the byte order mark
 	mask   func(string) string
 
@@ -59,8 +60,8 @@ type indexBlock struct {
 	levels      [state.LevelFatal + 1]uint32
 }
 
-// IndexStat is what is known of a file so far.
-type IndexStat struct {
+// Stat is what is known of a file so far.
+type Stat struct {
 	// Size is the file's, Indexed how much of it has been read, in bytes.
 	Size, Indexed int64
 	// Levels counts records by [state.Level] in what has been read.
@@ -80,29 +81,29 @@ type Entry struct {
 // ErrReplaced says that the file is shorter than it was: it has to be opened anew.
 var ErrReplaced = errors.New("the file was truncated")
 
-// OpenIndex opens a file without reading it. mask hides secrets; nil hides none.
-func OpenIndex(path string, mask func(string) string) (*Index, error) {
-	f, err := openLog(path)
+// Open opens a file without reading it. mask hides secrets; nil hides none.
+func Open(path string, mask func(string) string) (*Index, error) {
+	f, err := scan.OpenLog(path)
 	if err != nil {
 		return nil, err
 	}
-	x := &Index{path: path, f: f, r: f, mask: mask, grain: scanBlock}
+	x := &Index{path: path, f: f, r: f, mask: mask, grain: scan.BlockSize}
 	st, err := f.Stat()
 	if err == nil && !st.Mode().IsRegular() {
 		err = errors.New("it is not a regular file")
 	}
 	if err == nil {
-		x.id, x.size = idOf(st), st.Size()
+		x.id, x.size = scan.IDOf(st), st.Size()
 		x.packed, err = unpackedOf(f)
 	}
 	if err != nil {
 		_ = f.Close()
-		return nil, errReading(path, err)
+		return nil, scan.ReadError(path, err)
 	}
 	if x.packed != nil {
 		x.r, x.size = x.packed, 0
 	} else {
-		x.begin = int64(detect(f).bom())
+		x.begin = int64(scan.DetectEncoding(f).Bom())
 		x.end = x.begin
 	}
 	if mask == nil {
@@ -129,12 +130,12 @@ func (x *Index) release() {
 func (x *Index) Size() (int64, error) {
 	st, err := x.f.Stat()
 	if err != nil {
-		return 0, errReading(x.path, err)
+		return 0, scan.ReadError(x.path, err)
 	}
 	size := st.Size()
 	if x.packed != nil {
 		if size, err = x.packed.size(size); err != nil && !errors.Is(err, ErrReplaced) {
-			return 0, errReading(x.path, err)
+			return 0, scan.ReadError(x.path, err)
 		}
 	}
 	x.mu.Lock()
@@ -146,7 +147,7 @@ func (x *Index) Size() (int64, error) {
 	return x.size, nil
 }
 
-// extent is how large the file is as far as that is known without reading it, and how
+// extent returns how large the file is as far as that is known without reading it, and how
 // much of it was indexed, in bytes.
 func (x *Index) extent() (size, indexed int64) {
 	raw := int64(0)
@@ -161,11 +162,11 @@ func (x *Index) extent() (size, indexed int64) {
 	return x.size, x.end
 }
 
-// Stat is what is known so far.
-func (x *Index) Stat() IndexStat {
+// Stat returns what is known so far.
+func (x *Index) Stat() Stat {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	s := IndexStat{Size: x.size, Indexed: x.end, Done: x.ready}
+	s := Stat{Size: x.size, Indexed: x.end, Done: x.ready}
 	for i := range x.blocks {
 		b := &x.blocks[i]
 		for l, n := range b.levels {
@@ -180,14 +181,14 @@ func (x *Index) Stat() IndexStat {
 }
 
 // section reads the file between two places, as an input.
-func (x *Index) section(from, to int64) Input {
-	in := Input{Title: x.path, Read: func(_ context.Context, feed *Feed) error {
-		feed.offset = from
+func (x *Index) section(from, to int64) scan.Input {
+	in := scan.Input{Title: x.path, Read: func(_ context.Context, feed *scan.Feed) error {
+		feed.StartAt(from)
 		if err := feed.From(io.NewSectionReader(x.r, from, to-from)); err != nil {
 			if errors.Is(err, context.Canceled) {
 				return err
 			}
-			return errReading(x.path, err)
+			return scan.ReadError(x.path, err)
 		}
 		return nil
 	}}
@@ -201,7 +202,7 @@ func (x *Index) section(from, to int64) Input {
 // goroutines, and calls progress (which may be nil) after every few MiB from the
 // goroutine that called it. Called again it goes on where the file has grown. Only one
 // Build may run at a time.
-func (x *Index) Build(ctx context.Context, workers int, progress func(IndexStat)) error {
+func (x *Index) Build(ctx context.Context, workers int, progress func(Stat)) error {
 	size, err := x.Size()
 	if err != nil {
 		return err
@@ -216,7 +217,7 @@ func (x *Index) Build(ctx context.Context, workers int, progress func(IndexStat)
 	from := x.end
 	x.mu.Unlock()
 	said := from
-	err = Scan(ctx, x.section(from, size), Query{Parse: true}, workers, nil, func(f *Found) error {
+	err = scan.Scan(ctx, x.section(from, size), scan.Query{Parse: true}, workers, nil, func(f *scan.Found) error {
 		b := indexBlock{at: f.Offset}
 		for _, h := range f.Hits {
 			b.levels[h.Level]++
@@ -281,7 +282,7 @@ func (b *indexBlock) join(c indexBlock) {
 	b.last = max(b.last, c.last)
 }
 
-// At is where to look for a time: the place of the first record at or after it, as
+// At returns where to look for a time: the place of the first record at or after it, as
 // far as the file has been indexed; ok is false where that is not yet known.
 func (x *Index) At(ctx context.Context, ns int64) (at int64, ok bool, err error) {
 	x.mu.Lock()
@@ -298,7 +299,7 @@ func (x *Index) At(ctx context.Context, ns int64) (at int64, ok bool, err error)
 	x.mu.Unlock()
 	at = to
 	found := errors.New("found")
-	err = Scan(ctx, x.section(from, to), Query{Since: ns}, 1, nil, func(f *Found) error {
+	err = scan.Scan(ctx, x.section(from, to), scan.Query{Since: ns}, 1, nil, func(f *scan.Found) error {
 		for _, h := range f.Hits {
 			if !h.Guessed { // the first of a block may have the time of the file
 				at = f.Offset + int64(h.From)
@@ -313,7 +314,7 @@ func (x *Index) At(ctx context.Context, ns int64) (at int64, ok bool, err error)
 	return at, true, err
 }
 
-// probe is the first record at or behind a place that has a time, and that; ok is false
+// probe returns the first record at or behind a place that has a time, and that; ok is false
 // where none is near.
 func (x *Index) probe(at int64) (place, ns int64, ok bool, err error) {
 	if place, err = x.Align(at); err != nil {
@@ -340,7 +341,7 @@ func (x *Index) halve(ctx context.Context, ns int64) (at int64, ok bool, err err
 		return low, ok, err
 	}
 	most := int64(1<<63 - 1)
-	for high-low > scanBlock {
+	for high-low > scan.BlockSize {
 		middle := low + (high-low)/2
 		place, t, ok, err := x.probe(middle)
 		switch {
@@ -359,7 +360,7 @@ func (x *Index) halve(ctx context.Context, ns int64) (at int64, ok bool, err err
 	}
 	at, size := int64(0), x.Stat().Size
 	found := errors.New("found")
-	err = Scan(ctx, x.section(low, size), Query{Since: ns}, 1, nil, func(f *Found) error {
+	err = scan.Scan(ctx, x.section(low, size), scan.Query{Since: ns}, 1, nil, func(f *scan.Found) error {
 		for _, h := range f.Hits {
 			if !h.Guessed {
 				at = f.Offset + int64(h.From)
@@ -389,7 +390,7 @@ func (x *Index) each(give func(indexBlock)) {
 	}
 }
 
-// block is the block that holds a place, or the last one before it that has a time.
+// block returns the block that holds a place, or the last one before it that has a time.
 func (x *Index) block(at int64) (indexBlock, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -405,11 +406,11 @@ func (x *Index) block(at int64) (indexBlock, bool) {
 	return indexBlock{}, false
 }
 
-// entries are the records of some bytes of the file that begin with a record.
+// entries returns the records of some bytes of the file that begin with a record.
 func (x *Index) entries(data []byte, at int64, fallback int64) []Entry {
-	q := Query{Parse: true}
-	f := &Found{Data: data}
-	newSearcher(&q, fallback).search(f)
+	q := scan.Query{Parse: true}
+	f := &scan.Found{Data: data}
+	scan.NewSearcher(&q, fallback).Search(f)
 	out := make([]Entry, len(f.Hits))
 	for i, h := range f.Hits {
 		t := f.Text(h)
@@ -418,7 +419,7 @@ func (x *Index) entries(data []byte, at int64, fallback int64) []Entry {
 	return out
 }
 
-// tidy is a copy of a record as the console keeps it: lines end in "\n", and those
+// tidy returns a copy of a record as the console keeps it: lines end in "\n", and those
 // without text are left out.
 func tidy(t string) string {
 	if strings.IndexByte(t, '\r') < 0 && !strings.Contains(t, "\n\n") {
@@ -443,7 +444,7 @@ func (x *Index) fallback() int64 {
 	return time.Now().UnixNano()
 }
 
-// widest is how much is read at a time at most to find a record's border.
+// widest returns how much is read at a time at most to find a record's border.
 func (x *Index) widest() int64 {
 	if x.packed != nil {
 		return packedMax
@@ -451,7 +452,7 @@ func (x *Index) widest() int64 {
 	return backwardMax
 }
 
-// Before is the last n records that end at or before a place, oldest first; fewer
+// Before returns the last n records that end at or before a place, oldest first; fewer
 // where the file begins. The file's size gives its end.
 func (x *Index) Before(at int64, n int) ([]Entry, error) {
 	for window := int64(backward); ; window *= 4 {
@@ -462,14 +463,14 @@ func (x *Index) Before(at int64, n int) ([]Entry, error) {
 		data := make([]byte, at-from)
 		got, err := x.r.ReadAt(data, from)
 		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, errReading(x.path, err)
+			return nil, scan.ReadError(x.path, err)
 		}
 		data = data[:got]
 		begin := 0
 		if from > x.begin {
 			begin = len(data)
-			for i := lineEnd(data, 0); i < len(data); i = lineEnd(data, i) {
-				if head(data, i, lineEnd(data, i)) {
+			for i := scan.LineEnd(data, 0); i < len(data); i = scan.LineEnd(data, i) {
+				if scan.BeginsRecord(data, i, scan.LineEnd(data, i)) {
 					begin = i
 					break
 				}
@@ -482,7 +483,7 @@ func (x *Index) Before(at int64, n int) ([]Entry, error) {
 	}
 }
 
-// After is the next n records from a place on at which a record begins; fewer where
+// After returns the next n records from a place on at which a record begins; fewer where
 // the file ends.
 func (x *Index) After(at int64, n int) ([]Entry, error) {
 	at = max(at, x.begin)
@@ -491,11 +492,11 @@ func (x *Index) After(at int64, n int) ([]Entry, error) {
 		got, err := x.r.ReadAt(data, at)
 		end := errors.Is(err, io.EOF)
 		if err != nil && !end {
-			return nil, errReading(x.path, err)
+			return nil, scan.ReadError(x.path, err)
 		}
 		data = data[:got]
 		if !end && window < x.widest() {
-			if k := lastHead(data); k > 0 {
+			if k := scan.LastHead(data); k > 0 {
 				data = data[:k]
 			} else {
 				continue
@@ -508,7 +509,7 @@ func (x *Index) After(at int64, n int) ([]Entry, error) {
 	}
 }
 
-// Align is the beginning of the record that holds a place; the file's end for a place
+// Align returns the beginning of the record that holds a place; the file's end for a place
 // behind it.
 func (x *Index) Align(at int64) (int64, error) {
 	for window := int64(backward); ; window *= 4 {
@@ -516,7 +517,7 @@ func (x *Index) Align(at int64) (int64, error) {
 		data := make([]byte, max(0, at-from)+window)
 		n, err := x.r.ReadAt(data, from)
 		if err != nil && !errors.Is(err, io.EOF) {
-			return 0, errReading(x.path, err)
+			return 0, scan.ReadError(x.path, err)
 		}
 		data = data[:n]
 		here := int(at - from)
@@ -528,7 +529,7 @@ func (x *Index) Align(at int64) (int64, error) {
 		}
 		begin := 0
 		if from > x.begin { // in the middle of a line, most likely
-			begin = lineEnd(data, 0)
+			begin = scan.LineEnd(data, 0)
 		}
 		if begin > here {
 			if window < x.widest() {
@@ -536,7 +537,7 @@ func (x *Index) Align(at int64) (int64, error) {
 			}
 			begin = 0
 		}
-		start := begin + recordStart(data[begin:], lineStart(data[begin:], here-begin))
+		start := begin + scan.RecordStart(data[begin:], scan.LineStart(data[begin:], here-begin))
 		if start == begin && from > x.begin && window < x.widest() {
 			continue // it may begin before what was read
 		}

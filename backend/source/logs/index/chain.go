@@ -1,4 +1,4 @@
-package logs
+package index
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -41,7 +42,7 @@ type chain struct {
 
 // badFile is a file that could not be opened, as it was then.
 type badFile struct {
-	id    fileID
+	id    scan.FileID
 	mode  os.FileMode
 	mtime time.Time
 }
@@ -57,7 +58,7 @@ type part struct {
 
 func (p *part) place(off int64) int64 { return p.number<<partBits | off }
 
-// tally is what is known of a query in the part.
+// tally returns what is known of a query in the part.
 func (p *part) tally(key string) *Tally {
 	t := p.tallies[key]
 	if t == nil {
@@ -82,11 +83,11 @@ func (c *chain) refresh() (changed bool, err error) {
 		bad  badFile
 		part *part
 	}
-	known := map[fileID]*part{}
+	known := map[scan.FileID]*part{}
 	for _, p := range c.parts {
 		known[p.id] = p
 	}
-	paths := append(Rotations(c.path, time.Time{}), c.path)
+	paths := append(scan.Rotations(c.path, time.Time{}), c.path)
 	paths = paths[max(0, len(paths)-maxParts):]
 	var files []file
 	same := true
@@ -95,11 +96,11 @@ func (c *chain) refresh() (changed bool, err error) {
 		if err != nil || !st.Mode().IsRegular() {
 			continue // the live file may be away for a moment
 		}
-		bad := badFile{idOf(st), st.Mode(), st.ModTime()}
+		bad := badFile{scan.IDOf(st), st.Mode(), st.ModTime()}
 		if c.bad[bad] {
 			continue
 		}
-		f := file{path: path, bad: bad, part: known[idOf(st)]}
+		f := file{path: path, bad: bad, part: known[scan.IDOf(st)]}
 		if f.part != nil && f.part.packed == nil && st.Size() < f.part.Stat().Size {
 			f.part = nil // it was truncated
 		}
@@ -128,7 +129,7 @@ func (c *chain) refresh() (changed bool, err error) {
 	for i := len(files) - 1; i >= 0; i-- {
 		f := &files[i]
 		if f.part == nil {
-			x, oerr := OpenIndex(f.path, c.mask)
+			x, oerr := Open(f.path, c.mask)
 			if oerr != nil {
 				if err = oerr; c.bad == nil {
 					c.bad = map[badFile]bool{}
@@ -139,7 +140,7 @@ func (c *chain) refresh() (changed bool, err error) {
 				c.unread = append(c.unread, state.Clean(oerr.Error()))
 				continue
 			}
-			f.part = &part{Index: x, number: number, first: FirstTime(f.path), tallies: map[string]*Tally{}}
+			f.part = &part{Index: x, number: number, first: scan.FirstTime(f.path), tallies: map[string]*Tally{}}
 		} else if f.part.number > number || len(parts) > 0 && f.part.number >= parts[len(parts)-1].number {
 			// They are in another order than before: all are numbered anew.
 			c.last += int64(len(files)) + 1
@@ -160,7 +161,7 @@ func (c *chain) refresh() (changed bool, err error) {
 	c.parts = parts
 	if len(parts) == 0 {
 		if err == nil {
-			err = errReading(c.path, os.ErrNotExist)
+			err = scan.ReadError(c.path, os.ErrNotExist)
 		}
 		return true, err
 	}
@@ -168,7 +169,7 @@ func (c *chain) refresh() (changed bool, err error) {
 	return true, nil
 }
 
-// find is the part that holds a place, and the offset in it. A negative place is the
+// find returns the part that holds a place, and the offset in it. A negative place is the
 // log's end. What is older than the oldest part is at that one's beginning.
 func (c *chain) find(at int64) (i int, off int64, err error) {
 	i = len(c.parts) - 1
@@ -202,7 +203,7 @@ func (c *chain) use(p *part) {
 	}
 }
 
-// align is the place of the record that holds a place.
+// align returns the place of the record that holds a place.
 func (c *chain) align(at int64) (int64, error) {
 	i, off, err := c.find(at)
 	if err != nil {
@@ -216,10 +217,10 @@ func (c *chain) align(at int64) (int64, error) {
 	return p.place(off), err
 }
 
-// begin is the place of the log's first record.
+// begin returns the place of the log's first record.
 func (c *chain) begin() int64 { return c.parts[0].place(c.parts[0].begin) }
 
-// extent is the size of all parts and how much of them was indexed, and how much of it
+// extent returns the size of all parts and how much of them was indexed, and how much of it
 // lies before a place, in bytes.
 func (c *chain) extent(at int64) (size, indexed, before int64) {
 	for _, p := range c.parts {
@@ -245,10 +246,10 @@ func (c *chain) index(ctx context.Context, p *part, progress func()) error {
 	if s := p.Stat(); s.Done && s.Indexed >= size {
 		return nil
 	}
-	return p.Build(ctx, viewWorkers, func(IndexStat) { progress() })
+	return p.Build(ctx, viewWorkers, func(Stat) { progress() })
 }
 
-// at is the place of the first record at or after a time. Where a part's times rise it
+// at returns the place of the first record at or after a time. Where a part's times rise it
 // is found by halving; otherwise the part is indexed for it.
 func (c *chain) at(ctx context.Context, ns int64, progress func(*part)) (int64, error) {
 	i := len(c.parts) - 1
@@ -336,7 +337,7 @@ func (c *chain) histogram(n int, passed, matched string) []state.LogSlot {
 
 // sifter is what records have to pass: a query, and the name under which it is tallied.
 type sifter struct {
-	q   Query
+	q   scan.Query
 	key string
 }
 
@@ -529,7 +530,7 @@ func (c *chain) count(ctx context.Context, s *sifter, progress func()) error {
 	return nil
 }
 
-// counted is what a tally has found so far, and in how much of the log.
+// counted returns what a tally has found so far, and in how much of the log.
 func (c *chain) counted(key string) (n uint64, searched int64) {
 	for _, p := range c.parts {
 		if t := p.tallies[key]; t != nil {

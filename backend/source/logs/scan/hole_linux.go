@@ -1,4 +1,4 @@
-package logs
+package scan
 
 import (
 	"os"
@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dataAt is where the first data at or after off is, or off where that is unknown.
-func dataAt(f *os.File, off int64) int64 {
+// DataAt returns where the first data at or after off is, or off where that is unknown.
+func DataAt(f *os.File, off int64) int64 {
 	at, err := unix.Seek(int(f.Fd()), off, unix.SEEK_DATA)
 	if err != nil {
 		return off
