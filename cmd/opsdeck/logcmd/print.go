@@ -1,4 +1,4 @@
-package main
+package logcmd
 
 import (
 	"bufio"
@@ -32,6 +32,7 @@ type logLine struct {
 
 // logPrinter prints the records that a query finds in inputs.
 type logPrinter struct {
+	program   Program
 	errOut    io.Writer // what happened to inputs
 	out       io.Writer
 	json, raw bool
@@ -84,7 +85,7 @@ func outputError(err error) error {
 	return fmt.Errorf("%w: %w%s", errOutput, err, hint)
 }
 
-// titles are how inputs' lines begin, where there are several inputs.
+// titles returns how inputs' lines begin, where there are several inputs.
 func titles(ins []scan.Input) []string {
 	seen := map[string]int{}
 	for _, in := range ins {
@@ -236,7 +237,7 @@ func (b *portion) append(more portion) {
 	b.matched += more.matched
 }
 
-// record is the i-th record's text.
+// record returns the i-th record's text.
 func (b *portion) record(i int) []byte {
 	from := 0
 	if i > 0 {
@@ -463,7 +464,7 @@ func (p *logPrinter) follow(ctx context.Context, ins []scan.Input, appeared func
 		}
 		if running == 0 && appeared == nil {
 			if failed {
-				return exitError{code: exitFailed} // each said why
+				return ExitError{Code: exitFailed} // each said why
 			}
 			return p.end(nil)
 		}

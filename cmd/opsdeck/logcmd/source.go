@@ -1,4 +1,4 @@
-package main
+package logcmd
 
 import (
 	"context"
@@ -45,11 +45,11 @@ func (r *sourceResolver) resolve(ctx context.Context, args []string) ([]scan.Inp
 			}
 		}
 		if len(args) == 0 {
-			return nil, exitError{exitFailed, errors.New("the workspace has log files on other hosts alone: name them")}
+			return nil, ExitError{exitFailed, errors.New("the workspace has log files on other hosts alone: name them")}
 		}
 		ins := r.expand(args)
 		if len(ins) == 0 && !r.fl.follow {
-			return nil, exitError{exitFailed, fmt.Errorf("there are no log files: %s matches none; name them", r.ws.Rel(args[0]))}
+			return nil, ExitError{exitFailed, fmt.Errorf("there are no log files: %s matches none; name them", r.ws.Rel(args[0]))}
 		}
 		return ins, nil
 	}
@@ -58,7 +58,7 @@ func (r *sourceResolver) resolve(ctx context.Context, args []string) ([]scan.Inp
 	for _, arg := range args {
 		got, err := r.one(ctx, arg)
 		if err != nil {
-			var ee exitError
+			var ee ExitError
 			if errors.As(err, &ee) {
 				return nil, err
 			}
@@ -89,7 +89,7 @@ func (r *sourceResolver) one(ctx context.Context, arg string) ([]scan.Input, err
 	if strings.HasPrefix(arg, "ssh://") {
 		in, err := logs.RemoteFile(arg, "ssh", r.fl.follow, r.since != 0)
 		if err != nil {
-			return nil, exitError{exitUsage, err}
+			return nil, ExitError{exitUsage, err}
 		}
 		return single(in, nil)
 	}
@@ -130,7 +130,7 @@ func (r *sourceResolver) one(ctx context.Context, arg string) ([]scan.Input, err
 			}
 			err = fmt.Errorf("read %s: there is no such file here, and %s", state.Clean(arg), why)
 			if filepath.Ext(arg) == "" { // a word that was meant to be looked for must not print everything
-				return nil, exitError{exitFailed, fmt.Errorf("%w: to look for a text, --grep %s", err, state.Clean(arg))}
+				return nil, ExitError{exitFailed, fmt.Errorf("%w: to look for a text, --grep %s", err, state.Clean(arg))}
 			}
 			return nil, err
 		}
@@ -141,7 +141,7 @@ func (r *sourceResolver) one(ctx context.Context, arg string) ([]scan.Input, err
 	return single(r.file(arg, false), nil) // it is waited for
 }
 
-// moment is the time of Unix nanoseconds, of which 0 is none.
+// moment returns the time of Unix nanoseconds, of which 0 is none.
 func moment(ns int64) time.Time {
 	if ns == 0 {
 		return time.Time{}
@@ -149,7 +149,7 @@ func moment(ns int64) time.Time {
 	return time.Unix(0, ns)
 }
 
-// journalLines is how many entries need be read of the journal.
+// journalLines returns how many entries need be read of the journal.
 func (r *sourceResolver) journalLines() int {
 	if !r.fl.follow || r.since != 0 {
 		return -1
@@ -173,7 +173,7 @@ func (r *sourceResolver) container(name string) scan.Input {
 	return logs.Container(name, name, r.docker().ReadLog, moment(r.since), tail, r.fl.follow)
 }
 
-// file is the input of one file, with its rotations where they are asked for or
+// file returns the input of one file, with its rotations where they are asked for or
 // needed to reach back. fresh says that it appeared while its glob was followed.
 func (r *sourceResolver) file(path string, fresh bool) scan.Input {
 	var parts []scan.Input
@@ -198,7 +198,7 @@ func (r *sourceResolver) file(path string, fresh bool) scan.Input {
 	return scan.Joined(path, parts...)
 }
 
-// expand is the files that globs match, and remembers the globs.
+// expand returns the files that globs match, and remembers the globs.
 func (r *sourceResolver) expand(globs []string) []scan.Input {
 	r.globs = append(r.globs, globs...)
 	var paths []string
@@ -234,7 +234,7 @@ func (r *sourceResolver) withoutRotated(paths []string) []string {
 	return slices.DeleteFunc(paths, func(p string) bool { return rotated[p] })
 }
 
-// appearing is appeared where globs are followed, else nil.
+// appearing returns appeared where globs are followed, else nil.
 func (r *sourceResolver) appearing() func(gone []string) []scan.Input {
 	if len(r.globs) == 0 {
 		return nil
@@ -242,7 +242,7 @@ func (r *sourceResolver) appearing() func(gone []string) []scan.Input {
 	return r.appeared
 }
 
-// appeared is the files of followed globs that were not there before. It is called
+// appeared returns the files of followed globs that were not there before. It is called
 // from one goroutine, and a file that was given up is told by gone.
 func (r *sourceResolver) appeared(gone []string) []scan.Input {
 	for _, p := range gone {

@@ -1,4 +1,4 @@
-package main
+package logcmd
 
 import (
 	"cmp"
@@ -57,7 +57,7 @@ func (p *logPrinter) count(ctx context.Context, ins []scan.Input) error {
 		case p.json:
 			counts[in.Title] = n
 			if len(counts) == len(ins) {
-				return printJSON(p.w, counts)
+				return p.program.PrintJSON(p.w, counts)
 			}
 			return nil
 		case len(ins) == 1:
@@ -136,7 +136,7 @@ func (p *logPrinter) patterns(ctx context.Context, ins []scan.Input, newSince in
 
 const patternTitles = "COUNT RATE LEVEL FIRST LAST PATTERN"
 
-// patternRows are patterns as rows of a table.
+// patternRows returns patterns as rows of a table.
 func (p *logPrinter) patternRows(list []record.Pattern) [][]string {
 	rows := make([][]string, len(list))
 	for i, c := range list {
@@ -162,10 +162,10 @@ func (p *logPrinter) printPatterns(all *record.Patterns, newSince int64, limit i
 		for i, c := range list {
 			out[i] = patternLine{shown(c.Template), c.Count, time.Unix(0, c.First).UTC(), time.Unix(0, c.Last).UTC(), c.Rate, c.Level.String(), shown(c.Example)}
 		}
-		return p.end(errors.Join(err, printJSON(p.w, out)))
+		return p.end(errors.Join(err, p.program.PrintJSON(p.w, out)))
 	}
 	if rows := p.patternRows(list); len(rows) > 0 {
-		err = errors.Join(err, table(p.w, patternTitles, rows))
+		err = errors.Join(err, p.program.Table(p.w, patternTitles, rows))
 	}
 	p.more(total, len(list), "kinds of lines")
 	if n, records := all.Dropped(); n > 0 {
@@ -181,7 +181,7 @@ func (p *logPrinter) more(total, shown int, what string) {
 	}
 }
 
-// clock is a time in this host's zone, without the day where that is today.
+// clock returns a time in this host's zone, without the day where that is today.
 func clock(ns int64) string {
 	at, now := time.Unix(0, ns), time.Now()
 	if at.Year() == now.Year() && at.YearDay() == now.YearDay() {
@@ -279,14 +279,14 @@ func (p *logPrinter) top(ctx context.Context, ins []scan.Input, field string, li
 		for i, k := range keys {
 			out[i] = topLine{state.Clean(p.mask(k)), counts[k], float64(counts[k]) / float64(total)}
 		}
-		return p.end(errors.Join(err, printJSON(p.w, out)))
+		return p.end(errors.Join(err, p.program.PrintJSON(p.w, out)))
 	}
 	rows := make([][]string, len(keys))
 	for i, k := range keys {
 		rows[i] = []string{fmt.Sprint(counts[k]), fmt.Sprintf("%.1f %%", 100*float64(counts[k])/float64(total)), state.Clean(p.mask(k))}
 	}
 	if len(rows) > 0 {
-		err = errors.Join(err, table(p.w, "COUNT SHARE "+strings.ToUpper(state.Clean(field)), rows))
+		err = errors.Join(err, p.program.Table(p.w, "COUNT SHARE "+strings.ToUpper(state.Clean(field)), rows))
 	}
 	p.more(all, len(keys), "values")
 	if sum.without > 0 {

@@ -1,8 +1,9 @@
-package main
+package logcmd
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -53,13 +54,27 @@ filter with a name: opsdeck filters list has those that opsdeck and the workspac
 
 Exit codes: 0 something was found, 1 nothing was or reading failed, 2 wrong usage.`
 
-func newLogs(g *globals) *cobra.Command {
+// Program is what the command takes of the program around it.
+type Program struct {
+	// Load returns the workspace that the command line means; Named reports whether a flag
+	// names one.
+	Load  func() (*config.Workspace, error)
+	Named func() bool
+	// JSON reports whether answers are wanted in JSON.
+	JSON func() bool
+	// PrintJSON and Table write an answer in the form of every other command's.
+	PrintJSON func(w io.Writer, v any) error
+	Table     func(w io.Writer, titles string, rows [][]string) error
+}
+
+// New returns opsdeck logs without its subcommands.
+func New(program Program) *cobra.Command {
 	var fl logsFlags
 	cmd := &cobra.Command{
 		Use:   "logs [-f] [SOURCE...]",
 		Short: "print, search, follow and rotate logs",
 		Long:  logsLong,
-		RunE:  func(cmd *cobra.Command, args []string) error { return runLogs(cmd, g, &fl, args) },
+		RunE:  func(cmd *cobra.Command, args []string) error { return run(cmd, program, &fl, args) },
 	}
 	f := cmd.Flags()
 	f.BoolVarP(&fl.follow, "follow", "f", false, "wait for more")
@@ -82,32 +97,10 @@ func newLogs(g *globals) *cobra.Command {
 	f.BoolVar(&fl.all, "all", false, "read the rotated files too")
 	f.BoolVar(&fl.noColor, "no-color", false, "no colours on a terminal, as NO_COLOR in the environment does")
 	f.BoolVar(&fl.raw, "raw", false, "print control sequences as they are; not to a terminal")
-	list := listCmd(g, "list", "list the logs that are followed", state.SectionLogs, func(s *state.Snapshot) any { return s.Logs.Sources },
-		"SOURCE KIND SIZE LINES ERRORS LAST ROTATION", func(s *state.Snapshot) (rows [][]string) {
-			for _, l := range s.Logs.Sources {
-				rows = append(rows, []string{l.Title, l.Kind, bytes(float64(l.Size)), fmt.Sprint(l.Lines), fmt.Sprint(l.Errors), ago(l.LastAt), firstLine(l.Err, l.Rotation)})
-			}
-			return rows
-		})
-	onFile := func(_ *cobra.Command, s *session, a *state.Action, _ []string) error {
-		snap, err := s.section(state.SectionLogs)
-		if err != nil {
-			return err
-		}
-		if snap.Logs.Source(a.Target) == nil { // a path relative to where we are
-			if abs, err := filepath.Abs(a.Target); err == nil && snap.Logs.Source(abs) != nil {
-				a.Target = abs
-			}
-		}
-		return nil
-	}
-	rotate := actionCmd(g, verb{use: "rotate FILE", short: "rotate a log file as the workspace file says", kind: state.LogRotate, prepare: onFile})
-	clear := actionCmd(g, verb{use: "clear FILE", short: "rotate a log file away; undo puts it back until the next rotation", kind: state.LogClear, prepare: onFile})
-	cmd.AddCommand(list, rotate, clear)
 	return cmd
 }
 
-// query is what the flags ask for. It fails with usage errors.
+// query returns what the flags ask for. It fails with usage errors.
 func (fl *logsFlags) query(names record.Names, now time.Time) (q scan.Query, newSince int64, err error) {
 	if fl.level != "" {
 		if q.Least = state.ParseLevel(fl.level); q.Least == state.LevelUnknown {
@@ -207,15 +200,15 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is no time: expected one such as 10m (ago), 14:05, 2026-11-22, 2026-11-22T14:05:00Z or yesterday", text)
 }
 
-// runLogs is opsdeck logs.
-func runLogs(cmd *cobra.Command, g *globals, fl *logsFlags, args []string) error {
+// run carries the command out.
+func run(cmd *cobra.Command, program Program, fl *logsFlags, args []string) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(100) // nothing that is read stays: the start's generosity would only cost memory
 	}
 	now := time.Now()
-	ws, err := g.load()
+	ws, err := program.Load()
 	if err != nil {
-		if len(args) == 0 || g.Config != "" || g.Workspace != "" {
+		if len(args) == 0 || program.Named() {
 			return err
 		}
 		// A broken workspace file is no reason not to show a log.
@@ -235,10 +228,10 @@ func runLogs(cmd *cobra.Command, g *globals, fl *logsFlags, args []string) error
 		return usage("--raw would let what the log holds drive this terminal: send it into a file or a pipe")
 	}
 	p := &logPrinter{
-		errOut: cmd.ErrOrStderr(), out: cmd.OutOrStdout(), json: g.json, raw: fl.raw, mask: maskOf(cmd, ws).Mask,
+		errOut: cmd.ErrOrStderr(), out: cmd.OutOrStdout(), program: program, json: program.JSON(), raw: fl.raw, mask: maskOf(cmd, ws).Mask,
 		q: q, lines: fl.lines, workers: max(2, runtime.GOMAXPROCS(0)),
 	}
-	if p.color = toTerminal && !g.json && wantsColor(fl.noColor); p.color && !fl.count {
+	if p.color = toTerminal && !program.JSON() && wantsColor(fl.noColor); p.color && !fl.count {
 		p.q.Parse, p.find = true, marks(q)
 	}
 	if fl.follow && p.lines < 0 && q.Since == 0 {
@@ -254,7 +247,7 @@ func runLogs(cmd *cobra.Command, g *globals, fl *logsFlags, args []string) error
 		err = p.count(cmd.Context(), inputs)
 	case fl.patterns && fl.follow:
 		var size func() (int, int)
-		if f, ok := cmd.OutOrStdout().(*os.File); ok && toTerminal && !g.json {
+		if f, ok := cmd.OutOrStdout().(*os.File); ok && toTerminal && !program.JSON() {
 			size = func() (int, int) {
 				w, h, err := term.GetSize(int(f.Fd()))
 				if err != nil {
@@ -277,15 +270,15 @@ func runLogs(cmd *cobra.Command, g *globals, fl *logsFlags, args []string) error
 	case cmd.Context().Err() != nil && fl.follow:
 		return nil
 	case cmd.Context().Err() != nil:
-		return exitError{code: 130} // as a shell says of what was interrupted
+		return ExitError{Code: exitInterrupted}
 	case err != nil:
-		var ee exitError
+		var ee ExitError
 		if errors.As(err, &ee) {
 			return err
 		}
-		return exitError{exitFailed, err}
+		return ExitError{exitFailed, err}
 	case p.matched == 0 && q.Sieves():
-		return exitError{code: exitFailed}
+		return ExitError{Code: exitFailed}
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package logcmd
 
 import (
 	"os"
@@ -33,7 +33,7 @@ func wantsColor(off bool) bool {
 	return !off && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// marks is what is marked in records that a query finds, or nil.
+// marks returns what is marked in records that a query finds, or nil.
 func marks(q scan.Query) *record.Search {
 	switch {
 	case q.Text != nil && !q.Invert:

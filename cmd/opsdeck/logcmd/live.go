@@ -1,4 +1,4 @@
-package main
+package logcmd
 
 import (
 	"context"
@@ -89,7 +89,7 @@ func (p *logPrinter) livePatterns(ctx context.Context, ins []scan.Input, appeare
 		records := n
 		mu.Unlock()
 		rows := p.patternRows(list[:min(len(list), max(1, limitOr(limit, len(list))))])
-		_ = table(&b, patternTitles, rows)
+		_ = p.program.Table(&b, patternTitles, rows)
 		lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 		if room := max(1, h-2); len(lines) > room {
 			lines = lines[:room]
@@ -154,7 +154,7 @@ func (p *logPrinter) livePatterns(ctx context.Context, ins []scan.Input, appeare
 	}
 }
 
-// limitOr is a limit of rows, where 0 is none.
+// limitOr returns a limit of rows, where 0 is none.
 func limitOr(limit, all int) int {
 	if limit > 0 {
 		return limit
