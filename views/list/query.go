@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/views/pane"
 )
 
@@ -234,8 +235,8 @@ func compare[T any](env *pane.Env, f *Field[T], op, value string) (func(*T) bool
 		}
 		want = d.Seconds()
 	default:
-		v, scaled, ok := parseBytes(value)
-		if !ok {
+		v, scaled, err := state.ParseSize(value)
+		if err != nil {
 			return nil, wrong
 		}
 		if !scaled && v != 0 && f.Unit == BytesOrPercent {
@@ -260,35 +261,6 @@ func compare[T any](env *pane.Env, f *Field[T], op, value string) (func(*T) bool
 		v := get(r)
 		return v >= 0 && holds(v)
 	}, ""
-}
-
-// parseBytes reads "200MiB", "1.5g", "512 kB"; scaled says that there was a unit.
-// kB, MB and so on are read as people mean them beside binary units: of 1024.
-func parseBytes(s string) (v float64, scaled, ok bool) {
-	i := strings.IndexFunc(s, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
-	num, suffix := s, ""
-	if i >= 0 {
-		num, suffix = s[:i], strings.ToLower(strings.TrimSpace(s[i:]))
-	}
-	v, err := strconv.ParseFloat(num, 64)
-	if err != nil || math.IsInf(v, 0) {
-		return 0, false, false
-	}
-	if suffix == "" {
-		return v, false, true
-	}
-	suffix = strings.TrimSuffix(strings.TrimSuffix(suffix, "b"), "i")
-	power := strings.Index(" kmgtpe", suffix)
-	switch {
-	case suffix == "":
-		return v, true, true
-	case len(suffix) != 1 || power < 1:
-		return 0, false, false
-	}
-	for range power {
-		v *= 1024
-	}
-	return v, true, true
 }
 
 // parseSpan reads a duration, with "d" for days.

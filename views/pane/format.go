@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
 )
 
@@ -30,19 +31,7 @@ func (f Figures) Bytes(v float64) string {
 	if f.bad(v) {
 		return f.unknown
 	}
-	if v < 1024 {
-		return strconv.FormatFloat(v, 'f', 0, 64) + " B"
-	}
-	unit := 0
-	for v >= 1024 && unit < 6 {
-		v /= 1024
-		unit++
-	}
-	prec := 1
-	if v >= 100 {
-		prec = 0
-	}
-	return strconv.FormatFloat(v, 'f', prec, 64) + " " + "KMGTPE"[unit-1:unit] + "iB"
+	return state.Size(v)
 }
 
 // Rate returns bytes a second.
