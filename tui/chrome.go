@@ -10,26 +10,27 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
 	"github.com/opsdeck/opsdeck/views"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // Spans of a line that has something at both its ends.
-func (m *Model) ends(left, right []views.Span) string {
+func (m *Model) ends(left, right []pane.Span) string {
 	t := m.env.Theme
 	rw := 0
 	for _, s := range right {
-		rw += views.Width(t, s.Text)
+		rw += pane.Width(t, s.Text)
 	}
 	if rw > m.w*2/3 && rw > 24 { // too narrow: the right gives way from its left
 		for len(right) > 1 && rw > m.w/2 {
-			rw -= views.Width(t, right[0].Text)
+			rw -= pane.Width(t, right[0].Text)
 			right = right[1:]
 		}
 	}
-	l := views.NewLine(t, max(0, m.w-rw-2), false)
+	l := pane.NewLine(t, max(0, m.w-rw-2), false)
 	for _, s := range left {
 		l.Put(s.Ink, s.Text)
 	}
-	r := views.NewLine(t, m.w-max(0, m.w-rw-2), false)
+	r := pane.NewLine(t, m.w-max(0, m.w-rw-2), false)
 	r.Gap(min(2, max(0, m.w-rw)))
 	for _, s := range right {
 		r.Put(s.Ink, s.Text)
@@ -40,8 +41,8 @@ func (m *Model) ends(left, right []views.Span) string {
 // header says where this is, who is here, what fires, and when it is.
 func (m *Model) header() string {
 	t := m.env.Theme
-	var left, right []views.Span
-	put := func(ink theme.Ink, s string) { left = append(left, views.Span{Ink: ink, Text: s}) }
+	var left, right []pane.Span
+	put := func(ink theme.Ink, s string) { left = append(left, pane.Span{Ink: ink, Text: s}) }
 	put(t.Accent, " opsdeck ")
 	s := m.shown
 	if s == nil {
@@ -58,7 +59,7 @@ func (m *Model) header() string {
 		left = append(left, m.control(s)...)
 	}
 	if !m.past.live() {
-		left = []views.Span{left[0], {Ink: t.Banner, Text: fmt.Sprintf(" PAST %s, %s ago ", m.now().In(m.o.Local).Format(time.TimeOnly), m.o.Clock().Sub(m.now()).Truncate(time.Second))},
+		left = []pane.Span{left[0], {Ink: t.Banner, Text: fmt.Sprintf(" PAST %s, %s ago ", m.now().In(m.o.Local).Format(time.TimeOnly), m.o.Clock().Sub(m.now()).Truncate(time.Second))},
 			{Ink: t.Dim, Text: fmt.Sprintf("  %s older  %s newer  esc now", m.keys.of(cmdOlder), m.keys.of(cmdNewer))}}
 	}
 	if s != nil && len(s.Workspace.Problems) > 0 {
@@ -71,19 +72,19 @@ func (m *Model) header() string {
 	if s != nil && s.Alerts.Health.Known() {
 		c, w, o := views.Firing(s)
 		if c > 0 {
-			right = append(right, views.Span{Ink: t.Bad, Text: fmt.Sprintf("%s %d critical  ", t.Wrong, c)})
+			right = append(right, pane.Span{Ink: t.Bad, Text: fmt.Sprintf("%s %d critical  ", t.Wrong, c)})
 		}
 		if w > 0 {
-			right = append(right, views.Span{Ink: t.Warn, Text: fmt.Sprintf("%s %d warning  ", t.Caution, w)})
+			right = append(right, pane.Span{Ink: t.Warn, Text: fmt.Sprintf("%s %d warning  ", t.Caution, w)})
 		}
 		if o > 0 {
-			right = append(right, views.Span{Ink: t.Info, Text: fmt.Sprintf("%d other firing  ", o)})
+			right = append(right, pane.Span{Ink: t.Info, Text: fmt.Sprintf("%d other firing  ", o)})
 		}
 		if c+w+o == 0 {
-			right = append(right, views.Span{Ink: t.Dim, Text: "no alerts  "})
+			right = append(right, pane.Span{Ink: t.Dim, Text: "no alerts  "})
 		}
 	}
-	right = append(right, views.Span{Ink: t.Text, Text: m.o.Clock().In(m.o.Local).Format(time.TimeOnly) + " "})
+	right = append(right, pane.Span{Ink: t.Text, Text: m.o.Clock().In(m.o.Local).Format(time.TimeOnly) + " "})
 	return m.ends(left, right)
 }
 
@@ -92,7 +93,7 @@ func (m *Model) header() string {
 // says something longer that is new.
 func (m *Model) footer() []string {
 	t := m.env.Theme
-	var right []views.Span
+	var right []pane.Span
 	if s := m.shown; s != nil {
 		h := s.HealthOf(m.pane().Info().Section)
 		if h.Known() {
@@ -100,7 +101,7 @@ func (m *Model) footer() []string {
 			if h.Status != state.OK {
 				ink = t.Warn
 			}
-			right = append(right, views.Span{Ink: ink, Text: "data " + age(m.now(), h.LastOK) + "  "})
+			right = append(right, pane.Span{Ink: ink, Text: "data " + age(m.now(), h.LastOK) + "  "})
 			if h.Status == state.OK && m.pane().Info().Section == state.SectionActions {
 				right = nil // it is told of each action: nothing new is not old
 			}
@@ -110,20 +111,20 @@ func (m *Model) footer() []string {
 			if m.w < 100 {
 				mem = ""
 			}
-			right = append(right, views.Span{Ink: t.Dim, Text: fmt.Sprintf("cpu %.1f%%/core  ", max(0, s.Workspace.CPUPercent))},
-				views.Span{Ink: t.Dim, Text: fmt.Sprintf("%s%d MiB ", mem, s.Workspace.RSSBytes>>20)})
+			right = append(right, pane.Span{Ink: t.Dim, Text: fmt.Sprintf("cpu %.1f%%/core  ", max(0, s.Workspace.CPUPercent))},
+				pane.Span{Ink: t.Dim, Text: fmt.Sprintf("%s%d MiB ", mem, s.Workspace.RSSBytes>>20)})
 		}
 	}
-	one := func(left []views.Span) []string { return []string{m.ends(left, right)} }
+	one := func(left []pane.Span) []string { return []string{m.ends(left, right)} }
 	used := 2
 	for _, s := range right {
-		used += views.Width(t, s.Text)
+		used += pane.Width(t, s.Text)
 	}
 	switch {
 	case m.prompt != nil:
 		return []string{m.ends(m.prompt.spans(m), nil)} // it needs the room
 	case m.note != "":
-		return m.flow([]views.Span{{Ink: t.Accent, Text: m.note}})
+		return m.flow([]pane.Span{{Ink: t.Accent, Text: m.note}})
 	case len(m.stack) > 0:
 		return one(pairHints(t, m.stack[len(m.stack)-1].hints(), m.w-used))
 	}
@@ -143,14 +144,14 @@ const mostFooter = 6
 
 // flow breaks a message into lines, between words: all of it while it is new,
 // else its first line.
-func (m *Model) flow(spans []views.Span) []string {
+func (m *Model) flow(spans []pane.Span) []string {
 	t := m.env.Theme
 	most := 1
 	if !m.unfolded.IsZero() {
 		most = max(1, min(mostFooter, m.h/3))
 	}
 	var out []string
-	l := views.NewLine(t, m.w, false).Gap(1)
+	l := pane.NewLine(t, m.w, false).Gap(1)
 	empty := true
 	for _, s := range spans {
 		for i, word := range strings.Split(strings.ReplaceAll(s.Text, "\n", " "), " ") {
@@ -158,10 +159,10 @@ func (m *Model) flow(spans []views.Span) []string {
 			if i == 0 || empty {
 				gap = 0
 			}
-			for l.Left() <= views.Width(t, word)+gap && len(out) < most-1 {
+			for l.Left() <= pane.Width(t, word)+gap && len(out) < most-1 {
 				if !empty {
 					out = append(out, l.String())
-					l, empty, gap = views.NewLine(t, m.w, false).Gap(1), true, 0
+					l, empty, gap = pane.NewLine(t, m.w, false).Gap(1), true, 0
 					continue
 				}
 				head := ansi.Truncate(word, l.Left()-1, "") // longer than a line
@@ -169,7 +170,7 @@ func (m *Model) flow(spans []views.Span) []string {
 					break
 				}
 				out = append(out, l.Put(s.Ink, head).String())
-				l = views.NewLine(t, m.w, false).Gap(1)
+				l = pane.NewLine(t, m.w, false).Gap(1)
 				word = word[len(head):]
 			}
 			if word != "" {
@@ -187,13 +188,13 @@ func (m *Model) flow(spans []views.Span) []string {
 type hint struct{ key, does string }
 
 // pairHints are as many of the hints as fit into w cells.
-func pairHints(t *theme.Theme, hs []hint, w int) []views.Span {
-	out := []views.Span{{Ink: t.Dim, Text: " "}}
+func pairHints(t *theme.Theme, hs []hint, w int) []pane.Span {
+	out := []pane.Span{{Ink: t.Dim, Text: " "}}
 	for _, h := range hs {
-		if w -= views.Width(t, h.key) + views.Width(t, h.does) + 3; w < 0 {
+		if w -= pane.Width(t, h.key) + pane.Width(t, h.does) + 3; w < 0 {
 			break
 		}
-		out = append(out, views.Span{Ink: t.Key, Text: h.key}, views.Span{Ink: t.Dim, Text: " " + h.does + "  "})
+		out = append(out, pane.Span{Ink: t.Key, Text: h.key}, pane.Span{Ink: t.Dim, Text: " " + h.does + "  "})
 	}
 	return out
 }
@@ -215,7 +216,7 @@ func age(now, at time.Time) string {
 }
 
 // found says what the workspace has and what it lacks.
-func (m *Model) found() []views.Span {
+func (m *Model) found() []pane.Span {
 	t := m.env.Theme
 	var yes, no []string
 	for _, f := range m.shown.Workspace.Found {
@@ -228,51 +229,51 @@ func (m *Model) found() []views.Span {
 	if len(yes)+len(no) == 0 {
 		return nil
 	}
-	out := []views.Span{{Ink: t.Good, Text: " found " + strings.Join(yes, ", ")}}
+	out := []pane.Span{{Ink: t.Good, Text: " found " + strings.Join(yes, ", ")}}
 	if len(yes) == 0 {
 		out = nil
 	}
 	if len(no) > 0 {
-		out = append(out, views.Span{Ink: t.Warn, Text: " " + t.Dot + " not found: " + strings.Join(no, ", ")})
+		out = append(out, pane.Span{Ink: t.Warn, Text: " " + t.Dot + " not found: " + strings.Join(no, ", ")})
 	}
 	if why := m.shown.Workspace.ListenErr; why != "" {
-		out = append(out, views.Span{Ink: t.Warn, Text: " " + t.Dot + " " + why})
+		out = append(out, pane.Span{Ink: t.Warn, Text: " " + t.Dot + " " + why})
 	}
-	return append(out, views.Span{Ink: t.Dim, Text: "  " + m.keys.of(cmdHelp) + " help"})
+	return append(out, pane.Span{Ink: t.Dim, Text: "  " + m.keys.of(cmdHelp) + " help"})
 }
 
 // hints are the keys that work here now, as many as fit into w cells.
-func (m *Model) hints(w int) []views.Span {
+func (m *Model) hints(w int) []pane.Span {
 	t := m.env.Theme
-	out := []views.Span{{Ink: t.Dim, Text: " "}}
-	width := func(k, does string) int { return views.Width(t, k) + views.Width(t, does) + 3 }
+	out := []pane.Span{{Ink: t.Dim, Text: " "}}
+	width := func(k, does string) int { return pane.Width(t, k) + pane.Width(t, does) + 3 }
 	w -= 1 + width(m.keys.of(cmdPalette), "commands") + width(m.keys.of(cmdHelp), "help")
 	hint := func(k, does string) {
 		if n := width(k, does); k != "" && n <= w {
 			w -= n
-			out = append(out, views.Span{Ink: t.Key, Text: k}, views.Span{Ink: t.Dim, Text: " " + does + "  "})
+			out = append(out, pane.Span{Ink: t.Key, Text: k}, pane.Span{Ink: t.Dim, Text: " " + does + "  "})
 		}
 	}
 	p := m.pane()
 	info := p.Info()
 	of := m.keys.of
 	open := false
-	if d, ok := p.(views.Detailer); ok {
+	if d, ok := p.(pane.Detailer); ok {
 		_, open = d.Detail()
 	}
 	switch {
 	case open:
 		hint("esc", "back")
-		hint(of(views.TabPrev)+of(views.TabNext), "tabs")
+		hint(of(pane.TabPrev)+of(pane.TabNext), "tabs")
 	case info.Stream:
-		hint(of(views.Search), "search")
-		hint(of(views.Keep), "filter")
-		hint(of(views.LevelNext), "level")
-		hint(of(views.ErrNext), "error")
-		hint(of(views.Follow), "follow")
-		hint(of(views.TabPrev), "sources")
+		hint(of(pane.Search), "search")
+		hint(of(pane.Keep), "filter")
+		hint(of(pane.LevelNext), "level")
+		hint(of(pane.ErrNext), "error")
+		hint(of(pane.Follow), "follow")
+		hint(of(pane.TabPrev), "sources")
 	default:
-		hint(of(views.Open), "open")
+		hint(of(pane.Open), "open")
 		hint(of(cmdMenu), "actions")
 	}
 	if !m.o.Wall && m.shown != nil && m.past.live() {
@@ -281,7 +282,7 @@ func (m *Model) hints(w int) []views.Span {
 		}
 	}
 	if !open && !info.Stream {
-		hint(of(views.Search), "filter")
+		hint(of(pane.Search), "filter")
 	}
 	w = 1 << 20 // there is room for these
 	hint(of(cmdPalette), "commands")

@@ -3,12 +3,12 @@ package tui
 import (
 	tea "charm.land/bubbletea/v2"
 
-	"github.com/opsdeck/opsdeck/views"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // columnsBox chooses the columns of a list; what is chosen shows at once.
 type columnsBox struct {
-	pane    views.Columner
+	pane    pane.Columner
 	name    string
 	was     []string // what was chosen before
 	at, top int
@@ -16,7 +16,7 @@ type columnsBox struct {
 
 // newColumns is the dialog for the pane in focus, nil where it has no columns.
 func (m *Model) newColumns() overlay {
-	p, ok := m.pane().(views.Columner)
+	p, ok := m.pane().(pane.Columner)
 	if !ok {
 		return nil
 	}
@@ -72,7 +72,7 @@ func (b *columnsBox) draw(m *Model, w, h int) []string {
 	b.top = max(min(b.top, b.at), b.at-room+1)
 	var lines []string
 	for i := b.top; i < min(len(cs), b.top+room); i++ {
-		l := views.NewLine(t, w-4, i == b.at)
+		l := pane.NewLine(t, w-4, i == b.at)
 		if i == b.at {
 			l.Put(t.Accent, t.Cursor).Gap(1)
 		} else {
@@ -88,6 +88,6 @@ func (b *columnsBox) draw(m *Model, w, h int) []string {
 		}
 		lines = append(lines, l.String())
 	}
-	lines = append(lines, views.NewLine(t, w-4, false).Put(t.Faint, "those that fit are shown, from the left").String())
+	lines = append(lines, pane.NewLine(t, w-4, false).Put(t.Faint, "those that fit are shown, from the left").String())
 	return bordered(t, b.name+": columns", lines, w)
 }

@@ -9,7 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/opsdeck/opsdeck/backend/state"
-	"github.com/opsdeck/opsdeck/views"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // key sends a key where it belongs: the top overlay, the prompt, or a command.
@@ -59,7 +59,7 @@ func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 }
 
 // do carries out a command.
-func (m *Model) do(c views.Command) tea.Cmd {
+func (m *Model) do(c pane.Command) tea.Cmd {
 	m.dirty = true
 	if n, ok := strings.CutPrefix(string(c), "pane-"); ok {
 		i, _ := strconv.Atoi(n)
@@ -87,13 +87,13 @@ func (m *Model) do(c views.Command) tea.Cmd {
 		m.push(m.newMenu())
 	case cmdUndo:
 		return m.undo()
-	case views.Columns:
+	case pane.Columns:
 		if o := m.newColumns(); o != nil {
 			m.push(o)
 			return nil
 		}
 		m.ask(c)
-	case views.Search, views.Keep, views.GoTo, views.CountBy, views.Save:
+	case pane.Search, pane.Keep, pane.GoTo, pane.CountBy, pane.Save:
 		m.ask(c)
 	case cmdOlder, cmdNewer:
 		m.travel(c == cmdOlder)
@@ -111,16 +111,16 @@ func (m *Model) do(c views.Command) tea.Cmd {
 		m.focusOn((m.focus + step) % n)
 	case cmdShell:
 		return m.shell()
-	case views.Edit:
+	case pane.Edit:
 		return m.edit()
-	case views.Follow:
+	case pane.Follow:
 		if !m.past.live() {
 			m.toNow()
 			return nil
 		}
-		return m.pane().Update(views.Do{Command: c})
+		return m.pane().Update(pane.CommandMsg{Command: c})
 	default:
-		return m.pane().Update(views.Do{Command: c})
+		return m.pane().Update(pane.CommandMsg{Command: c})
 	}
 	return nil
 }
@@ -148,7 +148,7 @@ func (m *Model) back() tea.Cmd {
 }
 
 // nothing says that a key does nothing here.
-func (m *Model) nothing(c views.Command) {
+func (m *Model) nothing(c pane.Command) {
 	where := m.pane().Info()
 	for i := range m.keys.binds {
 		if x := &m.keys.binds[i]; x.cmd == c && x.scope != map[bool]scope{true: inLists, false: inStreams}[where.Stream] {
@@ -189,7 +189,7 @@ func (m *Model) travel(older bool) {
 func (m *Model) showInstant(s *state.Snapshot) {
 	m.apply(s)
 	for _, p := range m.panes {
-		if x, ok := p.(views.Instant); ok {
+		if x, ok := p.(pane.Instant); ok {
 			x.SetInstant(s.At)
 		}
 	}
@@ -199,7 +199,7 @@ func (m *Model) toNow() {
 	m.past.back = 0
 	m.apply(m.live)
 	for _, p := range m.panes {
-		if x, ok := p.(views.Instant); ok {
+		if x, ok := p.(pane.Instant); ok {
 			x.SetInstant(time.Time{})
 		}
 	}
@@ -247,7 +247,7 @@ func (m *Model) letter(letter string) tea.Cmd {
 	case found == nil:
 		m.say(fmt.Sprintf("%s does nothing in %s%s", key, info.Name, m.whereIs(letter)))
 	case len(target.IDs) == 0 && info.Stream:
-		m.say(fmt.Sprintf("%s what? %s goes to the sources: choose one there", found.Verb, m.keys.of(views.TabPrev)))
+		m.say(fmt.Sprintf("%s what? %s goes to the sources: choose one there", found.Verb, m.keys.of(pane.TabPrev)))
 	case len(target.IDs) == 0:
 		m.say("no row to " + found.Verb)
 	default:
@@ -274,7 +274,7 @@ func (m *Model) whereIs(letter string) string {
 	return ": it acts in " + strings.Join(in, ", ")
 }
 
-func hasSection(info views.Info, n state.SectionName) bool {
+func hasSection(info pane.Info, n state.SectionName) bool {
 	for _, s := range info.Acts {
 		if s == n {
 			return true
@@ -369,11 +369,11 @@ func (m *Model) wheel(w tea.MouseWheelMsg) tea.Cmd {
 	if i := m.boxAt(w.X, w.Y); i >= 0 && i != m.focus {
 		m.focusOn(i)
 	}
-	c := views.Down
+	c := pane.Down
 	if w.Button == tea.MouseWheelUp {
-		c = views.Up
+		c = pane.Up
 	}
-	return tea.Batch(m.pane().Update(views.Do{Command: c}), m.pane().Update(views.Do{Command: c}))
+	return tea.Batch(m.pane().Update(pane.CommandMsg{Command: c}), m.pane().Update(pane.CommandMsg{Command: c}))
 }
 
 func (m *Model) click(c tea.MouseClickMsg) {

@@ -9,7 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/opsdeck/opsdeck/backend/state"
-	"github.com/opsdeck/opsdeck/views"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // keysEvery is how often others are told that keys are pressed here.
@@ -44,17 +44,17 @@ func (m *Model) offer(what string) {
 }
 
 // control is what the header says of who looks and who may act.
-func (m *Model) control(s *state.Snapshot) []views.Span {
+func (m *Model) control(s *state.Snapshot) []pane.Span {
 	t := m.env.Theme
 	w := s.Workspace
 	h := w.Holder()
-	var out []views.Span
+	var out []pane.Span
 	switch {
 	case h == nil && w.PID > 0:
-		out = append(out, views.Span{Ink: t.Dim, Text: "  control opsdeck serve"})
+		out = append(out, pane.Span{Ink: t.Dim, Text: "  control opsdeck serve"})
 	case h == nil:
 	case len(w.Consoles) > 1 && h.ID == s.You && h.ID != "":
-		out = append(out, views.Span{Ink: t.Dim, Text: "  control you"})
+		out = append(out, pane.Span{Ink: t.Dim, Text: "  control you"})
 	case w.Console(s.You) != nil:
 		ink, who := t.Dim, h.Actor.User
 		if h.ID != s.You {
@@ -63,17 +63,17 @@ func (m *Model) control(s *state.Snapshot) []views.Span {
 				who = h.Title()
 			}
 		}
-		out = append(out, views.Span{Ink: ink, Text: "  control " + who})
+		out = append(out, pane.Span{Ink: ink, Text: "  control " + who})
 	default:
-		out = append(out, views.Span{Ink: t.Dim, Text: "  control " + h.Actor.User})
+		out = append(out, pane.Span{Ink: t.Dim, Text: "  control " + h.Actor.User})
 	}
 	if n := len(w.Consoles); n > 1 {
-		out = append(out, views.Span{Ink: t.Dim, Text: fmt.Sprintf(" %s %d look", t.Dot, n)})
+		out = append(out, pane.Span{Ink: t.Dim, Text: fmt.Sprintf(" %s %d look", t.Dot, n)})
 	}
 	if h != nil && h.ID == s.You {
 		for _, c := range w.Consoles {
 			if !c.Asked.IsZero() {
-				out = append(out, views.Span{Ink: t.Warn, Text: fmt.Sprintf("  %s %s asks for control", t.Caution, c.Actor.User)})
+				out = append(out, pane.Span{Ink: t.Warn, Text: fmt.Sprintf("  %s %s asks for control", t.Caution, c.Actor.User)})
 			}
 		}
 	}

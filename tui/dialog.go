@@ -11,7 +11,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
-	"github.com/opsdeck/opsdeck/views"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // begin starts an action on its targets: at once if it is safe and asks for
@@ -66,7 +66,7 @@ func (m *Model) begin(spec *state.Spec, targets []string) tea.Cmd {
 		}
 	}
 	for _, p := range m.panes { // what it shows is more to the point than a default
-		x, ok := p.(views.Proposer)
+		x, ok := p.(pane.Proposer)
 		if !ok || !hasSection(p.Info(), spec.Section) {
 			continue
 		}
@@ -149,7 +149,7 @@ func (d *actBox) impact(m *Model) (out []string) {
 }
 
 // named is what people call a row of a pane.
-func (m *Model) named(info views.Info, id string) string {
+func (m *Model) named(info pane.Info, id string) string {
 	specs := state.Specs()
 	for i := range specs {
 		if s := &specs[i]; s.Section == info.Section && s.Global == "" && m.shown != nil {
@@ -321,8 +321,8 @@ func (d *actBox) draw(m *Model, w, h int) []string {
 	t := m.env.Theme
 	iw := w - 4
 	var lines []string
-	text := func(ink func(*views.Line)) {
-		l := views.NewLine(t, iw, false)
+	text := func(ink func(*pane.Line)) {
+		l := pane.NewLine(t, iw, false)
 		ink(l)
 		lines = append(lines, l.String())
 	}
@@ -332,7 +332,7 @@ func (d *actBox) draw(m *Model, w, h int) []string {
 			if i > 0 {
 				mark = " "
 			}
-			text(func(l *views.Line) { l.Put(markInk, mark+" ").Put(ink, part) })
+			text(func(l *pane.Line) { l.Put(markInk, mark+" ").Put(ink, part) })
 		}
 	}
 	for _, s := range d.impact(m) {
@@ -345,7 +345,7 @@ func (d *actBox) draw(m *Model, w, h int) []string {
 		lines = lines[:keep]
 	}
 	if len(lines) > 0 {
-		text(func(*views.Line) {})
+		text(func(*pane.Line) {})
 	}
 	for i := range d.inputs {
 		label, hint := "", ""
@@ -361,11 +361,11 @@ func (d *actBox) draw(m *Model, w, h int) []string {
 		lw := min(16, iw/3)
 		line := inputLine(&d.inputs[i], iw-lw)
 		if i == d.at && d.proposed[i] { // as text that is selected
-			line = views.NewLine(t, iw-lw, false).Put(t.MatchHere, ansi.Truncate(d.inputs[i].Value(), iw-lw-1, t.Ellipsis)).String()
+			line = pane.NewLine(t, iw-lw, false).Put(t.MatchHere, ansi.Truncate(d.inputs[i].Value(), iw-lw-1, t.Ellipsis)).String()
 		}
-		lines = append(lines, views.NewLine(t, lw, false).Col(ink, label, lw-1, false).String()+line)
+		lines = append(lines, pane.NewLine(t, lw, false).Col(ink, label, lw-1, false).String()+line)
 		if i == d.at {
-			text(func(l *views.Line) { l.Gap(lw).Put(t.Faint, hint) })
+			text(func(l *pane.Line) { l.Gap(lw).Put(t.Faint, hint) })
 		}
 	}
 	if d.wrong != "" {

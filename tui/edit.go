@@ -9,7 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/opsdeck/opsdeck/backend/state"
-	"github.com/opsdeck/opsdeck/views"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // edit is a configuration that was edited here, kept until it was taken: a mistake in
@@ -36,7 +36,7 @@ var lineOf = regexp.MustCompile(`(?:^|[ :])(\d+):\d+: `)
 // that: what comes of it is staged.
 func (m *Model) edit() tea.Cmd {
 	if m.pane().Info().Section != state.SectionRouting {
-		m.nothing(views.Edit)
+		m.nothing(pane.Edit)
 		return nil
 	}
 	if m.shown == nil {

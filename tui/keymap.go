@@ -11,24 +11,24 @@ import (
 
 	"charm.land/bubbles/v2/key"
 
-	"github.com/opsdeck/opsdeck/views"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // Commands that the console itself answers.
 const (
-	cmdPalette  views.Command = "palette"
-	cmdMenu     views.Command = "actions"
-	cmdHelp     views.Command = "help"
-	cmdUndo     views.Command = "undo"
-	cmdOlder    views.Command = "older"
-	cmdNewer    views.Command = "newer"
-	cmdFull     views.Command = "full-screen"
-	cmdGrow     views.Command = "grow"
-	cmdShrink   views.Command = "shrink"
-	cmdNextPane views.Command = "next-pane"
-	cmdPrevPane views.Command = "previous-pane"
-	cmdShell    views.Command = "shell"
-	cmdQuit     views.Command = "quit"
+	cmdPalette  pane.Command = "palette"
+	cmdMenu     pane.Command = "actions"
+	cmdHelp     pane.Command = "help"
+	cmdUndo     pane.Command = "undo"
+	cmdOlder    pane.Command = "older"
+	cmdNewer    pane.Command = "newer"
+	cmdFull     pane.Command = "full-screen"
+	cmdGrow     pane.Command = "grow"
+	cmdShrink   pane.Command = "shrink"
+	cmdNextPane pane.Command = "next-pane"
+	cmdPrevPane pane.Command = "previous-pane"
+	cmdShell    pane.Command = "shell"
+	cmdQuit     pane.Command = "quit"
 )
 
 // scope says where a key means this.
@@ -42,7 +42,7 @@ const (
 
 // bind is one row of the table of keys.
 type bind struct {
-	cmd   views.Command
+	cmd   pane.Command
 	key   key.Binding
 	scope scope
 	group string
@@ -50,7 +50,7 @@ type bind struct {
 	act string
 }
 
-func b(group string, cmd views.Command, does string, keys ...string) bind {
+func b(group string, cmd pane.Command, does string, keys ...string) bind {
 	return bind{cmd: cmd, group: group, key: key.NewBinding(key.WithKeys(keys...), key.WithHelp(keyNames(keys), does))}
 }
 
@@ -68,7 +68,7 @@ func keyNames(keys []string) string {
 func in(s scope, x bind) bind { x.scope = s; return x }
 
 func act(k, name, does string) bind {
-	x := in(inLists, b("Change", views.Command(name), does, k))
+	x := in(inLists, b("Change", pane.Command(name), does, k))
 	x.act = k
 	return x
 }
@@ -76,52 +76,52 @@ func act(k, name, does string) bind {
 // table is every key. Letters of actions are those of package state's table.
 func table() []bind {
 	t := []bind{
-		b("Move", views.Down, "down", "j", "down"),
-		b("Move", views.Up, "up", "k", "up"),
-		b("Move", views.Top, "first", "g", "home"),
-		b("Move", views.Bottom, "last", "G", "end"),
-		b("Move", views.HalfDown, "half a page down", "ctrl+d"),
-		b("Move", views.HalfUp, "half a page up", "ctrl+u"),
-		b("Move", views.PageDown, "a page down", "pgdown"),
-		b("Move", views.PageUp, "a page up", "pgup"),
-		in(inStreams, b("Move", views.Left, "scroll left", "left")),
-		in(inStreams, b("Move", views.Right, "scroll right", "right")),
-		in(inLists, b("Move", views.Left, "fold a group; to its heading", "left", "h")),
-		in(inLists, b("Move", views.Right, "unfold a group", "right", "l")),
+		b("Move", pane.Down, "down", "j", "down"),
+		b("Move", pane.Up, "up", "k", "up"),
+		b("Move", pane.Top, "first", "g", "home"),
+		b("Move", pane.Bottom, "last", "G", "end"),
+		b("Move", pane.HalfDown, "half a page down", "ctrl+d"),
+		b("Move", pane.HalfUp, "half a page up", "ctrl+u"),
+		b("Move", pane.PageDown, "a page down", "pgdown"),
+		b("Move", pane.PageUp, "a page up", "pgup"),
+		in(inStreams, b("Move", pane.Left, "scroll left", "left")),
+		in(inStreams, b("Move", pane.Right, "scroll right", "right")),
+		in(inLists, b("Move", pane.Left, "fold a group; to its heading", "left", "h")),
+		in(inLists, b("Move", pane.Right, "unfold a group", "right", "l")),
 
-		b("Look", views.Open, "open", "enter", "d"),
-		b("Look", views.Back, "back; at the top, quit asks", "esc", "q"),
-		b("Look", views.Beside, "detail beside the list", "p"),
-		b("Look", views.TabNext, "next tab inside the pane", "]"),
-		b("Look", views.TabPrev, "previous tab inside the pane", "["),
-		b("Look", views.Search, "search in streams and open details, filter in lists; ! inverts", "/"),
-		in(inStreams, b("Look", views.FindNext, "next hit (older)", "n")),
-		in(inStreams, b("Look", views.FindPrev, "previous hit (newer)", "N")),
-		in(inLists, b("Look", views.FindNext, "next hit in an open detail", "n")),
-		in(inLists, b("Look", views.FindPrev, "previous hit in an open detail", "N")),
-		in(inStreams, b("Look", views.Keep, "keep lines that pass a filter; ! drops them", "&")),
-		in(inStreams, b("Look", views.CountBy, "count by pattern or field", "#")),
-		in(inStreams, b("Look", views.Columns, "fields as columns", "|")),
-		in(inStreams, b("Look", views.GoTo, "go to a time", "@")),
-		in(inStreams, b("Look", views.Bars, "histogram", "h")),
-		in(inStreams, b("Look", views.Earlier, "back along the histogram", "<")),
-		in(inStreams, b("Look", views.Later, "forward along the histogram", ">")),
-		in(inStreams, b("Look", views.Save, "write what passes to a file", "W")),
-		in(inStreams, b("Look", views.ErrNext, "next error", "e")),
-		in(inStreams, b("Look", views.ErrPrev, "previous error", "E")),
-		in(inStreams, b("Look", views.LevelNext, "all levels, warnings and worse, errors only", "l")),
-		in(inStreams, b("Look", views.Times, "timestamps", "t")),
-		in(inStreams, b("Look", views.Wrap, "wrap lines", "w")),
-		in(inStreams, b("Look", views.Raw, "JSON records as written, or message first", "r")),
-		in(inStreams, b("Look", views.Bookmark, "bookmark", "m")),
-		in(inStreams, b("Look", views.BookNext, "next bookmark", "'")),
-		b("Look", views.Follow, "follow; back to now; rows in order", "F"),
-		b("Look", views.Mark, "mark; actions take the marked", "space"),
-		b("Look", views.MarkRange, "mark a range", "v"),
-		in(inLists, b("Look", views.SortNext, "sort; again reverses", "s")),
-		in(inLists, b("Look", views.Columns, "choose columns", "|")),
-		in(inLists, b("Look", views.FoldAll, "fold or unfold all groups", "z")),
-		b("Look", views.CopyRow, "copy", "y"),
+		b("Look", pane.Open, "open", "enter", "d"),
+		b("Look", pane.Back, "back; at the top, quit asks", "esc", "q"),
+		b("Look", pane.Beside, "detail beside the list", "p"),
+		b("Look", pane.TabNext, "next tab inside the pane", "]"),
+		b("Look", pane.TabPrev, "previous tab inside the pane", "["),
+		b("Look", pane.Search, "search in streams and open details, filter in lists; ! inverts", "/"),
+		in(inStreams, b("Look", pane.FindNext, "next hit (older)", "n")),
+		in(inStreams, b("Look", pane.FindPrev, "previous hit (newer)", "N")),
+		in(inLists, b("Look", pane.FindNext, "next hit in an open detail", "n")),
+		in(inLists, b("Look", pane.FindPrev, "previous hit in an open detail", "N")),
+		in(inStreams, b("Look", pane.Keep, "keep lines that pass a filter; ! drops them", "&")),
+		in(inStreams, b("Look", pane.CountBy, "count by pattern or field", "#")),
+		in(inStreams, b("Look", pane.Columns, "fields as columns", "|")),
+		in(inStreams, b("Look", pane.GoTo, "go to a time", "@")),
+		in(inStreams, b("Look", pane.Bars, "histogram", "h")),
+		in(inStreams, b("Look", pane.Earlier, "back along the histogram", "<")),
+		in(inStreams, b("Look", pane.Later, "forward along the histogram", ">")),
+		in(inStreams, b("Look", pane.Save, "write what passes to a file", "W")),
+		in(inStreams, b("Look", pane.ErrNext, "next error", "e")),
+		in(inStreams, b("Look", pane.ErrPrev, "previous error", "E")),
+		in(inStreams, b("Look", pane.LevelNext, "all levels, warnings and worse, errors only", "l")),
+		in(inStreams, b("Look", pane.Times, "timestamps", "t")),
+		in(inStreams, b("Look", pane.Wrap, "wrap lines", "w")),
+		in(inStreams, b("Look", pane.Raw, "JSON records as written, or message first", "r")),
+		in(inStreams, b("Look", pane.Bookmark, "bookmark", "m")),
+		in(inStreams, b("Look", pane.BookNext, "next bookmark", "'")),
+		b("Look", pane.Follow, "follow; back to now; rows in order", "F"),
+		b("Look", pane.Mark, "mark; actions take the marked", "space"),
+		b("Look", pane.MarkRange, "mark a range", "v"),
+		in(inLists, b("Look", pane.SortNext, "sort; again reverses", "s")),
+		in(inLists, b("Look", pane.Columns, "choose columns", "|")),
+		in(inLists, b("Look", pane.FoldAll, "fold or unfold all groups", "z")),
+		b("Look", pane.CopyRow, "copy", "y"),
 		b("Look", cmdOlder, "back in time, every pane", "o"),
 		b("Look", cmdNewer, "forward in time", "O"),
 
@@ -135,7 +135,7 @@ func table() []bind {
 		b("Act", cmdMenu, "the actions of this row, with the reasons for those it does not allow", "x"),
 		b("Act", cmdHelp, "help", "?"),
 		b("Act", cmdUndo, "undo the last action that can be undone", "u"),
-		in(inLists, b("Act", views.Edit, "edit in $EDITOR what is staged before it changes anything", "e")),
+		in(inLists, b("Act", pane.Edit, "edit in $EDITOR what is staged before it changes anything", "e")),
 		in(inLists, b("Act", cmdShell, "a shell in the container", "!")),
 		b("Act", cmdQuit, "quit asks", "ctrl+c"),
 
@@ -156,7 +156,7 @@ func table() []bind {
 	}
 	for i := 1; i <= 9; i++ {
 		k := fmt.Sprint(i)
-		t = append(t, b("Panes", views.Command("pane-"+k), "pane "+k, k))
+		t = append(t, b("Panes", pane.Command("pane-"+k), "pane "+k, k))
 	}
 	return t
 }
@@ -194,7 +194,7 @@ func (m keymap) lookup(k fmt.Stringer, stream bool) *bind {
 func (m keymap) elsewhere(k fmt.Stringer, stream bool) *bind { return m.lookup(k, !stream) }
 
 // of is the first key of a command, as it is shown.
-func (m keymap) of(cmd views.Command) string {
+func (m keymap) of(cmd pane.Command) string {
 	for i := range m.binds {
 		if m.binds[i].cmd == cmd {
 			return m.binds[i].first()

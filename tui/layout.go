@@ -6,7 +6,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
-	"github.com/opsdeck/opsdeck/views"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // box is the place of one pane, its border included.
@@ -221,7 +221,7 @@ type frame struct {
 func (m *Model) headline(i, w int, focused bool) string {
 	t := m.env.Theme
 	p := m.panes[i]
-	l := views.NewLine(t, w, false)
+	l := pane.NewLine(t, w, false)
 	title := t.Dim
 	if focused {
 		title = t.Accent
@@ -333,7 +333,7 @@ func (m *Model) draw() string {
 // tabs is one line of all panes, for screens too low for a stack.
 func (m *Model) tabs() string {
 	t := m.env.Theme
-	l := views.NewLine(t, m.w, false)
+	l := pane.NewLine(t, m.w, false)
 	for i, p := range m.panes {
 		s := strconv.Itoa(i+1) + " " + p.Info().Title
 		if i == m.focus {

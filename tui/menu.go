@@ -11,7 +11,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
-	"github.com/opsdeck/opsdeck/views"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // choice is one line of a menu or of the palette.
@@ -160,7 +160,7 @@ func choiceLines(t *theme.Theme, cs []choice, at int, top *int, w, h int) []stri
 	var lines []string
 	for i := *top; i < min(len(cs), *top+h); i++ {
 		c := cs[i]
-		l := views.NewLine(t, w, i == at)
+		l := pane.NewLine(t, w, i == at)
 		if i == at {
 			l.Put(t.Accent, t.Cursor).Gap(1)
 		} else {
@@ -202,28 +202,28 @@ func (m *Model) newPalette() overlay {
 	for i, pane := range m.panes {
 		add("pane "+pane.Info().Name, fmt.Sprint(i+1), func(m *Model) tea.Cmd { m.focusOn(i); return nil })
 	}
-	command := func(label string, c views.Command) {
+	command := func(label string, c pane.Command) {
 		add(label, m.keys.of(c), func(m *Model) tea.Cmd { return m.do(c) })
 	}
 	command("help", cmdHelp)
 	command("full screen", cmdFull)
 	command("undo", cmdUndo)
-	command("follow", views.Follow)
+	command("follow", pane.Follow)
 	command("back in time", cmdOlder)
 	command("forward in time", cmdNewer)
-	command("timestamps", views.Times)
-	command("wrap", views.Wrap)
-	command("raw records", views.Raw)
-	command("sort", views.SortNext)
-	command("columns", views.Columns)
-	if x, ok := m.pane().(views.Folder); ok {
+	command("timestamps", pane.Times)
+	command("wrap", pane.Wrap)
+	command("raw records", pane.Raw)
+	command("sort", pane.SortNext)
+	command("columns", pane.Columns)
+	if x, ok := m.pane().(pane.Folder); ok {
 		if what, flat, _ := x.Folds(); what != "" {
 			label := "group " + what
 			if !flat {
 				label = "no groups: one list"
 			}
-			command(label, views.GroupRows)
-			command("fold all", views.FoldAll)
+			command(label, pane.GroupRows)
+			command("fold all", pane.FoldAll)
 		}
 	}
 	add("who looks", "", func(m *Model) tea.Cmd { m.say(m.present()); return nil })
@@ -396,13 +396,13 @@ func (p *paletteBox) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 func (p *paletteBox) draw(m *Model, w, h int) []string {
 	t := m.env.Theme
 	iw := w - 4
-	lines := []string{views.NewLine(t, 2, false).Put(t.Key, ": ").String() + inputLine(&p.input, iw-2)}
+	lines := []string{pane.NewLine(t, 2, false).Put(t.Key, ": ").String() + inputLine(&p.input, iw-2)}
 	room := max(1, min(h-4, 16))
 	if len(p.found) == 0 {
-		lines = append(lines, views.NewLine(t, iw, false).Put(t.Dim, "no command matches").String())
+		lines = append(lines, pane.NewLine(t, iw, false).Put(t.Dim, "no command matches").String())
 	} else {
 		lines = append(lines, choiceLines(t, p.found, p.at, &p.top, iw, room)...)
 	}
-	lines = append(lines, views.NewLine(t, iw, false).Put(t.Faint, fmt.Sprintf("%d of %d  tab completes  up is history", len(p.found), len(p.all))).String())
+	lines = append(lines, pane.NewLine(t, iw, false).Put(t.Faint, fmt.Sprintf("%d of %d  tab completes  up is history", len(p.found), len(p.all))).String())
 	return bordered(t, "Commands", lines, w)
 }

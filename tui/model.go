@@ -12,6 +12,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
 	"github.com/opsdeck/opsdeck/views"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // Model is the console.
@@ -26,11 +27,11 @@ type Model struct {
 	released func()
 	// pace is told of what is drawn; nil where nothing looks for it.
 	pace func() *pace
-	env  *views.Env
+	env  *pane.Env
 	look theme.Options
 	keys keymap
 
-	panes  []views.Pane
+	panes  []pane.Pane
 	focus  int
 	full   bool
 	weight map[string]float64
@@ -115,7 +116,7 @@ func New(o Options) *Model {
 	if m.look.Name == "" {
 		m.look.Name = set.Theme
 	}
-	m.env = &views.Env{Theme: theme.New(m.look), Now: m.now, Local: o.Local}
+	m.env = &pane.Env{Theme: theme.New(m.look), Now: m.now, Local: o.Local}
 	m.panes = views.All(m.env)
 	m.logs, m.began = m.paneNamed("logs"), o.Clock()
 	m.frames = make([]frame, len(m.panes))
@@ -144,19 +145,19 @@ func (m *Model) set(s Settings) {
 	for _, p := range m.panes {
 		name := p.Info().Name
 		ps := s.Panes[name]
-		if x, ok := p.(views.Sorter); ok && ps.Sort != "" {
+		if x, ok := p.(pane.Sorter); ok && ps.Sort != "" {
 			x.SetSort(ps.Sort, ps.Reverse)
 		}
-		if x, ok := p.(views.Filterer); ok && ps.Filter != "" {
+		if x, ok := p.(pane.Filterer); ok && ps.Filter != "" {
 			x.SetFilter(ps.Filter)
 		}
-		if x, ok := p.(views.Detailer); ok && ps.Detail {
+		if x, ok := p.(pane.Detailer); ok && ps.Detail {
 			x.SetDetail(true)
 		}
-		if x, ok := p.(views.Folder); ok {
+		if x, ok := p.(pane.Folder); ok {
 			x.SetFolds(ps.Flat, ps.Folded)
 		}
-		if x, ok := p.(views.Columner); ok && ps.Columns != nil {
+		if x, ok := p.(pane.Columner); ok && ps.Columns != nil {
 			x.SetColumns(ps.Columns)
 		}
 		if ps.Selected != "" {
@@ -171,19 +172,19 @@ func (m *Model) Settings() Settings {
 		Weights: m.weight, History: m.history, Asked: m.asked, Panes: map[string]PaneSettings{}}
 	for _, p := range m.panes {
 		var ps PaneSettings
-		if x, ok := p.(views.Sorter); ok {
+		if x, ok := p.(pane.Sorter); ok {
 			ps.Sort, ps.Reverse = x.Sort()
 		}
-		if x, ok := p.(views.Filterer); ok {
+		if x, ok := p.(pane.Filterer); ok {
 			ps.Filter = x.Filter()
 		}
-		if x, ok := p.(views.Detailer); ok {
+		if x, ok := p.(pane.Detailer); ok {
 			ps.Detail, _ = x.Detail()
 		}
-		if x, ok := p.(views.Folder); ok {
+		if x, ok := p.(pane.Folder); ok {
 			_, ps.Flat, ps.Folded = x.Folds()
 		}
-		if x, ok := p.(views.Columner); ok {
+		if x, ok := p.(pane.Columner); ok {
 			ps.Columns = x.Columns()
 		}
 		if t := p.Target(); len(t.IDs) > 0 && !t.Marked {
@@ -195,7 +196,7 @@ func (m *Model) Settings() Settings {
 }
 
 func (m *Model) paneNamed(name string) int {
-	return slices.IndexFunc(m.panes, func(p views.Pane) bool { return p.Info().Name == name })
+	return slices.IndexFunc(m.panes, func(p pane.Pane) bool { return p.Info().Name == name })
 }
 
 // now is the time on the screen.
@@ -206,7 +207,7 @@ func (m *Model) now() time.Time {
 	return m.o.Clock()
 }
 
-func (m *Model) pane() views.Pane { return m.panes[m.focus] }
+func (m *Model) pane() pane.Pane { return m.panes[m.focus] }
 
 // Init implements tea.Model.
 func (m *Model) Init() tea.Cmd {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
-	"github.com/opsdeck/opsdeck/views"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // overlay is a box over the screen that takes the keys.
@@ -52,7 +52,7 @@ func (m *Model) paste(p tea.PasteMsg) tea.Cmd {
 func bordered(t *theme.Theme, title string, lines []string, w int) []string {
 	g := t.Heavy
 	ink := t.Focus
-	head := views.NewLine(t, max(0, w-6), false).Put(t.Strong, title)
+	head := pane.NewLine(t, max(0, w-6), false).Put(t.Strong, title)
 	n := max(0, w-6) - head.Left()
 	out := []string{ink.Render(g.TL+g.T) + " " + ansi.Truncate(head.String(), n, "") + " " + ink.Render(strings.Repeat(g.T, max(0, w-n-5))+g.TR)}
 	for _, s := range lines {
@@ -134,7 +134,7 @@ func (q *quitBox) draw(m *Model, w, h int) []string {
 	t := m.env.Theme
 	var lines []string
 	for _, s := range q.lines {
-		lines = append(lines, views.NewLine(t, w-4, false).Put(t.Warn, t.Caution+" "+s).String())
+		lines = append(lines, pane.NewLine(t, w-4, false).Put(t.Warn, t.Caution+" "+s).String())
 	}
 	if len(lines) > max(0, h-4) {
 		lines = lines[:max(0, h-4)]
@@ -145,7 +145,7 @@ func (q *quitBox) draw(m *Model, w, h int) []string {
 
 // buttons draws the two ways out; the chosen one is in brackets and marked.
 func buttons(t *theme.Theme, w int, no, yes string, sure, focused bool) string {
-	l := views.NewLine(t, w, false)
+	l := pane.NewLine(t, w, false)
 	put := func(s string, on bool) {
 		if on && focused {
 			l.Put(t.MatchHere, t.Cursor+" "+s+" ")
@@ -192,15 +192,15 @@ func (b *helpBox) draw(m *Model, w, h int) []string {
 	info := m.panes[b.pane].Info()
 	iw := w - 4
 	var lines []string
-	add := func(l *views.Line) { lines = append(lines, l.String()) }
+	add := func(l *pane.Line) { lines = append(lines, l.String()) }
 	for _, s := range strings.Split(ansi.Wordwrap(info.About, iw, ""), "\n") {
-		add(views.NewLine(t, iw, false).Put(t.Text, s))
+		add(pane.NewLine(t, iw, false).Put(t.Text, s))
 	}
 	if len(info.Filters) > 0 {
-		add(views.NewLine(t, iw, false))
-		add(views.NewLine(t, iw, false).Put(t.Strong, "Filter, after "+m.keys.of(views.Search)))
+		add(pane.NewLine(t, iw, false))
+		add(pane.NewLine(t, iw, false).Put(t.Strong, "Filter, after "+m.keys.of(pane.Search)))
 		for _, f := range info.Filters {
-			add(views.NewLine(t, iw, false).Gap(2).Col(t.Key, f.Form, 20, false).Gap(2).Put(t.Text, f.Keeps))
+			add(pane.NewLine(t, iw, false).Gap(2).Col(t.Key, f.Form, 20, false).Gap(2).Put(t.Text, f.Keeps))
 		}
 	}
 	for _, group := range []string{"Change", "Look", "Act", "Panes", "Move"} {
@@ -227,11 +227,11 @@ func (b *helpBox) draw(m *Model, w, h int) []string {
 				keys, does = fmt.Sprintf("1 to %d", len(m.panes)), "focus a pane"
 			}
 			if first {
-				add(views.NewLine(t, iw, false))
-				add(views.NewLine(t, iw, false).Put(t.Strong, group))
+				add(pane.NewLine(t, iw, false))
+				add(pane.NewLine(t, iw, false).Put(t.Strong, group))
 				first = false
 			}
-			add(views.NewLine(t, iw, false).Gap(2).Col(t.Key, keys, 14, false).Gap(2).Put(t.Text, does))
+			add(pane.NewLine(t, iw, false).Gap(2).Col(t.Key, keys, 14, false).Gap(2).Put(t.Text, does))
 		}
 	}
 	room := max(1, h-2)
@@ -244,16 +244,16 @@ func (b *helpBox) draw(m *Model, w, h int) []string {
 }
 
 // usedHere reports whether a pane has a use for a key that not all of its kind have.
-func usedHere(info views.Info, x *bind) bool {
+func usedHere(info pane.Info, x *bind) bool {
 	switch x.cmd {
-	case cmdShell, views.Left, views.Right, views.FoldAll:
-		return info.Stream || slices.ContainsFunc(info.Keys, func(k views.KeyHelp) bool { return k.Command == x.cmd })
+	case cmdShell, pane.Left, pane.Right, pane.FoldAll:
+		return info.Stream || slices.ContainsFunc(info.Keys, func(k pane.KeyHelp) bool { return k.Command == x.cmd })
 	}
 	return true
 }
 
 // actsHere is what a letter does in a pane, "" for nothing.
-func actsHere(info views.Info, letter string) string {
+func actsHere(info pane.Info, letter string) string {
 	var out []string
 	specs := state.Specs()
 	for i := range specs {

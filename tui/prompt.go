@@ -7,7 +7,7 @@ import (
 	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
-	"github.com/opsdeck/opsdeck/views"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // keptAnswers bounds how many answers to one question are kept.
@@ -15,8 +15,8 @@ const keptAnswers = 50
 
 // prompt is the line at the bottom that asks for a search, a filter, a time.
 type prompt struct {
-	cmd   views.Command
-	q     views.Question
+	cmd   pane.Command
+	q     pane.Question
 	input textinput.Model
 	was   string
 	wrong string // what is wrong with the text
@@ -24,21 +24,21 @@ type prompt struct {
 	back int
 	own  string
 	// finds is the open detail that is searched; nil for the pane itself.
-	finds views.Finder
+	finds pane.Finder
 }
 
 // ask opens the prompt for a command that wants text.
-func (m *Model) ask(c views.Command) {
+func (m *Model) ask(c pane.Command) {
 	p := &prompt{cmd: c, input: newInput(m.env.Theme)}
-	if x, ok := m.pane().(views.Finder); ok && c == views.Search && x.Finds() {
+	if x, ok := m.pane().(pane.Finder); ok && c == pane.Search && x.Finds() {
 		p.q.Label, p.finds = "search", x
-	} else if x, ok := m.pane().(views.Asker); ok {
+	} else if x, ok := m.pane().(pane.Asker); ok {
 		if p.q, ok = x.Question(c); !ok {
 			m.nothing(c)
 			return
 		}
 		p.input.SetValue(p.q.Text)
-	} else if x, ok := m.pane().(views.Filterer); ok && c == views.Search {
+	} else if x, ok := m.pane().(pane.Filterer); ok && c == pane.Search {
 		p.q.Label, p.was = "filter", x.Filter()
 		if len(m.pane().Info().Filters) > 0 {
 			p.q.Hint = "words, cpu>50, state:exited, ...: ? lists all"
@@ -54,7 +54,7 @@ func (m *Model) ask(c views.Command) {
 	m.prompt = p
 }
 
-func (p *prompt) spans(m *Model) []views.Span {
+func (p *prompt) spans(m *Model) []pane.Span {
 	t := m.env.Theme
 	v := []rune(p.input.Value())
 	at := min(p.input.Position(), len(v))
@@ -62,17 +62,17 @@ func (p *prompt) spans(m *Model) []views.Span {
 	if at < len(v) {
 		here, rest = string(v[at]), string(v[at+1:])
 	}
-	out := []views.Span{{Ink: t.Key, Text: " " + p.q.Label + " "}, {Ink: t.Text, Text: string(v[:at])}, {Ink: t.MatchHere, Text: here}, {Ink: t.Text, Text: rest}}
+	out := []pane.Span{{Ink: t.Key, Text: " " + p.q.Label + " "}, {Ink: t.Text, Text: string(v[:at])}, {Ink: t.MatchHere, Text: here}, {Ink: t.Text, Text: rest}}
 	switch {
 	case p.wrong != "":
-		return append(out, views.Span{Ink: t.Bad, Text: "  " + t.Wrong + " " + p.wrong})
+		return append(out, pane.Span{Ink: t.Bad, Text: "  " + t.Wrong + " " + p.wrong})
 	case len(v) == 0 && p.q.Hint != "":
-		return append(out, views.Span{Ink: t.Faint, Text: "  " + p.q.Hint})
+		return append(out, pane.Span{Ink: t.Faint, Text: "  " + p.q.Hint})
 	}
 	if words := p.completions(); len(words) > 0 {
-		return append(out, views.Span{Ink: t.Faint, Text: "  tab: " + strings.Join(words[:min(6, len(words))], " ")})
+		return append(out, pane.Span{Ink: t.Faint, Text: "  tab: " + strings.Join(words[:min(6, len(words))], " ")})
 	}
-	return append(out, views.Span{Ink: t.Faint, Text: "  enter keeps, esc gives up"})
+	return append(out, pane.Span{Ink: t.Faint, Text: "  enter keeps, esc gives up"})
 }
 
 // completions are the words that begin as the last one does.
@@ -96,7 +96,7 @@ func (p *prompt) lastWord() string {
 
 // live filters a list while one types.
 func (p *prompt) live(m *Model) {
-	if x, ok := m.pane().(views.Filterer); ok && p.finds == nil {
+	if x, ok := m.pane().(pane.Filterer); ok && p.finds == nil {
 		x.SetFilter(p.input.Value())
 		if err := x.Wrong(); err != nil {
 			p.wrong = err.Error()
@@ -113,7 +113,7 @@ func (m *Model) promptKey(k tea.KeyPressMsg) tea.Cmd {
 			m.prompt = nil
 			return p.finds.Find(p.input.Value())
 		}
-		x, ok := m.pane().(views.Asker)
+		x, ok := m.pane().(pane.Asker)
 		if !ok {
 			m.prompt = nil
 			return nil
@@ -125,14 +125,14 @@ func (m *Model) promptKey(k tea.KeyPressMsg) tea.Cmd {
 			return nil
 		}
 		m.prompt = nil
-		if text != "" && p.cmd != views.Save {
+		if text != "" && p.cmd != pane.Save {
 			asked = append(slices.DeleteFunc(asked, func(s string) bool { return s == text }), text)
 			m.asked[string(p.cmd)] = asked[max(0, len(asked)-keptAnswers):]
 		}
 		return cmd
 	case "esc", "ctrl+c":
 		m.prompt = nil
-		if x, ok := m.pane().(views.Filterer); ok && p.finds == nil {
+		if x, ok := m.pane().(pane.Filterer); ok && p.finds == nil {
 			x.SetFilter(p.was)
 		}
 		return nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/views"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // submitWithin is how long the backend may take to accept an action; it does not
@@ -106,7 +107,7 @@ func (m *Model) submitted(msg submitMsg) {
 
 // doing is what the footer says of this console's actions: the one that has
 // something new to say last, and how many more there are; nil for nothing.
-func (m *Model) doing() []views.Span {
+func (m *Model) doing() []pane.Span {
 	if m.shown == nil {
 		return nil
 	}
@@ -147,12 +148,12 @@ func (m *Model) doing() []views.Span {
 	}
 	name := (&state.Action{Kind: p.Action.Kind, Target: m.called(state.SpecOf(p.Action.Kind), p.Action.Target)}).Title()
 	said := views.Said(p)
-	var out []views.Span
+	var out []pane.Span
 	switch {
 	case !p.Over():
-		out = []views.Span{{Ink: t.Accent, Text: t.Wait + " " + name}, {Ink: t.Text, Text: "  " + p.Status}}
+		out = []pane.Span{{Ink: t.Accent, Text: t.Wait + " " + name}, {Ink: t.Text, Text: "  " + p.Status}}
 	case p.Err != "" || p.Status != "done":
-		out = []views.Span{{Ink: t.Bad, Text: t.Wrong + " " + name + " " + p.Status}}
+		out = []pane.Span{{Ink: t.Bad, Text: t.Wrong + " " + name + " " + p.Status}}
 	case p.Verdict != nil:
 		said = p.Verdict.Summary()
 		ink := t.Good
@@ -161,25 +162,25 @@ func (m *Model) doing() []views.Span {
 		} else if p.Verdict.Word != "better" {
 			ink = t.Text
 		}
-		out = []views.Span{{Ink: ink, Text: t.OK + " " + name}}
+		out = []pane.Span{{Ink: ink, Text: t.OK + " " + name}}
 	default:
-		out = []views.Span{{Ink: t.Good, Text: t.OK + " " + name}}
+		out = []pane.Span{{Ink: t.Good, Text: t.OK + " " + name}}
 	}
 	if p.Over() && p.Undo != nil && !p.Undone {
-		out = append(out, views.Span{Ink: t.Key, Text: "  " + m.keys.of(cmdUndo)}, views.Span{Ink: t.Dim, Text: " undoes it"})
+		out = append(out, pane.Span{Ink: t.Key, Text: "  " + m.keys.of(cmdUndo)}, pane.Span{Ink: t.Dim, Text: " undoes it"})
 	}
 	if others > 0 {
 		more := fmt.Sprintf("  %d more in pane %d", others, m.paneNamed("actions")+1)
 		if failed > 0 {
 			more = fmt.Sprintf("  %d more in pane %d, %d failed", others, m.paneNamed("actions")+1, failed)
 		}
-		out = append(out, views.Span{Ink: t.Dim, Text: more})
+		out = append(out, pane.Span{Ink: t.Dim, Text: more})
 	}
 	if said != "" {
-		out = append(out, views.Span{Ink: t.Text, Text: "  " + said})
+		out = append(out, pane.Span{Ink: t.Text, Text: "  " + said})
 	}
 	if p.Over() && p.Verdict == nil && now.Before(p.Settling) {
-		out = append(out, views.Span{Ink: t.Dim, Text: "  watching whether it helps"})
+		out = append(out, pane.Span{Ink: t.Dim, Text: "  watching whether it helps"})
 	}
 	return out
 }

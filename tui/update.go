@@ -10,7 +10,8 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
-	"github.com/opsdeck/opsdeck/views"
+	"github.com/opsdeck/opsdeck/views/logs"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // Frames are at least this far apart while nobody touches anything. Those for new
@@ -83,11 +84,11 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	case tea.ResumeMsg:
 		m.dirty = true
-	case views.Note:
+	case pane.NoticeMsg:
 		m.say(msg.Text)
-	case views.Copy:
+	case pane.CopyMsg:
 		cmd = m.copy(msg)
-	case views.File:
+	case pane.FileMsg:
 		cmd = m.file(msg)
 	case fileMsg:
 		if msg.err != nil {
@@ -95,9 +96,9 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		} else {
 			m.say("wrote " + msg.what + " to " + msg.path)
 		}
-	case views.Unhandled:
+	case pane.UnhandledMsg:
 		m.nothing(msg.Command)
-	case views.Closed:
+	case pane.ClosedMsg:
 		cmd = m.back()
 	default:
 		if msg != nil {
@@ -184,7 +185,7 @@ func (m *Model) newLines(a, b *state.Snapshot) bool {
 	if a.Versions[state.SectionLogs] == b.Versions[state.SectionLogs] || !m.visible(m.logs) {
 		return false
 	}
-	if f, ok := m.panes[m.logs].(views.Follower); ok && !f.Following() {
+	if f, ok := m.panes[m.logs].(pane.Follower); ok && !f.Following() {
 		return false // they wait below; the tick counts them
 	}
 	if len(a.Logs.Sources) != len(b.Logs.Sources) {
@@ -261,7 +262,7 @@ func (m *Model) redraw() {
 		m.frames[i] = frame{}
 	}
 	m.resize(m.w, m.h)
-	if l, ok := m.panes[m.logs].(*views.Logs); ok {
+	if l, ok := m.panes[m.logs].(*logs.Pane); ok {
 		l.Redraw()
 	}
 }
@@ -272,7 +273,7 @@ type fileMsg struct {
 	err        error
 }
 
-func (m *Model) file(f views.File) tea.Cmd {
+func (m *Model) file(f pane.FileMsg) tea.Cmd {
 	if m.o.File == nil {
 		m.say("this console writes no files")
 		return nil
@@ -284,7 +285,7 @@ func (m *Model) file(f views.File) tea.Cmd {
 	}
 }
 
-func (m *Model) copy(c views.Copy) tea.Cmd {
+func (m *Model) copy(c pane.CopyMsg) tea.Cmd {
 	if m.o.Copy == nil {
 		m.say("copied " + c.What + ": asked the terminal (OSC 52)")
 		return tea.SetClipboard(c.Text)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
+	"github.com/opsdeck/opsdeck/views/list"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // deed is one row of the pane of actions: a submitted action, or the end of one
@@ -115,26 +117,26 @@ func Said(p *state.Progress) string {
 }
 
 // NewActions makes the pane of what was done.
-func NewActions(env *Env) Pane {
-	return NewList(env, Spec[deed]{
-		Info: Info{
+func NewActions(env *pane.Env) pane.Pane {
+	return list.New(env, list.Spec[deed]{
+		Info: pane.Info{
 			Name: "actions", Title: "Actions", Section: state.SectionActions,
 			Acts:  []state.SectionName{state.SectionActions, state.SectionJournal, state.SectionWorkspace},
 			About: "What was done here, by whom, from where, and what came of it, from this console and from every other, the command line and the API. The journal is append-only and hash-chained.",
 		},
-		Cols: []Column[deed]{
-			{Title: "When", W: 8, Cell: func(e *Env, d *deed) (string, theme.Ink) {
+		Cols: []list.Column[deed]{
+			{Title: "When", W: 8, Cell: func(e *pane.Env, d *deed) (string, theme.Ink) {
 				at, now := d.at().In(e.Local), e.Now().In(e.Local)
 				if now.Sub(at) > 20*time.Hour {
 					return at.Format("01-02"), e.Theme.Dim
 				}
 				return at.Format(time.TimeOnly), e.Theme.Dim
 			}, Cmp: func(a, b *deed) int { return b.at().Compare(a.at()) }},
-			{Title: "Outcome", W: 13, Cell: func(e *Env, d *deed) (string, theme.Ink) { return status(e.Theme, d.outcome()) },
+			{Title: "Outcome", W: 13, Cell: func(e *pane.Env, d *deed) (string, theme.Ink) { return pane.StatusWord(e.Theme, d.outcome()) },
 				Cmp: func(a, b *deed) int { return cmp.Compare(a.outcome(), b.outcome()) }},
-			{Title: "Action", W: 16, Flex: 1, Rank: 1, Cell: func(e *Env, d *deed) (string, theme.Ink) { return d.title(), e.Theme.Text },
+			{Title: "Action", W: 16, Flex: 1, Rank: 1, Cell: func(e *pane.Env, d *deed) (string, theme.Ink) { return d.title(), e.Theme.Text },
 				Cmp: func(a, b *deed) int { return cmp.Compare(a.title(), b.title()) }},
-			{Title: "On", W: 12, Flex: 1, Rank: 1, Cell: func(e *Env, d *deed) (string, theme.Ink) {
+			{Title: "On", W: 12, Flex: 1, Rank: 1, Cell: func(e *pane.Env, d *deed) (string, theme.Ink) {
 				_, on, _ := d.what()
 				return on, e.Theme.Text
 			}, Cmp: func(a, b *deed) int {
@@ -142,15 +144,15 @@ func NewActions(env *Env) Pane {
 				_, y, _ := b.what()
 				return cmp.Compare(x, y)
 			}},
-			{Title: "By", W: 12, Rank: 3, Cell: func(e *Env, d *deed) (string, theme.Ink) {
+			{Title: "By", W: 12, Rank: 3, Cell: func(e *pane.Env, d *deed) (string, theme.Ink) {
 				_, _, by := d.what()
 				return by.User, e.Theme.Dim
 			}},
-			{Title: "Via", W: 7, Rank: 4, Cell: func(e *Env, d *deed) (string, theme.Ink) {
+			{Title: "Via", W: 7, Rank: 4, Cell: func(e *pane.Env, d *deed) (string, theme.Ink) {
 				_, _, by := d.what()
 				return by.Via, e.Theme.Dim
 			}},
-			{Title: "What came of it", W: 16, Flex: 5, Rank: 1, Cell: func(e *Env, d *deed) (string, theme.Ink) { return d.said(), e.Theme.Dim }},
+			{Title: "What came of it", W: 16, Flex: 5, Rank: 1, Cell: func(e *pane.Env, d *deed) (string, theme.Ink) { return d.said(), e.Theme.Dim }},
 		},
 		Rows:   deeds,
 		ID:     func(d *deed) string { return string(d.id()) },
@@ -170,33 +172,33 @@ func NewActions(env *Env) Pane {
 		Empty: func(*state.Snapshot) string {
 			return "nothing has been done yet. x in a list shows what can be done to a row, : every action"
 		},
-		Summary: func(e *Env, s *state.Snapshot) []Span {
+		Summary: func(e *pane.Env, s *state.Snapshot) []pane.Span {
 			running := 0
 			for _, p := range s.Actions.List {
 				if !p.Over() {
 					running++
 				}
 			}
-			out := []Span{{e.Theme.Dim, fmt.Sprintf("%d lately", len(s.Actions.List))}}
+			out := []pane.Span{{Ink: e.Theme.Dim, Text: fmt.Sprintf("%d lately", len(s.Actions.List))}}
 			if running > 0 {
-				out = append(out, Span{e.Theme.Accent, fmt.Sprintf("%d running", running)})
+				out = append(out, pane.Span{Ink: e.Theme.Accent, Text: fmt.Sprintf("%d running", running)})
 			}
 			if s.Journal.Broken != "" {
-				out = append(out, Span{e.Theme.Bad, e.Theme.Wrong + " journal broken"})
+				out = append(out, pane.Span{Ink: e.Theme.Bad, Text: e.Theme.Wrong + " journal broken"})
 			}
 			return out
 		},
-		Tabs: []Tab[deed]{{Title: "Overview", Draw: deedOverview}, {Title: "Journal", Draw: deedJournal}},
+		Tabs: []list.Tab[deed]{{Title: "Overview", Draw: deedOverview}, {Title: "Journal", Draw: deedJournal}},
 	})
 }
 
 // deedsHead says what is wrong with the workspace itself: its journal, its file,
 // its API. It leaves half of the pane to the rows.
-func deedsHead(e *Env, s *state.Snapshot, w, h int) (out []string) {
+func deedsHead(e *pane.Env, s *state.Snapshot, w, h int) (out []string) {
 	t := e.Theme
 	say := func(ink theme.Ink, text string) {
-		for _, l := range wrap(t, text, max(1, w-2), 4) {
-			out = append(out, NewLine(t, w, false).Put(ink, l).String())
+		for _, l := range pane.WrapText(t, text, max(1, w-2), 4) {
+			out = append(out, pane.NewLine(t, w, false).Put(ink, l).String())
 		}
 	}
 	if s.Journal.Broken != "" {
@@ -211,11 +213,11 @@ func deedsHead(e *Env, s *state.Snapshot, w, h int) (out []string) {
 	return out[:min(len(out), h/2)]
 }
 
-func deedOverview(d *Doc, s *state.Snapshot, x *deed) {
-	e := d.env
+func deedOverview(d *pane.Doc, s *state.Snapshot, x *deed) {
+	e := d.Env
 	t := e.Theme
 	kind, on, by := x.what()
-	word, ink := status(t, x.outcome())
+	word, ink := pane.StatusWord(t, x.outcome())
 	d.KV("outcome", ink, word)
 	d.KV("action", t.Text, x.title()+" ("+string(kind)+")")
 	d.KV("on", t.Text, on)
@@ -225,17 +227,17 @@ func deedOverview(d *Doc, s *state.Snapshot, x *deed) {
 	}
 	d.KV("by", t.Text, from)
 	if x.p == nil {
-		d.KV("ended", t.Text, e.when(x.j.At))
+		d.KV("ended", t.Text, e.When(x.j.At))
 		d.KV("result", t.Text, x.j.Detail)
 		return
 	}
 	p := x.p
-	d.KV("asked", t.Text, e.when(p.Queued))
+	d.KV("asked", t.Text, e.When(p.Queued))
 	if !p.Started.IsZero() {
-		d.KV("began", t.Text, e.when(p.Started))
+		d.KV("began", t.Text, e.When(p.Started))
 	}
 	if !p.Ended.IsZero() {
-		d.KV("ended", t.Text, e.when(p.Ended))
+		d.KV("ended", t.Text, e.When(p.Ended))
 	}
 	d.KV("step", t.Text, p.Step)
 	d.KV("result", t.Text, p.Result)
@@ -245,7 +247,7 @@ func deedOverview(d *Doc, s *state.Snapshot, x *deed) {
 		pairs(d, p.Action.Args)
 	}
 	if v := p.Verdict; v != nil {
-		word, ink := status(t, v.Word)
+		word, ink := pane.StatusWord(t, v.Word)
 		d.Head("Verdict")
 		d.KV("it is", ink, word)
 		d.KV("but", t.Text, v.Note)
@@ -255,7 +257,7 @@ func deedOverview(d *Doc, s *state.Snapshot, x *deed) {
 			}
 		}
 	} else if !p.Settling.IsZero() {
-		d.KV("verdict", t.Dim, "watching until "+e.when(p.Settling))
+		d.KV("verdict", t.Dim, "watching until "+e.When(p.Settling))
 	}
 	switch {
 	case p.Undone:
@@ -267,17 +269,17 @@ func deedOverview(d *Doc, s *state.Snapshot, x *deed) {
 	}
 }
 
-func deedJournal(d *Doc, s *state.Snapshot, x *deed) {
-	t := d.env.Theme
+func deedJournal(d *pane.Doc, s *state.Snapshot, x *deed) {
+	t := d.Env.Theme
 	for i := len(s.Journal.Entries) - 1; i >= 0; i-- {
 		j := &s.Journal.Entries[i]
 		if j.Action != x.id() {
 			continue
 		}
-		d.KV(fmt.Sprintf("#%d", j.Seq), t.Text, strings.TrimSpace(d.env.when(j.At)+"  "+string(j.Phase)+" "+j.Outcome+"  "+j.Detail))
+		d.KV(fmt.Sprintf("#%d", j.Seq), t.Text, strings.TrimSpace(d.Env.When(j.At)+"  "+string(j.Phase)+" "+j.Outcome+"  "+j.Detail))
 		d.KV("", t.Faint, j.Hash)
 	}
-	if len(d.lines) == 0 {
+	if len(d.Lines) == 0 {
 		d.Text(t.Dim, "the journal's newest entries have nothing of it")
 	}
 }

@@ -11,9 +11,11 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
+	"github.com/opsdeck/opsdeck/views/list"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
-type alertCell = func(*Env, *state.Alert) (string, theme.Ink)
+type alertCell = func(*pane.Env, *state.Alert) (string, theme.Ink)
 
 func alertRank(a *state.Alert) int {
 	n := map[state.AlertState]int{state.AlertFiring: 0, state.AlertPending: 10, state.AlertResolved: 20}[a.State]
@@ -41,34 +43,34 @@ func severityRank(s string) int {
 }
 
 // NewAlerts makes the pane of alerts.
-func NewAlerts(env *Env) Pane {
-	return NewList(env, Spec[state.Alert]{
-		Info: Info{
+func NewAlerts(env *pane.Env) pane.Pane {
+	return list.New(env, list.Spec[state.Alert]{
+		Info: pane.Info{
 			Name: "alerts", Title: "Alerts", Section: state.SectionAlerts,
 			Acts:  []state.SectionName{state.SectionAlerts},
 			About: "What the rule files say, evaluated here by Prometheus' own rules: firing first, then pending, lately resolved, and the rules that are quiet.",
 		},
 		Order: "State",
-		Cols: []Column[state.Alert]{
+		Cols: []list.Column[state.Alert]{
 			{Title: "State", W: 10, Cell: alertState, Cmp: func(a, b *state.Alert) int { return cmp.Compare(alertRank(a), alertRank(b)) }},
-			{Title: "Alert", W: 12, Flex: 2, Cell: func(e *Env, a *state.Alert) (string, theme.Ink) {
+			{Title: "Alert", W: 12, Flex: 2, Cell: func(e *pane.Env, a *state.Alert) (string, theme.Ink) {
 				if a.State == state.AlertInactive {
 					return a.Rule, e.Theme.Dim
 				}
 				return a.Rule, e.Theme.Text
 			}, Cmp: func(a, b *state.Alert) int { return strings.Compare(a.Rule, b.Rule) }},
-			{Title: "On", W: 12, Flex: 2, Rank: 2, Cell: func(e *Env, a *state.Alert) (string, theme.Ink) { return alertOn(a), e.Theme.Dim }},
+			{Title: "On", W: 12, Flex: 2, Rank: 2, Cell: func(e *pane.Env, a *state.Alert) (string, theme.Ink) { return alertOn(a), e.Theme.Dim }},
 			{Title: "Severity", W: 9, Rank: 3, Cell: alertSeverity, Cmp: func(a, b *state.Alert) int {
 				return cmp.Compare(severityRank(a.Severity), severityRank(b.Severity))
 			}},
-			{Title: "Since", W: 6, Right: true, Rank: 1, Cell: func(e *Env, a *state.Alert) (string, theme.Ink) {
-				return figuresOf(e.Theme).age(e.Now(), a.Since), e.Theme.Text
+			{Title: "Since", W: 6, Right: true, Rank: 1, Cell: func(e *pane.Env, a *state.Alert) (string, theme.Ink) {
+				return pane.FiguresOf(e.Theme).Age(e.Now(), a.Since), e.Theme.Text
 			}, Cmp: func(a, b *state.Alert) int { return b.Since.Compare(a.Since) }},
-			{Title: "Value", W: 9, Right: true, Rank: 4, Cell: func(e *Env, a *state.Alert) (string, theme.Ink) {
+			{Title: "Value", W: 9, Right: true, Rank: 4, Cell: func(e *pane.Env, a *state.Alert) (string, theme.Ink) {
 				return alertValue(e.Theme, a), e.Theme.Text
 			}},
 			{Title: "Held by", W: 14, Rank: 5, Cell: alertHeld},
-			{Title: "Summary", W: 24, Flex: 4, Rank: 6, Cell: func(e *Env, a *state.Alert) (string, theme.Ink) {
+			{Title: "Summary", W: 24, Flex: 4, Rank: 6, Cell: func(e *pane.Env, a *state.Alert) (string, theme.Ink) {
 				if a.Err != "" {
 					return a.Err, e.Theme.Bad
 				}
@@ -87,11 +89,11 @@ func NewAlerts(env *Env) Pane {
 		Head:    alertsHead,
 		Empty:   func(*state.Snapshot) string { return "no rules are loaded: put rule files in config/prometheus/rules" },
 		Summary: alertsSummary,
-		Tabs:    []Tab[state.Alert]{{Title: "Overview", Draw: alertOverview}, {Title: "Rule group", Draw: alertGroup}, {Title: "Silences", Draw: alertSilences}},
+		Tabs:    []list.Tab[state.Alert]{{Title: "Overview", Draw: alertOverview}, {Title: "Rule group", Draw: alertGroup}, {Title: "Silences", Draw: alertSilences}},
 	})
 }
 
-var alertState alertCell = func(e *Env, a *state.Alert) (string, theme.Ink) {
+var alertState alertCell = func(e *pane.Env, a *state.Alert) (string, theme.Ink) {
 	t := e.Theme
 	if a.Err != "" {
 		return t.Wrong + " error", t.Bad
@@ -110,7 +112,7 @@ var alertState alertCell = func(e *Env, a *state.Alert) (string, theme.Ink) {
 	return t.Off + " quiet", t.Faint
 }
 
-var alertSeverity alertCell = func(e *Env, a *state.Alert) (string, theme.Ink) {
+var alertSeverity alertCell = func(e *pane.Env, a *state.Alert) (string, theme.Ink) {
 	if a.Severity == "" {
 		return e.Theme.Unknown, e.Theme.Dim
 	}
@@ -126,10 +128,10 @@ var alertSeverity alertCell = func(e *Env, a *state.Alert) (string, theme.Ink) {
 	return a.Severity, e.Theme.Text
 }
 
-var alertHeld alertCell = func(e *Env, a *state.Alert) (string, theme.Ink) {
+var alertHeld alertCell = func(e *pane.Env, a *state.Alert) (string, theme.Ink) {
 	switch {
 	case a.SilenceID != "":
-		return "silent " + figuresOf(e.Theme).span(a.SilencedUntil.Sub(e.Now())), e.Theme.Dim
+		return "silent " + pane.FiguresOf(e.Theme).Span(a.SilencedUntil.Sub(e.Now())), e.Theme.Dim
 	case a.AckedBy != "":
 		return "acked " + a.AckedBy, e.Theme.Dim
 	}
@@ -169,14 +171,14 @@ func alertSummary(a *state.Alert) string {
 	return a.Query
 }
 
-func alertsHead(e *Env, s *state.Snapshot, w, h int) []string {
+func alertsHead(e *pane.Env, s *state.Snapshot, w, h int) []string {
 	t := e.Theme
 	var out []string
 	for i, p := range s.Alerts.Problems {
 		if i == 2 || h < 6 {
 			break
 		}
-		out = append(out, NewLine(t, w, false).Put(t.Warn, t.Caution+" "+p).String())
+		out = append(out, pane.NewLine(t, w, false).Put(t.Warn, t.Caution+" "+p).String())
 	}
 	return out
 }
@@ -200,7 +202,7 @@ func Firing(s *state.Snapshot) (critical, warning, other int) {
 	return critical, warning, other
 }
 
-func alertsSummary(e *Env, s *state.Snapshot) []Span {
+func alertsSummary(e *pane.Env, s *state.Snapshot) []pane.Span {
 	t := e.Theme
 	c, w, o := Firing(s)
 	pending, rules := 0, 0
@@ -212,49 +214,49 @@ func alertsSummary(e *Env, s *state.Snapshot) []Span {
 	for _, g := range s.Alerts.Groups {
 		rules += g.Rules
 	}
-	var out []Span
+	var out []pane.Span
 	if c+w+o > 0 {
 		ink := t.Warn
 		if c > 0 {
 			ink = t.Bad
 		}
-		out = append(out, Span{ink, fmt.Sprintf("%s %d firing", t.Wrong, c+w+o)})
+		out = append(out, pane.Span{Ink: ink, Text: fmt.Sprintf("%s %d firing", t.Wrong, c+w+o)})
 	} else {
-		out = append(out, Span{t.Dim, "none firing"})
+		out = append(out, pane.Span{Ink: t.Dim, Text: "none firing"})
 	}
 	if pending > 0 {
-		out = append(out, Span{t.Warn, fmt.Sprintf("%s %d pending", t.Caution, pending)})
+		out = append(out, pane.Span{Ink: t.Warn, Text: fmt.Sprintf("%s %d pending", t.Caution, pending)})
 	}
-	out = append(out, Span{t.Dim, state.Plural(rules, "rule")})
+	out = append(out, pane.Span{Ink: t.Dim, Text: state.Plural(rules, "rule")})
 	if n := len(s.Alerts.Problems); n > 0 {
-		out = append(out, Span{t.Warn, fmt.Sprintf("%s %s refused", t.Caution, state.Plural(n, "file"))})
+		out = append(out, pane.Span{Ink: t.Warn, Text: fmt.Sprintf("%s %s refused", t.Caution, state.Plural(n, "file"))})
 	}
 	return out
 }
 
 // alertWatch is the watch of logs that an alert is of, and adds what it has seen.
-func alertWatch(d *Doc, s *state.Snapshot, a *state.Alert) *state.LogWatch {
+func alertWatch(d *pane.Doc, s *state.Snapshot, a *state.Alert) *state.LogWatch {
 	w := s.Logs.Watch(a.Labels["watch"])
 	if w == nil {
 		return nil
 	}
-	t, f := d.env.Theme, figuresOf(d.env.Theme)
+	t, f := d.Env.Theme, pane.FiguresOf(d.Env.Theme)
 	d.Head("Watch")
 	d.KV("filter", t.Info, w.Where)
 	d.KV("in", t.Text, fmt.Sprintf("%s, which is %s now", w.Source, state.Plural(w.Sources, "log")))
-	d.KV("matches", t.Text, fmt.Sprintf("%d within %s, %d since %s", w.Recent, f.span(w.Window), w.Matches, d.env.when(w.Since)))
+	d.KV("matches", t.Text, fmt.Sprintf("%d within %s, %d since %s", w.Recent, f.Span(w.Window), w.Matches, d.Env.When(w.Since)))
 	if w.Last == "" {
 		d.KV("last match", t.Dim, "none yet")
 		return w
 	}
-	d.KV("last match", t.Text, d.env.when(w.LastAt)+" in "+w.LastSource)
+	d.KV("last match", t.Text, d.Env.When(w.LastAt)+" in "+w.LastSource)
 	d.Text(t.Text, w.Last)
 	return w
 }
 
-func alertOverview(d *Doc, s *state.Snapshot, a *state.Alert) {
-	e := d.env
-	t, f := e.Theme, figuresOf(e.Theme)
+func alertOverview(d *pane.Doc, s *state.Snapshot, a *state.Alert) {
+	e := d.Env
+	t, f := e.Theme, pane.FiguresOf(e.Theme)
 	st, ink := alertState(e, a)
 	d.KV("state", ink, st)
 	sev, ink := alertSeverity(e, a)
@@ -263,19 +265,19 @@ func alertOverview(d *Doc, s *state.Snapshot, a *state.Alert) {
 	d.KV("error", t.Bad, a.Err)
 	d.KV("value", t.Text, alertValue(t, a))
 	if !a.Since.IsZero() {
-		d.KV("active since", t.Text, e.when(a.Since))
+		d.KV("active since", t.Text, e.When(a.Since))
 	}
 	if !a.Fired.IsZero() {
-		d.KV("fired", t.Text, e.when(a.Fired))
+		d.KV("fired", t.Text, e.When(a.Fired))
 	}
 	if !a.Resolved.IsZero() {
-		d.KV("resolved", t.Text, e.when(a.Resolved))
+		d.KV("resolved", t.Text, e.When(a.Resolved))
 	}
 	if a.AckedBy != "" {
-		d.KV("acknowledged", t.Text, "by "+a.AckedBy+", "+e.when(a.AckedAt))
+		d.KV("acknowledged", t.Text, "by "+a.AckedBy+", "+e.When(a.AckedAt))
 	}
 	if a.SilenceID != "" {
-		d.KV("silenced", t.Text, "by "+a.SilencedBy+" until "+e.when(a.SilencedUntil))
+		d.KV("silenced", t.Text, "by "+a.SilencedBy+" until "+e.When(a.SilencedUntil))
 	}
 	notes := a.Annotations
 	if alertWatch(d, s, a) != nil { // which has them newer
@@ -288,7 +290,7 @@ func alertOverview(d *Doc, s *state.Snapshot, a *state.Alert) {
 	d.KV("group", t.Text, a.Group)
 	d.KV("file", t.Text, a.File)
 	if a.For > 0 {
-		d.KV("holds for", t.Text, f.span(a.For)+" before it fires")
+		d.KV("holds for", t.Text, f.Span(a.For)+" before it fires")
 	}
 	d.KV("query", t.Info, a.Query)
 	if len(a.Labels) > 0 {
@@ -303,8 +305,8 @@ func alertOverview(d *Doc, s *state.Snapshot, a *state.Alert) {
 	d.KV("id", t.Dim, a.ID)
 }
 
-func alertGroup(d *Doc, s *state.Snapshot, a *state.Alert) {
-	t, f := d.env.Theme, figuresOf(d.env.Theme)
+func alertGroup(d *pane.Doc, s *state.Snapshot, a *state.Alert) {
+	t, f := d.Env.Theme, pane.FiguresOf(d.Env.Theme)
 	for _, g := range s.Alerts.Groups {
 		if g.Title != a.Group || (a.File != "" && g.File != a.File) {
 			continue
@@ -312,9 +314,9 @@ func alertGroup(d *Doc, s *state.Snapshot, a *state.Alert) {
 		d.KV("group", t.Strong, g.Title)
 		d.KV("file", t.Text, g.File)
 		d.KV("rules", t.Text, fmt.Sprint(g.Rules))
-		d.KV("every", t.Text, f.span(g.Interval))
-		d.KV("evaluated", t.Text, d.env.when(g.LastEval))
-		d.KV("took", t.Text, f.millis(float64(g.Duration.Microseconds())/1000))
+		d.KV("every", t.Text, f.Span(g.Interval))
+		d.KV("evaluated", t.Text, d.Env.When(g.LastEval))
+		d.KV("took", t.Text, f.Millis(float64(g.Duration.Microseconds())/1000))
 		d.KV("error", t.Bad, g.Err)
 	}
 	for _, p := range s.Alerts.Problems {
@@ -322,14 +324,14 @@ func alertGroup(d *Doc, s *state.Snapshot, a *state.Alert) {
 	}
 }
 
-func alertSilences(d *Doc, s *state.Snapshot, _ *state.Alert) {
-	t := d.env.Theme
+func alertSilences(d *pane.Doc, s *state.Snapshot, _ *state.Alert) {
+	t := d.Env.Theme
 	if len(s.Alerts.Silences) == 0 {
 		d.Text(t.Dim, "no silences")
 	}
 	for _, x := range s.Alerts.Silences {
 		d.Text(t.Strong, strings.Join(x.Matchers, ", "))
-		d.KV("until", t.Text, d.env.when(x.Ends))
+		d.KV("until", t.Text, d.Env.When(x.Ends))
 		d.KV("by", t.Text, x.By)
 		d.KV("why", t.Text, x.Comment)
 	}

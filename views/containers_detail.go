@@ -8,6 +8,8 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
+	"github.com/opsdeck/opsdeck/views/logs"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // signals are those that end containers, by number (signal(7), x86 and ARM).
@@ -98,9 +100,9 @@ func containerWhy(now time.Time, c *state.Container) string {
 	return strings.Join(out, "; ")
 }
 
-func containerOverview(d *Doc, s *state.Snapshot, c *state.Container) {
-	e := d.env
-	t, f := e.Theme, figuresOf(e.Theme)
+func containerOverview(d *pane.Doc, s *state.Snapshot, c *state.Container) {
+	e := d.Env
+	t, f := e.Theme, pane.FiguresOf(e.Theme)
 	st, ink := containerState(e, c)
 	d.KV("state", ink, st)
 	if h := s.Containers.HostOf(c); h != nil {
@@ -108,7 +110,7 @@ func containerOverview(d *Doc, s *state.Snapshot, c *state.Container) {
 		if h.Health.Status == state.OK {
 			d.KV("host", t.Text, at)
 		} else {
-			word := healthWord(e, h.Health)
+			word := pane.HealthWord(e, h.Health)
 			d.KV("host", word.Ink, at+": "+word.Text+"\n"+h.Health.Err)
 		}
 	}
@@ -118,7 +120,7 @@ func containerOverview(d *Doc, s *state.Snapshot, c *state.Container) {
 		}
 	}
 	if c.State != "running" && !c.Finished.IsZero() {
-		d.KV("ended", t.Text, e.when(c.Finished))
+		d.KV("ended", t.Text, e.When(c.Finished))
 		ink := t.Text
 		if c.ExitCode != 0 || c.OOMKilled {
 			ink = t.Bad
@@ -137,8 +139,8 @@ func containerOverview(d *Doc, s *state.Snapshot, c *state.Container) {
 		d.KV("compose", t.Text, c.Project+", service "+c.Service)
 	}
 	d.KV("ports", t.Text, strings.Join(c.Ports, ", "))
-	d.KV("created", t.Text, e.when(c.Created))
-	d.KV("started", t.Text, e.when(c.Started))
+	d.KV("created", t.Text, e.When(c.Created))
+	d.KV("started", t.Text, e.When(c.Started))
 	restarts := fmt.Sprint(c.Restarts)
 	if c.Limits.Restart != "" {
 		restarts += ", policy " + c.Limits.Restart
@@ -149,27 +151,27 @@ func containerOverview(d *Doc, s *state.Snapshot, c *state.Container) {
 	if c.Sampled.IsZero() {
 		d.Text(t.Dim, "none read yet")
 	} else {
-		n := max(8, min(60, d.w-16))
-		cpu := f.percent(c.CPUPercent) + " of one core"
+		n := max(8, min(60, d.Width-16))
+		cpu := f.Percent(c.CPUPercent) + " of one core"
 		if c.Limits.CPUs > 0 {
-			cpu += ", limit " + f.percent(100*c.Limits.CPUs)
+			cpu += ", limit " + f.Percent(100*c.Limits.CPUs)
 		}
 		d.KV("CPU", t.Text, cpu)
-		d.KV("", t.Info, spark(t, settled(c.CPUHistory, c.Sampled), n, 10))
+		d.KV("", t.Info, pane.Spark(t, pane.Settled(c.CPUHistory, c.Sampled), n, 10))
 		of := "its limit"
 		if c.Limits.Memory == 0 {
 			of = "the host's: it has no limit"
 		}
-		d.KV("memory", t.Text, fmt.Sprintf("%s of %s, %s of %s", f.bytes(c.MemBytes), f.bytes(c.MemLimit), f.percent(c.MemPercent), of))
-		d.KV("", t.Info, spark(t, settled(c.MemHistory, c.Sampled), n, 0))
-		d.KV("network", t.Text, fmt.Sprintf("in %s (%s), out %s (%s)", f.rate(c.NetRxRate), f.bytes(c.NetRx), f.rate(c.NetTxRate), f.bytes(c.NetTx)))
-		d.KV("block", t.Text, fmt.Sprintf("read %s (%s), written %s (%s)", f.rate(c.BlkReadRate), f.bytes(c.BlkRead), f.rate(c.BlkWrRate), f.bytes(c.BlkWrite)))
-		pids := f.count(c.PIDs)
+		d.KV("memory", t.Text, fmt.Sprintf("%s of %s, %s of %s", f.Bytes(c.MemBytes), f.Bytes(c.MemLimit), f.Percent(c.MemPercent), of))
+		d.KV("", t.Info, pane.Spark(t, pane.Settled(c.MemHistory, c.Sampled), n, 0))
+		d.KV("network", t.Text, fmt.Sprintf("in %s (%s), out %s (%s)", f.Rate(c.NetRxRate), f.Bytes(c.NetRx), f.Rate(c.NetTxRate), f.Bytes(c.NetTx)))
+		d.KV("block", t.Text, fmt.Sprintf("read %s (%s), written %s (%s)", f.Rate(c.BlkReadRate), f.Bytes(c.BlkRead), f.Rate(c.BlkWrRate), f.Bytes(c.BlkWrite)))
+		pids := f.Count(c.PIDs)
 		if c.PIDsLimit > 0 {
-			pids += " of " + f.count(c.PIDsLimit)
+			pids += " of " + f.Count(c.PIDsLimit)
 		}
 		d.KV("processes", t.Text, pids)
-		d.KV("read", t.Dim, e.when(c.Sampled))
+		d.KV("read", t.Dim, e.When(c.Sampled))
 	}
 	if len(c.Labels) > 0 {
 		d.Head("Labels")
@@ -179,8 +181,8 @@ func containerOverview(d *Doc, s *state.Snapshot, c *state.Container) {
 
 // fetched says how old what follows is, and why it could not be fetched anew.
 // have reports whether there is anything to show.
-func fetched(d *Doc, f state.Fetch) (have bool) {
-	t := d.env.Theme
+func fetched(d *pane.Doc, f state.Fetch) (have bool) {
+	t := d.Env.Theme
 	if f.Err != "" {
 		d.Text(t.Bad, t.Wrong+" "+f.Err)
 	}
@@ -190,18 +192,18 @@ func fetched(d *Doc, f state.Fetch) (have bool) {
 		}
 		return false
 	}
-	d.Text(t.Faint, "as of "+d.env.when(f.At))
+	d.Text(t.Faint, "as of "+d.Env.When(f.At))
 	return true
 }
 
 // inspected is the container's detail, with its age and error written first.
-func inspected(d *Doc, s *state.Snapshot, c *state.Container) (state.ContainerDetail, bool) {
+func inspected(d *pane.Doc, s *state.Snapshot, c *state.Container) (state.ContainerDetail, bool) {
 	det := s.Containers.Details[c.ID]
 	return det, fetched(d, state.Fetch{At: det.At, Err: det.Err})
 }
 
 // part is the container's detail for a part that is fetched by itself.
-func part(d *Doc, s *state.Snapshot, c *state.Container, name string) (state.ContainerDetail, bool) {
+func part(d *pane.Doc, s *state.Snapshot, c *state.Container, name string) (state.ContainerDetail, bool) {
 	det := s.Containers.Details[c.ID]
 	if det.Err != "" {
 		return det, fetched(d, state.Fetch{Err: det.Err, At: det.Parts[name].At})
@@ -209,14 +211,14 @@ func part(d *Doc, s *state.Snapshot, c *state.Container, name string) (state.Con
 	return det, fetched(d, det.Parts[name])
 }
 
-func containerInspect(d *Doc, s *state.Snapshot, c *state.Container) {
+func containerInspect(d *pane.Doc, s *state.Snapshot, c *state.Container) {
 	if det, ok := inspected(d, s, c); ok {
-		d.Text(d.env.Theme.Text, det.Inspect)
+		d.Text(d.Env.Theme.Text, det.Inspect)
 	}
 }
 
-func containerEnv(d *Doc, s *state.Snapshot, c *state.Container) {
-	t := d.env.Theme
+func containerEnv(d *pane.Doc, s *state.Snapshot, c *state.Container) {
+	t := d.Env.Theme
 	det, ok := inspected(d, s, c)
 	if !ok {
 		return
@@ -237,8 +239,8 @@ func containerEnv(d *Doc, s *state.Snapshot, c *state.Container) {
 	}
 }
 
-func containerMounts(d *Doc, s *state.Snapshot, c *state.Container) {
-	t := d.env.Theme
+func containerMounts(d *pane.Doc, s *state.Snapshot, c *state.Container) {
+	t := d.Env.Theme
 	det, ok := inspected(d, s, c)
 	if !ok {
 		return
@@ -262,8 +264,8 @@ func containerMounts(d *Doc, s *state.Snapshot, c *state.Container) {
 	}
 }
 
-func containerNetwork(d *Doc, s *state.Snapshot, c *state.Container) {
-	t := d.env.Theme
+func containerNetwork(d *pane.Doc, s *state.Snapshot, c *state.Container) {
+	t := d.Env.Theme
 	det, ok := inspected(d, s, c)
 	if !ok {
 		return
@@ -289,8 +291,8 @@ func containerNetwork(d *Doc, s *state.Snapshot, c *state.Container) {
 	}
 }
 
-func containerHealth(d *Doc, s *state.Snapshot, c *state.Container) {
-	e, t := d.env, d.env.Theme
+func containerHealth(d *pane.Doc, s *state.Snapshot, c *state.Container) {
+	e, t := d.Env, d.Env.Theme
 	det, ok := inspected(d, s, c)
 	if !ok {
 		return
@@ -299,7 +301,7 @@ func containerHealth(d *Doc, s *state.Snapshot, c *state.Container) {
 		d.Text(t.Dim, "it has no health check: whether it works cannot be told from here")
 		return
 	}
-	word, ink := status(t, c.HealthWord)
+	word, ink := pane.StatusWord(t, c.HealthWord)
 	d.KV("health", ink, word)
 	d.KV("check", t.Text, det.Check)
 	if len(det.Probes) == 0 {
@@ -314,16 +316,16 @@ func containerHealth(d *Doc, s *state.Snapshot, c *state.Container) {
 				how = "did not end in time"
 			}
 		}
-		d.Text(ink, fmt.Sprintf("%s %s, %s, took %s", mark, how, e.when(p.At), p.Took.Round(time.Millisecond)))
+		d.Text(ink, fmt.Sprintf("%s %s, %s, took %s", mark, how, e.When(p.At), p.Took.Round(time.Millisecond)))
 		if p.Output != "" {
 			d.Text(t.Text, strings.TrimRight(p.Output, "\n"))
 		}
 	}
 }
 
-func containerImage(d *Doc, s *state.Snapshot, c *state.Container) {
-	e := d.env
-	t, f := e.Theme, figuresOf(e.Theme)
+func containerImage(d *pane.Doc, s *state.Snapshot, c *state.Container) {
+	e := d.Env
+	t, f := e.Theme, pane.FiguresOf(e.Theme)
 	d.KV("image", t.Text, c.Image)
 	det, ok := part(d, s, c, state.PartImage)
 	if !ok || det.Image == nil {
@@ -336,8 +338,8 @@ func containerImage(d *Doc, s *state.Snapshot, c *state.Container) {
 	d.KV("id", t.Text, im.ID)
 	d.KV("tags", t.Text, strings.Join(im.Tags, "\n"))
 	d.KV("digests", t.Text, strings.Join(im.Digests, "\n"))
-	d.KV("created", t.Text, e.when(im.Created))
-	d.KV("size", t.Text, f.bytes(im.Size))
+	d.KV("created", t.Text, e.When(im.Created))
+	d.KV("size", t.Text, f.Bytes(im.Size))
 	d.KV("platform", t.Text, im.Platform)
 	if len(im.Layers) > 0 {
 		d.Head("Layers, newest first")
@@ -345,14 +347,14 @@ func containerImage(d *Doc, s *state.Snapshot, c *state.Container) {
 	for _, l := range im.Layers {
 		size := ""
 		if l.Size > 0 {
-			size = f.bytes(l.Size)
+			size = f.Bytes(l.Size)
 		}
-		d.Line(NewLine(t, d.w, false).Col(t.Text, size, 9, true).Gap(2).Col(t.Dim, f.age(e.Now(), l.Created), 5, true).Gap(2).Put(t.Text, strings.Join(strings.Fields(l.By), " ")))
+		d.Line(pane.NewLine(t, d.Width, false).Col(t.Text, size, 9, true).Gap(2).Col(t.Dim, f.Age(e.Now(), l.Created), 5, true).Gap(2).Put(t.Text, strings.Join(strings.Fields(l.By), " ")))
 	}
 }
 
-func containerEvents(d *Doc, s *state.Snapshot, c *state.Container) {
-	e, t := d.env, d.env.Theme
+func containerEvents(d *pane.Doc, s *state.Snapshot, c *state.Container) {
+	e, t := d.Env, d.Env.Theme
 	det, ok := part(d, s, c, state.PartEvents)
 	if !ok {
 		return
@@ -365,12 +367,12 @@ func containerEvents(d *Doc, s *state.Snapshot, c *state.Container) {
 		if w := strings.ToLower(ev.What); strings.HasPrefix(w, "oom") || strings.Contains(w, "unhealthy") || strings.HasPrefix(w, "die") && !strings.Contains(w, "exit code 0") {
 			ink = t.Bad
 		}
-		d.Line(NewLine(t, d.w, false).Col(t.Dim, e.when(ev.At), 22, false).Gap(2).Put(ink, ev.What))
+		d.Line(pane.NewLine(t, d.Width, false).Col(t.Dim, e.When(ev.At), 22, false).Gap(2).Put(ink, ev.What))
 	}
 }
 
-func containerDiff(d *Doc, s *state.Snapshot, c *state.Container) {
-	t := d.env.Theme
+func containerDiff(d *pane.Doc, s *state.Snapshot, c *state.Container) {
+	t := d.Env.Theme
 	det, ok := part(d, s, c, state.PartDiff)
 	if !ok {
 		return
@@ -394,16 +396,16 @@ func containerDiff(d *Doc, s *state.Snapshot, c *state.Container) {
 }
 
 // containerEngine is the engine that runs the container.
-func containerEngine(d *Doc, s *state.Snapshot, c *state.Container) {
-	e := d.env
-	t, f := e.Theme, figuresOf(e.Theme)
+func containerEngine(d *pane.Doc, s *state.Snapshot, c *state.Container) {
+	e := d.Env
+	t, f := e.Theme, pane.FiguresOf(e.Theme)
 	cs := &s.Containers
 	at, health := cs.Host, cs.Health
 	if h := cs.HostOf(c); h != nil {
 		at, health = h.Address, h.Health
 	}
 	d.KV("at", t.Text, at)
-	if w := healthWord(e, health); w.Text != "" {
+	if w := pane.HealthWord(e, health); w.Text != "" {
 		d.KV("health", w.Ink, w.Text)
 	} else {
 		d.KV("health", t.Good, t.OK+" answers")
@@ -415,7 +417,7 @@ func containerEngine(d *Doc, s *state.Snapshot, c *state.Container) {
 	d.KV("version", t.Text, en.Version)
 	d.KV("API", t.Text, en.API)
 	d.KV("system", t.Text, en.System)
-	d.KV("cores", t.Text, fmt.Sprintf("%d, %s of memory", en.CPUs, f.bytes(en.Mem)))
+	d.KV("cores", t.Text, fmt.Sprintf("%d, %s of memory", en.CPUs, f.Bytes(en.Mem)))
 	d.KV("cgroups", t.Text, en.Cgroup)
 	d.KV("storage", t.Text, strings.Join([]string{en.Storage, en.Root}, ", in "))
 	d.KV("containers", t.Text, fmt.Sprintf("%d: %d running, %d paused, %d stopped", en.Containers, en.Running, en.Paused, en.Stopped))
@@ -428,7 +430,7 @@ func containerEngine(d *Doc, s *state.Snapshot, c *state.Container) {
 		return
 	}
 	row := func(ink theme.Ink, cells ...string) {
-		l := NewLine(t, d.w, false).Col(ink, cells[0], 12, false)
+		l := pane.NewLine(t, d.Width, false).Col(ink, cells[0], 12, false)
 		for _, c := range cells[1:] {
 			l.Gap(1).Col(ink, c, 11, true)
 		}
@@ -436,12 +438,12 @@ func containerEngine(d *Doc, s *state.Snapshot, c *state.Container) {
 	}
 	row(t.Faint, "", "in use", "of all", "takes", "prune frees")
 	for _, u := range en.Disk {
-		row(t.Text, u.Kind, fmt.Sprint(u.Active), fmt.Sprint(u.Count), f.bytes(u.Size), f.bytes(u.Free))
+		row(t.Text, u.Kind, fmt.Sprint(u.Active), fmt.Sprint(u.Count), f.Bytes(u.Size), f.Bytes(u.Free))
 	}
 }
 
-func containerTop(d *Doc, s *state.Snapshot, c *state.Container) {
-	t := d.env.Theme
+func containerTop(d *pane.Doc, s *state.Snapshot, c *state.Container) {
+	t := d.Env.Theme
 	if c.State != "running" && c.State != "paused" {
 		d.Text(t.Dim, "it is "+c.State+": no processes")
 		return
@@ -452,15 +454,15 @@ func containerTop(d *Doc, s *state.Snapshot, c *state.Container) {
 	}
 	widths := make([]int, len(det.TopTitles))
 	for i, title := range det.TopTitles {
-		widths[i] = Width(t, title)
+		widths[i] = pane.Width(t, title)
 		for _, row := range det.Top {
 			if i < len(row) {
-				widths[i] = max(widths[i], min(30, Width(t, row[i])))
+				widths[i] = max(widths[i], min(30, pane.Width(t, row[i])))
 			}
 		}
 	}
 	draw := func(ink theme.Ink, row []string) {
-		l := NewLine(t, d.w, false)
+		l := pane.NewLine(t, d.Width, false)
 		for i, cell := range row {
 			if i >= len(widths)-1 {
 				l.Put(ink, cell)
@@ -476,8 +478,8 @@ func containerTop(d *Doc, s *state.Snapshot, c *state.Container) {
 	}
 }
 
-func containerLogs(d *Doc, s *state.Snapshot, c *state.Container) {
-	t := d.env.Theme
+func containerLogs(d *pane.Doc, s *state.Snapshot, c *state.Container) {
+	t := d.Env.Theme
 	tail, ok := s.Logs.Tails["container:"+c.ID]
 	if !ok || len(tail.Records) == 0 {
 		d.Text(t.Dim, t.Wait+" no lines yet")
@@ -486,25 +488,25 @@ func containerLogs(d *Doc, s *state.Snapshot, c *state.Container) {
 	recs := tail.Records[max(0, len(tail.Records)-300):]
 	for i := len(recs) - 1; i >= 0; i-- {
 		r := &recs[i]
-		letter, ink := levelMark(t, r.Level)
-		l := NewLine(t, d.w, false)
+		letter, ink := logs.LevelMark(t, r.Level)
+		l := pane.NewLine(t, d.Width, false)
 		text := r.Text
-		if said, ok := readable(text); ok {
+		if said, ok := logs.Readable(text); ok {
 			text = said
 		}
-		l.Put(t.Dim, r.Time().In(d.env.Local).Format("15:04:05")).Gap(1).Put(ink, letter).Gap(1).Put(t.Text, text)
+		l.Put(t.Dim, r.Time().In(d.Env.Local).Format("15:04:05")).Gap(1).Put(ink, letter).Gap(1).Put(t.Text, text)
 		d.Line(l)
 	}
 }
 
 // pairs adds a map's entries by key.
-func pairs(d *Doc, m map[string]string) {
+func pairs(d *pane.Doc, m map[string]string) {
 	keys := make([]string, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)
 	}
 	sort.Strings(keys)
 	for _, k := range keys {
-		d.Text(d.env.Theme.Text, k+" = "+m[k])
+		d.Text(d.Env.Theme.Text, k+" = "+m[k])
 	}
 }

@@ -5,44 +5,46 @@ import (
 	"strings"
 
 	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/views/list"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // containerFilters is the filter language of containers, for help.
-var containerFilters = []FilterHelp{
-	{"web shop", "words that all occur in name, image, state, project or id"},
-	{"name: image:", "text in it; also project: service: host:"},
-	{"state:exited", "the state; also health:unhealthy, health:none, exit:137"},
-	{"label:env=prod", "a label with that value; label:env any value"},
-	{"cpu>50", "percent of one core; also < >= <= ="},
-	{"mem>80% mem>200MiB", "of the limit, or bytes; also net> blk> in bytes a second"},
-	{"restarts>0", "also pids>"},
-	{"up<10m", "how long it has run"},
-	{"!state:running", "! inverts a term; all terms must hold; \"...\" is plain text"},
+var containerFilters = []pane.FilterHelp{
+	{Form: "web shop", Keeps: "words that all occur in name, image, state, project or id"},
+	{Form: "name: image:", Keeps: "text in it; also project: service: host:"},
+	{Form: "state:exited", Keeps: "the state; also health:unhealthy, health:none, exit:137"},
+	{Form: "label:env=prod", Keeps: "a label with that value; label:env any value"},
+	{Form: "cpu>50", Keeps: "percent of one core; also < >= <= ="},
+	{Form: "mem>80% mem>200MiB", Keeps: "of the limit, or bytes; also net> blk> in bytes a second"},
+	{Form: "restarts>0", Keeps: "also pids>"},
+	{Form: "up<10m", Keeps: "how long it has run"},
+	{Form: "!state:running", Keeps: "! inverts a term; all terms must hold; \"...\" is plain text"},
 }
 
 // containerFields are what a filter of containers can ask about.
-var containerFields = []field[state.Container]{
-	{name: "name", text: func(c *state.Container) string { return c.Title }},
-	{name: "image", text: func(c *state.Container) string { return c.Image }},
-	{name: "project", text: func(c *state.Container) string { return c.Project }},
-	{name: "service", text: func(c *state.Container) string { return c.Service }},
-	{name: "host", text: func(c *state.Container) string { return c.Host }},
-	{name: "id", whole: true, text: func(c *state.Container) string { return c.ID }},
-	{name: "state", whole: true, text: func(c *state.Container) string { return c.State }},
-	{name: "health", whole: true, text: func(c *state.Container) string {
+var containerFields = []list.Field[state.Container]{
+	{Name: "name", Text: func(c *state.Container) string { return c.Title }},
+	{Name: "image", Text: func(c *state.Container) string { return c.Image }},
+	{Name: "project", Text: func(c *state.Container) string { return c.Project }},
+	{Name: "service", Text: func(c *state.Container) string { return c.Service }},
+	{Name: "host", Text: func(c *state.Container) string { return c.Host }},
+	{Name: "id", Whole: true, Text: func(c *state.Container) string { return c.ID }},
+	{Name: "state", Whole: true, Text: func(c *state.Container) string { return c.State }},
+	{Name: "health", Whole: true, Text: func(c *state.Container) string {
 		if c.HealthWord == "" {
 			return "none"
 		}
 		return c.HealthWord
 	}},
-	{name: "exit", test: func(value string) (func(*state.Container) bool, error) {
+	{Name: "exit", Test: func(value string) (func(*state.Container) bool, error) {
 		code, err := strconv.Atoi(value)
 		if err != nil {
 			return nil, errText("an exit code is a number: exit:137")
 		}
 		return func(c *state.Container) bool { return c.State == "exited" && c.ExitCode == code }, nil
 	}},
-	{name: "label", test: func(value string) (func(*state.Container) bool, error) {
+	{Name: "label", Test: func(value string) (func(*state.Container) bool, error) {
 		key, want, has := strings.Cut(value, "=")
 		if key == "" {
 			return nil, errText("the label's name is missing: label:key=value")
@@ -52,13 +54,13 @@ var containerFields = []field[state.Container]{
 			return ok && (!has || strings.EqualFold(v, want))
 		}, nil
 	}},
-	{name: "cpu", unit: aPercent, num: figure(func(c *state.Container) float64 { return c.CPUPercent })},
-	{name: "mem", unit: bytesOrPercent, num: figure(func(c *state.Container) float64 { return c.MemBytes }), percent: func(c *state.Container) float64 { return c.MemPercent }},
-	{name: "net", unit: bytesOnly, num: figure(func(c *state.Container) float64 { return both(c.NetRxRate, c.NetTxRate) })},
-	{name: "blk", unit: bytesOnly, num: figure(func(c *state.Container) float64 { return both(c.BlkReadRate, c.BlkWrRate) })},
-	{name: "pids", unit: aNumber, num: figure(func(c *state.Container) float64 { return c.PIDs })},
-	{name: "restarts", unit: aNumber, num: figure(func(c *state.Container) float64 { return float64(c.Restarts) })},
-	{name: "up", unit: aDuration, num: func(env *Env, c *state.Container) float64 {
+	{Name: "cpu", Unit: list.Percent, Num: figure(func(c *state.Container) float64 { return c.CPUPercent })},
+	{Name: "mem", Unit: list.BytesOrPercent, Num: figure(func(c *state.Container) float64 { return c.MemBytes }), Percent: func(c *state.Container) float64 { return c.MemPercent }},
+	{Name: "net", Unit: list.Bytes, Num: figure(func(c *state.Container) float64 { return both(c.NetRxRate, c.NetTxRate) })},
+	{Name: "blk", Unit: list.Bytes, Num: figure(func(c *state.Container) float64 { return both(c.BlkReadRate, c.BlkWrRate) })},
+	{Name: "pids", Unit: list.Number, Num: figure(func(c *state.Container) float64 { return c.PIDs })},
+	{Name: "restarts", Unit: list.Number, Num: figure(func(c *state.Container) float64 { return float64(c.Restarts) })},
+	{Name: "up", Unit: list.Duration, Num: func(env *pane.Env, c *state.Container) float64 {
 		if c.State != "running" || c.Started.IsZero() {
 			return -1
 		}
@@ -71,8 +73,8 @@ type errText string
 // Error implements error.
 func (e errText) Error() string { return string(e) }
 
-func figure(get func(*state.Container) float64) func(*Env, *state.Container) float64 {
-	return func(_ *Env, c *state.Container) float64 { return get(c) }
+func figure(get func(*state.Container) float64) func(*pane.Env, *state.Container) float64 {
+	return func(_ *pane.Env, c *state.Container) float64 { return get(c) }
 }
 
 // both is the sum of two figures, unknown where both are.
@@ -93,6 +95,6 @@ func containerSays(c *state.Container, word string) bool {
 	return c.OOMKilled && strings.Contains("oom killed", word)
 }
 
-func containerQuery(env *Env, filter string) (func(*state.Container) bool, error) {
-	return query(env, filter, containerFields, containerSays)
+func containerQuery(env *pane.Env, filter string) (func(*state.Container) bool, error) {
+	return list.Query(env, filter, containerFields, containerSays)
 }

@@ -7,12 +7,14 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
+	"github.com/opsdeck/opsdeck/views/list"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // containerFold groups containers by compose project, and those of a service that
 // is scaled by service. What belongs to no project stands by itself.
-func containerFold() *Fold[state.Container] {
-	return &Fold[state.Container]{
+func containerFold() *list.Fold[state.Container] {
+	return &list.Fold[state.Container]{
 		What: "by project",
 		Key: func(c *state.Container, depth int) string {
 			switch {
@@ -95,10 +97,10 @@ func containerCounts(members []*state.Container) (running, unwell int) {
 }
 
 // containerHeading is what a group's heading shows where it is not its total.
-func containerHeading(e *Env, column string, c *state.Container, members []*state.Container) (string, theme.Ink, bool) {
-	t, f := e.Theme, figuresOf(e.Theme)
+func containerHeading(e *pane.Env, column string, c *state.Container, members []*state.Container) (string, theme.Ink, bool) {
+	t, f := e.Theme, pane.FiguresOf(e.Theme)
 	running, unwell := containerCounts(members)
-	total := func(v float64, show func(figures, float64) string) (string, theme.Ink, bool) {
+	total := func(v float64, show func(pane.Figures, float64) string) (string, theme.Ink, bool) {
 		if running == 0 || c.Sampled.IsZero() {
 			return t.Unknown, t.Dim, true
 		}
@@ -114,26 +116,26 @@ func containerHeading(e *Env, column string, c *state.Container, members []*stat
 		case running < len(members):
 			return fmt.Sprintf("%s %d stopped", t.Off, len(members)-running), t.Dim, true
 		}
-		s, ink := status(t, containerWord(c))
+		s, ink := pane.StatusWord(t, containerWord(c))
 		return s, ink, true
 	case "Container":
 		return fmt.Sprintf("%s %d/%d", c.Title, running, len(members)), t.Strong, true
 	case "CPU/core":
-		return total(c.CPUPercent, figures.percent)
+		return total(c.CPUPercent, pane.Figures.Percent)
 	case "Memory":
-		return total(c.MemBytes, figures.bytes)
+		return total(c.MemBytes, pane.Figures.Bytes)
 	case "CPU":
-		return spark(t, settled(sumHistories(members, func(c *state.Container) []float64 { return c.CPUHistory }), c.Sampled), 12, 10), t.Info, true
+		return pane.Spark(t, pane.Settled(sumHistories(members, func(c *state.Container) []float64 { return c.CPUHistory }), c.Sampled), 12, 10), t.Info, true
 	case "Net in":
-		return total(c.NetRxRate, figures.rate)
+		return total(c.NetRxRate, pane.Figures.Rate)
 	case "Net out":
-		return total(c.NetTxRate, figures.rate)
+		return total(c.NetTxRate, pane.Figures.Rate)
 	case "Read":
-		return total(c.BlkReadRate, figures.rate)
+		return total(c.BlkReadRate, pane.Figures.Rate)
 	case "Written":
-		return total(c.BlkWrRate, figures.rate)
+		return total(c.BlkWrRate, pane.Figures.Rate)
 	case "PIDs":
-		return total(c.PIDs, figures.count)
+		return total(c.PIDs, pane.Figures.Count)
 	case "Restarts":
 		if c.Restarts == 0 {
 			return "0", t.Dim, true
@@ -169,30 +171,30 @@ func sumHistories(members []*state.Container, get func(*state.Container) []float
 }
 
 // containerGroup is a heading's detail: the totals, and what is unwell first.
-func containerGroup(d *Doc, _ *state.Snapshot, c *state.Container, members []*state.Container) {
-	e := d.env
-	t, f := e.Theme, figuresOf(e.Theme)
+func containerGroup(d *pane.Doc, _ *state.Snapshot, c *state.Container, members []*state.Container) {
+	e := d.Env
+	t, f := e.Theme, pane.FiguresOf(e.Theme)
 	running, unwell := containerCounts(members)
 	d.KV("running", t.Text, fmt.Sprintf("%d of %d", running, len(members)))
 	if unwell > 0 {
 		d.KV("unwell", t.Bad, fmt.Sprint(unwell))
 	}
 	d.KV("host", t.Text, c.Host)
-	d.KV("CPU", t.Text, f.percent(c.CPUPercent)+" of one core")
-	n := max(8, min(60, d.w-16))
-	d.KV("", t.Info, spark(t, settled(sumHistories(members, func(c *state.Container) []float64 { return c.CPUHistory }), c.Sampled), n, 10))
-	d.KV("memory", t.Text, f.bytes(c.MemBytes))
-	d.KV("", t.Info, spark(t, settled(sumHistories(members, func(c *state.Container) []float64 { return c.MemHistory }), c.Sampled), n, 0))
-	d.KV("network", t.Text, fmt.Sprintf("in %s, out %s", f.rate(c.NetRxRate), f.rate(c.NetTxRate)))
-	d.KV("block", t.Text, fmt.Sprintf("read %s, written %s", f.rate(c.BlkReadRate), f.rate(c.BlkWrRate)))
-	d.KV("processes", t.Text, f.count(c.PIDs))
+	d.KV("CPU", t.Text, f.Percent(c.CPUPercent)+" of one core")
+	n := max(8, min(60, d.Width-16))
+	d.KV("", t.Info, pane.Spark(t, pane.Settled(sumHistories(members, func(c *state.Container) []float64 { return c.CPUHistory }), c.Sampled), n, 10))
+	d.KV("memory", t.Text, f.Bytes(c.MemBytes))
+	d.KV("", t.Info, pane.Spark(t, pane.Settled(sumHistories(members, func(c *state.Container) []float64 { return c.MemHistory }), c.Sampled), n, 0))
+	d.KV("network", t.Text, fmt.Sprintf("in %s, out %s", f.Rate(c.NetRxRate), f.Rate(c.NetTxRate)))
+	d.KV("block", t.Text, fmt.Sprintf("read %s, written %s", f.Rate(c.BlkReadRate), f.Rate(c.BlkWrRate)))
+	d.KV("processes", t.Text, f.Count(c.PIDs))
 	d.KV("restarts", t.Text, fmt.Sprint(c.Restarts))
 	d.Head("Containers")
 	list := slices.Clone(members)
 	slices.SortStableFunc(list, func(a, b *state.Container) int { return containerRank(a) - containerRank(b) })
 	for _, m := range list {
 		st, ink := containerState(e, m)
-		l := NewLine(t, d.w, false).Col(ink, st, 14, false).Gap(1).Put(t.Text, m.Title)
+		l := pane.NewLine(t, d.Width, false).Col(ink, st, 14, false).Gap(1).Put(t.Text, m.Title)
 		if why := containerWhy(e.Now(), m); why != "" {
 			l.Put(t.Dim, "  "+why)
 		}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/views/list"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 func TestExitCodesAreExplained(t *testing.T) {
@@ -79,24 +81,26 @@ func BenchmarkContainers(b *testing.B) {
 		for _, flat := range []bool{false, true} {
 			for _, bench := range []struct {
 				name string
-				do   func(l *List[state.Container], i int)
+				do   func(l *list.List[state.Container], i int)
 			}{
-				{"down", func(l *List[state.Container], _ int) { l.Update(Do{Down}) }},
-				{"page", func(l *List[state.Container], _ int) { l.Update(Do{PageDown}) }},
-				{"end", func(l *List[state.Container], i int) { l.Update(Do{[]Command{Bottom, Top}[i%2]}) }},
-				{"sort", func(l *List[state.Container], _ int) { l.Update(Do{SortNext}) }},
-				{"filter", func(l *List[state.Container], i int) {
+				{"down", func(l *list.List[state.Container], _ int) { l.Update(pane.CommandMsg{Command: pane.Down}) }},
+				{"page", func(l *list.List[state.Container], _ int) { l.Update(pane.CommandMsg{Command: pane.PageDown}) }},
+				{"end", func(l *list.List[state.Container], i int) {
+					l.Update(pane.CommandMsg{Command: []pane.Command{pane.Bottom, pane.Top}[i%2]})
+				}},
+				{"sort", func(l *list.List[state.Container], _ int) { l.Update(pane.CommandMsg{Command: pane.SortNext}) }},
+				{"filter", func(l *list.List[state.Container], i int) {
 					l.SetFilter([]string{"service-3", "project:project01 cpu>5", "state:running", "mem>10MiB", ""}[i%5])
 				}},
-				{"fold", func(l *List[state.Container], _ int) { l.Update(Do{FoldAll}) }},
-				{"figures", func(l *List[state.Container], i int) { l.Apply(snap.With(uint64(i+2), snap.At, snap.Containers)) }},
+				{"fold", func(l *list.List[state.Container], _ int) { l.Update(pane.CommandMsg{Command: pane.FoldAll}) }},
+				{"figures", func(l *list.List[state.Container], i int) { l.Apply(snap.With(uint64(i+2), snap.At, snap.Containers)) }},
 			} {
 				name := fmt.Sprintf("%s/%s", size.name, bench.name)
 				if flat {
 					name += "-flat"
 				}
 				b.Run(name, func(b *testing.B) {
-					l := NewContainers(testEnv()).(*List[state.Container])
+					l := NewContainers(testEnv()).(*list.List[state.Container])
 					l.Resize(196, 46)
 					l.Focus(true)
 					l.SetFolds(flat, nil)

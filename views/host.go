@@ -9,43 +9,45 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
+	"github.com/opsdeck/opsdeck/views/list"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
-type processCell = func(*Env, *state.Process) (string, theme.Ink)
+type processCell = func(*pane.Env, *state.Process) (string, theme.Ink)
 
 // NewHost makes the pane of the host: its figures over its processes.
-func NewHost(env *Env) Pane {
-	num := func(title string, w, rank int, get func(*state.Process) float64, show func(figures, float64) string) Column[state.Process] {
-		return Column[state.Process]{Title: title, W: w, Right: true, Rank: rank,
-			Cell: func(e *Env, p *state.Process) (string, theme.Ink) {
-				return show(figuresOf(e.Theme), get(p)), e.Theme.Text
+func NewHost(env *pane.Env) pane.Pane {
+	num := func(title string, w, rank int, get func(*state.Process) float64, show func(pane.Figures, float64) string) list.Column[state.Process] {
+		return list.Column[state.Process]{Title: title, W: w, Right: true, Rank: rank,
+			Cell: func(e *pane.Env, p *state.Process) (string, theme.Ink) {
+				return show(pane.FiguresOf(e.Theme), get(p)), e.Theme.Text
 			},
 			Cmp: func(a, b *state.Process) int { return cmp.Compare(get(b), get(a)) }}
 	}
-	return NewList(env, Spec[state.Process]{
-		Info: Info{
+	return list.New(env, list.Spec[state.Process]{
+		Info: pane.Info{
 			Name: "host", Title: "Host", Section: state.SectionHost,
 			About: "The machine that the engine runs on: how much of it is used, and by which processes, where those listen (/ :8080 finds who has a port) and in which container they run. CPU of a process is of one core. Processes are read while this pane is shown, every 2 s.",
 		},
 		Order: "CPU/core",
-		Cols: []Column[state.Process]{
-			{Title: "PID", W: 7, Right: true, Cell: func(e *Env, p *state.Process) (string, theme.Ink) { return processID(e, p), e.Theme.Dim },
+		Cols: []list.Column[state.Process]{
+			{Title: "PID", W: 7, Right: true, Cell: func(e *pane.Env, p *state.Process) (string, theme.Ink) { return processID(e, p), e.Theme.Dim },
 				Cmp: func(a, b *state.Process) int { return cmp.Compare(a.PID, b.PID) }},
 			{Title: "Process", W: 16, Flex: 1, Cell: processName, Cmp: func(a, b *state.Process) int { return strings.Compare(a.Name, b.Name) }},
-			num("CPU/core", 8, 0, func(p *state.Process) float64 { return p.CPUPercent }, figures.percent),
-			num("Memory", 9, 0, func(p *state.Process) float64 { return p.RSS }, figures.bytes),
-			{Title: "User", W: 9, Rank: 3, Cell: func(e *Env, p *state.Process) (string, theme.Ink) { return p.User, e.Theme.Dim },
+			num("CPU/core", 8, 0, func(p *state.Process) float64 { return p.CPUPercent }, pane.Figures.Percent),
+			num("Memory", 9, 0, func(p *state.Process) float64 { return p.RSS }, pane.Figures.Bytes),
+			{Title: "User", W: 9, Rank: 3, Cell: func(e *pane.Env, p *state.Process) (string, theme.Ink) { return p.User, e.Theme.Dim },
 				Cmp: func(a, b *state.Process) int { return strings.Compare(a.User, b.User) }},
-			{Title: "Listens", W: 18, Flex: 1, Rank: 1, Cell: func(e *Env, p *state.Process) (string, theme.Ink) { return listens(p), e.Theme.Info },
+			{Title: "Listens", W: 18, Flex: 1, Rank: 1, Cell: func(e *pane.Env, p *state.Process) (string, theme.Ink) { return listens(p), e.Theme.Info },
 				Cmp: func(a, b *state.Process) int { return cmp.Compare(len(b.Ports), len(a.Ports)) }},
-			num("Threads", 7, 5, func(p *state.Process) float64 { return float64(p.Threads) }, figures.count),
-			{Title: "Up", W: 7, Right: true, Rank: 4, Cell: func(e *Env, p *state.Process) (string, theme.Ink) {
+			num("Threads", 7, 5, func(p *state.Process) float64 { return float64(p.Threads) }, pane.Figures.Count),
+			{Title: "Up", W: 7, Right: true, Rank: 4, Cell: func(e *pane.Env, p *state.Process) (string, theme.Ink) {
 				if p.Started.IsZero() {
 					return e.Theme.Unknown, e.Theme.Dim
 				}
-				return figuresOf(e.Theme).age(e.Now(), p.Started), e.Theme.Dim
+				return pane.FiguresOf(e.Theme).Age(e.Now(), p.Started), e.Theme.Dim
 			}, Cmp: func(a, b *state.Process) int { return b.Started.Compare(a.Started) }},
-			{Title: "Command", W: 20, Flex: 4, Rank: 2, Cell: func(e *Env, p *state.Process) (string, theme.Ink) { return p.Command, e.Theme.Dim },
+			{Title: "Command", W: 20, Flex: 4, Rank: 2, Cell: func(e *pane.Env, p *state.Process) (string, theme.Ink) { return p.Command, e.Theme.Dim },
 				Cmp: func(a, b *state.Process) int { return strings.Compare(a.Command, b.Command) }},
 		},
 		Rows: func(s *state.Snapshot) []state.Process { return s.Host.Processes },
@@ -67,19 +69,19 @@ func NewHost(env *Env) Pane {
 			return "reading the processes"
 		},
 		Summary: hostSummary,
-		Tabs:    []Tab[state.Process]{{Title: "Overview", Draw: processOverview}},
+		Tabs:    []list.Tab[state.Process]{{Title: "Overview", Draw: processOverview}},
 		Watch:   state.Interests{{Topic: state.LookProcesses}},
 	})
 }
 
-func processID(e *Env, p *state.Process) string {
+func processID(e *pane.Env, p *state.Process) string {
 	if p.PID == 0 {
 		return e.Theme.Unknown
 	}
 	return strconv.Itoa(p.PID)
 }
 
-var processName processCell = func(e *Env, p *state.Process) (string, theme.Ink) {
+var processName processCell = func(e *pane.Env, p *state.Process) (string, theme.Ink) {
 	t := e.Theme
 	switch p.State {
 	case "Z":
@@ -110,16 +112,16 @@ func listens(p *state.Process) string {
 
 // hostHead is the host itself: a line for the processor and memory, one for each disk,
 // one for the network.
-func hostHead(e *Env, s *state.Snapshot, w, h int) []string {
-	t, f, x := e.Theme, figuresOf(e.Theme), &s.Host
+func hostHead(e *pane.Env, s *state.Snapshot, w, h int) []string {
+	t, f, x := e.Theme, pane.FiguresOf(e.Theme), &s.Host
 	if !x.Health.Known() || h < 8 {
 		return nil
 	}
 	var out []string
-	line := func(label string) *Line { return NewLine(t, w, false).Gap(2).Col(t.Faint, label, 9, false) }
-	l := line("CPU").Put(inkOver(t, x.CPUPercent, 80, 95), f.percent(x.CPUPercent)+" of "+state.Plural(x.Cores, "core")).Gap(1)
+	line := func(label string) *pane.Line { return pane.NewLine(t, w, false).Gap(2).Col(t.Faint, label, 9, false) }
+	l := line("CPU").Put(inkOver(t, x.CPUPercent, 80, 95), f.Percent(x.CPUPercent)+" of "+state.Plural(x.Cores, "core")).Gap(1)
 	if w >= 60 {
-		l.Put(t.Info, spark(t, x.CPUHistory, 20, 100)).Gap(1)
+		l.Put(t.Info, pane.Spark(t, x.CPUHistory, 20, 100)).Gap(1)
 	}
 	load := t.Text
 	if x.Load1 > 2*float64(x.Cores) {
@@ -127,21 +129,21 @@ func hostHead(e *Env, s *state.Snapshot, w, h int) []string {
 	}
 	l.Put(load, fmt.Sprintf(" load %.2f %.2f %.2f", x.Load1, x.Load5, x.Load15))
 	if x.Tasks >= 0 {
-		l.Put(t.Dim, "  "+f.count(x.Tasks)+" tasks")
+		l.Put(t.Dim, "  "+f.Count(x.Tasks)+" tasks")
 	}
 	out = append(out, l.String())
 	used := -1.0
 	if x.MemTotal > 0 && x.MemUsed >= 0 {
 		used = 100 * x.MemUsed / x.MemTotal
 	}
-	l = line("Memory").Put(inkOver(t, used, 85, 95), f.bytes(x.MemUsed)+" of "+f.bytes(x.MemTotal)+", "+f.percent(used))
+	l = line("Memory").Put(inkOver(t, used, 85, 95), f.Bytes(x.MemUsed)+" of "+f.Bytes(x.MemTotal)+", "+f.Percent(used))
 	if x.SwapTotal > 0 {
-		l.Put(inkOver(t, 100*x.SwapUsed/x.SwapTotal, 50, 90), "  swap "+f.bytes(x.SwapUsed)+" of "+f.bytes(x.SwapTotal))
+		l.Put(inkOver(t, 100*x.SwapUsed/x.SwapTotal, 50, 90), "  swap "+f.Bytes(x.SwapUsed)+" of "+f.Bytes(x.SwapTotal))
 	} else if x.SwapTotal == 0 {
 		l.Put(t.Dim, "  no swap")
 	}
 	if x.FilesMax > 0 && x.Files > x.FilesMax/2 {
-		l.Put(t.Warn, "  "+t.Caution+" "+f.count(x.Files)+" of "+f.count(x.FilesMax)+" open files")
+		l.Put(t.Warn, "  "+t.Caution+" "+f.Count(x.Files)+" of "+f.Count(x.FilesMax)+" open files")
 	}
 	out = append(out, l.String())
 	room := max(1, min(4, h-8))
@@ -156,22 +158,22 @@ func hostHead(e *Env, s *state.Snapshot, w, h int) []string {
 		l = line("Network")
 		for i, n := range x.Nets {
 			if i < 3 {
-				l.Put(t.Text, n.Name).Put(t.Dim, " in "+f.rate(n.RxRate)+" out "+f.rate(n.TxRate)+"  ")
+				l.Put(t.Text, n.Name).Put(t.Dim, " in "+f.Rate(n.RxRate)+" out "+f.Rate(n.TxRate)+"  ")
 			}
 		}
 		out = append(out, l.String())
 		l = line("Clock")
 		switch {
 		case x.ClockSet:
-			l.Put(t.Text, "kept right, within "+f.millis(1000*x.ClockErr))
+			l.Put(t.Text, "kept right, within "+f.Millis(1000*x.ClockErr))
 		case x.ClockErr < 0 && strings.Contains(x.OS, "macOS"):
 			l.Put(t.Dim, "unknown here")
 		default:
 			l.Put(t.Warn, t.Caution+" nothing keeps it right: run an NTP client")
 		}
-		out = append(out, l.Put(t.Dim, "  up "+f.span(time.Duration(x.Uptime)*time.Second)+", "+x.OS).String())
+		out = append(out, l.Put(t.Dim, "  up "+f.Span(time.Duration(x.Uptime)*time.Second)+", "+x.OS).String())
 	}
-	return append(out, NewLine(t, w, false).String())
+	return append(out, pane.NewLine(t, w, false).String())
 }
 
 func inkOver(t *theme.Theme, v, warn, bad float64) theme.Ink {
@@ -184,19 +186,19 @@ func inkOver(t *theme.Theme, v, warn, bad float64) theme.Ink {
 	return t.Text
 }
 
-func hostDisk(e *Env, l *Line, d state.Disk) *Line {
-	t, f := e.Theme, figuresOf(e.Theme)
+func hostDisk(e *pane.Env, l *pane.Line, d state.Disk) *pane.Line {
+	t, f := e.Theme, pane.FiguresOf(e.Theme)
 	used := 100 * (d.Total - d.Avail) / max(1, d.Total)
-	l.Put(t.Text, d.Mount+" ").Put(inkOver(t, used, 85, 95), f.percent(used)+" full").Put(t.Dim, ", "+f.bytes(d.Avail)+" free of "+f.bytes(d.Total))
+	l.Put(t.Text, d.Mount+" ").Put(inkOver(t, used, 85, 95), f.Percent(used)+" full").Put(t.Dim, ", "+f.Bytes(d.Avail)+" free of "+f.Bytes(d.Total))
 	if d.Full >= 0 {
 		ink := t.Text
 		if d.Full < 24*time.Hour {
 			ink = t.Bad
 		}
-		l.Put(ink, ", full in "+f.span(d.Full)+" at this rate")
+		l.Put(ink, ", full in "+f.Span(d.Full)+" at this rate")
 	}
 	if d.Inodes > 0 && d.InodesFree < d.Inodes/10 {
-		l.Put(t.Bad, ", "+t.Wrong+" only "+f.count(d.InodesFree)+" inodes free")
+		l.Put(t.Bad, ", "+t.Wrong+" only "+f.Count(d.InodesFree)+" inodes free")
 	}
 	if d.ReadOnly && d.Avail > 0 {
 		l.Put(t.Warn, ", read-only")
@@ -204,38 +206,38 @@ func hostDisk(e *Env, l *Line, d state.Disk) *Line {
 	return l
 }
 
-func hostSummary(e *Env, s *state.Snapshot) []Span {
-	t, f, x := e.Theme, figuresOf(e.Theme), &s.Host
+func hostSummary(e *pane.Env, s *state.Snapshot) []pane.Span {
+	t, f, x := e.Theme, pane.FiguresOf(e.Theme), &s.Host
 	if !x.Health.Known() {
 		return nil
 	}
-	out := []Span{{inkOver(t, x.CPUPercent, 80, 95), "cpu " + f.percent(x.CPUPercent)}}
+	out := []pane.Span{{Ink: inkOver(t, x.CPUPercent, 80, 95), Text: "cpu " + f.Percent(x.CPUPercent)}}
 	if x.MemTotal > 0 && x.MemUsed >= 0 {
 		used := 100 * x.MemUsed / x.MemTotal
-		out = append(out, Span{inkOver(t, used, 85, 95), "memory " + f.percent(used)})
+		out = append(out, pane.Span{Ink: inkOver(t, used, 85, 95), Text: "memory " + f.Percent(used)})
 	}
 	for _, d := range x.Disks {
 		if d.Full >= 0 && d.Full < 24*time.Hour {
-			out = append(out, Span{t.Bad, t.Wrong + " " + d.Mount + " full in " + f.span(d.Full)})
+			out = append(out, pane.Span{Ink: t.Bad, Text: t.Wrong + " " + d.Mount + " full in " + f.Span(d.Full)})
 		} else if d.Total > 0 && d.Avail < d.Total/20 {
-			out = append(out, Span{t.Bad, t.Wrong + " " + d.Mount + " nearly full"})
+			out = append(out, pane.Span{Ink: t.Bad, Text: t.Wrong + " " + d.Mount + " nearly full"})
 		}
 	}
 	return out
 }
 
-func processOverview(d *Doc, s *state.Snapshot, p *state.Process) {
-	e := d.env
-	t, f := e.Theme, figuresOf(e.Theme)
+func processOverview(d *pane.Doc, s *state.Snapshot, p *state.Process) {
+	e := d.Env
+	t, f := e.Theme, pane.FiguresOf(e.Theme)
 	d.KV("process", t.Text, processID(e, p)+" "+p.Name)
 	d.KV("user", t.Text, p.User)
 	d.KV("state", t.Text, map[string]string{"R": "runs", "S": "sleeps", "D": "waits for a disk or a mount, and cannot be killed", "Z": "a zombie: it has ended, and its parent has not taken note", "T": "stopped by a signal", "I": "an idle thread of the kernel"}[p.State])
 	d.KV("command", t.Text, p.Command)
-	d.KV("CPU", t.Text, f.percent(p.CPUPercent)+" of one core; "+f.span(time.Duration(p.CPUSeconds*float64(time.Second)))+" since it started")
-	d.KV("memory", t.Text, f.bytes(p.RSS)+" resident")
+	d.KV("CPU", t.Text, f.Percent(p.CPUPercent)+" of one core; "+f.Span(time.Duration(p.CPUSeconds*float64(time.Second)))+" since it started")
+	d.KV("memory", t.Text, f.Bytes(p.RSS)+" resident")
 	d.KV("threads", t.Text, strconv.Itoa(p.Threads))
 	if !p.Started.IsZero() {
-		d.KV("started", t.Text, e.when(p.Started))
+		d.KV("started", t.Text, e.When(p.Started))
 	}
 	for i := range s.Host.Processes {
 		if x := &s.Host.Processes[i]; x.PID == p.Parent && p.Parent > 0 {
@@ -256,5 +258,5 @@ func processOverview(d *Doc, s *state.Snapshot, p *state.Process) {
 		}
 		d.KV(label, t.Info, at)
 	}
-	d.KV("read", t.Dim, e.when(s.Host.Looked))
+	d.KV("read", t.Dim, e.When(s.Host.Looked))
 }

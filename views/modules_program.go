@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // changedWord is what a filter finds a module by whose files changed.
@@ -16,13 +17,13 @@ func changedWord(m *state.Module) string {
 }
 
 // moduleChanges is how its files differ from what was approved.
-func moduleChanges(d *Doc, _ *state.Snapshot, m *state.Module) {
-	t := d.env.Theme
+func moduleChanges(d *pane.Doc, _ *state.Snapshot, m *state.Module) {
+	t := d.Env.Theme
 	c := m.Change
 	if c == nil {
 		d.Text(t.Dim, "its files: "+m.Approval())
 		for _, f := range m.Files {
-			d.KV(figuresOf(t).bytes(float64(f.Size)), t.Text, f.Name)
+			d.KV(pane.FiguresOf(t).Bytes(float64(f.Size)), t.Text, f.Name)
 		}
 		return
 	}
@@ -34,11 +35,11 @@ func moduleChanges(d *Doc, _ *state.Snapshot, m *state.Module) {
 	if c.By != "" {
 		by = " by " + c.By
 	}
-	d.KV("approved", t.Text, fmt.Sprintf("%.12s%s, %s", c.Approved, by, d.env.when(c.At)))
+	d.KV("approved", t.Text, fmt.Sprintf("%.12s%s, %s", c.Approved, by, d.Env.When(c.At)))
 	d.KV("on disk", t.Text, fmt.Sprintf("%.12s", c.Digest))
 	d.Gap()
 	for line := range strings.Lines(c.Diff) {
-		if len(d.lines) >= docLines {
+		if len(d.Lines) >= pane.MaxDocLines {
 			break
 		}
 		line = strings.TrimRight(line, "\n")
@@ -58,15 +59,15 @@ func moduleChanges(d *Doc, _ *state.Snapshot, m *state.Module) {
 }
 
 // moduleFindings is what its last validation and its last tests found.
-func moduleFindings(d *Doc, _ *state.Snapshot, m *state.Module) {
-	t := d.env.Theme
+func moduleFindings(d *pane.Doc, _ *state.Snapshot, m *state.Module) {
+	t := d.Env.Theme
 	switch {
 	case m.Checked.IsZero():
 		d.Text(t.Dim, "it was not validated since the engine started")
 	case len(m.Findings) == 0:
-		d.Text(t.Good, t.OK+" nothing is wrong with it, "+d.env.when(m.Checked))
+		d.Text(t.Good, t.OK+" nothing is wrong with it, "+d.Env.When(m.Checked))
 	default:
-		d.Text(t.Dim, "validated "+d.env.when(m.Checked))
+		d.Text(t.Dim, "validated "+d.Env.When(m.Checked))
 	}
 	for _, f := range m.Findings {
 		mark, ink := t.Caution, t.Warn
@@ -87,7 +88,7 @@ func moduleFindings(d *Doc, _ *state.Snapshot, m *state.Module) {
 	if !r.OK() {
 		ink = t.Bad
 	}
-	d.Head("Tests, " + d.env.when(r.At))
+	d.Head("Tests, " + d.Env.When(r.At))
 	d.Text(ink, r.Summary())
 	for _, f := range r.Failures {
 		d.Gap()
@@ -104,8 +105,8 @@ func moduleFindings(d *Doc, _ *state.Snapshot, m *state.Module) {
 }
 
 // moduleVersions are the versions of its files that are kept.
-func moduleVersions(d *Doc, _ *state.Snapshot, m *state.Module) {
-	t := d.env.Theme
+func moduleVersions(d *pane.Doc, _ *state.Snapshot, m *state.Module) {
+	t := d.Env.Theme
 	if len(m.Versions) == 0 {
 		d.Text(t.Dim, "no version is kept: enabling it keeps the first")
 	}
@@ -114,11 +115,11 @@ func moduleVersions(d *Doc, _ *state.Snapshot, m *state.Module) {
 		if v.By != "" {
 			text += " by " + v.By
 		}
-		text += ", " + d.env.when(v.At)
+		text += ", " + d.Env.When(v.At)
 		if v.Version != "" {
 			text += ", version " + v.Version
 		}
-		text += fmt.Sprintf(", %d files of %s", v.Files, figuresOf(t).bytes(float64(v.Bytes)))
+		text += fmt.Sprintf(", %d files of %s", v.Files, pane.FiguresOf(t).Bytes(float64(v.Bytes)))
 		if v.Approved {
 			text += ", approved"
 			ink = t.Good

@@ -9,6 +9,8 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
+	"github.com/opsdeck/opsdeck/views/list"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // hop is one row of the pipeline's pane: a stage, a job that failed in it, or a service.
@@ -122,57 +124,59 @@ func (h *hop) errors() float64 {
 }
 
 // NewPipeline makes the pane of the pipeline's stages and the services.
-func NewPipeline(env *Env) Pane {
-	stageOnly := func(show func(figures, *state.Stage) string) func(*Env, *hop) (string, theme.Ink) {
-		return func(e *Env, h *hop) (string, theme.Ink) {
+func NewPipeline(env *pane.Env) pane.Pane {
+	stageOnly := func(show func(pane.Figures, *state.Stage) string) func(*pane.Env, *hop) (string, theme.Ink) {
+		return func(e *pane.Env, h *hop) (string, theme.Ink) {
 			if h.stage == nil {
 				return "", e.Theme.Dim
 			}
-			return show(figuresOf(e.Theme), h.stage), e.Theme.Text
+			return show(pane.FiguresOf(e.Theme), h.stage), e.Theme.Text
 		}
 	}
-	ms := func(q float64) Column[hop] {
-		return Column[hop]{Title: map[float64]string{0.5: "p50", 0.95: "p95"}[q], W: 8, Right: true, Rank: 2,
-			Cell: func(e *Env, h *hop) (string, theme.Ink) { return figuresOf(e.Theme).millis(h.latency(q)), e.Theme.Text },
-			Cmp:  func(a, b *hop) int { return cmp.Compare(b.latency(q), a.latency(q)) }}
+	ms := func(q float64) list.Column[hop] {
+		return list.Column[hop]{Title: map[float64]string{0.5: "p50", 0.95: "p95"}[q], W: 8, Right: true, Rank: 2,
+			Cell: func(e *pane.Env, h *hop) (string, theme.Ink) {
+				return pane.FiguresOf(e.Theme).Millis(h.latency(q)), e.Theme.Text
+			},
+			Cmp: func(a, b *hop) int { return cmp.Compare(b.latency(q), a.latency(q)) }}
 	}
-	return NewList(env, Spec[hop]{
-		Info: Info{
+	return list.New(env, list.Spec[hop]{
+		Info: pane.Info{
 			Name: "pipeline", Title: "Pipeline", Section: state.SectionPipeline,
 			Acts:  []state.SectionName{state.SectionPipeline, state.SectionServices},
 			About: "The way from fetch to delivery, stage by stage: jobs waiting and in work, jobs a second over the last minute, latencies over the last 256 jobs. Below, the jobs that failed, kept for a retry, and the services that the workspace names: latencies and errors are those of the last probes.",
 		},
-		Cols: []Column[hop]{
-			{Title: "State", W: 11, Cell: func(e *Env, h *hop) (string, theme.Ink) {
-				g, ink := wordInk(e.Theme, h.word())
+		Cols: []list.Column[hop]{
+			{Title: "State", W: 11, Cell: func(e *pane.Env, h *hop) (string, theme.Ink) {
+				g, ink := pane.StatusInk(e.Theme, h.word())
 				if h.word() == "idle" {
 					g, ink = e.Theme.Off, e.Theme.Dim
 				}
 				return g + " " + h.word(), ink
 			}, Cmp: func(a, b *hop) int { return cmp.Compare(a.rank(), b.rank()) }},
-			{Title: "Stage, job, service", W: 12, Flex: 2, Cell: func(e *Env, h *hop) (string, theme.Ink) { return h.title(), e.Theme.Text },
+			{Title: "Stage, job, service", W: 12, Flex: 2, Cell: func(e *pane.Env, h *hop) (string, theme.Ink) { return h.title(), e.Theme.Text },
 				Cmp: func(a, b *hop) int { return strings.Compare(a.title(), b.title()) }},
-			{Title: "Waiting", W: 8, Right: true, Rank: 2, Cell: stageOnly(func(f figures, s *state.Stage) string { return f.count(float64(s.Depth)) })},
-			{Title: "In work", W: 7, Right: true, Rank: 4, Cell: stageOnly(func(f figures, s *state.Stage) string { return f.count(float64(s.InFlight)) })},
-			{Title: "Rate", W: 7, Right: true, Rank: 1, Cell: stageOnly(func(f figures, s *state.Stage) string { return f.perSecond(s.Rate) })},
+			{Title: "Waiting", W: 8, Right: true, Rank: 2, Cell: stageOnly(func(f pane.Figures, s *state.Stage) string { return f.Count(float64(s.Depth)) })},
+			{Title: "In work", W: 7, Right: true, Rank: 4, Cell: stageOnly(func(f pane.Figures, s *state.Stage) string { return f.Count(float64(s.InFlight)) })},
+			{Title: "Rate", W: 7, Right: true, Rank: 1, Cell: stageOnly(func(f pane.Figures, s *state.Stage) string { return f.PerSecond(s.Rate) })},
 			ms(0.5), ms(0.95),
-			{Title: "Errors", W: 6, Right: true, Rank: 2, Cell: func(e *Env, h *hop) (string, theme.Ink) {
+			{Title: "Errors", W: 6, Right: true, Rank: 2, Cell: func(e *pane.Env, h *hop) (string, theme.Ink) {
 				n := h.errors()
 				if n <= 0 {
-					return figuresOf(e.Theme).count(n), e.Theme.Dim
+					return pane.FiguresOf(e.Theme).Count(n), e.Theme.Dim
 				}
-				return figuresOf(e.Theme).count(n), e.Theme.Warn
+				return pane.FiguresOf(e.Theme).Count(n), e.Theme.Warn
 			}, Cmp: func(a, b *hop) int { return cmp.Compare(b.errors(), a.errors()) }},
-			{Title: "Last minute", W: 12, Rank: 5, Cell: func(e *Env, h *hop) (string, theme.Ink) {
+			{Title: "Last minute", W: 12, Rank: 5, Cell: func(e *pane.Env, h *hop) (string, theme.Ink) {
 				if h.stage != nil {
-					return spark(e.Theme, h.stage.Depths, 12, 4), e.Theme.Info
+					return pane.Spark(e.Theme, h.stage.Depths, 12, 4), e.Theme.Info
 				}
 				if h.job != nil {
-					return figuresOf(e.Theme).age(e.Now(), h.job.At), e.Theme.Text
+					return pane.FiguresOf(e.Theme).Age(e.Now(), h.job.At), e.Theme.Text
 				}
-				return spark(e.Theme, h.svc.Latencies, 12, 0), e.Theme.Info
+				return pane.Spark(e.Theme, h.svc.Latencies, 12, 0), e.Theme.Info
 			}},
-			{Title: "Why", W: 18, Flex: 4, Rank: 6, Cell: func(e *Env, h *hop) (string, theme.Ink) {
+			{Title: "Why", W: 18, Flex: 4, Rank: 6, Cell: func(e *pane.Env, h *hop) (string, theme.Ink) {
 				switch {
 				case h.stage != nil && h.stage.Paused != "":
 					return "paused by " + h.stage.Paused, e.Theme.Warn
@@ -212,37 +216,37 @@ func NewPipeline(env *Env) Pane {
 		Deps:   []state.SectionName{state.SectionPipeline, state.SectionServices, state.SectionRouting},
 		Head:   pipelineHead,
 		Empty:  func(*state.Snapshot) string { return "the engine has no stages yet" },
-		Summary: func(e *Env, s *state.Snapshot) []Span {
+		Summary: func(e *pane.Env, s *state.Snapshot) []pane.Span {
 			return pipelineSummary(e, s)
 		},
-		Tabs: []Tab[hop]{{Title: "Overview", Draw: hopOverview}, {Title: "Reports", Draw: hopReports}},
+		Tabs: []list.Tab[hop]{{Title: "Overview", Draw: hopOverview}, {Title: "Reports", Draw: hopReports}},
 	})
 }
 
 // pipelineHead draws the flow.
-func pipelineHead(e *Env, s *state.Snapshot, w, h int) []string {
+func pipelineHead(e *pane.Env, s *state.Snapshot, w, h int) []string {
 	t := e.Theme
 	var out []string
 	if p := s.Routing.Problem; p != "" && h >= 5 {
-		out = append(out, NewLine(t, w, false).Put(t.Warn, t.Caution+" routing: "+p).String())
+		out = append(out, pane.NewLine(t, w, false).Put(t.Warn, t.Caution+" routing: "+p).String())
 	}
 	if p := s.Pipeline.Stream; p != "" && h >= 6 {
-		out = append(out, NewLine(t, w, false).Put(t.Warn, t.Caution+" "+p).String())
+		out = append(out, pane.NewLine(t, w, false).Put(t.Warn, t.Caution+" "+p).String())
 	}
 	for _, p := range pipelineStands(s) {
 		if h >= 6+len(out) {
-			out = append(out, NewLine(t, w, false).Put(t.Warn, t.Caution+" "+p).String())
+			out = append(out, pane.NewLine(t, w, false).Put(t.Warn, t.Caution+" "+p).String())
 		}
 	}
 	if len(s.Pipeline.Stages) == 0 || h < 9 {
 		return out
 	}
-	l := NewLine(t, w, false).Gap(2)
+	l := pane.NewLine(t, w, false).Gap(2)
 	for i, st := range s.Pipeline.Stages {
 		if i > 0 {
 			l.Put(t.Faint, " "+t.Rule+t.Arrow+" ")
 		}
-		g, ink := wordInk(t, st.State)
+		g, ink := pane.StatusInk(t, st.State)
 		if st.State == "idle" {
 			g, ink = t.Off, t.Dim
 		}
@@ -251,11 +255,11 @@ func pipelineHead(e *Env, s *state.Snapshot, w, h int) []string {
 			l.Put(t.Strong, fmt.Sprintf(" %d", st.Depth+st.InFlight))
 		}
 	}
-	return append(out, l.String(), NewLine(t, w, false).String())
+	return append(out, l.String(), pane.NewLine(t, w, false).String())
 }
 
-func pipelineSummary(e *Env, s *state.Snapshot) []Span {
-	t, f := e.Theme, figuresOf(e.Theme)
+func pipelineSummary(e *pane.Env, s *state.Snapshot) []pane.Span {
+	t, f := e.Theme, pane.FiguresOf(e.Theme)
 	var errs int64
 	waiting, bad, known := 0, 0, len(s.Pipeline.Stages) == 0 && len(s.Pipeline.Services) == 0
 	for _, st := range s.Pipeline.Stages {
@@ -275,31 +279,31 @@ func pipelineSummary(e *Env, s *state.Snapshot) []Span {
 			}
 		}
 	}
-	var out []Span
+	var out []pane.Span
 	if known {
-		out = []Span{{t.Dim, fmt.Sprintf("%d waiting", waiting)}}
+		out = []pane.Span{{Ink: t.Dim, Text: fmt.Sprintf("%d waiting", waiting)}}
 	} else if n := len(s.Pipeline.Services); n > 0 {
-		out = []Span{{t.Dim, fmt.Sprintf("%d services reported", n)}}
+		out = []pane.Span{{Ink: t.Dim, Text: fmt.Sprintf("%d services reported", n)}}
 	}
 	if n := len(s.Pipeline.Stages); n > 0 && known {
-		out = append(out, Span{t.Dim, f.perSecond(s.Pipeline.Stages[n-1].Rate) + " delivered"})
+		out = append(out, pane.Span{Ink: t.Dim, Text: f.PerSecond(s.Pipeline.Stages[n-1].Rate) + " delivered"})
 	}
 	if n := s.Pipeline.Held; n > 0 {
-		out = append(out, Span{t.Warn, fmt.Sprintf("%s %d held back", t.Caution, n)})
+		out = append(out, pane.Span{Ink: t.Warn, Text: fmt.Sprintf("%s %d held back", t.Caution, n)})
 	}
 	if bad > 0 {
-		out = append(out, Span{t.Bad, fmt.Sprintf("%s %d unwell", t.Wrong, bad)})
+		out = append(out, pane.Span{Ink: t.Bad, Text: fmt.Sprintf("%s %d unwell", t.Wrong, bad)})
 	}
 	if errs > 0 {
-		out = append(out, Span{t.Warn, f.count(float64(errs)) + " errors"})
+		out = append(out, pane.Span{Ink: t.Warn, Text: f.Count(float64(errs)) + " errors"})
 	}
 	return out
 }
 
-func hopOverview(d *Doc, s *state.Snapshot, h *hop) {
-	e := d.env
-	t, f := e.Theme, figuresOf(e.Theme)
-	st, ink := status(t, h.word())
+func hopOverview(d *pane.Doc, s *state.Snapshot, h *hop) {
+	e := d.Env
+	t, f := e.Theme, pane.FiguresOf(e.Theme)
+	st, ink := pane.StatusWord(t, h.word())
 	d.KV("state", ink, st)
 	if h.job != nil {
 		jobOverview(d, h.job)
@@ -316,50 +320,50 @@ func hopOverview(d *Doc, s *state.Snapshot, h *hop) {
 			d.KV("in work", t.Text, fmt.Sprintf("%d jobs", g.InFlight))
 		}
 		d.KV("paused", t.Warn, g.Paused)
-		d.KV("rate", t.Text, f.perSecond(g.Rate)+" over the last minute")
-		d.KV("latency", t.Text, fmt.Sprintf("p50 %s, p95 %s, of the last 256 jobs", f.millis(h.latency(0.5)), f.millis(h.latency(0.95))))
-		d.KV("done", t.Text, f.count(float64(g.Done))+" since the engine started")
-		d.KV("errors", t.Text, f.count(float64(g.Errors)))
+		d.KV("rate", t.Text, f.PerSecond(g.Rate)+" over the last minute")
+		d.KV("latency", t.Text, fmt.Sprintf("p50 %s, p95 %s, of the last 256 jobs", f.Millis(h.latency(0.5)), f.Millis(h.latency(0.95))))
+		d.KV("done", t.Text, f.Count(float64(g.Done))+" since the engine started")
+		d.KV("errors", t.Text, f.Count(float64(g.Errors)))
 		if g.Oldest > 0 {
-			d.KV("head waits", t.Text, f.span(g.Oldest))
+			d.KV("head waits", t.Text, f.Span(g.Oldest))
 		}
-		d.KV("depth", t.Info, spark(t, g.Depths, max(8, min(60, d.w-16)), 4))
+		d.KV("depth", t.Info, pane.Spark(t, g.Depths, max(8, min(60, d.Width-16)), 4))
 		if g.LastError != "" {
-			d.Head("Last error, " + e.when(g.LastErrorAt))
+			d.Head("Last error, " + e.When(g.LastErrorAt))
 			d.Text(t.Bad, g.LastError)
 		}
 		return
 	}
 	v := h.svc
 	d.KV("url", t.Text, v.URL)
-	d.KV("since", t.Text, e.when(v.Since))
+	d.KV("since", t.Text, e.When(v.Since))
 	if h.told {
 		d.Text(t.Dim, "Reported by the orchestrator; it is not probed from here.")
 	}
-	d.KV("latency", t.Text, f.millis(v.LatencyMS)+" in the last probe")
+	d.KV("latency", t.Text, f.Millis(v.LatencyMS)+" in the last probe")
 	if v.StatusCode > 0 {
 		d.KV("HTTP status", t.Text, fmt.Sprint(v.StatusCode))
 	}
 	d.KV("error", t.Bad, v.Err)
-	d.KV("probed", t.Text, e.when(v.Checked))
-	d.KV("probes", t.Info, spark(t, v.Latencies, max(8, min(60, d.w-16)), 0))
+	d.KV("probed", t.Text, e.When(v.Checked))
+	d.KV("probes", t.Info, pane.Spark(t, v.Latencies, max(8, min(60, d.Width-16)), 0))
 	if len(v.Checks) > 0 {
 		d.Head("Its own checks")
 		for _, c := range v.Checks {
-			word, ink := status(t, c.Word)
+			word, ink := pane.StatusWord(t, c.Word)
 			d.KV(c.Title, ink, strings.TrimSpace(word+"  "+c.Message))
 		}
 	}
 }
 
-func hopReports(d *Doc, s *state.Snapshot, _ *hop) {
-	t := d.env.Theme
+func hopReports(d *pane.Doc, s *state.Snapshot, _ *hop) {
+	t := d.Env.Theme
 	if len(s.Pipeline.Reports) == 0 {
 		d.Text(t.Dim, "nothing is reported of this row: a stage has the briefing of /context, an orchestrator elsewhere its providers, its system and its context")
 		return
 	}
 	for _, r := range s.Pipeline.Reports {
-		d.Head(r.Title + ", " + d.env.when(r.At))
+		d.Head(r.Title + ", " + d.Env.When(r.At))
 		d.Text(t.Text, r.Text)
 		d.Gap()
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // pipelineStands says what keeps the pipeline from its work.
@@ -22,14 +23,14 @@ func pipelineStands(s *state.Snapshot) (out []string) {
 }
 
 // jobOverview is a job's way through the stages.
-func jobOverview(d *Doc, j *state.Job) {
-	e := d.env
-	t, f := e.Theme, figuresOf(e.Theme)
+func jobOverview(d *pane.Doc, j *state.Job) {
+	e := d.Env
+	t, f := e.Theme, pane.FiguresOf(e.Theme)
 	d.KV("job", t.Text, j.ID)
 	d.KV("module", t.Text, j.Module)
-	d.KV("fetched", t.Text, e.when(j.At))
+	d.KV("fetched", t.Text, e.When(j.At))
 	if j.Items > 0 {
-		d.KV("items", t.Text, f.count(float64(j.Items)))
+		d.KV("items", t.Text, f.Count(float64(j.Items)))
 	}
 	d.KV("failed in", t.Text, j.Stage)
 	if j.Times > 1 {
@@ -42,11 +43,11 @@ func jobOverview(d *Doc, j *state.Job) {
 	}
 	d.Head("Its way")
 	for _, st := range j.Steps {
-		text := "waited " + f.millis(st.Started.Sub(st.Queued).Seconds()*1000)
+		text := "waited " + f.Millis(st.Started.Sub(st.Queued).Seconds()*1000)
 		if st.Started.IsZero() {
-			text = "waits since " + e.when(st.Queued)
+			text = "waits since " + e.When(st.Queued)
 		} else if !st.Ended.IsZero() {
-			text += ", worked on " + f.millis(st.Ended.Sub(st.Started).Seconds()*1000)
+			text += ", worked on " + f.Millis(st.Ended.Sub(st.Started).Seconds()*1000)
 		}
 		ink := t.Text
 		if st.Err != "" {

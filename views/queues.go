@@ -8,37 +8,39 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
+	"github.com/opsdeck/opsdeck/views/list"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // NewQueues makes the pane of queues.
-func NewQueues(env *Env) Pane {
-	type cell = func(*Env, *state.Queue) (string, theme.Ink)
+func NewQueues(env *pane.Env) pane.Pane {
+	type cell = func(*pane.Env, *state.Queue) (string, theme.Ink)
 	ps := func(get func(*state.Queue) float64) cell {
-		return func(e *Env, q *state.Queue) (string, theme.Ink) {
-			return figuresOf(e.Theme).perSecond(get(q)), e.Theme.Text
+		return func(e *pane.Env, q *state.Queue) (string, theme.Ink) {
+			return pane.FiguresOf(e.Theme).PerSecond(get(q)), e.Theme.Text
 		}
 	}
-	return NewList(env, Spec[state.Queue]{
-		Info: Info{
+	return list.New(env, list.Spec[state.Queue]{
+		Info: pane.Info{
 			Name: "queues", Title: "Queues", Section: state.SectionQueues,
 			Acts:  []state.SectionName{state.SectionQueues},
 			About: "Redis lists, streams, sorted sets and counted key patterns, and the stages of the engine's own pipeline. In and out are items a second; where only the net change can be seen, a rise counts as in and a fall as out. Drain is the time to empty at the trend of the last minute.",
 		},
-		Cols: []Column[state.Queue]{
-			{Title: "Queue", W: 14, Flex: 3, Cell: func(e *Env, q *state.Queue) (string, theme.Ink) { return q.Key, e.Theme.Text },
+		Cols: []list.Column[state.Queue]{
+			{Title: "Queue", W: 14, Flex: 3, Cell: func(e *pane.Env, q *state.Queue) (string, theme.Ink) { return q.Key, e.Theme.Text },
 				Cmp: func(a, b *state.Queue) int { return strings.Compare(a.Key, b.Key) }},
 			{Title: "Depth", W: 7, Right: true, Cell: queueDepth, Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Depth, a.Depth) }},
 			{Title: "Trend", W: 8, Right: true, Rank: 1, Cell: queueTrend, Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Trend, a.Trend) }},
-			{Title: "Depth, 1 min", W: 12, Rank: 4, Cell: func(e *Env, q *state.Queue) (string, theme.Ink) {
-				return spark(e.Theme, settled(q.Depths, q.Sampled), 12, 0), e.Theme.Info
+			{Title: "Depth, 1 min", W: 12, Rank: 4, Cell: func(e *pane.Env, q *state.Queue) (string, theme.Ink) {
+				return pane.Spark(e.Theme, pane.Settled(q.Depths, q.Sampled), 12, 0), e.Theme.Info
 			}},
 			{Title: "In", W: 8, Right: true, Rank: 3, Cell: ps(func(q *state.Queue) float64 { return q.In }), Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.In, a.In) }},
 			{Title: "Out", W: 8, Right: true, Rank: 3, Cell: ps(func(q *state.Queue) float64 { return q.Out }), Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Out, a.Out) }},
-			{Title: "Oldest", W: 7, Right: true, Rank: 2, Cell: func(e *Env, q *state.Queue) (string, theme.Ink) {
-				return figuresOf(e.Theme).span(q.Oldest), e.Theme.Text
+			{Title: "Oldest", W: 7, Right: true, Rank: 2, Cell: func(e *pane.Env, q *state.Queue) (string, theme.Ink) {
+				return pane.FiguresOf(e.Theme).Span(q.Oldest), e.Theme.Text
 			}, Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Oldest, a.Oldest) }},
 			{Title: "Drain", W: 7, Right: true, Rank: 2, Cell: queueDrain, Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Drain, a.Drain) }},
-			{Title: "Kind", W: 6, Rank: 5, Cell: func(e *Env, q *state.Queue) (string, theme.Ink) { return q.Kind, e.Theme.Dim },
+			{Title: "Kind", W: 6, Rank: 5, Cell: func(e *pane.Env, q *state.Queue) (string, theme.Ink) { return q.Kind, e.Theme.Dim },
 				Cmp: func(a, b *state.Queue) int { return strings.Compare(a.Kind, b.Kind) }},
 		},
 		Rows:   queueRows,
@@ -52,18 +54,18 @@ func NewQueues(env *Env) Pane {
 			return s.Queues.Health
 		},
 		Deps: []state.SectionName{state.SectionQueues, state.SectionPipeline},
-		Head: func(e *Env, s *state.Snapshot, w, h int) []string {
+		Head: func(e *pane.Env, s *state.Snapshot, w, h int) []string {
 			if s.Queues.Health.Known() || len(s.Pipeline.Stages) == 0 {
 				return nil
 			}
-			n := notice(e, s.Queues.Health, "Redis", w)
+			n := pane.Notice(e, s.Queues.Health, "Redis", w)
 			return n[:min(len(n), max(0, h-len(s.Pipeline.Stages)-1))]
 		},
 		Empty: func(s *state.Snapshot) string {
 			return s.Queues.Server + " answers, and holds no queue that is watched: name some under queues in opsdeck.yaml"
 		},
 		Summary: queuesSummary,
-		Tabs:    []Tab[state.Queue]{{Title: "Overview", Draw: queueOverview}, {Title: "First items", Draw: queuePeek}, {Title: "Groups", Draw: queueGroups}},
+		Tabs:    []list.Tab[state.Queue]{{Title: "Overview", Draw: queueOverview}, {Title: "First items", Draw: queuePeek}, {Title: "Groups", Draw: queueGroups}},
 		Look: func(q *state.Queue, _ string) state.Interests {
 			if q.Kind == stageKind {
 				return nil
@@ -101,7 +103,7 @@ func queueRows(s *state.Snapshot) []state.Queue {
 	return out
 }
 
-func queueDepth(e *Env, q *state.Queue) (string, theme.Ink) {
+func queueDepth(e *pane.Env, q *state.Queue) (string, theme.Ink) {
 	if q.Err != "" {
 		return e.Theme.Wrong + " error", e.Theme.Bad
 	}
@@ -111,34 +113,34 @@ func queueDepth(e *Env, q *state.Queue) (string, theme.Ink) {
 	} else if strings.HasSuffix(q.Key, ":failed") {
 		ink = e.Theme.Warn
 	}
-	return figuresOf(e.Theme).count(q.Depth), ink
+	return pane.FiguresOf(e.Theme).Count(q.Depth), ink
 }
 
-func queueTrend(e *Env, q *state.Queue) (string, theme.Ink) {
-	t, f := e.Theme, figuresOf(e.Theme)
+func queueTrend(e *pane.Env, q *state.Queue) (string, theme.Ink) {
+	t, f := e.Theme, pane.FiguresOf(e.Theme)
 	switch {
 	case q.Err != "" || q.Depth < 0:
 		return t.Unknown, t.Dim
 	case q.Trend > 0.05:
-		return t.Up + " " + f.perSecond(q.Trend), t.Warn
+		return t.Up + " " + f.PerSecond(q.Trend), t.Warn
 	case q.Trend < -0.05:
-		return t.Down + " " + f.perSecond(-q.Trend), t.Good
+		return t.Down + " " + f.PerSecond(-q.Trend), t.Good
 	}
 	return "steady", t.Dim
 }
 
-func queueDrain(e *Env, q *state.Queue) (string, theme.Ink) {
+func queueDrain(e *pane.Env, q *state.Queue) (string, theme.Ink) {
 	if q.Depth == 0 {
 		return "empty", e.Theme.Dim
 	}
 	if q.Drain < 0 {
 		return e.Theme.Unknown, e.Theme.Dim
 	}
-	return figuresOf(e.Theme).span(q.Drain), e.Theme.Text
+	return pane.FiguresOf(e.Theme).Span(q.Drain), e.Theme.Text
 }
 
-func queuesSummary(e *Env, s *state.Snapshot) []Span {
-	t, f := e.Theme, figuresOf(e.Theme)
+func queuesSummary(e *pane.Env, s *state.Snapshot) []pane.Span {
+	t, f := e.Theme, pane.FiguresOf(e.Theme)
 	sum, grow, failed := 0.0, 0, 0.0
 	for _, q := range s.Queues.List {
 		if strings.HasSuffix(q.Key, ":failed") {
@@ -150,38 +152,38 @@ func queuesSummary(e *Env, s *state.Snapshot) []Span {
 			grow++
 		}
 	}
-	out := []Span{{t.Dim, f.count(sum) + " items"}}
+	out := []pane.Span{{Ink: t.Dim, Text: f.Count(sum) + " items"}}
 	if failed > 0 {
-		out = append(out, Span{t.Warn, t.Caution + " " + f.count(failed) + " failed"})
+		out = append(out, pane.Span{Ink: t.Warn, Text: t.Caution + " " + f.Count(failed) + " failed"})
 	}
 	if grow > 0 {
-		out = append(out, Span{t.Warn, fmt.Sprintf("%s %d growing", t.Up, grow)})
+		out = append(out, pane.Span{Ink: t.Warn, Text: fmt.Sprintf("%s %d growing", t.Up, grow)})
 	}
 	return out
 }
 
-func queueOverview(d *Doc, s *state.Snapshot, q *state.Queue) {
-	e := d.env
-	t, f := e.Theme, figuresOf(e.Theme)
+func queueOverview(d *pane.Doc, s *state.Snapshot, q *state.Queue) {
+	e := d.Env
+	t, f := e.Theme, pane.FiguresOf(e.Theme)
 	d.KV("kind", t.Text, map[string]string{"list": "list", "stream": "stream", "zset": "sorted set", "keys": "keys that match a pattern, counted", stageKind: "stage of the engine's pipeline"}[q.Kind])
 	d.KV("error", t.Bad, q.Err)
-	d.KV("depth", t.Text, f.count(q.Depth)+" items")
+	d.KV("depth", t.Text, f.Count(q.Depth)+" items")
 	trend, ink := queueTrend(e, q)
 	d.KV("trend", ink, trend+", over the last minute")
-	d.KV("in", t.Text, f.perSecond(q.In))
-	d.KV("out", t.Text, f.perSecond(q.Out))
+	d.KV("in", t.Text, f.PerSecond(q.In))
+	d.KV("out", t.Text, f.PerSecond(q.Out))
 	if q.NetOnly {
 		d.KV("", t.Dim, "only the net change can be seen: a rise counts as in, a fall as out")
 	}
 	drain, ink := queueDrain(e, q)
 	d.KV("drained in", ink, drain)
 	if q.Oldest >= 0 {
-		d.KV("oldest item", t.Text, f.span(q.Oldest)+" old")
+		d.KV("oldest item", t.Text, f.Span(q.Oldest)+" old")
 	} else {
 		d.KV("oldest item", t.Dim, "its age cannot be known")
 	}
-	d.KV("depth, 1 min", t.Info, spark(t, settled(q.Depths, q.Sampled), max(8, min(60, d.w-16)), 0))
-	d.KV("read", t.Dim, e.when(q.Sampled))
+	d.KV("depth, 1 min", t.Info, pane.Spark(t, pane.Settled(q.Depths, q.Sampled), max(8, min(60, d.Width-16)), 0))
+	d.KV("read", t.Dim, e.When(q.Sampled))
 	if q.Kind == stageKind {
 		return
 	}
@@ -190,8 +192,8 @@ func queueOverview(d *Doc, s *state.Snapshot, q *state.Queue) {
 	d.KV("scan", t.Dim, s.Queues.Scan)
 }
 
-func queuePeek(d *Doc, _ *state.Snapshot, q *state.Queue) {
-	t := d.env.Theme
+func queuePeek(d *pane.Doc, _ *state.Snapshot, q *state.Queue) {
+	t := d.Env.Theme
 	if len(q.Peek) == 0 {
 		switch {
 		case q.Depth == 0:
@@ -209,13 +211,13 @@ func queuePeek(d *Doc, _ *state.Snapshot, q *state.Queue) {
 	}
 }
 
-func queueGroups(d *Doc, _ *state.Snapshot, q *state.Queue) {
-	t, f := d.env.Theme, figuresOf(d.env.Theme)
+func queueGroups(d *pane.Doc, _ *state.Snapshot, q *state.Queue) {
+	t, f := d.Env.Theme, pane.FiguresOf(d.Env.Theme)
 	if len(q.Groups) == 0 {
 		d.Text(t.Dim, "no consumer groups: only streams have them")
 		return
 	}
 	for _, g := range q.Groups {
-		d.KV(g.Title, t.Text, fmt.Sprintf("%d consumers, %s pending, %s behind", g.Consumers, f.count(g.Pending), f.count(g.Lag)))
+		d.KV(g.Title, t.Text, fmt.Sprintf("%d consumers, %s pending, %s behind", g.Consumers, f.Count(g.Pending), f.Count(g.Lag)))
 	}
 }

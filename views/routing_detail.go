@@ -6,17 +6,18 @@ import (
 	"strings"
 
 	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
-func routeStaged(d *Doc, s *state.Snapshot, _ *state.Route) {
-	e := d.env
+func routeStaged(d *pane.Doc, s *state.Snapshot, _ *state.Route) {
+	e := d.Env
 	t, g := e.Theme, s.Routing.Staged
 	if g == nil {
 		d.Text(t.Dim, "nothing is staged: change a row with x, or the whole with e")
 		return
 	}
 	d.KV("changes", t.Text, g.What)
-	d.KV("by", t.Text, g.By.User+", "+e.when(g.At))
+	d.KV("by", t.Text, g.By.User+", "+e.When(g.At))
 	for _, w := range g.Warnings {
 		d.KV("odd", t.Warn, w)
 	}
@@ -32,8 +33,8 @@ func routeStaged(d *Doc, s *state.Snapshot, _ *state.Route) {
 }
 
 // diffText draws a unified diff.
-func diffText(d *Doc, diff string) {
-	t := d.env.Theme
+func diffText(d *pane.Doc, diff string) {
+	t := d.Env.Theme
 	for line := range strings.Lines(diff) {
 		ink := t.Text
 		switch {
@@ -48,8 +49,8 @@ func diffText(d *Doc, diff string) {
 	}
 }
 
-func routeHistory(d *Doc, s *state.Snapshot, _ *state.Route) {
-	t := d.env.Theme
+func routeHistory(d *pane.Doc, s *state.Snapshot, _ *state.Route) {
+	t := d.Env.Theme
 	if s.Routing.Unkept != "" {
 		d.Text(t.Warn, s.Routing.Unkept)
 	}
@@ -62,7 +63,7 @@ func routeHistory(d *Doc, s *state.Snapshot, _ *state.Route) {
 		if i == 0 {
 			now = " (in force)"
 		}
-		d.Head(fmt.Sprintf("version %d, %s by %s, %s%s", v.Version, v.How, cmp.Or(v.By.User, "unknown"), d.env.when(v.At), now))
+		d.Head(fmt.Sprintf("version %d, %s by %s, %s%s", v.Version, v.How, cmp.Or(v.By.User, "unknown"), d.Env.When(v.At), now))
 		d.Text(t.Dim, fmt.Sprintf("+%d -%d lines  %s", v.Added, v.Removed, v.Tag[:min(len(v.Tag), 12)]))
 		if v.Why != "" {
 			d.Text(t.Text, v.Why)
@@ -74,8 +75,8 @@ func routeHistory(d *Doc, s *state.Snapshot, _ *state.Route) {
 }
 
 // routeTests are the answers to routing.test.
-func routeTests(d *Doc, s *state.Snapshot, _ *state.Route) {
-	t := d.env.Theme
+func routeTests(d *pane.Doc, s *state.Snapshot, _ *state.Route) {
+	t := d.Env.Theme
 	if len(s.Routing.Tests) == 0 {
 		d.Text(t.Dim, "nothing was asked yet: x on a category tests where a request of it goes")
 		return
@@ -99,13 +100,13 @@ func routeTests(d *Doc, s *state.Snapshot, _ *state.Route) {
 		if q.Tag != s.Routing.Tag && (s.Routing.Staged == nil || q.Tag != s.Routing.Staged.Tag) {
 			word = "asked, of another configuration than now,"
 		}
-		d.Text(t.Dim, word+" by "+q.By.User+", "+d.env.when(q.At))
+		d.Text(t.Dim, word+" by "+q.By.User+", "+d.Env.When(q.At))
 	}
 }
 
 // routeReplay is the answer to routing.replay.
-func routeReplay(d *Doc, s *state.Snapshot, _ *state.Route) {
-	t, r := d.env.Theme, s.Routing.Replay
+func routeReplay(d *pane.Doc, s *state.Snapshot, _ *state.Route) {
+	t, r := d.Env.Theme, s.Routing.Replay
 	d.Text(t.Dim, fmt.Sprintf("%d delegations are known; x replays them under another threshold, or those of a time", s.Routing.Delegations))
 	if r == nil {
 		return
@@ -114,9 +115,9 @@ func routeReplay(d *Doc, s *state.Snapshot, _ *state.Route) {
 	for _, line := range r.Lines {
 		d.Text(t.Text, line)
 	}
-	d.Text(t.Dim, "asked by "+r.By.User+", "+d.env.when(r.At))
+	d.Text(t.Dim, "asked by "+r.By.User+", "+d.Env.When(r.At))
 }
 
-func routeJSON(d *Doc, s *state.Snapshot, _ *state.Route) {
-	d.Text(d.env.Theme.Text, s.Routing.JSON)
+func routeJSON(d *pane.Doc, s *state.Snapshot, _ *state.Route) {
+	d.Text(d.Env.Theme.Text, s.Routing.JSON)
 }

@@ -137,19 +137,6 @@ func (r *Reclaim) Lines() []string {
 	}
 }
 
-// Size is a number of bytes for people: "1.2 MiB".
-func Size(bytes float64) string {
-	if bytes < 1024 {
-		return fmt.Sprintf("%.0f B", bytes)
-	}
-	for _, unit := range []string{"KiB", "MiB", "GiB"} {
-		if bytes /= 1024; bytes < 1024 {
-			return fmt.Sprintf("%.1f %s", bytes, unit)
-		}
-	}
-	return fmt.Sprintf("%.1f TiB", bytes/1024)
-}
-
 // project is the other containers of its compose project.
 func (c Containers) project(name, except string) (out []*Container) {
 	for i := range c.List {

@@ -2,7 +2,6 @@ package state
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,43 +27,6 @@ type Limits struct {
 
 // LeastMemory is the smallest memory limit that container engines take, in bytes.
 const LeastMemory = 6 << 20
-
-var byteUnits = []struct {
-	suffix string
-	size   float64
-}{{"k", 1 << 10}, {"m", 1 << 20}, {"g", 1 << 30}, {"t", 1 << 40}}
-
-// ParseBytes reads a size as docker's flags have it: "512m", "1.5g", "64MiB", or
-// plain bytes. Units are binary. It is positive and below 2^60; the error says
-// what was expected.
-func ParseBytes(text string) (float64, error) {
-	s, unit := strings.ToLower(strings.TrimSpace(text)), 1.0
-	s = strings.TrimSuffix(strings.TrimSuffix(s, "b"), "i")
-	for _, u := range byteUnits {
-		if cut, ok := strings.CutSuffix(s, u.suffix); ok {
-			s, unit = cut, u.size
-		}
-	}
-	v, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
-	if v *= unit; err != nil || !(v >= 1 && v < 1<<60) {
-		return 0, fmt.Errorf("%q is not a size: expected one such as 512m or 1.5g", text)
-	}
-	return math.Floor(v), nil
-}
-
-// FormatBytes writes a size so that [ParseBytes] reads the same: "512m". It is ""
-// for 0 and less.
-func FormatBytes(v float64) string {
-	if v < 1 {
-		return ""
-	}
-	for _, u := range slices.Backward(byteUnits) {
-		if n := v / u.size; n == math.Floor(n) {
-			return strconv.FormatFloat(n, 'f', -1, 64) + u.suffix
-		}
-	}
-	return strconv.FormatFloat(v, 'f', 0, 64)
-}
 
 // ParseCPUs reads a number of cores, "1.5", which is at least a hundredth, and at
 // most most where that is above 0.

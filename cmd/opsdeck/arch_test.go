@@ -38,6 +38,17 @@ func in(p string, folders ...string) bool {
 	return slices.ContainsFunc(folders, func(f string) bool { return p == f || strings.HasPrefix(p, f+"/") })
 }
 
+// sameSource reports whether two packages are of one source: backend/source/NAME and
+// what is below it.
+func sameSource(a, b string) bool {
+	source := func(p string) string {
+		rest, _ := strings.CutPrefix(p, "backend/source/")
+		name, _, _ := strings.Cut(rest, "/")
+		return name
+	}
+	return in(a, "backend/source") && in(b, "backend/source") && source(a) == source(b)
+}
+
 // charm are the libraries that draw.
 var charm = []string{"charm.land", "github.com/charmbracelet"}
 
@@ -56,37 +67,46 @@ var bans = []struct {
 	}, "backend/record says what a record says, to sources, commands and panes alike: what it imports, they all import too"},
 
 	{"a source knows state, record and its own client, nothing else of ours", func(i imported) bool {
-		return in(i.pkg, "backend/source") && i.own && !i.test && i.path != "backend/state" && i.path != "backend/record"
+		return in(i.pkg, "backend/source") && i.own && !i.test && i.path != "backend/state" && i.path != "backend/record" && !sameSource(i.pkg, i.path)
 	}, "a source that leans on another source, the hub or the engine cannot be tested, replaced or switched off alone: pass it an interface in cmd/opsdeck/wire.go"},
+
+	{"a source's own packages are used by it and by commands", func(i imported) bool {
+		return i.own && !i.test && strings.Count(i.path, "/") > 2 && in(i.path, "backend/source") && !sameSource(i.pkg, i.path) && !in(i.pkg, "cmd")
+	}, "what is below backend/source/NAME is that source's: others read its section"},
 
 	{"the backend does not draw", func(i imported) bool {
 		return in(i.pkg, "backend") && (in(i.path, charm...) || i.own && in(i.path, "tui", "views", "theme", "cmd"))
 	}, "the engine runs without a terminal under systemd, and serves consoles of other versions: what it says goes into a section, how that looks is views' business"},
 
 	{"a pane reads state, what records say, and nothing else", func(i imported) bool {
-		return i.pkg == "views" && !i.test && i.own && i.path != "theme" && i.path != "backend/state" && i.path != "backend/record"
+		return in(i.pkg, "views") && !i.test && i.own && !in(i.path, "views", "theme", "backend/state", "backend/record")
 	}, "a pane is a pure function of the snapshot: whatever else it could reach would make a frame wait"},
 
 	{"a pane does no input or output", func(i imported) bool {
-		return i.pkg == "views" && !i.test && in(i.path, "os", "net", "database/sql", "io/fs", "syscall", "os/exec")
+		return in(i.pkg, "views") && !i.test && in(i.path, "os", "net", "database/sql", "io/fs", "syscall", "os/exec")
 	}, "no I/O in Update or View: one slow disk or server would freeze every pane"},
 
 	{"a pane uses no client library", func(i imported) bool {
 		display := append([]string{"github.com/rivo/uniseg", "github.com/mattn/go-runewidth", "github.com/dustin/go-humanize", "github.com/sahilm/fuzzy", "github.com/NimbleMarkets/ntcharts"}, charm...)
-		return i.pkg == "views" && !i.test && i.library() && !in(i.path, display...)
+		return in(i.pkg, "views") && !i.test && i.library() && !in(i.path, display...)
 	}, "state.Container is ours, Docker's types stay in its package: a pane that knows a client's types breaks with it. A library that only draws is added to the list in this test"},
+
+	{"the packages of views stand in one order", func(i imported) bool {
+		return in(i.pkg, "views/pane") && in(i.path, "views") && i.own && i.path != "views/pane" ||
+			in(i.pkg, "views/list", "views/logs") && i.own && in(i.path, "views") && i.path != "views/pane" && i.path != i.pkg
+	}, "pane is what list and logs stand on, and views names them all: what two panes share goes into pane or list"},
 
 	{"theme knows colours only", func(i imported) bool {
 		return i.pkg == "theme" && !i.test && (i.own || i.library() && !in(i.path, "charm.land/lipgloss"))
 	}, "a theme turns palettes into styles; it has nothing to look up"},
 
 	{"the console reaches the backend through its seam", func(i imported) bool {
-		return i.pkg == "tui" && !i.test && i.own && i.path != "views" && i.path != "theme" && i.path != "backend/state"
+		return i.pkg == "tui" && !i.test && i.own && !in(i.path, "views", "theme") && i.path != "backend/state"
 	}, "Wait, Submit and Watch are the whole seam: a console that reaches round them works neither attached nor remote"},
 
 	{"commands are imported by nobody", func(i imported) bool {
-		return i.own && in(i.path, "cmd")
-	}, "cmd wires things together; what others need of it belongs into a package"},
+		return i.own && in(i.path, "cmd") && (strings.Count(i.path, "/") < 2 || !in(i.pkg, path.Dir(i.path)))
+	}, "cmd wires things together; what others need of it belongs into a package. A command may have packages of its own below it"},
 
 	{"invented data stays in tests", func(i imported) bool {
 		return i.own && i.path == "backend/fake" && !i.test && i.pkg != "backend/fake"
@@ -181,10 +201,12 @@ func TestBansCatchWhatTheyForbid(t *testing.T) {
 		"state stands on the standard library":                                  other("backend/state", "github.com/prometheus/common/model"),
 		"record stands on state and the standard library":                       other("backend/record", "github.com/grafana/regexp"),
 		"a source knows state, record and its own client, nothing else of ours": own("backend/source/docker", "backend/source/logs"),
+		"a source's own packages are used by it and by commands":                own("backend/metrics", "backend/source/logs/scan"),
 		"the backend does not draw":                                             other("backend/source/docker", "charm.land/bubbletea/v2"),
-		"a pane reads state, what records say, and nothing else":                own("views", "backend/engine"),
-		"a pane does no input or output":                                        other("views", "net/http"),
-		"a pane uses no client library":                                         other("views", "github.com/redis/go-redis/v9"),
+		"a pane reads state, what records say, and nothing else":                own("views/logs", "backend/engine"),
+		"a pane does no input or output":                                        other("views/list", "net/http"),
+		"a pane uses no client library":                                         other("views/pane", "github.com/redis/go-redis/v9"),
+		"the packages of views stand in one order":                              own("views/list", "views/logs"),
 		"theme knows colours only":                                              own("theme", "backend/state"),
 		"the console reaches the backend through its seam":                      own("tui", "backend/remote"),
 		"commands are imported by nobody":                                       own("tui", "cmd/opsdeck"),

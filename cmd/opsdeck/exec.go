@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -182,7 +181,7 @@ func newCopy(g *globals) *cobra.Command {
 			if g.json {
 				return printJSON(cmd.OutOrStdout(), map[string]any{"to": c.To, "files": c.Files, "bytes": c.Bytes, "left_out": c.Skipped})
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "copied %s, %s, to %s\n", state.Plural(c.Files, "file"), humanize.IBytes(uint64(c.Bytes)), state.Clean(c.To))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "copied %s, %s, to %s\n", state.Plural(c.Files, "file"), state.Size(float64(c.Bytes)), state.Clean(c.To))
 			return err
 		}}
 }
@@ -215,7 +214,7 @@ func progressOf(w io.Writer) (func(int64), func()) {
 	return func(n int64) {
 			if time.Since(last) > 200*time.Millisecond {
 				last, shown = time.Now(), true
-				fmt.Fprintf(w, "\r%s ...\x1b[K", humanize.IBytes(uint64(n)))
+				fmt.Fprintf(w, "\r%s ...\x1b[K", state.Size(float64(n)))
 			}
 		}, func() {
 			if shown {

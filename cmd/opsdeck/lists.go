@@ -130,7 +130,7 @@ func bytes(v float64) string {
 	if v < 0 {
 		return ""
 	}
-	return humanize.IBytes(uint64(v))
+	return state.Size(v)
 }
 
 func number(v float64, unit string) string {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend"
 	"github.com/opsdeck/opsdeck/backend/config"
+	"github.com/opsdeck/opsdeck/cmd/opsdeck/logcmd"
 	"github.com/opsdeck/opsdeck/theme/detect"
 	"github.com/opsdeck/opsdeck/tui"
 )
@@ -77,6 +78,10 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
 	var ee exitError
+	var le logcmd.ExitError
+	if errors.As(err, &le) {
+		err = exitError{le.Code, le.Err}
+	}
 	switch {
 	case err == nil:
 		return exitOK

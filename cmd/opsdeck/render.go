@@ -14,6 +14,7 @@ import (
 	"github.com/opsdeck/opsdeck/theme"
 	"github.com/opsdeck/opsdeck/tui"
 	"github.com/opsdeck/opsdeck/views"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 func newRender(g *globals) *cobra.Command {
@@ -74,7 +75,7 @@ func newRender(g *globals) *cobra.Command {
 
 // paneNames are the words that --pane takes.
 func paneNames() (names []string) {
-	for _, p := range views.All(&views.Env{Theme: theme.New(theme.Options{}), Now: time.Now, Local: time.Local}) {
+	for _, p := range views.All(&pane.Env{Theme: theme.New(theme.Options{}), Now: time.Now, Local: time.Local}) {
 		names = append(names, p.Info().Name)
 	}
 	return names

@@ -26,6 +26,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/source/health"
 	"github.com/opsdeck/opsdeck/backend/source/host"
 	"github.com/opsdeck/opsdeck/backend/source/logs"
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/source/queue"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -173,7 +174,7 @@ func (w *wiring) newRemote(ws *config.Workspace) (state.Source, error) {
 // newDocker is the container engines: the one that docker.host names, or those of
 // docker.hosts. store has their past, nil for none.
 func newDocker(ws *config.Workspace, mask func(string) string, store *metrics.Store) (*docker.Hosts, error) {
-	level := func(line string) state.Level { return logs.Parse(line).Level }
+	level := func(line string) state.Level { return scan.Parse(line).Level }
 	var cfgs []docker.Config
 	add := func(c docker.Config) {
 		c.Mask, c.Level = mask, level

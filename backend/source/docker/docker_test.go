@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/source/logs"
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -369,8 +370,8 @@ func TestReadLogOfARealContainerEnds(t *testing.T) {
 	if has, err := src.HasContainer(t.Context(), name+"x"); has || err != nil {
 		t.Fatalf("%sx: got %v, %v", name, has, err)
 	}
-	read := func(in logs.Input) (got []string) {
-		err := logs.Scan(t.Context(), in, logs.Query{Parse: true}, 1, nil, func(f *logs.Found) error {
+	read := func(in scan.Input) (got []string) {
+		err := scan.Scan(t.Context(), in, scan.Query{Parse: true}, 1, nil, func(f *scan.Found) error {
 			for _, h := range f.Hits {
 				got = append(got, strings.Clone(f.Text(h)))
 				if age := time.Since(time.Unix(0, h.Nanos)); h.Guessed || age < 0 || age > time.Hour {

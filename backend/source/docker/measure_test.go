@@ -4,14 +4,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/opsdeck/opsdeck/backend/source/logs"
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
 func TestErrorLinesAMinuteAreCountedOverTheWindow(t *testing.T) {
 	engineHere(t)
-	level := func(line string) state.Level { return logs.Parse(line).Level }
+	level := func(line string) state.Level { return scan.Parse(line).Level }
 	src := New(Config{Level: level})
 	const script = "echo INFO fine; echo ERROR one >&2; echo ERROR two; echo plain; sleep 1000"
 	for _, tty := range []string{"", "-t"} {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -189,7 +190,7 @@ func (b *box) ran() bool {
 	return b.created.After(since) || b.started.After(since)
 }
 
-// since is from when on what is written is new to the watches, now where there are none.
+// since returns from when on what is written is new to the watches, now where there are none.
 func (b *box) since(now time.Time) time.Time {
 	if b.watched != nil {
 		for _, w := range b.watched.watchers {
@@ -264,8 +265,8 @@ type boxFeed struct {
 }
 
 // scan sends an input's lines until it ends. With proves set they prove that it can be read.
-func (t *boxFeed) scan(in Input, proves bool) error {
-	return Scan(t.ctx, in, Query{}, 1, nil, func(f *Found) error {
+func (t *boxFeed) scan(in scan.Input, proves bool) error {
+	return scan.Scan(t.ctx, in, scan.Query{}, 1, nil, func(f *scan.Found) error {
 		c := chunk{lines: bytes.Clone(f.Data), past: !t.caught}
 		t.caught = t.caught || f.Caught
 		if proves {

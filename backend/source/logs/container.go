@@ -8,12 +8,13 @@ import (
 	"io"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
 // ContainerLogs gives the logs of containers. The docker source is one.
 type ContainerLogs interface {
-	// Containers are those that are present. The slice is not written to.
+	// Containers returns those that are present. The slice is not written to.
 	Containers() []state.Container
 	// OpenLog follows a log: the lines since a time, at most the last tail of them
 	// (negative for all), each with its RFC 3339 time and a space before it. With tty
@@ -133,7 +134,7 @@ type demux struct {
 	past        bool
 }
 
-// next is the lines that have come, waiting for at least one. past says that all
+// next returns the lines that have come, waiting for at least one. past says that all
 // of them were written before reading began.
 func (d *demux) next() ([]byte, bool, error) {
 	d.out, d.times, d.past = nil, nil, true
@@ -191,7 +192,7 @@ func (d *demux) piece(stream int, data []byte) {
 			d.begun[stream] = at.UnixNano()
 		}
 	}
-	if len(d.part[stream]) < 4*maxLine {
+	if len(d.part[stream]) < 4*scan.MaxLine {
 		d.part[stream] = append(d.part[stream], data...)
 	}
 	if len(data) > 0 && data[len(data)-1] == '\n' {
@@ -205,7 +206,7 @@ func (d *demux) piece(stream int, data []byte) {
 	}
 }
 
-// rest is what was not finished when the stream ended.
+// rest returns what was not finished when the stream ended.
 func (d *demux) rest() []byte {
 	var out []byte
 	for i, p := range d.part {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -17,8 +18,8 @@ import (
 type OpenContainer func(ctx context.Context, name string, since time.Time, tail int, follow bool) (rc io.ReadCloser, tty bool, err error)
 
 // Container reads a container's log; with follow over restarts, until ctx ends.
-func Container(title, name string, open OpenContainer, since time.Time, tail int, follow bool) Input {
-	return Input{Title: title, Live: follow, Read: func(ctx context.Context, to *Feed) error {
+func Container(title, name string, open OpenContainer, since time.Time, tail int, follow bool) scan.Input {
+	return scan.Input{Title: title, Live: follow, Read: func(ctx context.Context, to *scan.Feed) error {
 		began, said := time.Now(), ""
 		read, caught := place{at: since.Truncate(time.Second)}, false // the query drops what is too much
 		for {
@@ -64,7 +65,7 @@ func Container(title, name string, open OpenContainer, since time.Time, tail int
 }
 
 // into gives on an engine's stream until it ends.
-func (d *demux) into(ctx context.Context, to *Feed, live bool, caught *bool) error {
+func (d *demux) into(ctx context.Context, to *scan.Feed, live bool, caught *bool) error {
 	type lines struct {
 		text  []byte
 		times []int64
@@ -72,7 +73,7 @@ func (d *demux) into(ctx context.Context, to *Feed, live bool, caught *bool) err
 	}
 	give := func(l lines) error {
 		for i := 0; len(l.text) > 0; i++ {
-			n := lineEnd(l.text, 0)
+			n := scan.LineEnd(l.text, 0)
 			ns := int64(0)
 			if i < len(l.times) {
 				ns = l.times[i]
@@ -106,7 +107,7 @@ func (d *demux) into(ctx context.Context, to *Feed, live bool, caught *bool) err
 		for range come {
 		}
 	}()
-	quiet := time.NewTimer(quietFor)
+	quiet := time.NewTimer(scan.QuietFor)
 	defer quiet.Stop()
 	for {
 		select {
@@ -120,7 +121,7 @@ func (d *demux) into(ctx context.Context, to *Feed, live bool, caught *bool) err
 			if l.err != nil {
 				return l.err
 			}
-			quiet.Reset(quietFor)
+			quiet.Reset(scan.QuietFor)
 		case <-quiet.C:
 			if live {
 				if !*caught {

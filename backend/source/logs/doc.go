@@ -33,20 +33,10 @@
 //
 // # How a log is searched
 //
-// [Scan] is what `opsdeck logs` and every search over more than the retained tail
-// stand on. One goroutine reads an [Input] into blocks that end where a record ends,
-// which the lines around that place tell (border.go); others search the blocks; the
-// results come out in order. A block is searched as bytes first, for the text or for
-// a literal that a filter needs, and only the records around what was found are
-// looked at; times and levels are read only where the query asks for them. A block
-// fits into a core's cache, and of each reader only some are under way, so that memory
-// does not grow with the file.
-//
-// An input is a file, plain or compressed, in UTF-8 or UTF-16; a file that is followed;
-// a container's log; the journal; a file behind ssh; whatever is piped in.
-//
-// The source follows the journal and files behind ssh through the same inputs, each in a
-// goroutine that sends the loop its lines (boxFeed).
+// Package scan reads an input into records and searches them. Its inputs that are not
+// files made beforehand stand here: a file that is followed, a container's log, the
+// journal, a file behind ssh. The source follows the journal and files behind ssh through
+// the same inputs, each in a goroutine that sends the loop its lines (boxFeed).
 //
 // # How a file on another host is followed
 //
@@ -58,24 +48,9 @@
 //
 // # How a log is looked at beyond its tail
 //
-// An [Index] opens one file anywhere: its end at once, and in the background the number
-// of records of each level and the times of every block, so that a place is found by time
-// and a histogram drawn. Places are offsets in bytes, since those need no index to be read
-// at; of a compressed file, and of one in UTF-16, in the text that it unpacks to, of which
-// the last part is kept (unpacked.go). A [Tally] counts what passes a query, and knows the
-// stretches where nothing does.
-//
-// A chain (chain.go) is the live file and its rotated ones as one log. It numbers the
-// files, so that a place is a number and an offset and stays what it is when the log is
-// rotated. A walker goes through it from a place on, by chunks, and takes the records that
-// pass; stretches that the index or a tally knows to hold none are passed over.
-//
-// A console asks by its interest: [state.Interest].View names a log, a place, a time or
-// what is to be found next, how many records around it, which records are left out and
-// which are counted. The answer stands in [state.Logs].Views: as a viewer (view.go), one
-// goroutine for each log that is looked at, comes through it, first the records, then the
-// counts, then the histogram. Another wish interrupts it, and it goes on where it was.
-// Only what is followed here can be looked at.
+// A console asks by its interest: [state.LogView] names a log, a place, a time or what is
+// to be found next. For each log that is looked at, an [index.Viewer] answers it, and what
+// it answers stands in [state.Logs].Views. Only what is followed here can be looked at.
 //
 // # How a log is watched
 //
@@ -93,10 +68,10 @@
 // behind what was put in front. Other programs that follow the file see lines without text
 // come and then a file that is another; tail -F prints it anew.
 //
-// # Adding a format
+// # Adding an input
 //
-// Give parser.line a branch that recognises the line by its first bytes and reads
-// level and time, and a row in TestParse.
+// Write a function that returns a [scan.Input], as FollowFile does; the format of a line
+// is added in package scan.
 //
 // # Why polling, and not fsnotify
 //

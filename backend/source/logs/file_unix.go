@@ -7,16 +7,6 @@ import (
 	"syscall"
 )
 
-// fileID knows a file again, whatever its name.
-type fileID struct{ dev, ino uint64 }
-
-func idOf(st os.FileInfo) fileID {
-	if s, ok := st.Sys().(*syscall.Stat_t); ok {
-		return fileID{uint64(s.Dev), uint64(s.Ino)}
-	}
-	return fileID{}
-}
-
 // deleted reports whether no name leads to the file any more.
 func deleted(f *os.File) bool {
 	st, err := f.Stat()

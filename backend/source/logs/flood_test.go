@@ -17,17 +17,19 @@ import (
 
 	"github.com/nxadm/tail"
 
+	"github.com/opsdeck/opsdeck/backend/record"
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// floodLine is a line of about 180 bytes with its number at the end.
+// floodLine returns a line of about 180 bytes with its number at the end.
 func floodLine(b []byte, n int) []byte {
 	b = append(b, `{"level":"info","message":{"duration":1,"ip":"::ffff:127.0.0.1","method":"GET","path":"/me","statusCode":200,"userAgent":"curl/7"},"timestamp":"2026-11-22T05:22:04.201Z","n":"`...)
 	b = strconv.AppendInt(b, int64(n), 10)
 	return append(b, "\"}\n"...)
 }
 
-// lineNumber is the number in a flood's line.
+// lineNumber returns the number in a flood's line.
 func lineNumber(line []byte) int {
 	line, ok := bytes.CutSuffix(line, []byte("\"}\n"))
 	if !ok {
@@ -226,7 +228,7 @@ func flood(t *testing.T, w *flooder) int {
 	return missing
 }
 
-// cpu is this process's CPU time.
+// cpu returns this process's CPU time.
 func cpu() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
@@ -302,7 +304,7 @@ func TestFloodThroughTheSource(t *testing.T) {
 		float64(lines)/took.Seconds(), used, 100*used.Seconds()/took.Seconds(), puts, len(recs))
 }
 
-// benchFile is a file of a million lines.
+// benchFile returns a file of a million lines.
 func benchFile(b *testing.B) (string, int) {
 	const lines = 1_000_000
 	path := filepath.Join(b.TempDir(), "bench.log")
@@ -364,4 +366,35 @@ func BenchmarkNxadmTail(b *testing.B) {
 		t.Cleanup()
 	}
 	b.ReportMetric((cpu()-used).Seconds()/float64(b.N), "cpu-s/Mline")
+}
+
+func BenchmarkScan(b *testing.B) {
+	path, _ := benchFile(b)
+	st, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	re, err := record.Regexp(`status=5\d+ .*ms`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, bc := range []struct {
+		name string
+		q    scan.Query
+	}{
+		{"literal", scan.Query{Text: record.Literal("ERROR")}},
+		{"regexp", scan.Query{Text: re}},
+		{"level", scan.Query{Least: state.LevelError}},
+		{"times and levels", scan.Query{Parse: true}},
+	} {
+		b.Run(bc.name, func(b *testing.B) {
+			b.SetBytes(st.Size())
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := scan.Scan(b.Context(), scan.File(path, 0), bc.q, 2, nil, func(*scan.Found) error { return nil }); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

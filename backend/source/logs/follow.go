@@ -3,15 +3,14 @@ package logs
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 )
 
 // How a file is followed.
@@ -37,14 +36,14 @@ type sink func(lines []byte)
 // still be written to.
 type handle struct {
 	f  *os.File
-	id fileID
+	id scan.FileID
 	// off is the next byte to read; size what the file had when last looked at.
 	off, size int64
 	mtime     time.Time
 	// mark is what was read just before off, head what the file begins with.
 	mark, head []byte
 	split      splitter
-	enc        encoding
+	enc        scan.Encoding
 	// holes says that the file may begin with a hole, since its writer did not
 	// notice that it was truncated.
 	holes bool
@@ -60,7 +59,7 @@ type follower struct {
 	cur  *handle
 	old  []*handle
 	// known are the rotated siblings that were there already.
-	known map[fileID]bool
+	known map[scan.FileID]bool
 	// err says why the path cannot be read now.
 	err         string
 	size        int64
@@ -86,7 +85,7 @@ func (f *follower) close() {
 	f.cur, f.old = nil, nil
 }
 
-// handles are the open files, oldest first.
+// handles returns the open files, oldest first.
 func (f *follower) handles() []*handle {
 	if f.cur == nil {
 		return f.old
@@ -129,7 +128,7 @@ func (f *follower) locate(now time.Time, past, live sink) {
 		}
 		return
 	case err != nil:
-		f.err = "read it: " + plain(err)
+		f.err = "read it: " + scan.Reason(err)
 		return
 	}
 	f.goneSince = time.Time{}
@@ -144,7 +143,7 @@ func (f *follower) locate(now time.Time, past, live sink) {
 		}
 		return
 	}
-	id := idOf(st)
+	id := scan.IDOf(st)
 	if f.cur != nil && f.cur.id == id {
 		f.err = ""
 		return
@@ -168,21 +167,21 @@ func (f *follower) locate(now time.Time, past, live sink) {
 	}
 	file, err := os.Open(f.path)
 	if err != nil {
-		f.err = "open it: " + plain(err)
+		f.err = "open it: " + scan.Reason(err)
 		return
 	}
 	if st, err = file.Stat(); err != nil || !st.Mode().IsRegular() {
 		_ = file.Close()
 		return
 	}
-	id = idOf(st)
+	id = scan.IDOf(st)
 	rotated := f.cur != nil || f.opened
 	if f.cur != nil {
 		f.retireCurrent(now)
 	}
 	h := &handle{f: file, id: id, active: now, size: st.Size()}
-	h.enc = detect(file)
-	h.off = int64(h.enc.bom())
+	h.enc = scan.DetectEncoding(file)
+	h.off = int64(h.enc.Bom())
 	f.cur, f.err = h, ""
 	if rotated {
 		f.rotations++
@@ -194,18 +193,6 @@ func (f *follower) locate(now time.Time, past, live sink) {
 	}
 	f.opened = true
 	f.note(sibs)
-}
-
-// plain is an error without the path, which is shown beside it anyway.
-func plain(err error) string {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		err = pe.Err
-	}
-	if errors.Is(err, fs.ErrPermission) {
-		return "permission denied: give this user the right to read it (chmod o+r, or its group)"
-	}
-	return err.Error()
 }
 
 func (f *follower) retireCurrent(now time.Time) {
@@ -239,36 +226,15 @@ var rotatedSuffix = regexp.MustCompile(`^[.\-_]\d[\d.\-_T:]*$`)
 // sibling is a rotated file of the path.
 type sibling struct {
 	path string
-	id   fileID
+	id   scan.FileID
 	at   time.Time
 }
 
-// rotated gives the regular files beside a path whose names are its own and a suffix.
-func rotated(path string, suffixes *regexp.Regexp, each func(name, suffix string, st os.FileInfo)) {
-	dir, base := filepath.Split(path)
-	if dir == "" {
-		dir = "."
-	}
-	ents, err := os.ReadDir(dir)
-	if err != nil {
-		return // the path itself says what is wrong there
-	}
-	for _, e := range ents {
-		suffix, ok := strings.CutPrefix(e.Name(), base)
-		if !ok || !suffixes.MatchString(suffix) {
-			continue
-		}
-		if st, err := e.Info(); err == nil && st.Mode().IsRegular() {
-			each(filepath.Join(dir, e.Name()), suffix, st)
-		}
-	}
-}
-
-// siblings are the uncompressed rotated files of the path, oldest first.
+// siblings returns the uncompressed rotated files of the path, oldest first.
 func (f *follower) siblings() []sibling {
 	var sibs []sibling
-	rotated(f.path, rotatedSuffix, func(name, _ string, st os.FileInfo) {
-		sibs = append(sibs, sibling{name, idOf(st), st.ModTime()})
+	scan.EachRotated(f.path, rotatedSuffix, func(name, _ string, st os.FileInfo) {
+		sibs = append(sibs, sibling{name, scan.IDOf(st), st.ModTime()})
 	})
 	slices.SortStableFunc(sibs, func(a, b sibling) int { return a.at.Compare(b.at) })
 	return sibs
@@ -277,7 +243,7 @@ func (f *follower) siblings() []sibling {
 // note remembers the siblings of one listing. What is rotated away after that
 // listing stays unknown, and so will be read.
 func (f *follower) note(sibs []sibling) {
-	f.known = make(map[fileID]bool, len(sibs))
+	f.known = make(map[scan.FileID]bool, len(sibs))
 	for _, s := range sibs {
 		f.known[s.id] = true
 	}
@@ -295,19 +261,19 @@ func (f *follower) missed(sibs []sibling, now time.Time) {
 			continue
 		}
 		st, err := file.Stat()
-		if err != nil || f.known[idOf(st)] || f.holds(idOf(st)) {
+		if err != nil || f.known[scan.IDOf(st)] || f.holds(scan.IDOf(st)) {
 			_ = file.Close()
 			continue
 		}
-		h := &handle{f: file, id: idOf(st), active: now, size: st.Size()}
-		h.enc = detect(file)
-		h.off = int64(h.enc.bom())
+		h := &handle{f: file, id: scan.IDOf(st), active: now, size: st.Size()}
+		h.enc = scan.DetectEncoding(file)
+		h.off = int64(h.enc.Bom())
 		f.old = append(f.old, h)
 		f.rotations++
 	}
 }
 
-func (f *follower) holds(id fileID) bool {
+func (f *follower) holds(id scan.FileID) bool {
 	return slices.ContainsFunc(f.handles(), func(h *handle) bool { return h.id == id })
 }
 
@@ -315,7 +281,7 @@ func (f *follower) holds(id fileID) bool {
 func (f *follower) readHistory(h *handle, past sink) {
 	start := h.off
 	if from := h.size - history; from > start {
-		start = h.enc.align(from)
+		start = h.enc.Align(from)
 	}
 	buf := make([]byte, h.size-start)
 	n, err := h.f.ReadAt(buf, start)
@@ -325,10 +291,10 @@ func (f *follower) readHistory(h *handle, past sink) {
 	}
 	buf = buf[:n]
 	raw := buf
-	text, used := h.enc.decode(buf)
+	text, used := h.enc.Decode(buf)
 	h.off = start + int64(used)
 	h.remember(raw[:used])
-	if start > int64(h.enc.bom()) {
+	if start > int64(h.enc.Bom()) {
 		if i := bytes.IndexByte(text, '\n'); i >= 0 {
 			text = text[i+1:]
 		}
@@ -375,7 +341,7 @@ func (h *handle) still(head []byte) bool {
 func (f *follower) read(h *handle, now time.Time, buf []byte, live sink) (got, more bool) {
 	st, err := h.f.Stat()
 	if err != nil {
-		f.err = "read it: " + plain(err)
+		f.err = "read it: " + scan.Reason(err)
 		return false, false
 	}
 	size, before := st.Size(), h.size
@@ -396,8 +362,8 @@ func (f *follower) read(h *handle, now time.Time, buf []byte, live sink) (got, m
 	}
 	h.size = size
 	if h.off == 0 && size > 0 {
-		h.enc = detect(h.f)
-		h.off = int64(h.enc.bom())
+		h.enc = scan.DetectEncoding(h.f)
+		h.off = int64(h.enc.Bom())
 	}
 	if h.holes && h.off < size {
 		f.lost += h.skipHole(buf)
@@ -406,7 +372,7 @@ func (f *follower) read(h *handle, now time.Time, buf []byte, live sink) (got, m
 		lead := len(h.mark)
 		n, err := h.f.ReadAt(buf, h.off-int64(lead))
 		if err != nil && !errors.Is(err, io.EOF) {
-			f.err = "read it: " + plain(err)
+			f.err = "read it: " + scan.Reason(err)
 			return got, false
 		}
 		if n < lead || !bytes.Equal(buf[:lead], h.mark) {
@@ -415,7 +381,7 @@ func (f *follower) read(h *handle, now time.Time, buf []byte, live sink) (got, m
 			return true, true
 		}
 		data := buf[lead:n]
-		text, used := h.enc.decode(data)
+		text, used := h.enc.Decode(data)
 		if used == 0 {
 			return got, false
 		}
@@ -459,8 +425,8 @@ func (f *follower) truncated(h *handle, before int64, live sink) {
 	h.off, h.size = 0, 0
 	h.mark, h.head = h.mark[:0], h.head[:0]
 	h.holes = true
-	h.enc = detect(h.f)
-	h.off = int64(h.enc.bom())
+	h.enc = scan.DetectEncoding(h.f)
+	h.off = int64(h.enc.Bom())
 	f.note(sibs)
 }
 
@@ -472,8 +438,8 @@ func (f *follower) recover(h *handle, sibs []sibling) bool {
 			continue
 		}
 		st, err := file.Stat()
-		if err == nil && st.Size() >= h.off && st.Mode().IsRegular() && !f.holds(idOf(st)) && !f.known[idOf(st)] {
-			c := &handle{f: file, id: idOf(st), off: h.off, size: st.Size(), enc: h.enc, active: h.active,
+		if err == nil && st.Size() >= h.off && st.Mode().IsRegular() && !f.holds(scan.IDOf(st)) && !f.known[scan.IDOf(st)] {
+			c := &handle{f: file, id: scan.IDOf(st), off: h.off, size: st.Size(), enc: h.enc, active: h.active,
 				mark: slices.Clone(h.mark), head: slices.Clone(h.head)}
 			var b [printSize]byte
 			n, _ := file.ReadAt(b[:len(c.mark)], c.off-int64(len(c.mark)))
@@ -503,7 +469,7 @@ func (h *handle) skipHole(buf []byte) (lost int64) {
 		h.holes = false
 		return 0
 	}
-	if at := dataAt(h.f, h.off); at > h.off {
+	if at := scan.DataAt(h.f, h.off); at > h.off {
 		h.off = at
 	}
 	for {
@@ -555,7 +521,7 @@ func (s *splitter) feed(data []byte, to sink) {
 
 func (s *splitter) hold(data []byte) {
 	s.total += len(data)
-	if room := maxLine - len(s.part); room > 0 {
+	if room := scan.MaxLine - len(s.part); room > 0 {
 		s.part = append(s.part, data[:min(room, len(data))]...)
 	}
 }
@@ -572,18 +538,13 @@ func (s *splitter) finish(to sink) {
 	s.part, s.total = s.part[:0], 0
 }
 
-// text is the unfinished line so far.
+// text returns the unfinished line so far.
 func (s *splitter) text() []byte {
-	if s.total <= maxLine {
+	if s.total <= scan.MaxLine {
 		return s.part
 	}
-	return append(slices.Clone(s.part[:cutLine]), cutNote(s.total)...)
+	return append(slices.Clone(s.part[:scan.CutLine]), scan.CutNote(s.total)...)
 }
 
 // restGone ends a line of which a truncation destroyed the rest.
 const restGone = " ... [cut: the file was truncated before the rest could be read]"
-
-// cutNote says how long a line was of which only the head is kept.
-func cutNote(n int) string {
-	return fmt.Sprintf(" ... [cut: the line has %d bytes, of which %d are kept]", n, cutLine)
-}

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf16"
 
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 )
 
@@ -319,7 +320,7 @@ func TestFollowVeryLongLine(t *testing.T) {
 	r.want()
 	r.write(r.f.path, "\nnext\n")
 	r.look()
-	if len(r.lines) != 2 || len(r.lines[0]) > maxLine+200 || !strings.Contains(r.lines[0], "10000000 bytes") || r.lines[1] != "next" {
+	if len(r.lines) != 2 || len(r.lines[0]) > scan.MaxLine+200 || !strings.Contains(r.lines[0], "10000000 bytes") || r.lines[1] != "next" {
 		t.Errorf("got %d lines, the first of %d bytes", len(r.lines), len(r.lines[0]))
 	}
 	if len(r.f.cur.split.part) != 0 || cap(r.f.cur.split.part) > 4096 {

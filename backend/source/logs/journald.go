@@ -15,18 +15,19 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
 // Journal reads systemd's journal, of one unit or ("") of all, by journalctl. since
 // and until bound it where they are not zero; lines is how many entries are read at
 // most from its end, negative for all.
-func Journal(unit string, since, until time.Time, lines int, follow bool) Input {
+func Journal(unit string, since, until time.Time, lines int, follow bool) scan.Input {
 	title := "journal"
 	if unit != "" {
 		title += ":" + unit
 	}
-	return Input{Title: title, Live: follow, Read: func(ctx context.Context, to *Feed) error {
+	return scan.Input{Title: title, Live: follow, Read: func(ctx context.Context, to *scan.Feed) error {
 		args := []string{"--output=json", "--no-pager", "--quiet", "--all"}
 		if unit != "" {
 			args = append(args, "--unit="+unit)
@@ -162,7 +163,7 @@ type journalEntry struct {
 
 // journalLines makes lines of entries: time, identifier, level and message, of which
 // further lines are indented so that they belong to it. It gives how many there were.
-func journalLines(ctx context.Context, r io.Reader, to *Feed, live bool) (n int, err error) {
+func journalLines(ctx context.Context, r io.Reader, to *scan.Feed, live bool) (n int, err error) {
 	lines := make(chan []byte, 64)
 	var readErr error
 	go func() {
@@ -190,7 +191,7 @@ func journalLines(ctx context.Context, r io.Reader, to *Feed, live bool) (n int,
 		}
 	}()
 	var out []byte
-	quiet := time.NewTimer(quietFor)
+	quiet := time.NewTimer(scan.QuietFor)
 	defer quiet.Stop()
 	for {
 		select {
@@ -209,7 +210,7 @@ func journalLines(ctx context.Context, r io.Reader, to *Feed, live bool) (n int,
 				return n, err
 			}
 			if live {
-				quiet.Reset(quietFor)
+				quiet.Reset(scan.QuietFor)
 			}
 		case <-quiet.C:
 			if live {

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -26,13 +27,13 @@ const (
 // With follow it is followed from its last 256 KiB on (from its beginning with
 // fromStart) through rotation, and when the connection breaks it is made again and
 // goes on where it had come to. program is ssh, unless a test has another.
-func RemoteFile(at, program string, follow, fromStart bool) (Input, error) {
+func RemoteFile(at, program string, follow, fromStart bool) (scan.Input, error) {
 	r, err := newRemote(at, program)
 	if err != nil {
-		return Input{}, err
+		return scan.Input{}, err
 	}
 	r.fromStart = fromStart
-	in := Input{Title: r.host + ":" + path.Base(r.file), Live: follow, Read: r.cat}
+	in := scan.Input{Title: r.host + ":" + path.Base(r.file), Live: follow, Read: r.cat}
 	if follow {
 		in.Read = r.follow
 	}
@@ -70,7 +71,7 @@ func followRemote(at, program string) func(context.Context, boxReader, *box, cha
 			}
 			_ = to.send(c)
 		}
-		if err := to.scan(Input{Title: at, Live: true, Read: r.follow}, false); ctx.Err() == nil && err != nil {
+		if err := to.scan(scan.Input{Title: at, Live: true, Read: r.follow}, false); ctx.Err() == nil && err != nil {
 			_ = to.fails(err.Error())
 		}
 	}
@@ -128,7 +129,7 @@ const endBytes, keepEnd = 64, 64 << 10
 // quote makes one word for a POSIX shell.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-func (r *remoteFile) cat(ctx context.Context, to *Feed) error {
+func (r *remoteFile) cat(ctx context.Context, to *scan.Feed) error {
 	script := "exec cat < " + quote(r.file)
 	switch {
 	case strings.HasSuffix(r.file, ".gz"):
@@ -145,7 +146,7 @@ func (r *remoteFile) cat(ctx context.Context, to *Feed) error {
 	return err
 }
 
-func (r *remoteFile) follow(ctx context.Context, to *Feed) error {
+func (r *remoteFile) follow(ctx context.Context, to *scan.Feed) error {
 	r.inode, r.offset = "", -1
 	wait := sshRetry
 	said := ""
@@ -202,10 +203,8 @@ func (r *remoteFile) reach(b []byte) {
 }
 
 // begin has the file read from its beginning. What was begun of a line stays one.
-func (r *remoteFile) begin(to *Feed, shorter bool) {
-	if n := len(to.buf); n > 0 && to.buf[n-1] != '\n' {
-		to.buf = append(to.buf, '\n')
-	}
+func (r *remoteFile) begin(to *scan.Feed, shorter bool) {
+	to.EndLine()
 	switch {
 	case r.anew != nil:
 		r.anew(shorter)
@@ -250,7 +249,7 @@ fi
 done`
 )
 
-// script is the script from the place that had been reached, where the file is the one that
+// script returns the script from the place that had been reached, where the file is the one that
 // was read and has there what was read last. Where it is another, it begins with what is
 // left of the one that was read, if that is in the same folder still.
 func (r *remoteFile) script() string {
@@ -281,7 +280,7 @@ fi`, r.offset, r.inode, same)
 }
 
 // once follows over one connection. asks says that there is somebody who can answer ssh.
-func (r *remoteFile) once(ctx context.Context, to *Feed, asks bool) error {
+func (r *remoteFile) once(ctx context.Context, to *scan.Feed, asks bool) error {
 	args := r.args[:len(r.args):len(r.args)]
 	if !asks {
 		args = append([]string{"-o", "BatchMode=yes"}, args...)

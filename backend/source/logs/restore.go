@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -44,11 +45,11 @@ func printOf(f *os.File) (string, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}
-	id := idOf(st)
-	return fmt.Sprintf("%x:%x:%x", id.dev, id.ino, sha256.Sum256(head[:n])), nil
+	id := scan.IDOf(st)
+	return fmt.Sprintf("%x:%x:%x", id.Dev, id.Ino, sha256.Sum256(head[:n])), nil
 }
 
-// clear is a rotation that can be undone: it gives what undo wants to know.
+// clear rotates so that it can be undone, and returns in the outcome what undo needs.
 func (j *job) clear() (state.Outcome, error) {
 	j.r.Keep++ // the oldest goes with the next rotation, when this cannot be undone any more
 	j.cleared = true
@@ -230,7 +231,7 @@ func padEnd(path string, st os.FileInfo, n int64) (pads []pad, err error) {
 // zeros reports whether a file begins with n NULs.
 func zeros(f *os.File, n int64) bool {
 	buf := make([]byte, blockSize)
-	for at := dataAt(f, 0) / blockSize * blockSize; at < n; {
+	for at := scan.DataAt(f, 0) / blockSize * blockSize; at < n; {
 		m, err := f.ReadAt(buf[:min(int64(len(buf)), n-at)], at)
 		if len(bytes.TrimLeft(buf[:m], "\x00")) > 0 || err != nil && !errors.Is(err, io.EOF) || m == 0 {
 			return false

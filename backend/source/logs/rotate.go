@@ -145,7 +145,7 @@ type job struct {
 	undo []func() error
 }
 
-// numbered is the i-th rotated file's name.
+// numbered returns the i-th rotated file's name.
 func (j *job) numbered(i int) string { return j.path + "." + strconv.Itoa(i) }
 
 func (j *job) fail(doing string, err error) (state.Outcome, error) {

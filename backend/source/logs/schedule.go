@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -66,7 +67,7 @@ func due(path string, r Rotation, now time.Time) string {
 	return ""
 }
 
-// firstTime is the time of the first line that has one, among the first few; the
+// firstTime returns the time of the first line that has one, among the first few; the
 // file's own time where none has.
 func firstTime(path string) time.Time {
 	f, err := os.Open(path)
@@ -77,7 +78,7 @@ func firstTime(path string) time.Time {
 	br := bufio.NewReaderSize(f, 16<<10)
 	for range 20 {
 		line, err := br.ReadSlice('\n')
-		if rec := Parse(string(line)); len(line) > 0 && !rec.Guessed {
+		if rec := scan.Parse(string(line)); len(line) > 0 && !rec.Guessed {
 			return time.Unix(0, rec.Nanos)
 		}
 		if err != nil {
@@ -90,7 +91,7 @@ func firstTime(path string) time.Time {
 	return time.Time{}
 }
 
-// Scheduled is the actor of a rotation that was due.
+// Scheduled returns the actor of a rotation that was due.
 func Scheduled(why string) state.Actor {
 	return state.Actor{User: "schedule", From: why, Via: "engine"}
 }

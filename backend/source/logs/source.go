@@ -76,7 +76,7 @@ type Config struct {
 	Watching Watching
 }
 
-// newStream is the stream of one source.
+// newStream returns the stream of one source.
 func (s *Source) newStream(src state.LogSource) *stream {
 	st := newStream(src, s.cfg.MaxBytes, s.cfg.Mask)
 	st.tap = s.cfg.Tap
@@ -167,8 +167,8 @@ type run struct {
 	watching *Watching // in force
 	rated    time.Time // when the rates of boxes were last looked at
 	chunks   chan chunk
-	viewers  map[string]*viewer // by path
-	seen     chan struct{}      // a viewer has something new
+	viewers  map[string]*viewedFile // by path
+	seen     chan struct{}          // a viewer has something new
 	buf      []byte
 	dirty    bool
 	started  bool
@@ -184,14 +184,14 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 		return state.NotHere(errors.New("logs: no log files are configured and there are no containers: list files or globs under logs in opsdeck.yaml, each as path: logs/app.log"))
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	r := &run{s: s, ctx: ctx, files: map[string]*file{}, boxes: map[string]*box{}, chunks: make(chan chunk, 64), viewers: map[string]*viewer{}, seen: make(chan struct{}, 1), buf: make([]byte, blockSize), dirty: true}
+	r := &run{s: s, ctx: ctx, files: map[string]*file{}, boxes: map[string]*box{}, chunks: make(chan chunk, 64), viewers: map[string]*viewedFile{}, seen: make(chan struct{}, 1), buf: make([]byte, blockSize), dirty: true}
 	defer func() {
 		cancel()
 		for _, b := range r.boxes {
 			b.stop(time.Now())
 		}
 		for _, v := range r.viewers {
-			v.stop()
+			v.viewer.Stop()
 		}
 		for _, f := range r.files {
 			f.close()
@@ -344,7 +344,7 @@ func compressed(p string) bool {
 	return false
 }
 
-// title is the path relative to the workspace where it is inside it.
+// title returns the path relative to the workspace where it is inside it.
 func (r *run) title(path string) string {
 	if rel, err := filepath.Rel(r.s.cfg.Root, path); err == nil && !strings.HasPrefix(rel, "..") {
 		return state.Clean(rel)
@@ -352,7 +352,7 @@ func (r *run) title(path string) string {
 	return state.Clean(path)
 }
 
-// gap is the shortest time until the next publication.
+// gap returns the shortest time until the next publication.
 func (r *run) gap() time.Duration {
 	if r.hot() {
 		return publishGap
@@ -471,7 +471,7 @@ func fit(streams []*stream, total int) {
 	}
 }
 
-// rotation is the rule for a file.
+// rotation returns the rule for a file.
 func (s *Source) rotation(path string) Rotation {
 	for _, rule := range s.cfg.Rotations {
 		for _, g := range rule.Files {

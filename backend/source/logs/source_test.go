@@ -16,6 +16,7 @@ import (
 	"time"
 	"unicode/utf16"
 
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -39,17 +40,7 @@ func TestContract(t *testing.T) {
 	})
 }
 
-func appendTo(t *testing.T, path, text string) {
-	t.Helper()
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	if _, err := f.WriteString(text); err != nil {
-		t.Fatal(err)
-	}
-}
+func appendTo(t *testing.T, path, text string) { t.Helper(); sourcetest.Append(t, path, text) }
 
 func lastText(l state.Logs, id string) string {
 	r := l.Tails[id].Records
@@ -231,7 +222,7 @@ func TestFilesOfEveryKindAreShown(t *testing.T) {
 	}
 	const at = "2026-11-22 05:00:00Z INFO "
 	long := at + strings.Repeat("x", 10<<20)
-	cut := long[:cutLine] + cutNote(len(long))
+	cut := long[:scan.CutLine] + scan.CutNote(len(long))
 	cases := []struct {
 		name, data string
 		want       []string

@@ -5,17 +5,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
 // Limits of a record.
 const (
-	// maxLine is how long a line may be, in bytes; of a longer one cutLine is kept, which
-	// leaves room for a note that says so.
-	maxLine = 64 << 10
-	cutLine = maxLine - 128
-	// maxRecord is how large a record may grow by folding.
-	maxRecord = 64 << 10
 	// overhead is what a record costs beside its text.
 	overhead = 64
 	// lateBy is how old a neighbour's time may be for a line that has none and just
@@ -40,7 +35,7 @@ type stream struct {
 	// skipped counts pending lines that will not be made into records.
 	skipped uint64
 
-	parser  parser
+	parser  scan.Parser
 	tail    []state.LogRecord
 	bytes   int
 	dropped uint64
@@ -115,10 +110,10 @@ func (s *stream) skip(b block) {
 	if !b.past {
 		for line := range bytes.Lines(b.data) {
 			l := string(line[:len(line)-1])
-			if continues(l) {
+			if scan.Continues(l) {
 				continue
 			}
-			if _, _, level := s.parser.line(l); level >= state.LevelError {
+			if _, _, level := s.parser.Line(l); level >= state.LevelError {
 				s.src.Errors++
 			}
 		}
@@ -184,15 +179,15 @@ func (s *stream) records(text string, b block) {
 			end--
 		}
 		line, cut := text[start:end], ""
-		if len(line) > maxLine {
-			cut = cutNote(len(line))
-			line = line[:cutLine]
-			end = start + cutLine
+		if len(line) > scan.MaxLine {
+			cut = scan.CutNote(len(line))
+			line = line[:scan.CutLine]
+			end = start + scan.CutLine
 		}
 		if line == "" {
 			continue
 		}
-		if len(s.tail) > 0 && (from < 0 || end-from <= maxRecord) && s.folds(line) {
+		if len(s.tail) > 0 && (from < 0 || end-from <= scan.MaxRecord) && s.folds(line) {
 			last := len(s.tail) - 1
 			if from >= 0 && text[to:start] == "\n" && cut == "" {
 				to = end
@@ -203,7 +198,7 @@ func (s *stream) records(text string, b block) {
 			continue
 		}
 		finish()
-		ns, ok, level := s.parser.line(line)
+		ns, ok, level := s.parser.Line(line)
 		if !b.past && level >= state.LevelError {
 			s.src.Errors++
 		}
@@ -245,7 +240,7 @@ func (s *stream) records(text string, b block) {
 	finish()
 }
 
-// neighbour is the time of a line without one.
+// neighbour returns the time of a line without one.
 func (s *stream) neighbour(b block) int64 {
 	arrival := b.at.UnixNano()
 	if s.lastNs == 0 || !b.past && arrival-s.lastNs > int64(lateBy) {
@@ -257,10 +252,10 @@ func (s *stream) neighbour(b block) int64 {
 // folds reports whether a line belongs to the last record.
 func (s *stream) folds(line string) bool {
 	last := &s.tail[len(s.tail)-1]
-	if len(last.Text)+len(line) > maxRecord {
+	if len(last.Text)+len(line) > scan.MaxRecord {
 		return false
 	}
-	if continues(line) {
+	if scan.Continues(line) {
 		if strings.HasPrefix(line, "Traceback") {
 			s.trace = true
 		}
@@ -269,7 +264,7 @@ func (s *stream) folds(line string) bool {
 	if s.trace {
 		// The line that names the exception ends a traceback.
 		s.trace = false
-		if _, ok, _ := s.parser.line(line); !ok && line[0] != '{' {
+		if _, ok, _ := s.parser.Line(line); !ok && line[0] != '{' {
 			return true
 		}
 	}
@@ -351,7 +346,7 @@ func (s *stream) dropPart() {
 	s.before, s.part, s.shown = nil, "", false
 }
 
-// publish is the tail as it stands, which is not written from now on.
+// publish returns the tail as it stands, which is not written from now on.
 func (s *stream) publish() state.Tail {
 	n := len(s.tail)
 	s.pub = n

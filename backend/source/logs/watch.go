@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/opsdeck/opsdeck/backend/record"
+	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -35,7 +36,7 @@ const lastBytes = 2 << 10
 // watcher is a watch with its counts. It belongs to the loop's goroutine.
 type watcher struct {
 	Watch
-	searcher *searcher
+	searcher *scan.Searcher
 	since    time.Time
 	total    uint64
 	// slots has what passed in each part of the window, slot the number of the newest
@@ -51,7 +52,7 @@ type watcher struct {
 }
 
 func newWatcher(w Watch, now time.Time) *watcher {
-	x := &watcher{Watch: w, searcher: newSearcher(&Query{Where: w.Filter, Parse: true}, 0), since: now}
+	x := &watcher{Watch: w, searcher: scan.NewSearcher(&scan.Query{Where: w.Filter, Parse: true}, 0), since: now}
 	x.turn(now)
 	return x
 }
@@ -65,7 +66,7 @@ func (w *watcher) turn(now time.Time) {
 	w.slot = max(w.slot, slot)
 }
 
-// within is what passed in the window that ends with the last turn.
+// within returns what passed in the window that ends with the last turn.
 func (w *watcher) within() (n uint64) {
 	for _, x := range w.slots {
 		n += x
@@ -87,7 +88,7 @@ func (w *watcher) matches(src *state.LogSource) bool {
 	return false
 }
 
-// state is the watch as it is published.
+// state returns the watch as it is published.
 func (w *watcher) state() state.LogWatch {
 	w.recent = w.within()
 	return state.LogWatch{Name: w.Name, Source: state.Clean(w.Source), Sources: w.sources, Where: state.Clean(w.Where), Window: w.Window, Since: w.since,
@@ -100,7 +101,7 @@ func (w *watcher) state() state.LogWatch {
 // is read once.
 type watched struct {
 	watchers []*watcher
-	block    Found
+	block    scan.Found
 	at       time.Time // when lines came last
 }
 
@@ -112,7 +113,7 @@ func (s *stream) watch(data []byte, now time.Time) {
 	}
 	w.block.Data = append(w.block.Data, s.mask(string(data))...)
 	w.at = now
-	n := lastHead(w.block.Data)
+	n := scan.LastHead(w.block.Data)
 	if n == 0 && len(w.block.Data) >= blockSize {
 		n = len(w.block.Data)
 	}
@@ -123,7 +124,7 @@ func (s *stream) watch(data []byte, now time.Time) {
 // whether there was anything.
 func (s *stream) rest(now time.Time) bool {
 	w := s.watched
-	if w == nil || len(w.block.Data) == 0 || now.Sub(w.at) < quietFor {
+	if w == nil || len(w.block.Data) == 0 || now.Sub(w.at) < scan.QuietFor {
 		return false
 	}
 	s.judge(len(w.block.Data), now)
@@ -139,7 +140,7 @@ func (s *stream) judge(n int, now time.Time) {
 	all := w.block.Data
 	w.block.Data = all[:n]
 	for _, x := range w.watchers {
-		x.searcher.search(&w.block)
+		x.searcher.Search(&w.block)
 		if w.block.Matched == 0 {
 			continue
 		}
@@ -159,7 +160,7 @@ func (s *stream) judge(n int, now time.Time) {
 	}
 }
 
-// cutText is at most n bytes of s, whole characters.
+// cutText returns at most n bytes of s, whole characters.
 func cutText(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -203,7 +204,7 @@ func (r *run) rewatch(now time.Time) {
 			continue
 		}
 		was := r.s.watchers[i] // a filter that it names may have changed
-		was.Watch, was.searcher = w, newSearcher(&Query{Where: w.Filter, Parse: true}, 0)
+		was.Watch, was.searcher = w, scan.NewSearcher(&scan.Query{Where: w.Filter, Parse: true}, 0)
 		next = append(next, was)
 	}
 	r.s.watchers = next

@@ -19,10 +19,10 @@ type writer struct {
 	appends bool
 }
 
-// String is the process as people call it.
+// String returns the process as people call it.
 func (w writer) String() string { return fmt.Sprintf("process %d (%s)", w.pid, w.name) }
 
-// writers are the processes that write to a file, this one aside, as far as this user
+// writers returns the processes that write to a file, this one aside, as far as this user
 // may know.
 func writers(st os.FileInfo) (out []writer) {
 	fds, _ := filepath.Glob("/proc/[0-9]*/fd/*")

@@ -7,8 +7,8 @@ import "os"
 // writer is a process that has a file open to write to it.
 type writer struct{ appends bool }
 
-// String is the process as people call it.
+// String returns the process as people call it.
 func (writer) String() string { return "a process" }
 
-// writers are not known here.
+// writers returns nil: who writes to a file is not known here.
 func writers(os.FileInfo) []writer { return nil }

@@ -1,0 +1,161 @@
+package logs
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/opsdeck/opsdeck/backend/record"
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// sift is one filter of a stream: a text in the language of package record.
+type sift struct {
+	text   string
+	drop   bool // what matches is left out
+	filter *record.Filter
+}
+
+// expr returns the filter with its sign, in the language of package record and without names.
+func (s sift) expr() string {
+	if s.drop {
+		return "not (" + s.filter.Spelled() + ")"
+	}
+	return "(" + s.filter.Spelled() + ")"
+}
+
+// names returns the filters that a name stands for: those that opsdeck brings and the
+// workspace's own.
+func (p *Pane) names() record.Names {
+	names := record.Shipped()
+	if p.snap != nil {
+		for _, f := range p.snap.Logs.Filters {
+			names[f.Name] = f.Where
+		}
+	}
+	return names
+}
+
+// newSift reads a filter: a leading ! drops what matches, @name is one of names.
+func newSift(text string, names record.Names) (sift, error) {
+	s := sift{text: strings.TrimSpace(text)}
+	rest, drop := strings.CutPrefix(s.text, "!")
+	if drop && (strings.HasPrefix(rest, "=") || strings.HasPrefix(rest, "~")) {
+		rest, drop = s.text, false
+	}
+	s.drop = drop
+	f, err := record.CompileWith(rest, names)
+	s.filter = f
+	return s, err
+}
+
+// String returns the filter as the summary names it.
+func (s sift) String() string {
+	if s.drop {
+		return "drop " + strings.TrimPrefix(s.text, "!")
+	}
+	return "keep " + s.text
+}
+
+// filterSet lets records through by level and by filters, all of them.
+type filterSet struct {
+	min   state.Level
+	terms []sift
+}
+
+func (s filterSet) open() bool { return s.min == 0 && len(s.terms) == 0 }
+
+func (s filterSet) passes(r *state.LogRecord) bool {
+	if r.Level < s.min {
+		return false
+	}
+	for i := range s.terms {
+		if s.terms[i].filter.Match(*r) == s.terms[i].drop {
+			return false
+		}
+	}
+	return true
+}
+
+// keep adds a filter to those in force.
+func (p *Pane) keep(text string) (tea.Cmd, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	s, err := newSift(text, p.names())
+	if wrong := (*record.SyntaxError)(nil); errors.As(err, &wrong) { // the text stands beside it
+		return nil, fmt.Errorf("column %d: %s", utf8.RuneCountInString(wrong.Text[:wrong.At])+1, wrong.What)
+	}
+	if err != nil || slices.ContainsFunc(p.filters.terms, func(x sift) bool { return x.text == s.text }) {
+		return nil, err
+	}
+	p.filters.terms = append(slices.Clip(p.filters.terms), s)
+	return p.resift(), nil
+}
+
+// unkeep takes the newest filter away.
+func (p *Pane) unkeep() tea.Cmd {
+	p.filters.terms = p.filters.terms[: len(p.filters.terms)-1 : len(p.filters.terms)-1]
+	return p.resift()
+}
+
+// siftAtOnce is how much text is put through the filters while a key is answered, in
+// bytes: of more, a regular expression could take longer than a key may.
+const siftAtOnce = 1 << 20
+
+// siftedMsg is what passed.
+type siftedMsg struct {
+	gen    int
+	sifted map[string]*sifted
+}
+
+// resift puts what is kept through the filters anew. Until a lot of it is done, the
+// stream stays as it is.
+func (p *Pane) resift() tea.Cmd {
+	p.dirty = true
+	p.siftGen++
+	p.sifting = false
+	p.sifted, p.worsts = map[string]*sifted{}, map[string]*worst{}
+	p.resiftBeyond()
+	size := 0
+	tails := map[string][]state.LogRecord{}
+	for id, t := range p.base.Tails {
+		if tails[id] = t.Records; p.chosen(id) {
+			for i := range t.Records {
+				size += len(t.Records[i].Text)
+			}
+		}
+	}
+	if p.filters.open() || size <= siftAtOnce {
+		if p.beyond == nil {
+			p.restream()
+		}
+		return nil
+	}
+	p.sifting = true
+	gen, sv := p.siftGen, p.filters
+	return func() tea.Msg {
+		m := siftedMsg{gen, map[string]*sifted{}}
+		for id, recs := range tails {
+			f := &sifted{}
+			f.update(sv, recs)
+			m.sifted[id] = f
+		}
+		return m
+	}
+}
+
+// takeSifted shows what passed.
+func (p *Pane) takeSifted(m siftedMsg) {
+	if m.gen != p.siftGen {
+		return
+	}
+	p.sifted, p.sifting = m.sifted, false
+	if p.beyond == nil {
+		p.restream()
+	}
+}
