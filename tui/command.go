@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -63,11 +64,11 @@ func (m *Model) do(c pane.Command) tea.Cmd {
 	m.dirty = true
 	if n, ok := strings.CutPrefix(string(c), "pane-"); ok {
 		i, _ := strconv.Atoi(n)
-		if i < 1 || i > len(m.panes) {
-			m.say(fmt.Sprintf("there is no pane %s: 1 to %d", n, len(m.panes)))
+		if i < 1 || i > len(m.pinned) {
+			m.say(fmt.Sprintf("no pane is pinned on %s: %s lists all panes", n, m.keys.of(cmdPanes)))
 			return nil
 		}
-		m.focusOn(i - 1)
+		m.focusOn(m.pinned[i-1])
 		return nil
 	}
 	switch c {
@@ -103,12 +104,14 @@ func (m *Model) do(c pane.Command) tea.Cmd {
 	case cmdGrow, cmdShrink:
 		m.grow(c == cmdGrow)
 	case cmdNextPane, cmdPrevPane:
-		n := len(m.panes)
-		step := 1
+		listed := m.listed()
+		n, step := len(listed), 1
 		if c == cmdPrevPane {
 			step = n - 1
 		}
-		m.focusOn((m.focus + step) % n)
+		m.focusOn(listed[(slices.Index(listed, m.focus)+step)%n])
+	case cmdPanes:
+		m.push(m.newPaneList())
 	case cmdShell:
 		return m.shell()
 	case pane.Edit:

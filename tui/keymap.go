@@ -27,6 +27,7 @@ const (
 	cmdShrink   pane.Command = "shrink"
 	cmdNextPane pane.Command = "next-pane"
 	cmdPrevPane pane.Command = "previous-pane"
+	cmdPanes    pane.Command = "panes"
 	cmdShell    pane.Command = "shell"
 	cmdQuit     pane.Command = "quit"
 )
@@ -127,6 +128,7 @@ func table() []bind {
 
 		b("Panes", cmdNextPane, "next pane", "tab"),
 		b("Panes", cmdPrevPane, "previous pane", "shift+tab"),
+		b("Panes", cmdPanes, "all panes, found as one types", "0"),
 		b("Panes", cmdFull, "full screen", "f"),
 		b("Panes", cmdGrow, "grow", "+", "="),
 		b("Panes", cmdShrink, "shrink", "_", "-"),

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,19 +18,29 @@ type box struct {
 	folded bool
 }
 
-// grid is the overview's bands; a band's panes stand side by side.
-var grid = [][]string{{"modules", "containers"}, {"pipeline", "queues", "alerts"}, {"logs"}}
+// grid returns the bands of the overview, from the top; the panes of a band stand side by
+// side.
+func (m *Model) grid() (bands [][]int) {
+	for i, p := range m.panes {
+		b := p.Info().Band
+		for len(bands) < b {
+			bands = append(bands, nil)
+		}
+		if b > 0 {
+			bands[b-1] = append(bands[b-1], i)
+		}
+	}
+	return slices.DeleteFunc(bands, func(band []int) bool { return len(band) == 0 })
+}
 
-// shares are the panes' natural sizes.
-var shares = map[string]float64{"modules": 1, "containers": 1.15, "pipeline": 1, "queues": 0.95, "alerts": 1, "logs": 1.25}
-
+// share returns how large a pane is beside others.
 func (m *Model) share(i int) float64 {
-	name := m.panes[i].Info().Name
-	s := shares[name]
+	info := m.panes[i].Info()
+	s := info.Weight
 	if s == 0 {
 		s = 1
 	}
-	if w := m.weight[name]; w > 0 {
+	if w := m.weight[info.Name]; w > 0 {
 		s *= w
 	}
 	return s
@@ -74,19 +85,13 @@ func (m *Model) layout(w, h int) []box {
 	if w <= 0 || h <= 0 {
 		return nil
 	}
-	name := m.pane().Info().Name
-	inGrid := false
-	for _, band := range grid {
-		for _, n := range band {
-			inGrid = inGrid || n == name
-		}
-	}
+	wide := w >= 100 && h >= 28
 	switch {
-	case m.full || (!inGrid && w >= 100 && h >= 28):
+	case m.full || wide && m.pane().Info().Band == 0:
 		return []box{{pane: m.focus, w: w, h: h}}
-	case w >= 100 && h >= 28:
+	case wide:
 		return m.overview(w, h)
-	case h >= len(m.panes)+7:
+	case h >= len(m.listed())+7:
 		return m.stacked(w, h)
 	}
 	return []box{{pane: m.focus, y: min(1, h), w: w, h: max(0, h-1)}}
@@ -94,21 +99,22 @@ func (m *Model) layout(w, h int) []box {
 
 func (m *Model) overview(w, h int) []box {
 	var out []box
+	grid := m.grid()
 	tall := make([]float64, len(grid))
 	for i, band := range grid {
-		for _, n := range band {
-			tall[i] = max(tall[i], m.share(m.paneNamed(n)))
+		for _, p := range band {
+			tall[i] = max(tall[i], m.share(p))
 		}
 	}
 	y := 0
 	for i, bh := range divide(h, tall, 6) {
 		parts := make([]float64, len(grid[i]))
-		for j, n := range grid[i] {
-			parts[j] = m.share(m.paneNamed(n))
+		for j, p := range grid[i] {
+			parts[j] = m.share(p)
 		}
 		x := 0
 		for j, bw := range divide(w, parts, 24) {
-			out = append(out, box{pane: m.paneNamed(grid[i][j]), x: x, y: y, w: bw, h: bh})
+			out = append(out, box{pane: grid[i][j], x: x, y: y, w: bw, h: bh})
 			x += bw
 		}
 		y += bh
@@ -116,21 +122,31 @@ func (m *Model) overview(w, h int) []box {
 	return out
 }
 
-// stacked puts the panes above one another: all open where that leaves each six
+// listed returns the panes that stacks and tabs show: those that are pinned, and the
+// focused one.
+func (m *Model) listed() []int {
+	if slices.Contains(m.pinned, m.focus) {
+		return m.pinned
+	}
+	return append(slices.Clone(m.pinned), m.focus)
+}
+
+// stacked puts the listed panes above one another: all open where that leaves each six
 // lines, else only the focused one, and the others as their headlines.
 func (m *Model) stacked(w, h int) []box {
-	n := len(m.panes)
+	listed := m.listed()
+	n, focus := len(listed), slices.Index(listed, m.focus)
 	heights := make([]int, n)
 	if h >= 6*(n-1)+1 {
 		parts := make([]float64, n-1)
 		for i := range parts {
-			parts[i] = m.share(i)
-			if i == m.focus {
+			parts[i] = m.share(listed[i])
+			if i == focus {
 				parts[i] *= 1.6
 			}
 		}
 		room, last := h-1, 1
-		if m.focus == n-1 {
+		if focus == n-1 {
 			last = max(8, h/3)
 			room = h - last
 		}
@@ -140,15 +156,32 @@ func (m *Model) stacked(w, h int) []box {
 		for i := range heights {
 			heights[i] = 1
 		}
-		heights[m.focus] = h - n + 1
+		heights[focus] = h - n + 1
 	}
 	out := make([]box, n)
 	y := 0
 	for i, bh := range heights {
-		out[i] = box{pane: i, y: y, w: w, h: bh, folded: bh < 3}
+		out[i] = box{pane: listed[i], y: y, w: w, h: bh, folded: bh < 3}
 		y += bh
 	}
 	return out
+}
+
+// number returns the key that focuses a pane, "" where it is not pinned.
+func (m *Model) number(pane int) string {
+	if i := slices.Index(m.pinned, pane); i >= 0 {
+		return strconv.Itoa(i + 1)
+	}
+	return ""
+}
+
+// paneKey returns the key that focuses the pane of that name, its name where it is not
+// pinned.
+func (m *Model) paneKey(name string) string {
+	if n := m.number(m.paneNamed(name)); n != "" {
+		return n
+	}
+	return name
 }
 
 // chrome is the lines above and below the body.
@@ -226,7 +259,9 @@ func (m *Model) headline(i, w int, focused bool) string {
 	if focused {
 		title = t.Accent
 	}
-	l.Put(title, strconv.Itoa(i+1)+" ")
+	if n := m.number(i); n != "" {
+		l.Put(title, n+" ")
+	}
 	if focused {
 		l.Put(t.Strong, p.Info().Title)
 	} else {
@@ -334,8 +369,8 @@ func (m *Model) draw() string {
 func (m *Model) tabs() string {
 	t := m.env.Theme
 	l := pane.NewLine(t, m.w, false)
-	for i, p := range m.panes {
-		s := strconv.Itoa(i+1) + " " + p.Info().Title
+	for _, i := range m.listed() {
+		s := strings.TrimSpace(m.number(i) + " " + m.panes[i].Info().Title)
 		if i == m.focus {
 			l.Put(t.Accent, "["+s+"]")
 		} else {

@@ -182,6 +182,9 @@ func choiceLines(t *theme.Theme, cs []choice, at int, top *int, w, h int) []stri
 
 // paletteBox is every command, found by typing a part of it.
 type paletteBox struct {
+	title   string
+	noun    string // what one of its choices is
+	keep    bool   // what is chosen goes into the history
 	input   textinput.Model
 	all     []choice
 	found   []choice
@@ -193,14 +196,14 @@ type paletteBox struct {
 const mostTargets = 2000
 
 func (m *Model) newPalette() overlay {
-	p := &paletteBox{input: newInput(m.env.Theme)}
+	p := &paletteBox{title: "Commands", noun: "command", keep: true, input: newInput(m.env.Theme)}
 	p.input.Placeholder = "a command, such as restart container web"
 	p.input.Focus()
 	add := func(label, key string, run func(*Model) tea.Cmd) {
 		p.all = append(p.all, choice{label: label, key: key, run: run})
 	}
 	for i, pane := range m.panes {
-		add("pane "+pane.Info().Name, fmt.Sprint(i+1), func(m *Model) tea.Cmd { m.focusOn(i); return nil })
+		add("pane "+pane.Info().Name, m.number(i), func(m *Model) tea.Cmd { m.focusOn(i); return nil })
 	}
 	command := func(label string, c pane.Command) {
 		add(label, m.keys.of(c), func(m *Model) tea.Cmd { return m.do(c) })
@@ -298,6 +301,22 @@ func (m *Model) newPalette() overlay {
 	return p
 }
 
+// newPaneList lists all panes, with what each says of itself.
+func (m *Model) newPaneList() overlay {
+	p := &paletteBox{title: "Panes", noun: "pane", input: newInput(m.env.Theme)}
+	p.input.Placeholder = "a part of a pane's name"
+	p.input.Focus()
+	for i, x := range m.panes {
+		label := x.Info().Title
+		for _, s := range x.Summary() {
+			label += "  " + s.Text
+		}
+		p.all = append(p.all, choice{label: label, key: m.number(i), run: func(m *Model) tea.Cmd { m.focusOn(i); return nil }})
+	}
+	p.search()
+	return p
+}
+
 func (p *paletteBox) search() {
 	text := strings.TrimSpace(p.input.Value())
 	p.at, p.top = 0, 0
@@ -353,7 +372,7 @@ func (p *paletteBox) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 			p.at--
 			return false, nil
 		}
-		if p.old < len(m.history) && (p.input.Value() == "" || p.old > 0) {
+		if p.keep && p.old < len(m.history) && (p.input.Value() == "" || p.old > 0) {
 			p.old++
 			p.input.SetValue(m.history[len(m.history)-p.old])
 			p.input.CursorEnd()
@@ -367,7 +386,7 @@ func (p *paletteBox) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 		}
 	case "enter":
 		if p.at >= len(p.found) {
-			m.say("no such command: " + p.input.Value())
+			m.say("no such " + p.noun + ": " + p.input.Value())
 			return true, nil
 		}
 		c := p.found[p.at]
@@ -375,10 +394,10 @@ func (p *paletteBox) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 			m.say("cannot " + c.label + ": " + c.why)
 			return true, nil
 		}
-		m.history = slices.DeleteFunc(m.history, func(s string) bool { return s == c.label })
-		m.history = append(m.history, c.label)
-		if len(m.history) > 100 {
-			m.history = m.history[1:]
+		if p.keep {
+			m.history = slices.DeleteFunc(m.history, func(s string) bool { return s == c.label })
+			m.history = append(m.history, c.label)
+			m.history = m.history[max(0, len(m.history)-100):]
 		}
 		m.drop(p)
 		return true, c.run(m)
@@ -399,10 +418,14 @@ func (p *paletteBox) draw(m *Model, w, h int) []string {
 	lines := []string{pane.NewLine(t, 2, false).Put(t.Key, ": ").String() + inputLine(&p.input, iw-2)}
 	room := max(1, min(h-4, 16))
 	if len(p.found) == 0 {
-		lines = append(lines, pane.NewLine(t, iw, false).Put(t.Dim, "no command matches").String())
+		lines = append(lines, pane.NewLine(t, iw, false).Put(t.Dim, "no "+p.noun+" matches").String())
 	} else {
 		lines = append(lines, choiceLines(t, p.found, p.at, &p.top, iw, room)...)
 	}
-	lines = append(lines, pane.NewLine(t, iw, false).Put(t.Faint, fmt.Sprintf("%d of %d  tab completes  up is history", len(p.found), len(p.all))).String())
-	return bordered(t, "Commands", lines, w)
+	foot := fmt.Sprintf("%d of %d  tab completes", len(p.found), len(p.all))
+	if p.keep {
+		foot += "  up is history"
+	}
+	lines = append(lines, pane.NewLine(t, iw, false).Put(t.Faint, foot).String())
+	return bordered(t, p.title, lines, w)
 }

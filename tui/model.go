@@ -32,6 +32,7 @@ type Model struct {
 	keys keymap
 
 	panes  []pane.Pane
+	pinned []int // panes that the digits focus, at most nine
 	focus  int
 	full   bool
 	weight map[string]float64
@@ -117,7 +118,8 @@ func New(o Options) *Model {
 		m.look.Name = set.Theme
 	}
 	m.env = &pane.Env{Theme: theme.New(m.look), Now: m.now, Local: o.Local}
-	m.panes = views.All(m.env)
+	m.panes = append(views.All(m.env), o.More...)
+	m.pinned = m.pins(o.Pinned)
 	m.logs, m.began = m.paneNamed("logs"), o.Clock()
 	m.frames = make([]frame, len(m.panes))
 	m.set(set)
@@ -193,6 +195,22 @@ func (m *Model) Settings() Settings {
 		s.Panes[p.Info().Name] = ps
 	}
 	return s
+}
+
+// pins returns the panes of those names, each once, at most nine: the first nine of all
+// where none is named. Names of no pane are left out.
+func (m *Model) pins(names []string) (pinned []int) {
+	for _, n := range names {
+		if i := m.paneNamed(n); i >= 0 && !slices.Contains(pinned, i) {
+			pinned = append(pinned, i)
+		}
+	}
+	if len(pinned) == 0 {
+		for i := range m.panes {
+			pinned = append(pinned, i)
+		}
+	}
+	return pinned[:min(9, len(pinned))]
 }
 
 func (m *Model) paneNamed(name string) int {

@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/views/pane"
 )
 
 // Backend is everything that the console knows of what is behind it.
@@ -52,6 +53,10 @@ type Options struct {
 	// is none, and then NoEdit says why.
 	Edit   func(name, text string, line int) (cmd tea.ExecCommand, read func() (string, error), err error)
 	NoEdit string
+	// Pinned are the names of the panes that the digits focus, at most nine; none is the
+	// first nine. More are panes beyond those of package views.
+	Pinned []string
+	More   []pane.Pane
 	// Wall is the layout without chrome, which changes nothing.
 	Wall bool
 	// Pane is shown alone, full screen, at the start; "" is the overview.

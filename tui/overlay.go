@@ -224,7 +224,7 @@ func (b *helpBox) draw(m *Model, w, h int) []string {
 				if x.cmd != "pane-1" {
 					continue
 				}
-				keys, does = fmt.Sprintf("1 to %d", len(m.panes)), "focus a pane"
+				keys, does = fmt.Sprintf("1 to %d", len(m.pinned)), "focus a pane"
 			}
 			if first {
 				add(pane.NewLine(t, iw, false))

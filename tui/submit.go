@@ -170,9 +170,9 @@ func (m *Model) doing() []pane.Span {
 		out = append(out, pane.Span{Ink: t.Key, Text: "  " + m.keys.of(cmdUndo)}, pane.Span{Ink: t.Dim, Text: " undoes it"})
 	}
 	if others > 0 {
-		more := fmt.Sprintf("  %d more in pane %d", others, m.paneNamed("actions")+1)
+		more := fmt.Sprintf("  %d more in pane %s", others, m.paneKey("actions"))
 		if failed > 0 {
-			more = fmt.Sprintf("  %d more in pane %d, %d failed", others, m.paneNamed("actions")+1, failed)
+			more = fmt.Sprintf("  %d more in pane %s, %d failed", others, m.paneKey("actions"), failed)
 		}
 		out = append(out, pane.Span{Ink: t.Dim, Text: more})
 	}

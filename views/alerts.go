@@ -47,6 +47,7 @@ func NewAlerts(env *pane.Env) pane.Pane {
 	return list.New(env, list.Spec[state.Alert]{
 		Info: pane.Info{
 			Name: "alerts", Title: "Alerts", Section: state.SectionAlerts,
+			Band:  2,
 			Acts:  []state.SectionName{state.SectionAlerts},
 			About: "What the rule files say, evaluated here by Prometheus' own rules: firing first, then pending, lately resolved, and the rules that are quiet.",
 		},

@@ -65,6 +65,7 @@ func NewContainers(env *pane.Env) pane.Pane {
 	return list.New(env, list.Spec[state.Container]{
 		Info: pane.Info{
 			Name: "containers", Title: "Containers", Section: state.SectionContainers,
+			Band: 1, Weight: 1.15,
 			Acts:  []state.SectionName{state.SectionContainers},
 			About: "What the container engine runs. CPU is of one core, as docker stats counts it: 200% is two cores busy. Memory is of the container's limit, or of the host's memory where it has none. Network and block are rates. Containers of one compose project stand under a heading with their totals; actions on a heading take all of them. " + env.Theme.Caution + " marks what is near a limit or restarts again and again.",
 			Keys: []pane.KeyHelp{{Command: "shell", Does: "a shell in the container"}, {Command: pane.Left, Does: "fold a group; to its heading"}, {Command: pane.Right, Does: "unfold a group"},

@@ -39,6 +39,7 @@ func NewModules(env *pane.Env) pane.Pane {
 	return list.New(env, list.Spec[state.Module]{
 		Info: pane.Info{
 			Name: "modules", Title: "Modules", Section: state.SectionModules,
+			Band:  1,
 			Acts:  []state.SectionName{state.SectionModules},
 			About: "The engine's modules: what each is, how its fetches go, and whether it has its credentials. A failed module's detail has its traceback.",
 		},

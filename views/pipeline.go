@@ -143,6 +143,7 @@ func NewPipeline(env *pane.Env) pane.Pane {
 	return list.New(env, list.Spec[hop]{
 		Info: pane.Info{
 			Name: "pipeline", Title: "Pipeline", Section: state.SectionPipeline,
+			Band:  2,
 			Acts:  []state.SectionName{state.SectionPipeline, state.SectionServices},
 			About: "The way from fetch to delivery, stage by stage: jobs waiting and in work, jobs a second over the last minute, latencies over the last 256 jobs. Below, the jobs that failed, kept for a retry, and the services that the workspace names: latencies and errors are those of the last probes.",
 		},

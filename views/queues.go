@@ -23,6 +23,7 @@ func NewQueues(env *pane.Env) pane.Pane {
 	return list.New(env, list.Spec[state.Queue]{
 		Info: pane.Info{
 			Name: "queues", Title: "Queues", Section: state.SectionQueues,
+			Band: 2, Weight: 0.95,
 			Acts:  []state.SectionName{state.SectionQueues},
 			About: "Redis lists, streams, sorted sets and counted key patterns, and the stages of the engine's own pipeline. In and out are items a second; where only the net change can be seen, a rise counts as in and a fall as out. Drain is the time to empty at the trend of the last minute.",
 		},

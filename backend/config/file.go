@@ -60,6 +60,8 @@ type File struct {
 	Settle Duration `yaml:"settle"`
 	// Keys rebinds the console's keys: action name to key.
 	Keys map[string]string `yaml:"keys"`
+	// Panes are those that the digits focus, by name, at most nine; default: the first.
+	Panes []string `yaml:"panes"`
 	// Theme is "dark", "light", "contrast" or "none"; default: what the terminal says.
 	Theme string `yaml:"theme"`
 }
@@ -323,6 +325,7 @@ func Parse(name string, b []byte) (f *File, err error) {
 		check(s.Workers >= 0 && s.Workers <= 64, at+".workers", "%d: expected 1 to 64", s.Workers)
 		check(s.Capacity >= 0 && s.Capacity <= 10000, at+".capacity", "%d: expected 1 to 10000", s.Capacity)
 	}
+	check(len(f.Panes) <= 9, "$.panes", "%d are named: expected at most nine, one for each digit", len(f.Panes))
 	for i, s := range f.Service {
 		at := fmt.Sprintf("$.services[%d]", i)
 		check(s.Name != "", at, "name is missing")

@@ -149,6 +149,7 @@ metrics:
 # How long after a restart or reload its verdict is taken.
 settle: {{dur .Settle}}
 
+# panes: [modules, containers, logs]   # on the keys 1 to 9, in this order; 0 lists all
 # theme: dark            # light, contrast, none
 # keys:                  # rebind: action: key ("opsdeck doctor" reports clashes)
 #   follow: f5

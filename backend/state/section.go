@@ -61,9 +61,11 @@ type Descriptor struct {
 	// Urgent reports whether b says something, where a said something else, that is
 	// shown at once and not with the next tick of the clock.
 	Urgent func(a, b *Snapshot) bool
-	// Lists are its tables: those of the command line, and the first one is the pane of
-	// a section that has no other.
+	// Lists are its tables on the command line.
 	Lists []List
+	// Pane is what the console says of the pane in which it shows the first of Lists, in
+	// a paragraph; "" is for a section that has a pane of its own, or none.
+	Pane string
 }
 
 // Trouble is one thing that is wrong.

@@ -102,7 +102,7 @@ func (c *consoleFlags) options(ws *config.Workspace) tui.Options {
 	}
 	return tui.Options{
 		Theme: theme, NoColor: os.Getenv("NO_COLOR") != "", ASCII: c.ascii || !utf8Locale(), Keys: ws.Keys,
-		Wall: c.wall, Pane: c.pane, Edit: openEditor, Copy: copyText(ws), File: writeOut, PID: os.Getpid(),
+		Wall: c.wall, Pane: c.pane, Pinned: ws.Panes, Edit: openEditor, Copy: copyText(ws), File: writeOut, PID: os.Getpid(),
 		Load: func() tui.Settings {
 			var s tui.Settings
 			if b, err := os.ReadFile(path); err == nil {

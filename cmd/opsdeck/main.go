@@ -188,8 +188,18 @@ func (g *globals) load() (*config.Workspace, error) {
 	if err != nil {
 		return nil, exitError{exitUsage, err}
 	}
-	w.Problems = append(w.Problems, keyProblems(w)...)
+	w.Problems = append(append(w.Problems, keyProblems(w)...), paneProblems(w)...)
 	return w, nil
+}
+
+// paneProblems returns the names among the pinned panes that are no pane's.
+func paneProblems(w *config.Workspace) (out []string) {
+	for i, n := range w.Panes {
+		if names := paneNames(); !slices.Contains(names, n) {
+			out = append(out, fmt.Sprintf("%s:%d: panes: there is no pane %q: expected some of %s", filepath.Base(w.ConfigFile), w.Line(fmt.Sprintf("panes[%d]", i)), n, strings.Join(names, ", ")))
+		}
+	}
+	return out
 }
 
 // keyProblems are the faults of the keys that the workspace file rebinds: file,

@@ -80,6 +80,7 @@ func New(env *pane.Env) pane.Pane {
 func (p *Pane) Info() pane.Info {
 	return pane.Info{
 		Name: "logs", Title: "Logs", Section: state.SectionLogs,
+		Band: 3, Weight: 1.25,
 		Acts: []state.SectionName{state.SectionLogs}, Stream: true,
 		About: "All followed files and the chosen containers as one stream, by time. [ and ] go between the sources and the stream: enter on a source shows it alone, space chooses several. A container's log and the journal are followed only while they are chosen. Of one file, what is filtered and searched for holds for all of it and its rotated files: k goes on beyond the newest lines, esc comes back.",
 		Keys: []pane.KeyHelp{

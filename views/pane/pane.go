@@ -41,6 +41,11 @@ type Info struct {
 	Acts    []state.SectionName
 	// Stream says that the pane is a stream of lines, not a list.
 	Stream bool
+	// Band is the band of the overview that the pane stands in, from the top, beside the
+	// others of it; 0 is for a pane that is not in the overview. Weight is its natural
+	// size there, 1 where it is 0.
+	Band   int
+	Weight float64
 	// About is one paragraph of help.
 	About string
 	// Keys are the pane's own keys beyond those of every list: command and what it does.
