@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-
 	"slices"
 	"strings"
 	"sync"
@@ -74,7 +73,15 @@ func wire(ws *config.Workspace, j *journal.Journal, log *slog.Logger) (*wiring, 
 
 	w.hub = backend.New(backend.Options{
 		Journal: j, Log: log, Mask: w.mask.Mask, Settle: time.Duration(ws.Settle), Workspace: describe(ws),
-	}, orchestrator, w.docker, w.newLogs(ws), w.newQueue(ws), host.New(w.mask.Mask), w.newHealth(ws), w.newAlerting(ws))
+	},
+		orchestrator,
+		w.docker,
+		w.newLogs(ws),
+		w.newQueue(ws),
+		host.New(w.mask.Mask),
+		w.newHealth(ws),
+		w.newAlerting(ws),
+	)
 	w.hub.AddExecutor(reloader{w})
 	w.hub.AddExecutor(editor{w})
 
