@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/policy"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -174,10 +175,8 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 	if why := misplaced(snap, spec, act); why != "" {
 		return "", refuse("%s %s: %s", spec.Verb, act.Target, why)
 	}
-	if spec.Check != nil {
-		if why := spec.Check(snap, act.Target, act.Args); why != "" {
-			return "", refuse("%s %s: %s", spec.Verb, act.Target, why)
-		}
+	if why := policy.Check(snap, spec, act.Target, act.Args); why != "" {
+		return "", refuse("%s %s: %s", spec.Verb, act.Target, why)
 	}
 	a.mu.Lock()
 	ex := a.executors[act.Kind]
@@ -395,7 +394,7 @@ const measurePatience = 5 * time.Second
 // have to be asked for while it is done. What it returns waits for them.
 func (a *actions) measure(ctx context.Context, ex state.Executor, act state.Action) func() []state.Figure {
 	now, length := time.Now(), a.hub.opts.Settle
-	figures := state.Measure(a.hub.Latest(), act, state.Window{Length: length})
+	figures := policy.Measure(a.hub.Latest(), act, state.Window{Length: length})
 	m, ok := ex.(state.Measurer)
 	if !ok {
 		return func() []state.Figure { return figures }
@@ -420,7 +419,7 @@ func (a *actions) judge(ex state.Executor, act state.Action, id state.ActionID, 
 	if !a.sleep(settle) {
 		return
 	}
-	for told := false; state.Unsettled(a.hub.Latest(), act) != "" && time.Since(began) < settleFactor*settle; told = true {
+	for told := false; policy.PendingReason(a.hub.Latest(), act) != "" && time.Since(began) < settleFactor*settle; told = true {
 		if !told {
 			a.update(id, func(p *state.Progress) { p.Settling = began.Add(settleFactor * settle) })
 		}
@@ -429,14 +428,14 @@ func (a *actions) judge(ex state.Executor, act state.Action, id state.ActionID, 
 		}
 	}
 	latest, now := a.hub.Latest(), time.Now()
-	after := state.Measure(latest, act, state.Window{From: from, Length: now.Sub(began).Round(time.Second)})
+	after := policy.Measure(latest, act, state.Window{From: from, Length: now.Sub(began).Round(time.Second)})
 	if m, ok := ex.(state.Measurer); ok {
 		ctx, cancel := context.WithTimeout(a.ctx, measurePatience)
 		after = append(after, m.Figures(ctx, act, began, now)...)
 		cancel()
 	}
-	v := state.Judge(before, after)
-	if why := state.Unsettled(latest, act); why != "" {
+	v := policy.Judge(before, after)
+	if why := policy.PendingReason(latest, act); why != "" {
 		v.Note = why + " still"
 	}
 	a.mu.Lock()

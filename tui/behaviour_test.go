@@ -11,6 +11,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/opsdeck/opsdeck/backend/fake"
+	"github.com/opsdeck/opsdeck/backend/policy"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -397,7 +398,7 @@ func TestProgressAndVerdict(t *testing.T) {
 	d.show(d.snap, acts)
 	d.sees("restart container web", "waiting for health 30%")
 	p.Status, p.Result, p.Ended, p.Undo = "done", "restarted in 2 s", d.now, &state.Action{Kind: state.ContainerStop}
-	p.Verdict = state.Judge([]state.Figure{{Title: "health", Value: 3, Text: "unhealthy", Weight: 100}}, []state.Figure{{Title: "health", Value: 0, Text: "healthy", Weight: 100}})
+	p.Verdict = policy.Judge([]state.Figure{{Title: "health", Value: 3, Text: "unhealthy", Weight: 100}}, []state.Figure{{Title: "health", Value: 0, Text: "healthy", Weight: 100}})
 	acts.List = []state.Progress{p}
 	d.show(d.snap, acts)
 	d.sees("better: health unhealthy -> healthy", "u undoes it")

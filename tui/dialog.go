@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/opsdeck/opsdeck/backend/policy"
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
 	"github.com/opsdeck/opsdeck/views/pane"
@@ -137,8 +138,8 @@ func (d *actBox) impact(m *Model) (out []string) {
 			return append(out, fmt.Sprintf("and %d more", len(d.targets)-5))
 		}
 		var lines []string
-		if d.spec.Impact != nil && m.shown != nil {
-			lines = d.spec.Impact(m.shown, id)
+		if m.shown != nil {
+			lines = policy.Impact(m.shown, d.spec, id)
 		}
 		if len(d.targets) > 1 && len(lines) == 0 {
 			lines = []string{m.called(d.spec, id)}
@@ -278,7 +279,7 @@ func (d *actBox) complete(m *Model) string {
 			return f.Label + " is empty: " + f.Hint
 		}
 	}
-	if d.spec.Check != nil && m.shown != nil {
+	if m.shown != nil {
 		args := map[string]string{}
 		for i, f := range d.fields {
 			if !f.Secret {
@@ -286,7 +287,7 @@ func (d *actBox) complete(m *Model) string {
 			}
 		}
 		for _, id := range d.targets {
-			if why := d.spec.Check(m.shown, id, args); why != "" {
+			if why := policy.Check(m.shown, d.spec, id, args); why != "" {
 				return why
 			}
 		}

@@ -114,12 +114,14 @@ type Spec struct {
 	// Disabled says why the action cannot be done on the target now; "" when it can.
 	// Callers ask [Why], which asks this.
 	Disabled func(*Snapshot, string) string
-	// Impact lists what will be touched, for the confirmation; nil for nothing to say.
+	// Impact returns what it does to its target, for the confirmation; nil for nothing to
+	// say. What depends on the target is package policy's to add.
 	Impact func(*Snapshot, string) []string
 	// Of is the one name under which a target goes, where several rows are one target
 	// (the containers of a service); "" for a row that is none. nil: each its own.
 	Of func(*Snapshot, string) string
-	// Check says what is wrong with the arguments; "" for nothing. nil: nothing is.
+	// Check returns what is wrong with the arguments, "" for nothing; nil: nothing is.
+	// Limits are package policy's to check.
 	Check func(s *Snapshot, target string, args map[string]string) string
 	// Fields are the arguments it asks for; nil for none.
 	Fields func(*Snapshot, string) []Field
@@ -298,8 +300,13 @@ func Why(s *Snapshot, k Kind, target string) string {
 
 func notFound(noun, target string) string { return fmt.Sprintf("there is no %s %q", noun, target) }
 
-// lastDone says who acted last on one of the targets.
-func lastDone(s *Snapshot, targets ...string) []string {
+// says returns an impact that is the same for every target.
+func says(line string) func(*Snapshot, string) []string {
+	return func(*Snapshot, string) []string { return []string{line} }
+}
+
+// LastDone returns who acted last on one of the targets, in a line; nil for nobody.
+func LastDone(s *Snapshot, targets ...string) []string {
 	for _, e := range s.Journal.Entries {
 		if e.Phase == PhaseEnd && slices.Contains(targets, e.Target) {
 			did := string(e.Kind)

@@ -43,15 +43,15 @@ const MostScale = 100
 
 var composeSpecs = []Spec{
 	{Kind: ComposeUp, Verb: "bring up", Past: "brought up", Noun: "service", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "compose up PROJECT[/SERVICE] | CONTAINER", Short: "start what is missing and recreate what differs from the files"}, Long: true,
-		Of: serviceOf, Disabled: composeDisabled, Impact: composeImpact("starts what is missing, and recreates what differs from the files"), Measured: true},
+		Of: ServiceOf, Disabled: composeDisabled, Impact: says("starts what is missing, and recreates what differs from the files"), Measured: true},
 	{Kind: ComposeScale, Verb: "scale", Past: "scaled", Noun: "service", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "compose scale PROJECT/SERVICE | CONTAINER", Short: "run a service in as many containers",
 		Flags: []Flag{{Key: "replicas", Default: "1", Help: "how many"}}},
-		Of: serviceOf, Disabled: func(s *Snapshot, t string) string {
-			if _, service := split(s, serviceOf, t); service == "*" {
+		Of: ServiceOf, Disabled: func(s *Snapshot, t string) string {
+			if _, service := split(s, ServiceOf, t); service == "*" {
 				return "one service is scaled at a time"
 			}
 			return composeDisabled(s, t)
-		}, Impact: composeImpact("starts or removes containers of it until there are as many; those that stay are not touched"), Measured: true,
+		}, Impact: says("starts or removes containers of it until there are as many; those that stay are not touched"), Measured: true,
 		Fields: func(s *Snapshot, t string) []Field {
 			return []Field{{Key: "replicas", Label: "Containers", Hint: fmt.Sprintf("0 to %d; at 0 it cannot be scaled up from here again, unless others of its project are there", MostScale), Default: strconv.Itoa(len(s.Containers.Replicas(t))), Required: true}}
 		}, Check: func(_ *Snapshot, _ string, args map[string]string) string {
@@ -61,26 +61,26 @@ var composeSpecs = []Spec{
 			return ""
 		}},
 	{Kind: ComposeRecreate, Verb: "recreate", Past: "recreated", Noun: "service", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "compose recreate PROJECT[/SERVICE] | CONTAINER", Short: "replace containers, also where nothing differs"},
-		Of: serviceOf, Disabled: composeDisabled, Impact: composeImpact("stops and replaces its containers, also where nothing differs; what they wrote outside volumes is lost"), Measured: true},
+		Of: ServiceOf, Disabled: composeDisabled, Impact: says("stops and replaces its containers, also where nothing differs; what they wrote outside volumes is lost"), Measured: true},
 	{Kind: ComposePull, Verb: "pull", Past: "pulled", Noun: "service's image", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "compose pull PROJECT[/SERVICE] | CONTAINER", Short: "fetch images"}, Long: true,
-		Of: serviceOf, Disabled: composeDisabled, Impact: composeImpact("fetches its image; what runs goes on as it is")},
+		Of: ServiceOf, Disabled: composeDisabled, Impact: says("fetches its image; what runs goes on as it is")},
 	{Kind: ComposeBuild, Verb: "build", Past: "built", Noun: "service's image", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "compose build PROJECT[/SERVICE] | CONTAINER", Short: "build images"}, Long: true,
-		Of: serviceOf, Disabled: composeDisabled, Impact: composeImpact("builds its image; what runs goes on as it is")},
+		Of: ServiceOf, Disabled: composeDisabled, Impact: says("builds its image; what runs goes on as it is")},
 	{Kind: ComposeRebuild, Verb: "rebuild", Past: "rebuilt", Noun: "service", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "compose rebuild PROJECT[/SERVICE] | CONTAINER", Short: "build images, and replace the containers whose image changed"}, Long: true,
-		Of: serviceOf, Disabled: composeDisabled, Impact: composeImpact("builds its image, and replaces its containers where it changed"), Measured: true},
+		Of: ServiceOf, Disabled: composeDisabled, Impact: says("builds its image, and replaces its containers where it changed"), Measured: true},
 	{Kind: ComposeDown, Verb: "take down", Past: "taken down", Noun: "project", Section: SectionContainers, Risk: Typed, CLI: CLI{Use: "compose down PROJECT", Short: "stop and remove a project's containers and networks"},
-		Of: projectOf, Disabled: composeDisabled, Impact: composeImpact("stops and removes all its containers and networks; what they wrote outside volumes is lost"),
+		Of: projectOf, Disabled: composeDisabled, Impact: says("stops and removes all its containers and networks; what they wrote outside volumes is lost"),
 		Fields: func(*Snapshot, string) []Field {
 			return []Field{{Key: "volumes", Label: "Volumes too", Hint: "yes also removes the project's volumes, named ones too, with their data", Default: "no"}}
-		}, Check: yesNo("volumes")},
+		}},
 }
 
 // composeName is what compose takes as the name of a project or a service. It does
 // not begin with a dash, so that none is taken for a flag.
 var composeName = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9_.-]*$`)
 
-// serviceOf is the target "project/service" that t stands for; "" for none.
-func serviceOf(s *Snapshot, t string) string {
+// ServiceOf returns the target "project/service" that t stands for; "" for none.
+func ServiceOf(s *Snapshot, t string) string {
 	if p, service, ok := strings.Cut(t, "/"); ok {
 		if !composeName.MatchString(p) || service != "*" && !composeName.MatchString(service) {
 			return ""
@@ -96,7 +96,7 @@ func serviceOf(s *Snapshot, t string) string {
 
 // projectOf is the target "project/*" that t stands for; "" for none.
 func projectOf(s *Snapshot, t string) string {
-	if p, _, ok := strings.Cut(serviceOf(s, t), "/"); ok {
+	if p, _, ok := strings.Cut(ServiceOf(s, t), "/"); ok {
 		return p + "/*"
 	}
 	return ""
@@ -122,7 +122,7 @@ func composeDisabled(s *Snapshot, t string) string {
 	if !s.Containers.Health.Known() {
 		return "the container engine does not answer"
 	}
-	project, _ := split(s, serviceOf, t)
+	project, _ := split(s, ServiceOf, t)
 	if project == "" {
 		if s.Containers.Container(t) == nil {
 			return notFound("container or compose service", t)
@@ -141,47 +141,4 @@ func composeDisabled(s *Snapshot, t string) string {
 		return fmt.Sprintf("no container of a project %q is known, so neither are its files", project)
 	}
 	return p.Err
-}
-
-func composeImpact(does string) func(*Snapshot, string) []string {
-	return func(s *Snapshot, t string) []string {
-		project, service := split(s, serviceOf, t)
-		p := s.Containers.Projects[project]
-		out := []string{does, fmt.Sprintf("by %s, in %s, from %s", s.Containers.Compose.Version, p.Dir, strings.Join(p.Files, ", "))}
-		var names, deps []string
-		for _, c := range s.Containers.Replicas(project + "/" + service) {
-			word := c.State
-			if c.HealthWord != "" && c.State == "running" {
-				word = c.HealthWord
-			}
-			names = append(names, c.Title+" ("+word+")")
-			if len(deps) == 0 && service != "*" {
-				deps = s.Containers.dependants(c)
-			}
-		}
-		if len(names) > 0 {
-			out = append(out, "containers: "+strings.Join(names, ", "))
-		}
-		if len(deps) > 0 {
-			out = append(out, "depends on it: "+strings.Join(deps, ", "))
-		}
-		for _, c := range s.Containers.Replicas(project + "/" + service) {
-			if n, ok := s.Containers.Connections[c.ID]; ok && c.State == "running" {
-				for _, l := range n.lines(s.Queues.Server) {
-					out = append(out, c.Title+": "+l)
-				}
-			}
-			if len(c.Volumes) > 0 {
-				out = append(out, c.Title+" has volumes: "+strings.Join(c.Volumes, ", "))
-			}
-			if len(c.Ports) > 0 {
-				out = append(out, c.Title+" publishes "+strings.Join(c.Ports, ", "))
-			}
-		}
-		targets := []string{project + "/" + service, project + "/*"}
-		for _, c := range s.Containers.Replicas(project + "/" + service) {
-			targets = append(targets, c.Title)
-		}
-		return append(out, lastDone(s, targets...)...)
-	}
 }

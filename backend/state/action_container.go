@@ -3,7 +3,6 @@ package state
 import (
 	"fmt"
 	"regexp"
-	"strings"
 )
 
 // The kinds of action on containers.
@@ -28,9 +27,9 @@ var containerSpecs = []Spec{
 				return "it is " + c.State
 			}
 			return ""
-		}), Impact: containerImpact, Measured: true},
+		}), Measured: true},
 	{Kind: ContainerStop, Key: "S", Verb: "stop", Past: "stopped", Noun: "container", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "containers stop CONTAINER", Short: "stop a container"},
-		Disabled: containerDisabled(running), Impact: containerImpact, Measured: true},
+		Disabled: containerDisabled(running), Measured: true},
 	{Kind: ContainerStart, Key: "S", Verb: "start", Past: "started", Noun: "container", Section: SectionContainers, Risk: Safe, CLI: CLI{Use: "containers start CONTAINER", Short: "start a container"},
 		Disabled: containerDisabled(func(c *Container) string {
 			if c.State != "exited" && c.State != "created" {
@@ -39,21 +38,18 @@ var containerSpecs = []Spec{
 			return ""
 		}), Measured: true},
 	{Kind: ContainerKill, Verb: "kill", Past: "signalled", Noun: "container", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "containers kill CONTAINER", Short: "send a container a signal"},
-		Disabled: containerDisabled(running), Impact: containerImpact, Measured: true,
+		Disabled: containerDisabled(running), Measured: true,
 		Fields: func(*Snapshot, string) []Field {
 			return []Field{{Key: "signal", Label: "Signal", Hint: "KILL ends it at once, TERM asks it to end, HUP often reloads; a name or a number", Default: "KILL", Required: true}}
 		},
-		Check: func(_ *Snapshot, _ string, args map[string]string) string {
-			_, err := ParseSignal(args["signal"])
-			return reason(err)
-		}},
+	},
 	{Kind: ContainerPause, Verb: "pause", Past: "paused", Noun: "container", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "containers pause CONTAINER", Short: "freeze a container"},
 		Disabled: containerDisabled(func(c *Container) string {
 			if c.State != "running" {
 				return "it is not running: it is " + c.State
 			}
 			return ""
-		}), Impact: containerImpact, Measured: true},
+		}), Measured: true},
 	{Kind: ContainerUnpause, Verb: "unpause", Past: "unpaused", Noun: "container", Section: SectionContainers, Risk: Safe, CLI: CLI{Use: "containers unpause CONTAINER", Short: "let a paused container go on"},
 		Disabled: containerDisabled(func(c *Container) string {
 			if c.State != "paused" {
@@ -70,7 +66,7 @@ var containerSpecs = []Spec{
 				return "its limits have not been read yet"
 			}
 			return ""
-		}), Impact: limitsImpact, Fields: limitsFields, Check: limitsCheck, Measured: true},
+		}), Fields: limitsFields, Measured: true},
 	{Kind: ContainerRename, Verb: "rename", Past: "renamed", Noun: "container", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "containers rename CONTAINER NAME", Short: "rename a container", Keys: []string{"name"}}, Single: true,
 		Disabled: containerDisabled(func(c *Container) string {
 			if c.State == "removing" || c.State == "dead" {
@@ -86,7 +82,7 @@ var containerSpecs = []Spec{
 			if c.Project != "" {
 				out = append(out, fmt.Sprintf("compose still knows it as service %s of project %s", c.Service, c.Project))
 			}
-			return append(out, lastDone(s, c.Target())...)
+			return append(out, LastDone(s, c.Target())...)
 		}, Fields: func(_ *Snapshot, t string) []Field {
 			return []Field{{Key: "name", Label: "New name", Hint: "letters, digits, _ . and -, at least two", Default: t, Required: true}}
 		}, Check: func(s *Snapshot, t string, args map[string]string) string {
@@ -114,11 +110,9 @@ var containerSpecs = []Spec{
 				return "it is being removed"
 			}
 			return ""
-		}), Impact: func(s *Snapshot, t string) []string {
-			return append([]string{"what it wrote outside its volumes is lost"}, containerImpact(s, t)...)
-		}, Fields: func(*Snapshot, string) []Field {
+		}), Impact: says("what it wrote outside its volumes is lost"), Fields: func(*Snapshot, string) []Field {
 			return []Field{{Key: "volumes", Label: "Volumes too", Hint: "yes also removes its volumes that have no name, with their data", Default: "no"}}
-		}, Check: yesNo("volumes")},
+		}},
 	{Kind: ContainerPrune, Verb: "prune", Past: "pruned", Noun: "what is unused", Section: SectionContainers, Risk: Typed, CLI: CLI{Use: "containers prune", Short: "show what nothing uses; --yes removes it"}, Global: "engine", Long: true,
 		Disabled: func(s *Snapshot, _ string) string {
 			if !s.Containers.Health.Known() {
@@ -126,7 +120,7 @@ var containerSpecs = []Spec{
 			}
 			return ""
 		}, Impact: func(s *Snapshot, t string) []string {
-			return append(s.Containers.Reclaim.Lines(), lastDone(s, t)...)
+			return append(s.Containers.Reclaim.Lines(), LastDone(s, t)...)
 		}, Fields: func(*Snapshot, string) []Field {
 			return []Field{
 				{Key: "containers", Label: "Containers", Hint: "yes removes all that are stopped", Default: "yes"},
@@ -135,14 +129,6 @@ var containerSpecs = []Spec{
 				{Key: "cache", Label: "Build cache", Hint: "yes removes what no build uses", Default: "yes"},
 				{Key: "volumes", Label: "Volumes", Hint: "no, yes for unused ones without a name, all for named ones too, with their data", Default: "no"},
 			}
-		}, Check: func(s *Snapshot, t string, args map[string]string) string {
-			if why := yesNo("containers", "images", "networks", "cache")(s, t, args); why != "" {
-				return why
-			}
-			if args["volumes"] == "all" {
-				return ""
-			}
-			return yesNo("volumes")(s, t, args)
 		}},
 	// What a shell, exec or cp does goes by the terminal, not by the engine behind the
 	// screen: this leaves its trail in the journal.
@@ -157,26 +143,6 @@ var containerSpecs = []Spec{
 }
 
 var containerName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
-
-// reason is an error's text; "" for none.
-func reason(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
-
-// yesNo checks that the arguments of those names are yes or no.
-func yesNo(keys ...string) func(*Snapshot, string, map[string]string) string {
-	return func(_ *Snapshot, _ string, args map[string]string) string {
-		for _, k := range keys {
-			if _, err := ParseYes(args[k]); err != nil {
-				return k + ": " + err.Error()
-			}
-		}
-		return ""
-	}
-}
 
 // running is why a container has nothing to end; "" where it has.
 func running(c *Container) string {
@@ -223,60 +189,4 @@ func limitsFields(s *Snapshot, t string) []Field {
 		{Key: "cpus", Label: "CPUs", Hint: "cores, such as 0.5 or 2; empty leaves it as it is", Default: cpus},
 		{Key: "restart", Label: "Restart policy", Hint: "no, always, unless-stopped, on-failure or on-failure:5", Default: c.Limits.Restart},
 	}
-}
-
-func limitsImpact(s *Snapshot, t string) []string {
-	c := s.Containers.Container(t)
-	if c == nil {
-		return nil
-	}
-	out := []string{"it is changed in place: nothing restarts"}
-	if c.MemBytes >= 0 && c.State == "running" {
-		out = append(out, "it uses "+Size(c.MemBytes)+" of memory now: the kernel ends a process of it that finds no more below the limit")
-	}
-	if c.Limits.Memory <= 0 || c.Limits.CPUs <= 0 {
-		out = append(out, "a limit that it has not had cannot be taken away again: undo sets it to all that the host has")
-	}
-	if c.Project != "" {
-		out = append(out, "compose does not know of it: a recreate brings back what its files say")
-	}
-	return append(out, lastDone(s, c.Target())...)
-}
-
-func limitsCheck(s *Snapshot, t string, args map[string]string) string {
-	c := s.Containers.Container(t)
-	if c == nil {
-		return ""
-	}
-	asked := false
-	if v := strings.TrimSpace(args["memory"]); v != "" {
-		bytes, err := ParseBytes(v)
-		switch {
-		case err != nil:
-			return "memory: " + err.Error()
-		case bytes < LeastMemory:
-			return "memory: " + v + " is below the least that engines take, " + FormatBytes(LeastMemory)
-		}
-		asked = true
-	}
-	if v := strings.TrimSpace(args["cpus"]); v != "" {
-		if _, err := ParseCPUs(v, s.Containers.CPUs); err != nil {
-			return "cpus: " + err.Error()
-		}
-		asked = true
-	}
-	if v := strings.TrimSpace(args["restart"]); v != "" {
-		name, _, err := ParseRestart(v)
-		switch {
-		case err != nil:
-			return "restart: " + err.Error()
-		case name != "no" && c.Limits.AutoRemove:
-			return "restart: the engine removes it when it ends (--rm), so it cannot be restarted by a policy"
-		}
-		asked = true
-	}
-	if !asked {
-		return "nothing is asked for: give memory, cpus or restart"
-	}
-	return ""
 }

@@ -135,5 +135,5 @@ func moduleImpact(s *Snapshot, t string) []string {
 	if same > 0 {
 		out = append(out, fmt.Sprintf("%d other modules share the platform %s", same, m.Platform))
 	}
-	return append(out, lastDone(s, t)...)
+	return append(out, LastDone(s, t)...)
 }

@@ -99,29 +99,6 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	}
 }
 
-func TestJudge(t *testing.T) {
-	snap := func(health string, latencies ...float64) *Snapshot {
-		return &Snapshot{Modules: Modules{List: []Module{{ID: "a/b", Status: ModuleInstalled, HealthWord: health, Latencies: latencies}}}}
-	}
-	for _, tt := range []struct {
-		name          string
-		before, after *Snapshot
-		want          string
-	}{
-		{"mended", snap("unhealthy", -1, -1), snap("healthy", -1, -1, 5), "better"},
-		{"broken", snap("healthy", 5), snap("unhealthy", 5, -1), "worse"},
-		{"as it was", snap("healthy", 5), snap("healthy", 5, 5), "the same"},
-		{"never known", snap("", 5), &Snapshot{}, "unknown"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			v := Judge(Measure(tt.before, Action{Kind: ModuleRestart, Target: "a/b"}, Window{}), Measure(tt.after, Action{Kind: ModuleRestart, Target: "a/b"}, Window{}))
-			if v.Word != tt.want || !strings.HasPrefix(v.Summary(), tt.want) {
-				t.Errorf("got %q (%s), want %q", v.Word, v.Summary(), tt.want)
-			}
-		})
-	}
-}
-
 func TestParseDuration(t *testing.T) {
 	for text, want := range map[string]time.Duration{"30s": 30 * time.Second, "1h30m": 90 * time.Minute, "7d": 7 * 24 * time.Hour, "0.5d": 12 * time.Hour,
 		"": 0, "0s": 0, "-5m": 0, "soon": 0, "1e300d": 0, "NaNd": 0, "d": 0} {

@@ -187,7 +187,7 @@ func programImpact(s *Snapshot, t string) []string {
 	if len(names) > 0 {
 		out = append(out, "this will run: "+strings.Join(names, ", "))
 	}
-	return append(append(out, findingsImpact(m)...), lastDone(s, t)...)
+	return append(append(out, findingsImpact(m)...), LastDone(s, t)...)
 }
 
 // findingsImpact tells of the last validation.
@@ -226,7 +226,7 @@ func changeImpact(s *Snapshot, t string) []string {
 		by = " by " + c.By
 	}
 	out = append(out, "approved before: "+c.Approved[:min(len(c.Approved), 12)]+by+", "+c.At.UTC().Format("2006-01-02 15:04 MST"))
-	return append(append(out, findingsImpact(m)...), lastDone(s, t)...)
+	return append(append(out, findingsImpact(m)...), LastDone(s, t)...)
 }
 
 func testImpact(s *Snapshot, t string) []string {

@@ -22,8 +22,8 @@ var containersSection = Descriptor{
 	Figures: containerFigures,
 	Pending: func(s *Snapshot, a Action) string {
 		for _, c := range s.Subjects(a) {
-			if c.condition() == "starting" || c.State == "restarting" {
-				return c.Title + " is " + c.condition()
+			if c.Condition() == "starting" || c.State == "restarting" {
+				return c.Title + " is " + c.Condition()
 			}
 		}
 		return ""

@@ -42,3 +42,12 @@ func TestSizesAreReadAsDockersFlagsHaveThem(t *testing.T) {
 		t.Errorf("got %v, %v", v, err)
 	}
 }
+
+func TestTheLimitsThatAreShownAreReadBackAsTheSame(t *testing.T) {
+	for _, v := range []float64{1, 1023, 1 << 10, 64 << 20, 1536 << 20, 3 << 30, 25276510208, 1<<60 - 1<<20} {
+		got, err := ParseBytes(FormatBytes(v))
+		if err != nil || got != v {
+			t.Errorf("%v is shown as %q and read as %v, %v", v, FormatBytes(v), got, err)
+		}
+	}
+}

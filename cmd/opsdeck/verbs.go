@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/opsdeck/opsdeck/backend/policy"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -245,10 +246,8 @@ func (s *session) question(spec *state.Spec, a state.Action) error {
 		return exitError{exitRefused, fmt.Errorf("%s %s: %s", spec.Verb, target, why)}
 	}
 	errOut := s.cmd.ErrOrStderr()
-	if spec.Impact != nil {
-		for _, l := range spec.Impact(snap, target) {
-			fmt.Fprintln(errOut, "  "+l)
-		}
+	for _, l := range policy.Impact(snap, spec, target) {
+		fmt.Fprintln(errOut, "  "+l)
 	}
 	fmt.Fprintf(errOut, "%s cannot be undone. Type %s to do it: ", spec.Title(), target)
 	var typed string

@@ -10,6 +10,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
+	"github.com/opsdeck/opsdeck/backend/policy"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -134,7 +135,7 @@ func (s *Source) deed(ctx context.Context, cli *client.Client, a state.Action, c
 			return plain(err)
 		}}, nil
 	case state.ContainerKill:
-		signal, err := state.ParseSignal(a.Args["signal"])
+		signal, err := policy.ParseSignal(a.Args["signal"])
 		if err != nil {
 			return deed{}, err
 		}
@@ -159,7 +160,7 @@ func (s *Source) deed(ctx context.Context, cli *client.Client, a state.Action, c
 			return fmt.Sprintf("renamed %s to %s", c.Title, name), err
 		}}, nil
 	case state.ContainerRemove:
-		too, err := state.ParseYes(a.Args["volumes"])
+		too, err := policy.ParseYes(a.Args["volumes"])
 		if err != nil {
 			return deed{}, err
 		}

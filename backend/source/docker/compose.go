@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/policy"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -250,7 +251,7 @@ func composeArgs(a state.Action, service string, now int) (args []string, undo *
 		args = []string{"up", "-d", "--no-deps", "--build"}
 	case state.ComposeDown:
 		args = []string{"down"}
-		too, err := state.ParseYes(a.Args["volumes"])
+		too, err := policy.ParseYes(a.Args["volumes"])
 		if err != nil {
 			return nil, nil, fmt.Errorf("volumes: %w", err)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
 
+	"github.com/opsdeck/opsdeck/backend/policy"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -26,7 +27,7 @@ const (
 // logs are errors.
 func (s *Source) Figures(ctx context.Context, a state.Action, since, until time.Time) []state.Figure {
 	f := state.Figure{Title: "error lines", Value: -1, Unit: "a minute", Weight: 5}
-	if state.Ends(a) {
+	if policy.StopsTarget(a) {
 		f.Weight = 0
 	}
 	cli, err := s.engine()

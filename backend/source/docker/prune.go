@@ -13,6 +13,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"github.com/opsdeck/opsdeck/backend/policy"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -139,7 +140,7 @@ func reclaim(ctx context.Context, cli *client.Client) *state.Reclaim {
 func (s *Source) prune(ctx context.Context, cli *client.Client, args map[string]string, progress func(string, float64)) (state.Outcome, error) {
 	want := map[string]bool{}
 	for _, k := range []string{"containers", "images", "networks", "cache"} {
-		yes, err := state.ParseYes(args[k])
+		yes, err := policy.ParseYes(args[k])
 		if err != nil {
 			return state.Outcome{}, fmt.Errorf("docker: prune: %s: %w", k, err)
 		}
@@ -147,7 +148,7 @@ func (s *Source) prune(ctx context.Context, cli *client.Client, args map[string]
 	}
 	want["named"] = args["volumes"] == "all"
 	if !want["named"] {
-		yes, err := state.ParseYes(args["volumes"])
+		yes, err := policy.ParseYes(args["volumes"])
 		if err != nil {
 			return state.Outcome{}, fmt.Errorf("docker: prune: volumes: %w", err)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/moby/api/types/system"
 	"github.com/moby/moby/client"
 
+	"github.com/opsdeck/opsdeck/backend/policy"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -42,7 +43,7 @@ func limits(h *container.HostConfig) state.Limits {
 func update(ctx context.Context, cli *client.Client, a state.Action, c state.Container) (deed, error) {
 	was := c.Limits
 	res := &container.Resources{}
-	var policy *container.RestartPolicy
+	var restart *container.RestartPolicy
 	back := map[string]string{}
 	var said []string
 	change := func(name, from, to string) { said = append(said, fmt.Sprintf("%s %s -> %s", name, from, to)) }
@@ -66,7 +67,7 @@ func update(ctx context.Context, cli *client.Client, a state.Action, c state.Con
 		}
 	}
 	if v := strings.TrimSpace(a.Args["cpus"]); v != "" {
-		cores, err := state.ParseCPUs(v, 0)
+		cores, err := policy.ParseCPUs(v, 0)
 		if err != nil {
 			return deed{}, fmt.Errorf("cpus: %w", err)
 		}
@@ -85,11 +86,11 @@ func update(ctx context.Context, cli *client.Client, a state.Action, c state.Con
 		}
 	}
 	if v := strings.TrimSpace(a.Args["restart"]); v != "" && v != was.Restart {
-		name, retries, err := state.ParseRestart(v)
+		name, retries, err := policy.ParseRestart(v)
 		if err != nil {
 			return deed{}, fmt.Errorf("restart: %w", err)
 		}
-		policy = &container.RestartPolicy{Name: container.RestartPolicyMode(name), MaximumRetryCount: retries}
+		restart = &container.RestartPolicy{Name: container.RestartPolicyMode(name), MaximumRetryCount: retries}
 		back["restart"] = was.Restart
 		change("restart policy", was.Restart, v)
 	}
@@ -103,7 +104,7 @@ func update(ctx context.Context, cli *client.Client, a state.Action, c state.Con
 		undo = &state.Action{Kind: state.ContainerUpdate, Target: c.Title, Args: back}
 	}
 	return deed{undo: undo, run: func(ctx context.Context) (string, error) {
-		got, err := cli.ContainerUpdate(ctx, c.ID, client.ContainerUpdateOptions{Resources: res, RestartPolicy: policy})
+		got, err := cli.ContainerUpdate(ctx, c.ID, client.ContainerUpdateOptions{Resources: res, RestartPolicy: restart})
 		text := fmt.Sprintf("changed %s: %s", c.Title, strings.Join(said, ", "))
 		if len(got.Warnings) > 0 {
 			text += " (the engine warns: " + strings.Join(got.Warnings, "; ") + ")"
