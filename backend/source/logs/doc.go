@@ -73,12 +73,29 @@
 // Write a function that returns a [scan.Input], as FollowFile does; the format of a line
 // is added in package scan.
 //
-// # Why polling, and not fsnotify
+// # What wakes a follower
 //
-// inotify reports every write: at 100,000 writes a second the notifications alone
-// cost more than reading does, they overflow, and network and overlay file systems
-// send none. Looking costs two system calls a file: every 100 ms when all is
-// quiet, every 10 ms while something is being written, and every millisecond of a file that
-// is being flooded, since what is truncated away between two looks is lost. 50 files cost about 0.1 %
-// of a core, the cost is bounded, and a line still shows within 100 ms.
+// While a file is being written to it is polled: every 10 ms, and every millisecond where it
+// is flooded, since what is truncated away between two looks is lost. Once it is quiet it is
+// watched (wake.go), and looked at once more, since it may have changed meanwhile. The
+// watch tells one change and is gone, so that a flood is not told write by write: at
+// 100,000 writes a second the notifications alone cost more than reading does.
+//
+// A watch is a hint and never more: whoever is woken looks as ever, by descriptor, size and
+// contents. Watched files are looked at every second besides, for what no event tells: a
+// folder above that is another, a link that leads elsewhere, a write through mmap, a second
+// name of the file that is watched. A file that is not there, is rotated and not quiet yet,
+// or cannot be read is polled every 100 ms, and so is everything where nothing can be
+// watched: beyond the limits of inotify, on file systems of other hosts or that lie over
+// others, on other systems than Linux.
+//
+// # Why of nxadm/tail the tracker alone
+//
+// Its tail loses lines (see BenchmarkNxadmTail), and its watchers end the process where a file
+// cannot be looked at. Below them is one tracker of the process that turns inotify's events
+// into a channel for each path. It cannot be ended: two goroutines and a descriptor stay
+// from the first watch on. It waits for whoever does not take an event, so a watch is ended
+// by the goroutine that took its first. It ends the process where inotify cannot be had,
+// so that is tried before (canWatch). Where two watch one path, one may get the other's
+// event: both then look, or a second later.
 package logs

@@ -112,6 +112,12 @@ func (f *follower) look(now time.Time, buf []byte, past, live sink) (got, more b
 	return got, more
 }
 
+// resting reports whether there is one file to follow, which is read to its end: a change of
+// it is all that can come.
+func (f *follower) resting() bool {
+	return f.cur != nil && len(f.old) == 0 && f.err == "" && f.cur.off >= f.cur.size
+}
+
 // locate compares the path with the open file and opens what is new.
 func (f *follower) locate(now time.Time, past, live sink) {
 	st, err := os.Stat(f.path)

@@ -27,11 +27,15 @@ func FollowFile(path string, fromStart, forgetful bool) scan.Input {
 		last := time.Now()
 		wait := time.NewTimer(0)
 		defer wait.Stop()
+		wake, woken := newWaker(false), time.Time{}
+		defer wake.close()
 		for {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
 			case <-wait.C:
+			case <-wake.C:
+				woken = time.Now()
 			}
 			now := time.Now()
 			got, more := f.look(now, buf, take, take)
@@ -78,6 +82,15 @@ func FollowFile(path string, fromStart, forgetful bool) scan.Input {
 				wait.Reset(0)
 			case f.took >= hotBytes:
 				wait.Reset(lookHot)
+			case quiet && f.resting() && now.Sub(woken) >= lookIdle:
+				switch fresh, ok := wake.watch(path, now); {
+				case fresh:
+					wait.Reset(0)
+				case ok:
+					wait.Reset(lookWatched)
+				default:
+					wait.Reset(lookIdle)
+				}
 			case quiet:
 				wait.Reset(lookIdle)
 			default:

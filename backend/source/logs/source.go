@@ -88,6 +88,7 @@ type Source struct {
 	cfg       Config
 	interests atomic.Pointer[state.Interests]
 	poke      chan struct{}
+	polls     bool // files are never watched, for comparison
 	calls     chan call
 	paths     atomic.Pointer[map[string]bool] // files that are followed
 	watching  atomic.Pointer[Watching]
@@ -169,6 +170,7 @@ type run struct {
 	chunks   chan chunk
 	viewers  map[string]*viewedFile // by path
 	seen     chan struct{}          // a viewer has something new
+	waker    *waker
 	buf      []byte
 	dirty    bool
 	started  bool
@@ -184,7 +186,7 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 		return state.NotHere(errors.New("logs: no log files are configured and there are no containers: list files or globs under logs in opsdeck.yaml, each as path: logs/app.log"))
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	r := &run{s: s, ctx: ctx, files: map[string]*file{}, boxes: map[string]*box{}, chunks: make(chan chunk, 64), viewers: map[string]*viewedFile{}, seen: make(chan struct{}, 1), buf: make([]byte, blockSize), dirty: true}
+	r := &run{s: s, ctx: ctx, files: map[string]*file{}, boxes: map[string]*box{}, chunks: make(chan chunk, 64), viewers: map[string]*viewedFile{}, seen: make(chan struct{}, 1), waker: newWaker(s.polls), buf: make([]byte, blockSize), dirty: true}
 	defer func() {
 		cancel()
 		for _, b := range r.boxes {
@@ -193,6 +195,7 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 		for _, v := range r.viewers {
 			v.viewer.Stop()
 		}
+		r.waker.close()
 		for _, f := range r.files {
 			f.close()
 		}
@@ -212,7 +215,7 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	r.assign()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	busyUntil := time.Time{}
+	busyUntil, woken := time.Time{}, false
 	for {
 		var asked call
 		select {
@@ -237,8 +240,15 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 			}
 		case asked = <-s.calls:
 			r.lastFull = time.Time{}
+		case <-r.waker.C:
+			r.lastFull = time.Time{}
+			woken = true
 		}
 		now := time.Now()
+		if woken { // what changes again and again without growing must not be watched each time
+			woken = false
+			busyUntil = latest(busyUntil, now.Add(lookIdle))
+		}
 		if now.Sub(r.lastScan) >= rescan {
 			r.lastScan = now
 			r.scan()
@@ -270,8 +280,8 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 			timer.Reset(lookBusy)
 		case len(r.files) == 0 && len(r.viewers) == 0: // what containers write comes by itself
 			timer.Reset(rescan)
-		default:
-			timer.Reset(lookIdle)
+		case !r.gotAny:
+			timer.Reset(r.rest(now))
 		}
 		if r.gotAny {
 			r.gotAny = false
@@ -279,6 +289,63 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 			timer.Reset(lookBusy)
 		}
 	}
+}
+
+// rest returns how long nothing needs to be looked at, now that nothing is being written:
+// short, unless every file is watched.
+func (r *run) rest(now time.Time) time.Duration {
+	fresh, watched := false, true
+	for _, f := range r.order {
+		new, ok := false, false
+		if f.resting() {
+			new, ok = r.waker.watch(f.path, now)
+		}
+		fresh, watched = fresh || new, watched && ok
+	}
+	switch {
+	case fresh:
+		r.lastFull = time.Time{}
+		return 0
+	case r.dirty:
+		return lookBusy
+	case !watched:
+		return lookIdle
+	case r.timed():
+		return rateEvery
+	}
+	return lookWatched
+}
+
+// timed reports whether something changes with time alone: the window of a log watch, or
+// the rate of a container's log.
+func (r *run) timed() bool {
+	for _, w := range r.s.watchers {
+		if w.recent > 0 {
+			return true
+		}
+	}
+	for _, b := range r.boxes {
+		if b.wanted {
+			return true
+		}
+	}
+	return false
+}
+
+// resting reports whether a file is read to its end and nothing of it waits to be shown.
+func (f *file) resting() bool {
+	if f.held || f.pending() || !f.follower.resting() {
+		return false
+	}
+	h := f.cur
+	return h.split.total == 0 || string(h.split.text()) == f.part
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // scan finds files that appeared, and forgets those of globs that are long gone.
@@ -312,6 +379,7 @@ func (r *run) scan() {
 	for path, f := range r.files {
 		if !found[path] && !f.literal && !f.goneSince.IsZero() && time.Since(f.goneSince) > forget {
 			f.close()
+			r.waker.forget(path)
 			delete(r.files, path)
 			changed = true
 		}

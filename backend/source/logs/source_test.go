@@ -27,6 +27,7 @@ func TestContract(t *testing.T) {
 		appendTo(t, filepath.Join(dir, fmt.Sprintf("%d.log", i)), "hello\n")
 	}
 	eng := &engineStub{list: []state.Container{{ID: "c1", Title: "web"}}, logs: map[string]string{"c1": "one\n"}}
+	startTracker(t)
 	sourcetest.Contract(t, sourcetest.Subject{
 		New: func(*testing.T) state.Source {
 			s := New(Config{Files: []string{"*.log"}, Root: dir, Containers: eng})

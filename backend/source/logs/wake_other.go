@@ -1,0 +1,11 @@
+//go:build !linux
+
+package logs
+
+// tells returns false: see canWatch.
+func tells(string) bool { return false }
+
+// canWatch returns false: files are polled here.
+func canWatch() bool { return false }
+
+func watchFile(string) (wait func(stop <-chan struct{})) { return nil }
