@@ -137,7 +137,7 @@ func TestSelectionStaysWhenItsGroupMoves(t *testing.T) {
 func TestFilterSaysWhatIsWrongWithIt(t *testing.T) {
 	d := containersAlone(t, nil)
 	d.press("/")
-	d.sees("words, cpu>50, state:exited")
+	d.sees("words, state:text, not, or, (...)")
 	d.typeText("web cpu>x")
 	d.sees(`at column 5, cpu>x: "x" is no value of it`)
 	d.lacks("redis") // the word before it is in force

@@ -75,3 +75,27 @@ func TestTheDigitsFocusWhatIsPinned(t *testing.T) {
 		t.Errorf("the focus is on %s, want modules", got)
 	}
 }
+
+func TestEveryListIsFilteredByItsColumns(t *testing.T) {
+	d := drive(t, "incident", nil)
+	for _, tt := range []struct {
+		key, filter string
+		sees, lacks []string
+	}{
+		{"6", "state:firing", []string{"ModuleFailed", "ContainerCPU"}, []string{"inactive"}},
+		{"6", "not state:firing", []string{"pending", "inactive"}, []string{"ModuleFailed"}},
+		{"1", "status:failed or failed>2", []string{"weather/openweather", "mail/imap"}, []string{"finance/stocks"}},
+		{"4", "depth>1000", []string{"task:queue"}, []string{"pipeline ingest"}},
+		{"3", "state:running !health:healthy", []string{"db"}, []string{"gateway"}},
+	} {
+		d.press(tt.key, "f", "/")
+		for d.m.prompt.input.Value() != "" {
+			d.press("backspace")
+		}
+		d.typeText(tt.filter)
+		d.press("enter")
+		d.sees(tt.sees...)
+		d.lacks(tt.lacks...)
+		d.press("esc", "f")
+	}
+}

@@ -41,7 +41,7 @@ func (m *Model) ask(c pane.Command) {
 	} else if x, ok := m.pane().(pane.Filterer); ok && c == pane.Search {
 		p.q.Label, p.was = "filter", x.Filter()
 		if len(m.pane().Info().Filters) > 0 {
-			p.q.Hint = "words, cpu>50, state:exited, ...: ? lists all"
+			p.q.Hint = "words, state:text, not, or, (...): ? lists all"
 		}
 		p.input.SetValue(p.was)
 	} else {

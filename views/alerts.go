@@ -49,7 +49,7 @@ func NewAlerts(env *pane.Env) pane.Pane {
 			Name: "alerts", Title: "Alerts", Section: state.SectionAlerts,
 			Band:  2,
 			Acts:  []state.SectionName{state.SectionAlerts},
-			About: "What the rule files say, evaluated here by Prometheus' own rules: firing first, then pending, lately resolved, and the rules that are quiet.",
+			About: "What the rule files say, evaluated here by Prometheus' own rules: firing first, then pending, recently resolved, and the rules that are inactive.",
 		},
 		Order: "State",
 		Cols: []list.Column[state.Alert]{
@@ -110,7 +110,7 @@ var alertState alertCell = func(e *pane.Env, a *state.Alert) (string, theme.Ink)
 	case state.AlertResolved:
 		return t.OK + " resolved", t.Good
 	}
-	return t.Off + " quiet", t.Faint
+	return t.Off + " inactive", t.Faint
 }
 
 var alertSeverity alertCell = func(e *pane.Env, a *state.Alert) (string, theme.Ink) {

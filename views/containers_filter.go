@@ -15,11 +15,11 @@ var containerFilters = []pane.FilterHelp{
 	{Form: "name: image:", Keeps: "text in it; also project: service: host:"},
 	{Form: "state:exited", Keeps: "the state; also health:unhealthy, health:none, exit:137"},
 	{Form: "label:env=prod", Keeps: "a label with that value; label:env any value"},
-	{Form: "cpu>50", Keeps: "percent of one core; also < >= <= ="},
+	{Form: "cpu>50", Keeps: "percent of one core; also < >= <= = !="},
 	{Form: "mem>80% mem>200MiB", Keeps: "of the limit, or bytes; also net> blk> in bytes a second"},
 	{Form: "restarts>0", Keeps: "also pids>"},
 	{Form: "up<10m", Keeps: "how long it has run"},
-	{Form: "!state:running", Keeps: "! inverts a term; all terms must hold; \"...\" is plain text"},
+	{Form: "a or b, !a, (...)", Keeps: "or, not and parentheses; terms side by side must all hold; \"...\" is plain text"},
 }
 
 // containerFields are what a filter of containers can ask about.
@@ -85,16 +85,11 @@ func both(a, b float64) float64 {
 	return max(0, a) + max(0, b)
 }
 
-// containerSays reports whether a word, in lower case, is in what one sees of it.
-func containerSays(c *state.Container, word string) bool {
-	for _, s := range [...]string{c.Title, c.Image, c.State, c.HealthWord, c.Project, c.Service, c.Host, c.ID} {
-		if strings.Contains(strings.ToLower(s), word) {
-			return true
-		}
+// containerText is what the words of a filter are looked for in: what one sees of it.
+func containerText(c *state.Container) string {
+	words := []string{c.Title, c.Image, c.State, c.HealthWord, c.Project, c.Service, c.Host, c.ID}
+	if c.OOMKilled {
+		words = append(words, "oom killed")
 	}
-	return c.OOMKilled && strings.Contains("oom killed", word)
-}
-
-func containerQuery(env *pane.Env, filter string) (func(*state.Container) bool, error) {
-	return list.Query(env, filter, containerFields, containerSays)
+	return strings.Join(words, "\n")
 }

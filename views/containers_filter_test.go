@@ -7,6 +7,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/theme"
+	"github.com/opsdeck/opsdeck/views/list"
 	"github.com/opsdeck/opsdeck/views/pane"
 )
 
@@ -17,7 +18,7 @@ func testEnv() *pane.Env {
 
 func TestContainerFilter(t *testing.T) {
 	env := testEnv()
-	list := []state.Container{
+	rows := []state.Container{
 		{ID: "a1", Title: "web", Image: "nginx:1.25", State: "running", HealthWord: "healthy", Project: "shop", Service: "web", Host: "edge",
 			CPUPercent: 80, MemBytes: 300 << 20, MemPercent: 90, NetRxRate: 2 << 20, NetTxRate: 0, BlkReadRate: -1, BlkWrRate: -1, PIDs: 4, Started: env.Now().Add(-5 * time.Minute), Labels: map[string]string{"env": "prod", "team": "Web"}},
 		{ID: "b2", Title: "db", Image: "postgres:17", State: "running", HealthWord: "unhealthy", Project: "shop", Service: "db",
@@ -87,11 +88,11 @@ func TestContainerFilter(t *testing.T) {
 		{"!", "web db job", ""},
 		{"日本 cpu>", "", "at column 4, cpu>"},
 	} {
-		keep, err := containerQuery(env, c.filter)
+		keep, err := list.Query(env, c.filter, containerFields, containerText)
 		var got []string
-		for i := range list {
-			if keep == nil || keep(&list[i]) {
-				got = append(got, list[i].Title)
+		for i := range rows {
+			if keep == nil || keep(&rows[i]) {
+				got = append(got, rows[i].Title)
 			}
 		}
 		if g := strings.Join(got, " "); g != c.want {
@@ -113,7 +114,7 @@ func FuzzContainerFilter(f *testing.F) {
 	env := testEnv()
 	c := state.Container{Title: "web", State: "running"}
 	f.Fuzz(func(t *testing.T, s string) {
-		keep, err := containerQuery(env, s)
+		keep, err := list.Query(env, s, containerFields, containerText)
 		if keep != nil {
 			keep(&c)
 		}

@@ -31,7 +31,7 @@ func NewHost(env *pane.Env) pane.Pane {
 		},
 		Order: "CPU/core",
 		Cols: []list.Column[state.Process]{
-			{Title: "PID", W: 7, Right: true, Cell: func(e *pane.Env, p *state.Process) (string, theme.Ink) { return processID(e, p), e.Theme.Dim },
+			{Title: "PID", Num: func(_ *pane.Env, p *state.Process) float64 { return float64(p.PID) }, Unit: list.Number, W: 7, Right: true, Cell: func(e *pane.Env, p *state.Process) (string, theme.Ink) { return processID(e, p), e.Theme.Dim },
 				Cmp: func(a, b *state.Process) int { return cmp.Compare(a.PID, b.PID) }},
 			{Title: "Process", W: 16, Flex: 1, Cell: processName, Cmp: func(a, b *state.Process) int { return strings.Compare(a.Name, b.Name) }},
 			num("CPU/core", 8, 0, func(p *state.Process) float64 { return p.CPUPercent }, pane.Figures.Percent),
@@ -56,6 +56,12 @@ func NewHost(env *pane.Env) pane.Pane {
 		},
 		Target: func(p *state.Process) string { return strconv.Itoa(p.PID) },
 		Name:   func(p *state.Process) string { return p.Name },
+		Fields: []list.Field[state.Process]{
+			{Name: "cpu", Unit: list.Percent, Num: func(_ *pane.Env, p *state.Process) float64 { return p.CPUPercent }},
+			{Name: "memory", Unit: list.Bytes, Num: func(_ *pane.Env, p *state.Process) float64 { return p.RSS }},
+			{Name: "threads", Num: func(_ *pane.Env, p *state.Process) float64 { return float64(p.Threads) }},
+			{Name: "state", Whole: true, Text: func(p *state.Process) string { return p.State }},
+		},
 		Text: func(p *state.Process) string {
 			return strings.Join([]string{strconv.Itoa(p.PID), p.Name, p.User, p.Command, strings.Join(p.Ports, " "), p.Container, p.State}, " ")
 		},

@@ -50,10 +50,10 @@ func NewModules(env *pane.Env) pane.Pane {
 				Cmp: func(a, b *state.Module) int { return strings.Compare(a.ID, b.ID) }},
 			{Title: "Health", W: 9, Rank: 2, Cell: moduleHealth, Cmp: func(a, b *state.Module) int { return strings.Compare(a.HealthWord, b.HealthWord) }},
 			{Title: "Fetched", W: 8, Right: true, Rank: 1, Cell: moduleFetched, Cmp: func(a, b *state.Module) int { return b.LastFetch.Compare(a.LastFetch) }},
-			{Title: "OK", W: 5, Right: true, Rank: 3, Cell: func(e *pane.Env, m *state.Module) (string, theme.Ink) {
+			{Title: "OK", Num: func(_ *pane.Env, m *state.Module) float64 { return float64(m.Successes) }, Unit: list.Number, W: 5, Right: true, Rank: 3, Cell: func(e *pane.Env, m *state.Module) (string, theme.Ink) {
 				return pane.FiguresOf(e.Theme).Count(float64(m.Successes)), e.Theme.Text
 			}, Cmp: func(a, b *state.Module) int { return cmp.Compare(b.Successes, a.Successes) }},
-			{Title: "Failed", W: 6, Right: true, Rank: 2, Cell: moduleFailures, Cmp: func(a, b *state.Module) int { return cmp.Compare(b.Failures, a.Failures) }},
+			{Title: "Failed", Num: func(_ *pane.Env, m *state.Module) float64 { return float64(m.Failures) }, Unit: list.Number, W: 6, Right: true, Rank: 2, Cell: moduleFailures, Cmp: func(a, b *state.Module) int { return cmp.Compare(b.Failures, a.Failures) }},
 			{Title: "Last", W: 8, Right: true, Rank: 5, Cell: moduleLatency},
 			{Title: "Latency", W: 8, Rank: 3, Cell: func(e *pane.Env, m *state.Module) (string, theme.Ink) {
 				return pane.Spark(e.Theme, m.Latencies, 8, 0), e.Theme.Info

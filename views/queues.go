@@ -30,17 +30,17 @@ func NewQueues(env *pane.Env) pane.Pane {
 		Cols: []list.Column[state.Queue]{
 			{Title: "Queue", W: 14, Flex: 3, Cell: func(e *pane.Env, q *state.Queue) (string, theme.Ink) { return q.Key, e.Theme.Text },
 				Cmp: func(a, b *state.Queue) int { return strings.Compare(a.Key, b.Key) }},
-			{Title: "Depth", W: 7, Right: true, Cell: queueDepth, Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Depth, a.Depth) }},
+			{Title: "Depth", Num: func(_ *pane.Env, q *state.Queue) float64 { return q.Depth }, Unit: list.Number, W: 7, Right: true, Cell: queueDepth, Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Depth, a.Depth) }},
 			{Title: "Trend", W: 8, Right: true, Rank: 1, Cell: queueTrend, Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Trend, a.Trend) }},
 			{Title: "Depth, 1 min", W: 12, Rank: 4, Cell: func(e *pane.Env, q *state.Queue) (string, theme.Ink) {
 				return pane.Spark(e.Theme, pane.Settled(q.Depths, q.Sampled), 12, 0), e.Theme.Info
 			}},
-			{Title: "In", W: 8, Right: true, Rank: 3, Cell: ps(func(q *state.Queue) float64 { return q.In }), Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.In, a.In) }},
-			{Title: "Out", W: 8, Right: true, Rank: 3, Cell: ps(func(q *state.Queue) float64 { return q.Out }), Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Out, a.Out) }},
-			{Title: "Oldest", W: 7, Right: true, Rank: 2, Cell: func(e *pane.Env, q *state.Queue) (string, theme.Ink) {
+			{Title: "In", Num: func(_ *pane.Env, q *state.Queue) float64 { return q.In }, Unit: list.Number, W: 8, Right: true, Rank: 3, Cell: ps(func(q *state.Queue) float64 { return q.In }), Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.In, a.In) }},
+			{Title: "Out", Num: func(_ *pane.Env, q *state.Queue) float64 { return q.Out }, Unit: list.Number, W: 8, Right: true, Rank: 3, Cell: ps(func(q *state.Queue) float64 { return q.Out }), Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Out, a.Out) }},
+			{Title: "Oldest", Num: func(_ *pane.Env, q *state.Queue) float64 { return q.Oldest.Seconds() }, Unit: list.Duration, W: 7, Right: true, Rank: 2, Cell: func(e *pane.Env, q *state.Queue) (string, theme.Ink) {
 				return pane.FiguresOf(e.Theme).Span(q.Oldest), e.Theme.Text
 			}, Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Oldest, a.Oldest) }},
-			{Title: "Drain", W: 7, Right: true, Rank: 2, Cell: queueDrain, Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Drain, a.Drain) }},
+			{Title: "Drain", Num: func(_ *pane.Env, q *state.Queue) float64 { return q.Drain.Seconds() }, Unit: list.Duration, W: 7, Right: true, Rank: 2, Cell: queueDrain, Cmp: func(a, b *state.Queue) int { return cmp.Compare(b.Drain, a.Drain) }},
 			{Title: "Kind", W: 6, Rank: 5, Cell: func(e *pane.Env, q *state.Queue) (string, theme.Ink) { return q.Kind, e.Theme.Dim },
 				Cmp: func(a, b *state.Queue) int { return strings.Compare(a.Kind, b.Kind) }},
 		},

@@ -41,6 +41,7 @@ const (
 	opText  // the text holds what is searched for
 	opField // a field compared
 	opLevel // the level compared
+	opTerm  // a term over other things than records: see [CompileTerms]
 )
 
 // relation compares a field with a value.
@@ -72,6 +73,18 @@ type node struct {
 	// inUnits are the key with each of the endings of [inUnits], beside a duration.
 	inUnits []string
 	level   state.Level
+	term    int // index of the test, in opTerm
+}
+
+// join returns a node of two, or the one that is there.
+func join(op op, a, b *node) *node {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return &node{op: op, a: a, b: b}
 }
 
 // finder lends matchers of one search.
@@ -287,6 +300,8 @@ type filterParser struct {
 	// before is the text up to spelt without names.
 	before string
 	spelt  int
+	// terms says what terms mean where the filter is not one of records; nil is records.
+	terms *termParser
 }
 
 // maxNesting bounds parentheses and nots.
@@ -300,6 +315,16 @@ func (p *filterParser) space() {
 	for p.at < len(p.text) && strings.IndexByte(" \t\r\n", p.text[p.at]) >= 0 {
 		p.at++
 	}
+}
+
+// wrong is a mistake in what begins at start. Where the rest of the filter is to be in
+// force all the same, it is kept, and what is wrong is left out.
+func (p *filterParser) wrong(start, at int, format string, args ...any) (*node, error) {
+	if p.terms == nil {
+		return nil, p.fail(at, format, args...)
+	}
+	p.terms.mistake(p.text, start, p.at, fmt.Sprintf(format, args...))
+	return nil, nil
 }
 
 // word takes a keyword or its sign.
@@ -326,7 +351,7 @@ func (p *filterParser) or(depth int) (*node, error) {
 	for err == nil && p.word("or", "||") {
 		var b *node
 		if b, err = p.and(depth); err == nil {
-			a = &node{op: opOr, a: a, b: b}
+			a = join(opOr, a, b)
 		}
 	}
 	return a, err
@@ -344,7 +369,7 @@ func (p *filterParser) and(depth int) (*node, error) {
 		}
 		var b *node
 		if b, err = p.not(depth); err == nil {
-			a = &node{op: opAnd, a: a, b: b}
+			a = join(opAnd, a, b)
 		}
 	}
 	return a, err
@@ -356,15 +381,20 @@ func (p *filterParser) not(depth int) (*node, error) {
 	}
 	if p.word("not", "!") {
 		a, err := p.not(depth + 1)
+		if a == nil {
+			return nil, err
+		}
 		return &node{op: opNot, a: a}, err
 	}
 	p.space()
 	at := p.at
 	switch {
+	case at == len(p.text) && p.terms != nil:
+		return nil, nil // it is being typed
 	case at == len(p.text):
 		return nil, p.fail(at, "a condition is missing here: a word, level>=warn, field=value, /regexp/ or (...)")
 	case p.text[at] == ')':
-		return nil, p.fail(at, "a condition is missing before this )")
+		return p.wrong(at, at, "a condition is missing before this )")
 	case p.text[at] == '(':
 		p.at++
 		a, err := p.or(depth + 1)
@@ -373,20 +403,24 @@ func (p *filterParser) not(depth int) (*node, error) {
 		}
 		p.space()
 		if p.at == len(p.text) {
-			return nil, p.fail(at, "this ( is not closed")
+			_, err := p.wrong(at, at, "this ( is not closed")
+			return a, err
 		}
 		p.at++
 		return a, nil
 	case p.text[at] == '"':
 		v, err := p.quoted()
-		return &node{op: opText, find: newFinder(Literal(v))}, err
+		if err != nil && p.terms != nil {
+			return p.wrong(at, at, `the quote is not closed: end it with "`)
+		}
+		return p.literal(v), err
 	case p.text[at] == '/':
 		if expr, ok := p.slashed(); ok {
 			s, err := Regexp(expr)
 			if err != nil {
-				return nil, p.fail(at, "%v", err)
+				return p.wrong(at, at, "%v", err)
 			}
-			return &node{op: opText, find: newFinder(s)}, nil
+			return p.found(s), nil
 		}
 	}
 	if n, err, ok := p.comparison(); ok {
@@ -401,12 +435,29 @@ func (p *filterParser) not(depth int) (*node, error) {
 	}
 	word := p.text[start:p.at]
 	if word == "or" || word == "and" || word == "||" || word == "&&" {
-		return nil, p.fail(start, "%s stands between two conditions: quote it to look for the word", word)
+		return p.wrong(start, start, "%s stands between two conditions: quote it to look for the word", word)
 	}
-	if i := strings.IndexAny(word[:1], "=<>~"); i == 0 {
+	if i := strings.IndexAny(word[:1], "=<>~"); i == 0 && p.terms == nil {
 		return nil, p.fail(start, "%s needs a field before it, as in status%s500", word[:1], word[:1])
 	}
-	return &node{op: opText, find: newFinder(Literal(word))}, nil
+	return p.literal(word), nil
+}
+
+// literal is the node of a text that is looked for: in a record's in any case unless it
+// has a capital, in a row's in any case.
+func (p *filterParser) literal(text string) *node {
+	if p.terms != nil {
+		text = strings.ToLower(text)
+	}
+	return p.found(Literal(text))
+}
+
+// found is the node of a text that is searched for.
+func (p *filterParser) found(s *Search) *node {
+	if p.terms != nil {
+		return &node{op: opTerm, term: p.terms.text(s)}
+	}
+	return &node{op: opText, find: newFinder(s)}
 }
 
 // quoted takes "text", with \" and \\ in it.
@@ -472,9 +523,13 @@ func (p *filterParser) comparison() (n *node, err error, ok bool) {
 			break
 		}
 	}
+	if sign == "" && p.terms != nil && strings.HasPrefix(p.text[i:], ":") && i == p.at+len(key) {
+		sign = ":"
+	}
 	if sign == "" {
 		return nil, nil, false
 	}
+	start := p.at
 	p.at = i + len(sign)
 	for p.at < len(p.text) && p.text[p.at] == ' ' {
 		p.at++
@@ -483,6 +538,9 @@ func (p *filterParser) comparison() (n *node, err error, ok bool) {
 	switch {
 	case p.at < len(p.text) && p.text[p.at] == '"':
 		if n.value, err = p.quoted(); err != nil {
+			if p.terms != nil {
+				_, err = p.wrong(start, start, `the quote is not closed: end it with "`)
+			}
 			return nil, err, true
 		}
 	default:
@@ -507,9 +565,21 @@ func (p *filterParser) comparison() (n *node, err error, ok bool) {
 				}
 			}
 		}
-		if n.value = p.text[valueAt:p.at]; n.value == "" {
+		if n.value = p.text[valueAt:p.at]; n.value == "" && p.terms == nil {
 			return nil, p.fail(valueAt, "a value is missing behind %s%s", key, sign), true
 		}
+	}
+	if p.terms != nil {
+		term, is, wrong := p.terms.compare(key, sign, n.value)
+		switch {
+		case wrong != "":
+			_, err = p.wrong(start, start, "%s", wrong)
+			return nil, err, true
+		case !is:
+			p.at = start
+			return nil, nil, false
+		}
+		return &node{op: opTerm, term: term}, nil, true
 	}
 	switch {
 	case n.rel == matches || n.rel == differs:

@@ -52,7 +52,7 @@ func nameEnd(s string) int {
 // named takes @name; ok is false where there is none.
 func (p *filterParser) named(depth int) (n *node, err error, ok bool) {
 	at := p.at
-	if p.text[at] != '@' {
+	if p.text[at] != '@' || p.terms != nil {
 		return nil, nil, false
 	}
 	end := at + 1 + nameEnd(p.text[at+1:])

@@ -23,6 +23,10 @@ type Column[T any] struct {
 	Rank int
 	// Cell is what the row shows: pure, of the row and the time.
 	Cell func(*pane.Env, *T) (string, theme.Ink)
+	// Num is the cell's figure, in Unit, which a filter compares: "depth>100"; nil for a
+	// column of text. Negative is unknown.
+	Num  func(*pane.Env, *T) float64
+	Unit Unit
 	// Cmp orders rows; nil where one cannot sort by it.
 	Cmp func(a, b *T) int
 	// Tree says that it is the one that shows how groups are nested.
@@ -57,11 +61,10 @@ type Spec[T any] struct {
 	ID, Target func(*T) string
 	// Name is what people call it, over its detail; nil is its target.
 	Name func(*T) string
-	// Text is what the filter looks at. Query, where there is one, is a filter language
-	// of the list's own; its error says what is wrong and where, and keep is then what
-	// the rest of the filter says. keep is nil for no filter.
+	// Text is what the words of a filter are looked for in. Fields are what else it can
+	// ask about; each column is a field too, by its title in lower case.
 	Text   func(*T) string
-	Query  func(env *pane.Env, filter string) (keep func(*T) bool, err error)
+	Fields []Field[T]
 	Health func(*state.Snapshot) state.Health
 	// Stale says of one row that it is old where the others are not; may be nil.
 	Stale func(*state.Snapshot, *T) bool
@@ -143,6 +146,9 @@ func New[T any](env *pane.Env, spec Spec[T]) *List[T] {
 		if c.Cmp != nil && c.Title == spec.Order {
 			l.sort = i
 		}
+	}
+	if l.spec.Info.Filters == nil {
+		l.spec.Info.Filters = l.spec.filterHelp(env)
 	}
 	return l
 }
@@ -380,20 +386,14 @@ func (l *List[T]) Restore(id string) bool {
 // Filter implements Filterer.
 func (l *List[T]) Filter() string { return l.filter }
 
-// SetFilter implements Filterer: words that must all occur; a "!" before one
-// inverts it. A list with a language of its own knows more.
+// SetFilter implements Filterer: see [Query].
 func (l *List[T]) SetFilter(s string) {
 	if s == l.filter {
 		return
 	}
 	l.filter, l.wrong = s, nil
 	clear(l.shutFound)
-	if l.spec.Query != nil {
-		l.keeps, l.wrong = l.spec.Query(l.env, s)
-	} else if l.keeps = nil; matcher(s) != nil {
-		keep := matcher(s)
-		l.keeps = func(r *T) bool { return keep(l.spec.Text(r)) }
-	}
+	l.keeps, l.wrong = Query(l.env, s, l.spec.fields(l.env), l.spec.Text)
 	l.moved = time.Time{}
 	sel := l.sel
 	l.rebuild()
@@ -544,31 +544,4 @@ func (l *List[T]) moveTo(i int) {
 	l.at, l.sel = i, l.rows[i].id
 	l.dirty = true
 	l.scroll()
-}
-
-// matcher returns the test that a filter of plain words stands for; nil for no filter.
-func matcher(filter string) func(string) bool {
-	type word struct {
-		text string
-		not  bool
-	}
-	var words []word
-	for _, w := range strings.Fields(strings.ToLower(filter)) {
-		rest, not := strings.CutPrefix(w, "!")
-		if rest != "" {
-			words = append(words, word{rest, not})
-		}
-	}
-	if len(words) == 0 {
-		return nil
-	}
-	return func(s string) bool {
-		s = strings.ToLower(s)
-		for _, w := range words {
-			if strings.Contains(s, w.text) == w.not {
-				return false
-			}
-		}
-		return true
-	}
 }

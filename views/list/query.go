@@ -3,11 +3,13 @@ package list
 import (
 	"fmt"
 	"math"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
+	"github.com/opsdeck/opsdeck/backend/record"
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/views/pane"
 )
@@ -15,8 +17,8 @@ import (
 // Field is a name that a filter can ask about. One of its functions is set.
 type Field[T any] struct {
 	Name string
-	// Text is what "name:value" looks into; Whole says that the value must be its
-	// beginning ("health:healthy" is not "unhealthy").
+	// Text is what "name:value" looks into; Whole says that the value must be the
+	// beginning of one of its words ("health:healthy" is not "unhealthy").
 	Text  func(*T) string
 	Whole bool
 	// Test is what "name:value" means where it is more than text; it may say what is
@@ -45,116 +47,23 @@ func (u Unit) example() string {
 	return [...]string{"3", "50", "200MiB or 80%", "1MiB", "10m"}[u]
 }
 
-// wrongTerm is a mistake in a filter: At is the column of the term, from 1.
-type wrongTerm struct {
-	At         int
-	Term, What string
+// Query reads a filter in the one grammar of filters: words that must occur in the row's
+// text, and terms over fields, joined by and, or, not and parentheses; "!" before one
+// inverts it. keep is nil where nothing is asked. An error is the first mistake; keep is
+// then what the other terms say.
+func Query[T any](env *pane.Env, filter string, fields []Field[T], text func(*T) string) (keep func(*T) bool, err error) {
+	return record.CompileTerms(filter, record.Terms[*T]{Text: text, Compare: func(key, sign, value string) (func(*T) bool, bool, string) {
+		return comparison(env, strings.ToLower(key), sign, strings.TrimSpace(value), fields)
+	}})
 }
 
-// Error implements error.
-func (w wrongTerm) Error() string {
-	return fmt.Sprintf("at column %d, %s: %s", w.At, w.Term, w.What)
-}
-
-// term is a word of a filter.
-type term struct {
-	at     int // in characters, from 1
-	raw    string
-	text   string // without quotes and "!"
-	quoted int    // index in text from which it was quoted, -1
-	not    bool
-}
-
-// terms splits a filter at spaces; quotes hold text together.
-func terms(s string) (out []term, err error) {
-	rs := []rune(s)
-	for i := 0; i < len(rs); {
-		if unicode.IsSpace(rs[i]) {
-			i++
-			continue
-		}
-		t := term{at: i + 1, quoted: -1}
-		var text []rune
-		start, quote := i, false
-		if rs[i] == '!' {
-			t.not = true
-			i++
-		}
-		for ; i < len(rs) && (quote || !unicode.IsSpace(rs[i])); i++ {
-			if rs[i] == '"' {
-				quote = !quote
-				if t.quoted < 0 {
-					t.quoted = len(string(text))
-				}
-				continue
-			}
-			text = append(text, rs[i])
-		}
-		t.raw, t.text = string(rs[start:i]), string(text)
-		if quote && err == nil {
-			err = wrongTerm{t.at, t.raw, `the quote is not closed: end it with "`}
-		}
-		if t.text != "" {
-			out = append(out, t)
-		}
-	}
-	return out, err
-}
-
-// Query reads a filter: words that must occur in the row's text (words), and terms
-// over fields, all of which must hold; "!" before one inverts it. keep is nil
-// where nothing is asked. An error is the first mistake; keep is then what the
-// other terms say.
-func Query[T any](env *pane.Env, filter string, fields []Field[T], words func(*T, string) bool) (keep func(*T) bool, err error) {
-	ts, err := terms(filter)
-	var tests []func(*T) bool
-	for _, t := range ts {
-		test, werr := termTest(env, t, fields, words)
-		if werr != "" {
-			if err == nil {
-				err = wrongTerm{t.at, t.raw, werr}
-			}
-			continue
-		}
-		if t.not {
-			inner := test
-			test = func(r *T) bool { return !inner(r) }
-		}
-		tests = append(tests, test)
-	}
-	if len(tests) == 0 {
-		return nil, err
-	}
-	return func(r *T) bool {
-		for _, t := range tests {
-			if !t(r) {
-				return false
-			}
-		}
-		return true
-	}, err
-}
-
-// termTest returns what one term asks of a row, or what is wrong with it.
-func termTest[T any](env *pane.Env, t term, fields []Field[T], words func(*T, string) bool) (func(*T) bool, string) {
-	word := func() (func(*T) bool, string) {
-		w := strings.ToLower(t.text)
-		return func(r *T) bool { return words(r, w) }, ""
-	}
-	at := strings.IndexAny(t.text, ":<>=")
-	if at <= 0 || t.quoted >= 0 && t.quoted <= at {
-		return word()
-	}
-	name, rest := strings.ToLower(t.text[:at]), t.text[at:]
-	op := rest[:1]
-	if strings.HasPrefix(rest, ">=") || strings.HasPrefix(rest, "<=") {
-		op = rest[:2]
-	}
-	value := strings.TrimSpace(rest[len(op):])
+// comparison returns what one comparison asks of a row, or what is wrong with it.
+func comparison[T any](env *pane.Env, name, sign, value string, fields []Field[T]) (test func(*T) bool, is bool, wrong string) {
 	var f *Field[T]
 	for i := range fields {
 		if fields[i].Name == name {
 			f = &fields[i]
+			break
 		}
 	}
 	if f == nil {
@@ -167,36 +76,110 @@ func termTest[T any](env *pane.Env, t term, fields []Field[T], words func(*T, st
 		}
 		switch {
 		case near != "":
-			return nil, fmt.Sprintf("there is no field %s: %s was meant? In quotes it is plain text", name, near)
-		case op == ":" || op == "=":
-			return word() // image:tag, address:port
+			return nil, true, fmt.Sprintf("there is no field %s: %s was meant? In quotes it is plain text", name, near)
+		case sign == ":" || sign == "=":
+			return nil, false, "" // image:tag, address:port
 		}
-		return nil, fmt.Sprintf("there is no field %s to compare: %s", name, compared(fields))
+		return nil, true, fmt.Sprintf("there is no field %s to compare: %s", name, compared(fields))
 	}
 	if value == "" {
 		if f.Num != nil {
-			return nil, fmt.Sprintf("a value is missing, such as %s>%s", name, f.Unit.example())
+			return nil, true, fmt.Sprintf("a value is missing, such as %s>%s", name, f.Unit.example())
 		}
-		return nil, fmt.Sprintf("what shall it be? A text goes after %s:", name)
+		return nil, true, fmt.Sprintf("what shall it be? A text goes after %s:", name)
 	}
+	ordered := strings.ContainsAny(sign, "<>")
 	switch {
-	case f.Num != nil:
-		return compare(env, f, op, value)
-	case op != ":" && op != "=":
-		return nil, fmt.Sprintf("%s is text and is not compared: %s:%s looks for it", name, name, value)
-	case f.Test != nil:
-		test, err := f.Test(value)
+	case f.Num != nil && !strings.Contains(sign, "~"):
+		test, wrong = compare(env, f, sign, value)
+		return test, true, wrong
+	case ordered:
+		return nil, true, fmt.Sprintf("%s is text and is not compared: %s:%s looks for it", name, name, value)
+	case strings.Contains(sign, "~") && f.Text != nil:
+		search, err := record.Regexp(value)
 		if err != nil {
-			return nil, err.Error()
+			return nil, true, err.Error()
 		}
-		return test, ""
+		test = func(r *T) bool { return search.Matcher().Match(f.Text(r)) }
+	case strings.Contains(sign, "~"):
+		return nil, true, fmt.Sprintf("%s takes no pattern: %s:%s looks for it", name, name, value)
+	case f.Test != nil:
+		var err error
+		if test, err = f.Test(value); err != nil {
+			return nil, true, err.Error()
+		}
+	default:
+		want := strings.ToLower(value)
+		test = func(r *T) bool { return says(strings.ToLower(f.Text(r)), want, f.Whole) }
 	}
-	want := strings.ToLower(value)
-	if f.Whole {
-		return func(r *T) bool { return strings.HasPrefix(strings.ToLower(f.Text(r)), want) }, ""
+	if strings.HasPrefix(sign, "!") {
+		is := test
+		test = func(r *T) bool { return !is(r) }
 	}
-	return func(r *T) bool { return strings.Contains(strings.ToLower(f.Text(r)), want) }, ""
+	return test, true, ""
 }
+
+// says reports whether a text holds what is wanted: anywhere, or, whole, at the beginning
+// of one of its words.
+func says(text, want string, whole bool) bool {
+	if !whole {
+		return strings.Contains(text, want)
+	}
+	for at := 0; ; {
+		i := strings.Index(text[at:], want)
+		if i < 0 {
+			return false
+		}
+		if at += i; at == 0 || text[at-1] == ' ' {
+			return true
+		}
+		at++
+	}
+}
+
+// fields returns what a filter of the list can ask about: its own fields, then its
+// columns by their titles.
+func (s *Spec[T]) fields(env *pane.Env) []Field[T] {
+	fields := slices.Clone(s.Fields)
+	for i := range s.Cols {
+		c := &s.Cols[i]
+		name := strings.ToLower(strings.ReplaceAll(c.Title, " ", "-"))
+		if name == "" || !columnName.MatchString(name) || slices.ContainsFunc(fields, func(f Field[T]) bool { return f.Name == name }) {
+			continue
+		}
+		f := Field[T]{Name: name, Num: c.Num, Unit: c.Unit}
+		if c.Num == nil {
+			f.Whole = true
+			f.Text = func(r *T) string { text, _ := c.Cell(env, r); return text }
+		}
+		fields = append(fields, f)
+	}
+	return fields
+}
+
+// filterHelp says what a filter of the list can be made of.
+func (s *Spec[T]) filterHelp(env *pane.Env) []pane.FilterHelp {
+	var texts, figures []string
+	for _, f := range s.fields(env) {
+		switch {
+		case f.Num != nil:
+			figures = append(figures, f.Name+">"+f.Unit.example())
+		default:
+			texts = append(texts, f.Name+":")
+		}
+	}
+	help := []pane.FilterHelp{{Form: "word \"two words\"", Keeps: "text that all occurs in the row; /.../ is a regular expression"}}
+	if len(texts) > 0 {
+		help = append(help, pane.FilterHelp{Form: texts[0] + "text", Keeps: "text in that column; also " + strings.Join(texts[1:], " ")})
+	}
+	if len(figures) > 0 {
+		help = append(help, pane.FilterHelp{Form: figures[0], Keeps: "also < >= <= = !=; " + strings.Join(figures[1:], " ")})
+	}
+	return append(help, pane.FilterHelp{Form: "a or b, !a, (...)", Keeps: "or, not and parentheses; terms side by side must all hold"})
+}
+
+// columnName is a title that can be asked about.
+var columnName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 
 // compared names the fields that can be compared.
 func compared[T any](fields []Field[T]) string {
@@ -254,6 +237,8 @@ func compare[T any](env *pane.Env, f *Field[T], op, value string) (func(*T) bool
 		holds = func(v float64) bool { return v < want }
 	case "<=":
 		holds = func(v float64) bool { return v <= want }
+	case "!=":
+		holds = func(v float64) bool { return v != want }
 	default:
 		holds = func(v float64) bool { return v == want }
 	}
