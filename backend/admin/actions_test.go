@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/journal"
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -227,7 +228,7 @@ func TestPipelineStreamHasBothShapes(t *testing.T) {
 	r.until("the failing module is failed, the services are known", func(s *state.Snapshot) bool {
 		return s.Modules.Module("weather/openweather").Status == state.ModuleFailed && s.Services.Health.Status == state.OK
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), sourcetest.Patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, "GET", r.url+"/stream/pipeline-state", nil)
 	if err != nil {

@@ -32,9 +32,6 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// patience bounds how long a test waits for something to come about.
-const patience = 30 * time.Second
-
 // key is the MODULE_ENCRYPTION_KEY of the tests' own stores.
 const key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 
@@ -236,19 +233,7 @@ func newRig(t testing.TB, o options, files ...map[string]string) *rig {
 // until waits for a snapshot that ok holds of.
 func (r *rig) until(what string, ok func(*state.Snapshot) bool) *state.Snapshot {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	var after uint64
-	for {
-		s, err := r.hub.Wait(ctx, after)
-		if err != nil {
-			r.t.Fatalf("it never came about that %s: %+v", what, r.hub.Latest().Modules.List)
-		}
-		if ok(s) {
-			return s
-		}
-		after = s.Version
-	}
+	return sourcetest.Snapshot(r.t, r.hub, what, ok)
 }
 
 // request makes one request; edit, if not nil, changes it first.

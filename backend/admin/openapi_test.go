@@ -16,6 +16,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -336,7 +337,7 @@ func TestNobodyGoesBeyondTheRole(t *testing.T) {
 	brief, over := got["token"].(string), 0
 	pace := time.NewTicker(20 * time.Millisecond) // slower than the reads that it may do
 	defer pace.Stop()
-	for deadline := time.Now().Add(patience); over != 401 && time.Now().Before(deadline); <-pace.C {
+	for deadline := time.Now().Add(sourcetest.Patience); over != 401 && time.Now().Before(deadline); <-pace.C {
 		over = as(brief, "GET", "/health", "")
 		if over == 429 {
 			t.Fatal("the reads of a token that is over are counted as failures")

@@ -224,7 +224,7 @@ func TestTheSocketKnowsItsCallerByTheKernelsWord(t *testing.T) {
 	path := socketServer(t, door)
 	c := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", path)
-	}}, Timeout: patience}
+	}}, Timeout: sourcetest.Patience}
 	defer c.CloseIdleConnections()
 	resp, err := c.Get("http://anything/")
 	if err != nil {
@@ -243,7 +243,7 @@ func TestTheSocketKnowsItsCallerByTheKernelsWord(t *testing.T) {
 // curl runs curl as uid, and gives the status and what came.
 func curl(t *testing.T, uid int, args ...string) (status, text string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), sourcetest.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, sourcetest.Program(t, "curl"), append([]string{"-s", "-w", "\n%{http_code}"}, args...)...)
 	cmd.WaitDelay = time.Second

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/opsdeck/opsdeck/backend/metrics"
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -89,7 +90,7 @@ func (b *bench) until(what string, ok func(state.Alerts) bool) state.Alerts {
 			if ok(last) {
 				return last
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(sourcetest.Patience):
 			b.t.Fatalf("never: %s; last: %+v", what, last)
 		}
 	}
@@ -246,7 +247,7 @@ func TestRulesThatChangeBeforeTheStoreIsOpenAreLoadedAndStopped(t *testing.T) {
 	cancel()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(sourcetest.Patience):
 		t.Fatal("it does not end")
 	}
 }

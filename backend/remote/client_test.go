@@ -18,11 +18,9 @@ import (
 	"github.com/opsdeck/opsdeck/backend"
 	"github.com/opsdeck/opsdeck/backend/fake"
 	"github.com/opsdeck/opsdeck/backend/journal"
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
-
-// patience bounds how long a test waits for something to come about.
-const patience = 30 * time.Second
 
 // played is a source of whatever sections a test puts, and an executor that
 // remembers what it was given.
@@ -125,26 +123,6 @@ func (e *served) dial(user string) *Client {
 	return c
 }
 
-// until waits for a snapshot that ok holds of.
-func until(t *testing.T, s interface {
-	Wait(context.Context, uint64) (*state.Snapshot, error)
-}, what string, ok func(*state.Snapshot) bool) *state.Snapshot {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	var after uint64
-	for {
-		snap, err := s.Wait(ctx, after)
-		if err != nil {
-			t.Fatalf("it never came about that %s: %v", what, err)
-		}
-		if ok(snap) {
-			return snap
-		}
-		after = snap.Version
-	}
-}
-
 // TestConsoleSeesWhatTheEngineSees plays snapshots through a real hub and socket.
 func TestConsoleSeesWhatTheEngineSees(t *testing.T) {
 	e := serve(t)
@@ -160,7 +138,7 @@ func TestConsoleSeesWhatTheEngineSees(t *testing.T) {
 		mark := fmt.Sprint("round ", i)
 		e.src.secs <- state.Services{List: []state.Service{{Title: mark}}}
 		here := func(s *state.Snapshot) bool { return len(s.Services.List) == 1 && s.Services.List[0].Title == mark }
-		until(t, e.hub, "the hub has "+mark, here)
+		sourcetest.Snapshot(t, e.hub, "the hub has "+mark, here)
 		late := e.dial("late")
 		// The own figures of the engine move on: what all three have is compared at
 		// one version.
@@ -168,7 +146,7 @@ func TestConsoleSeesWhatTheEngineSees(t *testing.T) {
 			var want, got *state.Snapshot
 			for want == nil || want.Version != got.Version {
 				want = e.hub.Latest()
-				got = until(t, c, "the version arrives", func(s *state.Snapshot) bool { return s.Version >= want.Version })
+				got = sourcetest.Snapshot(t, c, "the version arrives", func(s *state.Snapshot) bool { return s.Version >= want.Version })
 			}
 			same(t, mark, got, want)
 		}
@@ -180,13 +158,13 @@ func TestActionsGoOverTheWireWithTheirSecrets(t *testing.T) {
 	e := serve(t)
 	e.src.secs <- state.Modules{List: []state.Module{{ID: "a/b", Status: state.ModuleInstalled}}}
 	c := e.dial("ada")
-	until(t, c, "the module is there", func(s *state.Snapshot) bool { return s.Modules.Module("a/b") != nil })
+	sourcetest.Snapshot(t, c, "the module is there", func(s *state.Snapshot) bool { return s.Modules.Module("a/b") != nil })
 	id, err := c.Submit(t.Context(), state.Action{Kind: state.CredentialSet, Target: "a/b", Secrets: map[string]state.Secret{"api_key": "s3cr3t-x"},
 		Actor: state.Actor{User: "somebody else"}, Confirmed: "yes"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := until(t, c, "it is done", func(s *state.Snapshot) bool { p := s.Actions.Progress(id); return p != nil && p.Over() })
+	s := sourcetest.Snapshot(t, c, "it is done", func(s *state.Snapshot) bool { p := s.Actions.Progress(id); return p != nil && p.Over() })
 	p := s.Actions.Progress(id)
 	if p.Status != "done" || p.Result != "did it" || p.Action.Actor.User != "ada" || p.Action.Actor.From != "pts/1" {
 		t.Errorf("progress is %+v", p)
@@ -209,7 +187,7 @@ func TestRefusalsArriveAsRefusals(t *testing.T) {
 	e := serve(t)
 	e.src.secs <- state.Modules{List: []state.Module{{ID: "a/b", Status: state.ModuleDisabled}}}
 	c := e.dial("ada")
-	until(t, c, "the module is there", func(s *state.Snapshot) bool { return s.Modules.Module("a/b") != nil })
+	sourcetest.Snapshot(t, c, "the module is there", func(s *state.Snapshot) bool { return s.Modules.Module("a/b") != nil })
 	for _, a := range []state.Action{
 		{Kind: state.ModuleDisable, Target: "a/b"}, {Kind: state.ModuleDisable, Target: "no/where"}, {Kind: "no.such"},
 		{Kind: state.ModuleUninstall, Target: "a/b", Confirmed: "a/c"}, {Kind: state.ContainerStop, Target: "x"},
@@ -231,7 +209,7 @@ func TestRefusalsArriveAsRefusals(t *testing.T) {
 func TestTheEnginesEndIsAnError(t *testing.T) {
 	e := serve(t)
 	c := e.dial("ada")
-	s := until(t, c, "something arrives", func(*state.Snapshot) bool { return true })
+	s := sourcetest.Snapshot(t, c, "something arrives", func(*state.Snapshot) bool { return true })
 	got := make(chan error)
 	go func() {
 		after := s.Version
@@ -264,13 +242,13 @@ func TestTheEnginesEndIsAnError(t *testing.T) {
 func TestPresenceAndInterestLastAsLongAsTheConsole(t *testing.T) {
 	e := serve(t)
 	a, b := e.dial("ada"), e.dial("bob\x1b[2J")
-	s := until(t, a, "both are there", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) == 2 })
+	s := sourcetest.Snapshot(t, a, "both are there", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) == 2 })
 	if u := s.Workspace.Consoles[1].Actor.User; u != "bob^[[2J" {
 		t.Errorf("the second console is %q", u)
 	}
 	looking := func(want ...string) {
 		t.Helper()
-		deadline := time.After(patience)
+		deadline := time.After(sourcetest.Patience)
 		for {
 			e.src.mu.Lock()
 			ok := true
@@ -299,7 +277,7 @@ func TestPresenceAndInterestLastAsLongAsTheConsole(t *testing.T) {
 	looking("c1", "c2")
 	a.Close()
 	looking("c2")
-	until(t, b, "one has left", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) == 1 })
+	sourcetest.Snapshot(t, b, "one has left", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) == 1 })
 	b.Close()
 	looking()
 }
@@ -363,7 +341,7 @@ func TestTokenGoesWithEveryRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	until(t, c, "a snapshot arrives", func(s *state.Snapshot) bool { return s.Version > 0 })
+	sourcetest.Snapshot(t, c, "a snapshot arrives", func(s *state.Snapshot) bool { return s.Version > 0 })
 	if _, err := c.Submit(t.Context(), state.Action{Kind: state.ModuleDisable, Target: "x"}); !errors.Is(err, backend.ErrRefused) {
 		t.Errorf("submit: %v", err)
 	}
@@ -409,7 +387,7 @@ func TestWhoComesAgainHasThePlaceItHad(t *testing.T) {
 	}
 	defer first.Close()
 	bob := e.dial("bob")
-	before := until(t, bob, "both are there", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) == 2 })
+	before := sourcetest.Snapshot(t, bob, "both are there", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) == 2 })
 	if c, err := dial("eve", "s1"); err == nil {
 		c.Close()
 		t.Error("eve takes ada's session")
@@ -421,12 +399,12 @@ func TestWhoComesAgainHasThePlaceItHad(t *testing.T) {
 	defer again.Close()
 	<-first.ended // its place is taken
 	first.Close()
-	s := until(t, again, "it is shown the consoles", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) > 0 })
+	s := sourcetest.Snapshot(t, again, "it is shown the consoles", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) > 0 })
 	if h := s.Workspace.Holder(); len(s.Workspace.Consoles) != 2 || h == nil || h.ID != s.You || h.ID != before.Workspace.Holder().ID {
 		t.Errorf("control is with %+v of %+v; this is %q", h, s.Workspace.Consoles, s.You)
 	}
 	again.Close()
-	until(t, bob, "it has left, and control went on", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) == 1 && s.Workspace.Consoles[0].Control })
+	sourcetest.Snapshot(t, bob, "it has left, and control went on", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) == 1 && s.Workspace.Consoles[0].Control })
 }
 
 // TestASlowConsoleGetsFewerFrames lets one read nothing for many versions.
@@ -438,12 +416,12 @@ func TestASlowConsoleGetsFewerFrames(t *testing.T) {
 	}
 	defer conn.Close()
 	fmt.Fprintf(conn, "GET %sstream?session=slow&actor=%%7B%%7D HTTP/1.1\r\nHost: x\r\n\r\n", Prefix)
-	until(t, e.hub, "it is there", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) == 1 })
+	sourcetest.Snapshot(t, e.hub, "it is there", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) == 1 })
 	quick := e.dial("quick")
 	long := strings.Repeat("x", 1<<20) // more than the socket holds
 	for i := range 5 {
 		e.src.secs <- state.Modules{List: []state.Module{{ID: fmt.Sprint("a/", i), Manifest: long}}}
-		until(t, quick, "the other one has it", func(s *state.Snapshot) bool { return s.Modules.Module(fmt.Sprint("a/", i)) != nil })
+		sourcetest.Snapshot(t, quick, "the other one has it", func(s *state.Snapshot) bool { return s.Modules.Module(fmt.Sprint("a/", i)) != nil })
 	}
 }
 

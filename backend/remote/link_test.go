@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend"
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -39,11 +40,11 @@ func TestALinkIsMadeAgainAndItsVersionsRise(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	before := until(t, l, "it is attached", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) == 1 && s.You != "" })
+	before := sourcetest.Snapshot(t, l, "it is attached", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) == 1 && s.You != "" })
 	l.Watch(state.Interests{{Topic: state.LookContainer, Key: "c1"}})
 
 	last.cancel() // as when the network goes
-	poll(t, "the loss is told", func() bool {
+	sourcetest.Until(t, "the loss is told", func() bool {
 		_, err := l.Wait(t.Context(), before.Version+1000)
 		return errors.Is(err, ErrDown) && strings.Contains(err.Error(), "no link to far for") && strings.Contains(err.Error(), "nobody is there")
 	})
@@ -52,14 +53,14 @@ func TestALinkIsMadeAgainAndItsVersionsRise(t *testing.T) {
 	}
 	open <- struct{}{}
 	var after *state.Snapshot
-	poll(t, "it is back", func() bool {
+	sourcetest.Until(t, "it is back", func() bool {
 		after, err = l.Wait(t.Context(), before.Version)
 		return err == nil
 	})
 	if after.Version <= before.Version || after.Versions[state.SectionWorkspace] > after.Version {
 		t.Errorf("version %d, workspace %d, come after %d", after.Version, after.Versions[state.SectionWorkspace], before.Version)
 	}
-	poll(t, "the new connection looks at the same", func() bool {
+	sourcetest.Until(t, "the new connection looks at the same", func() bool {
 		e.src.mu.Lock()
 		defer e.src.mu.Unlock()
 		return e.src.in.Has(state.LookContainer, "c1")
@@ -67,20 +68,6 @@ func TestALinkIsMadeAgainAndItsVersionsRise(t *testing.T) {
 	l.Close()
 	if _, err := l.Wait(t.Context(), 1<<40); err == nil {
 		t.Error("a link that was closed still answers")
-	}
-}
-
-// poll asks again and again until ok.
-func poll(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick, deadline := time.NewTicker(10*time.Millisecond), time.After(patience)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("it never came about that %s", what)
-		}
 	}
 }
 
@@ -94,7 +81,7 @@ func TestAnEngineThatFallsSilentIsLost(t *testing.T) {
 	}))
 	defer srv.Close()
 	defer close(hang)
-	c, err := attach(t.Context(), srv.Client(), srv.URL, "far", state.Actor{}, "", patience, 20*time.Millisecond)
+	c, err := attach(t.Context(), srv.Client(), srv.URL, "far", state.Actor{}, "", sourcetest.Patience, 20*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +159,7 @@ func TestATokenAndAPrivateAuthorityLetIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	until(t, c, "a snapshot arrives", func(s *state.Snapshot) bool { return s.Version > 0 })
+	sourcetest.Snapshot(t, c, "a snapshot arrives", func(s *state.Snapshot) bool { return s.Version > 0 })
 }
 
 func TestAnSSHURLSaysWhereTheWorkspaceIs(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/opsdeck/opsdeck/backend"
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -123,18 +124,18 @@ func TestThePipelineStreamIsFollowedInBothShapes(t *testing.T) {
 	defer srv.Close()
 	defer srv.CloseClientConnections()
 	h := orchestrated(t, srv.URL)
-	until(t, h, "it is known by the other health call", func(s *state.Snapshot) bool { return service(s, "orchestrator").Word == "healthy" })
+	sourcetest.Snapshot(t, h, "it is known by the other health call", func(s *state.Snapshot) bool { return service(s, "orchestrator").Word == "healthy" })
 
 	// Named, with a comment, CRLF and data over two lines.
 	d.events <- ": hello\r\n\r\nevent: pipeline-state\r\ndata: {\"services\": {\"llm\": {\"healthy\": true, \"latency_ms\": 12}},\r\n" +
 		"data: \"modules\": [], \"pipeline_stages\": [\"ingest\",\"aggre\\u001b[2Jgate\"], \"timestamp\": \"2026-02-11T12:00:00Z\"}\r\n\r\n"
-	s := until(t, h, "the documented shape is shown", func(s *state.Snapshot) bool { return len(s.Pipeline.Stages) == 2 })
+	s := sourcetest.Snapshot(t, h, "the documented shape is shown", func(s *state.Snapshot) bool { return len(s.Pipeline.Stages) == 2 })
 	if x := service(s, "llm"); x.Word != "healthy" || x.LatencyMS != 12 || s.Pipeline.Stages[1].Title != "aggre^[[2Jgate" || s.Pipeline.Stages[0].Depth >= 0 {
 		t.Errorf("pipeline = %+v", s.Pipeline)
 	}
 	// Without a name, as it is served; an event of another name is none of ours.
 	d.events <- "event: other\ndata: {\"error\":\"not for us\"}\n\ndata: {\"services\": {\"dashboard\": {\"name\": \"dashboard\", \"state\": \"error\", \"latency_ms\": 5, \"status_code\": 502}, \"ui\": {\"state\": \"idle\"}}, \"adapters_count\": 4, \"timestamp\": 1770811200.5}\n\n"
-	s = until(t, h, "the served shape is shown", func(s *state.Snapshot) bool { return service(s, "dashboard").Title != "" })
+	s = sourcetest.Snapshot(t, h, "the served shape is shown", func(s *state.Snapshot) bool { return service(s, "dashboard").Title != "" })
 	if x := service(s, "dashboard"); x.Word != "unhealthy" || x.StatusCode != 502 || service(s, "ui").Word != "unknown" || s.Pipeline.Stream != "" || len(s.Pipeline.Stages) != 2 {
 		t.Errorf("pipeline = %+v", s.Pipeline)
 	}
@@ -145,14 +146,14 @@ func TestThePipelineStreamIsFollowedInBothShapes(t *testing.T) {
 		{"data: " + strings.Repeat("x", largestEvent+1), "is not followed"},
 	} {
 		d.events <- tt.event
-		s = until(t, h, "it says "+tt.says, func(s *state.Snapshot) bool { return strings.Contains(s.Pipeline.Stream, tt.says) })
+		s = sourcetest.Snapshot(t, h, "it says "+tt.says, func(s *state.Snapshot) bool { return strings.Contains(s.Pipeline.Stream, tt.says) })
 		if len(s.Pipeline.Stages) != 2 || service(s, "dashboard").Title == "" {
 			t.Errorf("%s cleared what was known: %+v", tt.says, s.Pipeline)
 		}
 	}
 	// It is asked for again.
 	d.events <- "data: {\"services\": {}}\n\n"
-	s = until(t, h, "it is followed again", func(s *state.Snapshot) bool { return s.Pipeline.Stream == "" })
+	s = sourcetest.Snapshot(t, h, "it is followed again, and the context is there", func(s *state.Snapshot) bool { return s.Pipeline.Stream == "" && len(s.Pipeline.Reports) > 0 })
 	if len(s.Pipeline.Reports) != 1 || s.Pipeline.Reports[0].Title != "context" {
 		t.Errorf("reports = %+v, want the context alone", s.Pipeline.Reports)
 	}
@@ -177,7 +178,7 @@ func TestCredentialsByTheDocumentedDialect(t *testing.T) {
 		t.Errorf("rotate with a wrong one: %v", err)
 	}
 	h := orchestrated(t, srv.URL)
-	s := until(t, h, "the names of the fields are known", func(s *state.Snapshot) bool {
+	s := sourcetest.Snapshot(t, h, "the names of the fields are known", func(s *state.Snapshot) bool {
 		m := s.Modules.Module("weather/openweather")
 		return m != nil && len(m.CredentialFields) == 1
 	})
@@ -256,7 +257,7 @@ func TestASlowPartHidesNothingElse(t *testing.T) {
 	defer srv.Close()
 	defer srv.CloseClientConnections()
 	h := orchestrated(t, srv.URL)
-	s := until(t, h, "the routing is told to hang", func(s *state.Snapshot) bool { return s.Routing.Problem != "" })
+	s := sourcetest.Snapshot(t, h, "the routing is told to hang", func(s *state.Snapshot) bool { return s.Routing.Problem != "" && len(s.Modules.List) > 0 })
 	if len(s.Modules.List) != 3 || s.Modules.Health.Status != state.OK || !strings.Contains(s.Routing.Problem, "no answer in time") {
 		t.Errorf("modules = %+v, routing = %+v", s.Modules.Health, s.Routing)
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/admin"
 	"github.com/opsdeck/opsdeck/backend/journal"
 	"github.com/opsdeck/opsdeck/backend/remote"
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -147,11 +148,7 @@ func TestACertificateIsReadAgainWhenItChanges(t *testing.T) {
 	}
 	comes := func(want string) {
 		t.Helper()
-		for deadline := time.Now().Add(patience); name() != want; {
-			if time.Now().After(deadline) {
-				t.Fatalf("the certificate %q never comes", want)
-			}
-		}
+		sourcetest.Until(t, "the certificate is "+want, func() bool { return name() == want })
 	}
 	comes("first")
 	certify(t, dir, "second")

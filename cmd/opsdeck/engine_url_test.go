@@ -9,6 +9,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend"
 	"github.com/opsdeck/opsdeck/backend/config"
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -44,9 +45,10 @@ func TestAWorkspaceStandsOnAnOrchestratorElsewhere(t *testing.T) {
 	if p, err := backend.Do(t.Context(), srv.client, state.Action{Kind: state.ModuleDisable, Target: "host/load"}, false, nil); err != nil || p.Status != "done" {
 		t.Fatalf("disable: %+v, %v", p, err)
 	}
-	if m := first.hub.Latest().Modules.Module("host/load"); m == nil || m.Status != state.ModuleDisabled {
-		t.Errorf("there it is %+v, want disabled", m)
-	}
+	sourcetest.Snapshot(t, first.hub, "it is disabled there", func(s *state.Snapshot) bool {
+		m := s.Modules.Module("host/load")
+		return m != nil && m.Status == state.ModuleDisabled
+	})
 
 	out, err := exec.Command("opsdeck", "doctor", "--workspace", dir).CombinedOutput()
 	if !strings.Contains(string(out), "engine.url     http://"+first.apiAddr+" answers: it is healthy, with 1 modules") {

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/opsdeck/opsdeck/backend/journal"
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
@@ -67,7 +66,7 @@ func TestTheGuidesCommandsWorkAsPrinted(t *testing.T) {
   }
 }
 `)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), sourcetest.Patience)
 	defer cancel()
 	serve := exec.CommandContext(ctx, "opsdeck", "serve", "--workspace", dir, "--listen", "127.0.0.1:0")
 	serve.Env = append(os.Environ(), "HOME="+dir, "DOCKER_HOST=unix:///nonexistent/docker.sock", "REDIS_URL=unix:///nonexistent/redis.sock", "OPSDECK_TOKEN=")
@@ -83,15 +82,7 @@ func TestTheGuidesCommandsWorkAsPrinted(t *testing.T) {
 		}
 	}()
 	at := regexp.MustCompile(`API at (127\.0\.0\.1:\d+)`)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for at.FindString(said.String()) == "" {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("it does not serve: %s", said.String())
-		}
-	}
+	sourcetest.Until(t, "it serves", func() bool { return at.MatchString(said.String()) })
 	addr := at.FindStringSubmatch(said.String())[1]
 	write(".curlrc", fmt.Sprintf("connect-to = localhost:8003:%[1]s\nconnect-to = localhost:8001:%[1]s\nsilent\nshow-error\nfail-with-body\n", addr))
 

@@ -16,11 +16,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/opsdeck/opsdeck/backend/remote"
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
-
-// patience bounds how long a test waits for something to come about.
-const patience = 60 * time.Second
 
 // TestMain makes the real main a command named opsdeck, in front of the PATH.
 func TestMain(m *testing.M) {
@@ -169,7 +167,7 @@ func (s *server) stop(t testing.TB) {
 	_ = s.cmd.Process.Signal(os.Interrupt)
 	select {
 	case <-s.done:
-	case <-time.After(patience):
+	case <-time.After(sourcetest.Patience):
 		_ = s.cmd.Process.Kill()
 		<-s.done
 		t.Errorf("opsdeck serve does not end when it is interrupted\n%s", s.out)
@@ -182,29 +180,26 @@ func (s *server) stop(t testing.TB) {
 // until waits for a snapshot that ok holds of.
 func (s *server) until(t testing.TB, what string, ok func(*state.Snapshot) bool) *state.Snapshot {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	var after uint64
-	for {
-		snap, err := s.client.Wait(ctx, after)
-		if err != nil {
-			t.Fatalf("it never came about that %s: %v\n%s", what, err, s.out)
+	defer func() {
+		if t.Failed() {
+			t.Logf("the engine says: %s", s.out)
 		}
-		if ok(snap) {
-			return snap
-		}
-		after = snap.Version
-	}
+	}()
+	return sourcetest.Snapshot(t, s.client, what, ok)
 }
 
 // noneLeft waits until no process runs in dir any more: neither opsdeck nor an
 // adapter of a module there. Where the system has no /proc it cannot tell.
 func noneLeft(t testing.TB, dir string) {
 	t.Helper()
-	deadline, tick := time.After(patience), time.NewTicker(20*time.Millisecond)
-	defer tick.Stop()
-	for {
-		var left []string
+	var left []string
+	defer func() {
+		if len(left) > 0 {
+			t.Logf("processes are left:\n%s", strings.Join(left, "\n"))
+		}
+	}()
+	sourcetest.Until(t, "no process is left", func() bool {
+		left = nil
 		entries, _ := os.ReadDir("/proc")
 		for _, e := range entries {
 			if e.Name() == fmt.Sprint(os.Getpid()) {
@@ -216,13 +211,6 @@ func noneLeft(t testing.TB, dir string) {
 				left = append(left, fmt.Sprintf("%s %q in %s", e.Name(), args, cwd))
 			}
 		}
-		if len(left) == 0 {
-			return
-		}
-		select {
-		case <-deadline:
-			t.Fatalf("processes are left:\n%s", strings.Join(left, "\n"))
-		case <-tick.C:
-		}
-	}
+		return len(left) == 0
+	})
 }

@@ -38,7 +38,7 @@ func listenNotify(t *testing.T) *notified {
 // until reads messages until one has a line that begins so, and returns it whole.
 func (n *notified) until(begins string) []string {
 	n.t.Helper()
-	_ = n.conn.SetReadDeadline(time.Now().Add(patience))
+	_ = n.conn.SetReadDeadline(time.Now().Add(sourcetest.Patience))
 	buf := make([]byte, 4096)
 	for {
 		k, err := n.conn.Read(buf)
@@ -130,20 +130,12 @@ func TestAHungHubIsNotAlive(t *testing.T) {
 	dir := t.TempDir()
 	makeWorkspace(t, dir, "", nil)
 	d := startIn(t, dir)
-	if err := d.alive(t.Context(), patience); err != nil {
+	if err := d.alive(t.Context(), sourcetest.Patience); err != nil {
 		t.Errorf("a deck that runs: %v", err)
 	}
 	d.cancel()
 	// Its publisher ends in a moment; from then on nothing is published.
-	tick, deadline := time.NewTicker(10*time.Millisecond), time.After(patience)
-	defer tick.Stop()
-	for d.alive(t.Context(), 100*time.Millisecond) == nil {
-		select {
-		case <-deadline:
-			t.Fatal("a hub that does not publish counts as alive")
-		case <-tick.C:
-		}
-	}
+	sourcetest.Until(t, "a hub that does not publish does not count as alive", func() bool { return d.alive(t.Context(), 100*time.Millisecond) != nil })
 }
 
 // startIn starts a deck on the workspace in dir.

@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/opsdeck/opsdeck/backend/remote"
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 )
 
 // TestScript runs testdata/script: the real main, without Docker, Redis or Python,
@@ -73,7 +74,7 @@ func untilStdout(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	want, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
-	for deadline := time.Now().Add(patience); ; {
+	for deadline := time.Now().Add(sourcetest.Patience); ; {
 		_ = ts.Exec(args[1], args[2:]...)
 		if want.MatchString(ts.ReadFile("stdout")) {
 			return
@@ -92,7 +93,7 @@ func serving(ts *testscript.TestScript, neg bool, args []string) {
 	data := filepath.Join(ts.MkAbs(args[0]), "data")
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(patience); ; {
+	for deadline := time.After(sourcetest.Patience); ; {
 		// The socket of one that was killed may answer for as long as a child that it was
 		// starting has it open.
 		if owner, err := remote.ReadOwner(data); err == nil && owner.Alive() && syscall.Kill(owner.PID, 0) == nil {

@@ -43,7 +43,7 @@ func sitIn(t *testing.T, dir, user string) *seat {
 // seen waits at a seat for a snapshot that ok holds of.
 func seen(t *testing.T, s *seat, after uint64, what string, ok func(*state.Snapshot) bool) *state.Snapshot {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), sourcetest.Patience)
 	defer cancel()
 	for {
 		snap, err := s.Wait(ctx, after)

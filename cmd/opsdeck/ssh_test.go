@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -129,19 +130,18 @@ func (s *sshd) start() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	tick, deadline := time.NewTicker(20*time.Millisecond), time.After(patience)
-	defer tick.Stop()
-	for {
-		if c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.port)); err == nil {
+	defer func() {
+		if s.t.Failed() {
+			s.t.Logf("sshd says: %s", out)
+		}
+	}()
+	sourcetest.Until(s.t, "sshd listens", func() bool {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.port))
+		if err == nil {
 			c.Close()
-			return
 		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			s.t.Fatalf("sshd does not listen: %s", out)
-		}
-	}
+		return err == nil
+	})
 }
 
 // stop ends the server with all that it runs: to a client the link is cut.
@@ -168,12 +168,14 @@ func below(pid int) (all []int) {
 	return all
 }
 
-// running are the processes whose command line holds text.
-func running(text string) (pids []int) {
+// running returns the processes whose command line holds all of the texts.
+func running(texts ...string) (pids []int) {
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
-		if args, rerr := os.ReadFile("/proc/" + e.Name() + "/cmdline"); err == nil && rerr == nil && strings.Contains(string(args), text) {
+		args, rerr := os.ReadFile("/proc/" + e.Name() + "/cmdline")
+		lacks := func(text string) bool { return !strings.Contains(string(args), text) }
+		if err == nil && rerr == nil && !slices.ContainsFunc(texts, lacks) {
 			pids = append(pids, pid)
 		}
 	}
@@ -188,7 +190,7 @@ func (s *sshd) dial(path string) (*remote.SSH, *remote.Client, error) {
 	}
 	ssh := &remote.SSH{Host: h}
 	s.t.Cleanup(ssh.Close)
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), sourcetest.Patience)
 	defer cancel()
 	c, err := ssh.Dial(ctx, state.Actor{User: "ada", From: "test", Via: "console"})
 	if c != nil {
@@ -274,21 +276,12 @@ func startAgent(t *testing.T, key string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	tick, deadline := time.NewTicker(20*time.Millisecond), time.After(patience)
-	defer tick.Stop()
-	for {
+	sourcetest.Until(t, "the agent has the key", func() bool {
 		add := exec.Command("ssh-add", "-q", key)
 		add.Env = append(os.Environ(), "SSH_AUTH_SOCK="+sock)
-		out, err := add.CombinedOutput()
-		if err == nil {
-			return sock
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("ssh-add: %v: %s", err, out)
-		}
-	}
+		return add.Run() == nil
+	})
+	return sock
 }
 
 // TestAConsoleOverSSHOutlivesItsLink opens the console in a terminal, asks about
@@ -333,7 +326,7 @@ func TestAConsoleOverSSHOutlivesItsLink(t *testing.T) {
 	for _, pid := range running("attach\x00ssh://far" + dir) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
-	term.until("ssh is gone", func(string) bool { return len(running("opsdeck-socket")) == 0 })
+	term.until("ssh is gone", func(string) bool { return len(running("opsdeck-socket", dir)) == 0 })
 	srv.stop(t)
 	noneLeft(t, dir)
 }

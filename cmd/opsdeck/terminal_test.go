@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/opsdeck/opsdeck/backend/remote"
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
@@ -62,19 +61,14 @@ func (term *terminal) screen() string { return term.tmux("capture-pane", "-p", "
 // until waits until ok holds of the screen, and returns it.
 func (term *terminal) until(what string, ok func(screen string) bool) string {
 	term.t.Helper()
-	deadline, tick := time.After(patience), time.NewTicker(50*time.Millisecond)
-	defer tick.Stop()
-	for {
-		s := term.screen()
-		if ok(s) {
-			return s
+	var s string
+	defer func() {
+		if term.t.Failed() {
+			term.t.Logf("the screen is\n%s", s)
 		}
-		select {
-		case <-deadline:
-			term.t.Fatalf("it never came about that %s; the screen is\n%s", what, s)
-		case <-tick.C:
-		}
-	}
+	}()
+	sourcetest.Until(term.t, what, func() bool { s = term.screen(); return ok(s) })
+	return s
 }
 
 // holds waits until all words are on the screen, line breaks aside.

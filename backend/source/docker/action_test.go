@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/events"
@@ -163,14 +162,12 @@ func TestThePreviewOfAPruneCountsWhatIsUnused(t *testing.T) {
 		return slices.ContainsFunc(things, func(t thing) bool { return t.name == name })
 	}
 	var u unused
-	for began := time.Now(); !in(u.containers, gone) || !in(u.containers, stopped); { // the engine counts them a moment later
+	sourcetest.Until(t, "the engine counts what ended", func() bool {
 		if u, err = count(t.Context(), cli); err != nil {
 			t.Fatal(err)
 		}
-		if time.Since(began) > sourcetest.Patience {
-			t.Fatalf("what ended is not counted: %v", u.containers)
-		}
-	}
+		return in(u.containers, gone) && in(u.containers, stopped)
+	})
 	if !in(u.networks, nets[0]) || in(u.networks, nets[1]) {
 		t.Errorf("networks %v: a container that is stopped is in one of them", u.networks)
 	}
@@ -284,22 +281,21 @@ func TestConnectionsAreThoseInTheContainersOwnNetwork(t *testing.T) {
 
 // connected is a connection to a server that echoes, once it has: docker's proxy takes a
 // connection before the container listens, and drops it again.
-func connected(t *testing.T, address string) net.Conn {
+func connected(t *testing.T, address string) (c net.Conn) {
 	t.Helper()
-	for range 600 {
-		c, err := net.Dial("tcp", address)
-		if err != nil {
+	sourcetest.Until(t, "the container answers", func() bool {
+		var err error
+		if c, err = net.Dial("tcp", address); err != nil {
 			t.Fatal(err)
 		}
 		_, _ = c.Write([]byte{'x'})
 		if n, _ := c.Read(make([]byte, 1)); n == 1 {
-			return c
+			return true
 		}
 		c.Close()
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatal("nothing answers in the container")
-	return nil
+		return false
+	})
+	return c
 }
 
 func TestAddressesOfProcNetTCP(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -172,13 +173,14 @@ func TestAnSSHThatConnectsInVainIsGivenUpWithItsReader(t *testing.T) {
 		_, _, err := New(Config{Host: "ssh://far"}).OpenLog(ctx, "web", time.Time{}, 1)
 		done <- err
 	}()
-	for !fileExists(filepath.Join(dir, "began")) {
+	sourcetest.Until(t, "ssh was started", func() bool {
 		select {
 		case err := <-done:
 			t.Fatal(err)
 		default:
 		}
-	}
+		return fileExists(filepath.Join(dir, "began"))
+	})
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want it to end with its context", err)

@@ -65,15 +65,9 @@ func TestFiguresAreThoseOfDockerStatsInTheSameSecond(t *testing.T) {
 		}
 		return true
 	}
-	deadline, tick := time.After(sourcetest.Patience), time.NewTicker(20*time.Millisecond)
+	sourcetest.Until(t, "the containers have figures", ready)
+	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for !ready() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatal("the containers have no figures")
-		}
-	}
 	cli, err := src.engine()
 	if err != nil {
 		t.Fatal(err)

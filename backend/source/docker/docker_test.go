@@ -121,15 +121,12 @@ func TestFollowsALifeThroughEvents(t *testing.T) {
 	sourcetest.Wait(r, "the first list", func(state.Containers) bool { return true })
 	name := start(t, "life", "--memory", "32m", "--label", "com.docker.compose.project=shop", "--label", "com.docker.compose.service=web",
 		"--", "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.1; done")
-	s := sourcetest.Wait(r, "it runs with figures", func(s state.Containers) bool {
+	sourcetest.Wait(r, "it runs with figures, its limit and its labels", func(s state.Containers) bool {
 		return has(s, name, func(c *state.Container) bool {
-			return c.State == "running" && c.CPUPercent >= 0 && c.MemBytes > 0 && c.NetRx >= 0 && c.PIDs > 0 && len(c.CPUHistory) > 1 && !c.Started.IsZero()
+			return c.State == "running" && c.CPUPercent >= 0 && c.MemBytes > 0 && c.NetRx >= 0 && c.PIDs > 0 && len(c.CPUHistory) > 1 && !c.Started.IsZero() &&
+				c.MemLimit == 32<<20 && c.Project == "shop" && c.Service == "web" && c.Image == testImage
 		})
 	})
-	c := s.Container(name)
-	if c.MemLimit != 32<<20 || c.Project != "shop" || c.Service != "web" || c.Image != testImage {
-		t.Errorf("got limit %v, project %q, service %q, image %q", c.MemLimit, c.Project, c.Service, c.Image)
-	}
 	docker(t, "pause", name)
 	sourcetest.Wait(r, "paused", func(s state.Containers) bool {
 		return has(s, name, func(c *state.Container) bool { return c.State == "paused" })
@@ -207,14 +204,15 @@ func TestDetailsOnlyWhileLookedAtAndWithoutSecrets(t *testing.T) {
 
 func TestFiguresEqualDockerStats(t *testing.T) {
 	engineHere(t)
-	name := start(t, "figures", "--memory", "64m", "--cpus", "0.4", "-v", "/data",
-		"--", "sh", "-c", "dd if=/dev/zero of=/data/x bs=1M count=8 conv=fsync 2>/dev/null; while :; do :; done")
+	name := start(t, "figures", "--memory", "64m", "--cpus", "0.4", "-v", "/data", "--", "sh", "-c", "while :; do :; done")
+	docker(t, "exec", name, "dd", "if=/dev/zero", "of=/data/x", "bs=1M", "count=8", "conv=fsync") // over before anything is compared
+	written := time.Now()
 	src := New(Config{})
 	r := sourcetest.Run(t, src)
-	sourcetest.Wait(r, "a minute's start", func(s state.Containers) bool {
-		return has(s, name, func(c *state.Container) bool { return len(c.CPUHistory) > 4 })
+	s := sourcetest.Wait(r, "a minute's start, sampled after all was written", func(s state.Containers) bool {
+		return has(s, name, func(c *state.Container) bool { return len(c.CPUHistory) > 4 && c.Sampled.After(written) })
 	})
-	local := *r.Last(state.SectionContainers).(state.Containers).Container(name)
+	local := *s.Container(name)
 	// The same container through the engine's own account.
 	cli, err := src.engine()
 	if err != nil {

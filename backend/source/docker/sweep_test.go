@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -183,15 +182,9 @@ func TestNothingIsAskedWhatEventsTell(t *testing.T) {
 		t.Errorf("from the list alone: %+v", c)
 	}
 	total := func() int { mu.Lock(); defer mu.Unlock(); return calls["inspect"] }
-	ctx, cancel := context.WithTimeout(t.Context(), sourcetest.Patience)
-	defer cancel()
-	for total() < 2000 && ctx.Err() == nil {
-		runtime.Gosched()
-	}
+	sourcetest.Until(t, "each has been inspected", func() bool { return total() >= 2000 })
 	events <- fmt.Sprintf(`{"Type":"container","Action":"start","Actor":{"ID":"%064d","Attributes":{"name":"c0007"}},"timeNano":1}`, 7)
-	for total() < 2001 && ctx.Err() == nil {
-		runtime.Gosched()
-	}
+	sourcetest.Until(t, "the one that started has been inspected again", func() bool { return total() >= 2001 })
 	events <- `{"Type":"container","Action":"destroy","Actor":{"ID":"` + fmt.Sprintf("%064d", 8) + `"}}`
 	sourcetest.Wait(r, "one gone", func(s state.Containers) bool { return len(s.List) == 1999 })
 	mu.Lock()

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -38,8 +37,10 @@ func TestAFileOnAnotherHostIsFollowedAndWatched(t *testing.T) {
 	if err := os.Remove(down); err != nil {
 		t.Fatal(err)
 	}
-	l := sourcetest.Wait(r, "the end of the file", func(l state.Logs) bool { return lastText(l, id) == "INFO fine" && l.Source(id).Err == "" })
-	if x, w := l.Source(id), l.Watch("errors"); x.Title != "ops@far:"+path || x.Kind != "remote" || w.Matches != 0 || w.Sources != 1 {
+	l := sourcetest.Wait(r, "the end of the file", func(l state.Logs) bool {
+		return lastText(l, id) == "INFO fine" && l.Source(id).Err == "" && l.Watch("errors").Sources == 1
+	})
+	if x, w := l.Source(id), l.Watch("errors"); x.Title != "ops@far:"+path || x.Kind != "remote" || w.Matches != 0 {
 		t.Errorf("got %+v, %+v", x, w)
 	}
 	if why := state.Why(&state.Snapshot{Logs: l}, state.LogRotate, l.Source(id).Title); !strings.Contains(why, "rotate it there") {
@@ -50,8 +51,7 @@ func TestAFileOnAnotherHostIsFollowedAndWatched(t *testing.T) {
 
 	cut := func() {
 		t.Helper()
-		killed := false
-		for range 200 { // it may be just about to connect
+		sourcetest.Until(t, "it is connected, and is no more", func() bool { // it may be just about to connect
 			text, err := os.ReadFile(pid)
 			if err != nil {
 				t.Fatal(err)
@@ -60,14 +60,8 @@ func TestAFileOnAnotherHostIsFollowedAndWatched(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if killed = syscall.Kill(shell, syscall.SIGTERM) == nil; killed {
-				break
-			}
-			time.Sleep(50 * time.Millisecond)
-		}
-		if !killed {
-			t.Fatal("it does not connect")
-		}
+			return syscall.Kill(shell, syscall.SIGTERM) == nil
+		})
 		appendTo(t, down, "")
 		sourcetest.Wait(r, "the link is down", fails)
 	}
@@ -115,7 +109,9 @@ func TestAFileOnAnotherHostIsFollowedAndWatched(t *testing.T) {
 	rotate(".2")
 	appendTo(t, path, strings.Repeat("INFO another file\n", 20)+"ERROR six\n")
 	mend()
-	l = sourcetest.Wait(r, "another file", func(l state.Logs) bool { return l.Watch("errors").Matches == 6 && l.Source(id).Rotations == 2 })
+	l = sourcetest.Wait(r, "another file", func(l state.Logs) bool {
+		return l.Watch("errors").Matches == 6 && l.Source(id).Rotations == 2 && lastText(l, id) == "ERROR six"
+	})
 	got := map[string]int{}
 	for _, rec := range l.Tails[id].Records {
 		if rec.Level == state.LevelError || strings.Contains(rec.Text, "fin") {
@@ -138,8 +134,8 @@ func TestTheEndOfAFileOnAnotherHostIsNotNew(t *testing.T) {
 	}
 	s := New(Config{Remote: []string{"ssh://far/x", "ssh://far:2022/x"}, SSH: ssh, Watching: Watching{Watches: []Watch{aWatch(t, "old", "far:/x", "old"), aWatch(t, "new", "far:/x", "new")}}})
 	r := sourcetest.Run(t, s)
-	l := sourcetest.Wait(r, "what is new is counted", func(l state.Logs) bool { return l.Watch("new").Matches > 50 })
-	if w := l.Watch("old"); w.Matches != 0 || w.Sources != 1 {
+	l := sourcetest.Wait(r, "what is new is counted", func(l state.Logs) bool { return l.Watch("new").Matches > 50 && l.Watch("old").Sources == 1 })
+	if w := l.Watch("old"); w.Matches != 0 {
 		t.Errorf("got %+v", w)
 	}
 	if a, b := l.Sources[0].Title, l.Sources[1].Title; a != "far:/x" || b != "far:2022:/x" {

@@ -6,12 +6,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -79,11 +77,7 @@ func (d *daemon) grown(n int64) {
 
 func (d *daemon) until(what string, ok func() bool) {
 	d.t.Helper()
-	for end := time.Now().Add(sourcetest.Patience); !ok(); runtime.Gosched() {
-		if time.Now().After(end) {
-			d.t.Fatalf("%s: it did not come to that", what)
-		}
-	}
+	sourcetest.Until(d.t, what, ok)
 }
 
 // numbered checks that a file holds every line from 0 on once, in order, and counts
@@ -144,11 +138,13 @@ func TestAClearIsUndoneUnderLoad(t *testing.T) {
 			if ents, _ := filepath.Glob(filepath.Join(dir, "a.log.[0-9]*")); len(ents) != 0 {
 				t.Errorf("left over: %v", ents)
 			}
-			l := sourcetest.Wait(r, "all lines at the watch", func(l state.Logs) bool { return l.Watch("all").Matches >= uint64(n) })
 			truncations := 0
 			if mode == CopyTruncate {
 				truncations = 1 // by the clear
 			}
+			l := sourcetest.Wait(r, "all lines at the watch", func(l state.Logs) bool {
+				return l.Watch("all").Matches >= uint64(n) && l.Source("a.log").Truncations >= truncations
+			})
 			if w, src := l.Watch("all"), l.Source("a.log"); w.Matches != uint64(n) || src.LostBytes != 0 || src.Truncations != truncations {
 				t.Errorf("of %d lines the watch has %d; %+v", n, w.Matches, src)
 			}

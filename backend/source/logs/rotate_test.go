@@ -8,10 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -117,20 +115,12 @@ func TestRotateSignalsTheProcessOfThePidFile(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = daemon.Process.Kill(); _ = daemon.Wait() })
-			until := func(what string, ok func() bool) {
-				t.Helper()
-				for end := time.Now().Add(sourcetest.Patience); !ok(); runtime.Gosched() {
-					if time.Now().After(end) {
-						t.Fatalf("%s: it did not come to that: %q, %q", what, readAny(t, p), readAny(t, p+".1"))
-					}
-				}
-			}
-			until("the daemon runs", func() bool { return readAny(t, pidFile) != "missing" })
+			sourcetest.Until(t, "the daemon runs", func() bool { return readAny(t, pidFile) != "missing" })
 			s := New(Config{Files: []string{p}, Rotations: []RotationRule{{Files: []string{p}, Rotation: Rotation{Signal: signal, PidFile: pidFile}}}})
 			if err := rotate(s, p); err != nil {
 				t.Fatal(err)
 			}
-			until("it writes to the new file", func() bool { return readAny(t, p) == "reopened\n" })
+			sourcetest.Until(t, "it writes to the new file", func() bool { return readAny(t, p) == "reopened\n" })
 			if got := readAny(t, p+".1"); got != "started\n" {
 				t.Errorf("the old file holds %q", got)
 			}

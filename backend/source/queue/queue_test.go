@@ -51,12 +51,7 @@ func (s *server) up(t testing.TB) {
 		t.Fatal(err)
 	}
 	c := s.client(t)
-	deadline := time.Now().Add(sourcetest.Patience)
-	for c.Ping(t.Context()).Err() != nil {
-		if time.Now().After(deadline) {
-			t.Fatal("redis-server does not answer")
-		}
-	}
+	sourcetest.Until(t, "redis-server answers", func() bool { return c.Ping(t.Context()).Err() == nil })
 }
 
 func (s *server) down() {
@@ -143,12 +138,12 @@ func TestDiscoversAndMeasures(t *testing.T) {
 		f := find(q, "worker:*")
 		return f != nil && f.Kind == "keys" && f.Depth == 2
 	})
-	sourcetest.Wait(r, "the stream", func(q state.Queues) bool {
+	q = sourcetest.Wait(r, "the stream", func(q state.Queues) bool {
 		f := find(q, "events")
-		return f != nil && f.Kind == "stream" && f.Depth == 5 && len(f.Groups) == 1 && f.Groups[0].Pending == 2 && f.Groups[0].Lag == 3 && f.Oldest >= 0
+		return q.Scan != "" && f != nil && f.Kind == "stream" && f.Depth == 5 && len(f.Groups) == 1 && f.Groups[0].Pending == 2 && f.Groups[0].Lag == 3 && f.Oldest >= 0
 	})
-	if find(q, "other") != nil || q.Server != "redis://"+s.addr+"/0" || q.Scan == "" {
-		t.Errorf("server %q, scan %q", q.Server, q.Scan)
+	if find(q, "other") != nil || q.Server != "redis://"+s.addr+"/0" {
+		t.Errorf("server %q, queues %+v", q.Server, q.List)
 	}
 	src.Interest(state.Interests{{Topic: state.LookQueue, Key: "task:queue"}})
 	q = sourcetest.Wait(r, "a peek", func(q state.Queues) bool { return len(find(q, "task:queue").Peek) == peekItems })
@@ -174,16 +169,15 @@ func TestNamedKeysInTheirOrder(t *testing.T) {
 	c.Set(t.Context(), "text", "x", 0)
 	c.Set(t.Context(), "job:1", "x", 0)
 	r := sourcetest.Run(t, New(Config{URL: s.url(), Keys: []string{"z-missing", "b", "text", "job:*"}, Interval: 20 * time.Millisecond}))
-	q := sourcetest.Wait(r, "all named", depth("job:*", 1))
+	q := sourcetest.Wait(r, "all named and measured", func(q state.Queues) bool {
+		return len(q.List) == 4 && depth("z-missing", 0)(q) && depth("b", 1)(q) && depth("job:*", 1)(q) && strings.Contains(find(q, "text").Err, "string")
+	})
 	var keys []string
 	for _, f := range q.List {
 		keys = append(keys, f.Key)
 	}
 	if got := strings.Join(keys, " "); got != "z-missing b text job:*" {
 		t.Errorf("order: %s", got)
-	}
-	if find(q, "z-missing").Depth != 0 || find(q, "b").Depth != 1 || !strings.Contains(find(q, "text").Err, "string") {
-		t.Errorf("got %+v", q.List)
 	}
 }
 
