@@ -27,16 +27,10 @@
 // [SSH] or [DialHTTP], and while there is none it says since when, why, and when it
 // tries again. Nothing is sent later that was asked for without a link.
 //
-// # Why the system's ssh
-//
-// Whoever is on call reaches hosts through a configuration of ssh that has grown:
-// ProxyJump, agents, hardware keys, certificates, Match blocks, known_hosts with
-// authorities. A library knows a part of that, and the part that is missing shows
-// at three in the morning. So one ssh process is started, which asks on the
-// terminal before the console opens, and never afterwards; it forwards the
-// engine's socket, and ends with this process, however that ends, since the remote
-// command reads its standard input. Host keys are checked, and nothing is trusted
-// unasked, whatever is configured.
+// [SSH] starts one process of package ssh, which asks on the terminal before the
+// console opens, and never afterwards; it forwards the engine's socket, and ends with
+// this process, however that ends, since the remote command reads its standard input.
+// Host keys are checked, and nothing is trusted unasked, whatever is configured.
 //
 // # A NEXUS orchestrator
 //

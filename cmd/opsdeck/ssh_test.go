@@ -17,6 +17,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/remote"
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
+	"github.com/opsdeck/opsdeck/backend/ssh"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -221,7 +222,7 @@ func TestAttachOverSSHTrustsNobodyUnasked(t *testing.T) {
 	// Whatever the configuration says of keys that nobody has seen.
 	for _, how := range []string{"StrictHostKeyChecking no", "StrictHostKeyChecking accept-new", "StrictHostKeyChecking yes"} {
 		s.configure(how + "\n  IdentityFile " + filepath.Join(s.dir, "user"))
-		refused(dir, remote.ErrHostKeyUnknown, filepath.Join(s.dir, "known_hosts"), fmt.Sprintf("[127.0.0.1]:%d", s.port), "ssh far")
+		refused(dir, ssh.ErrHostKeyUnknown, filepath.Join(s.dir, "known_hosts"), fmt.Sprintf("[127.0.0.1]:%d", s.port), "ssh far")
 		if b, err := os.ReadFile(filepath.Join(s.dir, "known_hosts")); err == nil && len(b) > 0 {
 			t.Fatalf("%s: an unknown key was written down: %s", how, b)
 		}
@@ -261,7 +262,7 @@ func TestAttachOverSSHTrustsNobodyUnasked(t *testing.T) {
 	s.stop()
 	s.key("host")
 	s.start()
-	refused(dir, remote.ErrHostKeyChanged, filepath.Join(s.dir, "known_hosts")+":1", "ssh-keygen -f '"+filepath.Join(s.dir, "known_hosts")+"' -R")
+	refused(dir, ssh.ErrHostKeyChanged, filepath.Join(s.dir, "known_hosts")+":1", "ssh-keygen -f '"+filepath.Join(s.dir, "known_hosts")+"' -R")
 	srv.stop(t)
 	noneLeft(t, dir)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
+	"github.com/opsdeck/opsdeck/backend/ssh"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -83,23 +84,19 @@ func newRemote(at, program string) (*remoteFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read a file over ssh: %w", err)
 	}
-	args := []string{"-T", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3", "-o", "ConnectTimeout=10"}
-	if u.Port() != "" {
-		args = append(args, "-p", u.Port())
-	}
-	if u.User.Username() != "" {
-		args = append(args, "-l", u.User.Username())
+	host, err := ssh.FromURL(u)
+	if err != nil {
+		return nil, fmt.Errorf("read a file over ssh: %w", err)
 	}
 	file := u.Path
 	if rest, ok := strings.CutPrefix(file, "/~/"); ok {
 		file = rest
 	}
-	return &remoteFile{program: program, args: append(args, "--", u.Hostname()), host: u.Hostname(), file: file}, nil
+	return &remoteFile{ssh: ssh.Command{Target: host, Program: program, Connect: 10 * time.Second}, host: host.Host, file: file}, nil
 }
 
 type remoteFile struct {
-	program   string
-	args      []string
+	ssh       ssh.Command // without what is run there
 	host      string
 	file      string
 	fromStart bool
@@ -126,20 +123,19 @@ type remoteFile struct {
 // how much of what was read last is kept at least.
 const endBytes, keepEnd = 64, 64 << 10
 
-// quote makes one word for a POSIX shell.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-
 func (r *remoteFile) cat(ctx context.Context, to *scan.Feed) error {
-	script := "exec cat < " + quote(r.file)
+	script := "exec cat < " + ssh.Quote(r.file)
 	switch {
 	case strings.HasSuffix(r.file, ".gz"):
-		script = "exec gzip -dc < " + quote(r.file)
+		script = "exec gzip -dc < " + ssh.Quote(r.file)
 	case strings.HasSuffix(r.file, ".zst"):
-		script = "exec zstd -dc < " + quote(r.file)
+		script = "exec zstd -dc < " + ssh.Quote(r.file)
 	case strings.HasSuffix(r.file, ".bz2"):
-		script = "exec bzip2 -dc < " + quote(r.file)
+		script = "exec bzip2 -dc < " + ssh.Quote(r.file)
 	}
-	err := command(ctx, r.program, append(r.args[:len(r.args):len(r.args)], script), to.From)
+	c := r.ssh
+	c.Ask, c.Remote = true, script
+	err := c.Read(ctx, to.From)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("read %s over ssh: %w", state.Clean(r.file), err)
 	}
@@ -276,16 +272,14 @@ fi`, r.offset, r.inode, same)
 	default:
 		place = fmt.Sprintf("k=$((s-%d)); [ $k -gt 0 ] || k=0", history)
 	}
-	return "f=" + quote(r.file) + remoteBegin + place + remoteEnd
+	return "f=" + ssh.Quote(r.file) + remoteBegin + place + remoteEnd
 }
 
 // once follows over one connection. asks says that there is somebody who can answer ssh.
 func (r *remoteFile) once(ctx context.Context, to *scan.Feed, asks bool) error {
-	args := r.args[:len(r.args):len(r.args)]
-	if !asks {
-		args = append([]string{"-o", "BatchMode=yes"}, args...)
-	}
-	return command(ctx, r.program, append(args, r.script()), func(out io.Reader) error {
+	run := r.ssh
+	run.Ask, run.Remote = asks, r.script()
+	return run.Read(ctx, func(out io.Reader) error {
 		br := bufio.NewReaderSize(out, 64<<10)
 		line, err := br.ReadSlice('\n')
 		if errors.Is(err, io.EOF) {
