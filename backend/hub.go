@@ -2,11 +2,8 @@ package backend
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,6 +11,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/journal"
 	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/backend/supervisor"
 )
 
 // Options are what a Hub is made of. Journal may be nil, in which case nothing
@@ -52,8 +50,8 @@ type Hub struct {
 
 // slot is a place for one source; the source in it may be replaced.
 type slot struct {
-	src    state.Source       // guarded by Hub.mu
-	cancel context.CancelFunc // ends its present run; nil when none
+	src  state.Source // guarded by Hub.mu
+	loop supervisor.Loop
 }
 
 const (
@@ -63,10 +61,6 @@ const (
 	// what somebody waits for.
 	publishSoon = 10 * time.Millisecond
 	starting    = 2 * time.Second
-	backoffMin  = 500 * time.Millisecond
-	backoffMax  = 5 * time.Second
-	// absentRetry is how often a source that found nothing looks again.
-	absentRetry = 10 * time.Second
 )
 
 // New makes a hub with its first, empty snapshot: version 1, every section of
@@ -96,7 +90,7 @@ func New(opts Options, sources ...state.Source) *Hub {
 	ws.Health = state.Health{Status: state.OK, Since: now, LastOK: now}
 	secs := []state.Section{ws}
 	for _, src := range sources {
-		h.slots = append(h.slots, &slot{src: src})
+		h.slots = append(h.slots, &slot{src: src, loop: supervisor.Loop{Name: src.Name()}})
 		for _, name := range src.Sections() {
 			hl := state.Health{Status: state.Connecting, Since: now}
 			h.health[name] = hl
@@ -139,79 +133,43 @@ func (h *Hub) Replace(src state.Source) error {
 		if in, ok := src.(state.Interested); ok {
 			in.Interest(h.interests())
 		}
-		if sl.cancel != nil {
-			sl.cancel()
-		}
+		sl.loop.Restart()
 		return nil
 	}
 	return fmt.Errorf("there is no source %q to replace", src.Name())
 }
 
-// supervise runs the source in a slot again and again, with backoff, and keeps
-// its health.
+// supervise runs the source in a slot until ctx ends, and keeps its health.
 func (h *Hub) supervise(ctx context.Context, sl *slot) {
-	attempt, told := 0, ""
-	wait := backoffMin
-	for ctx.Err() == nil {
-		started := time.Now()
-		runCtx, cancel := context.WithCancel(ctx)
+	var src state.Source // of the present run
+	told := ""
+	sl.loop.Run = func(ctx context.Context, ok func()) error {
 		h.mu.Lock()
-		src := sl.src
-		sl.cancel = cancel
+		src = sl.src
 		h.mu.Unlock()
-		put := func(sec state.Section) {
-			if attempt > 0 {
-				h.log.Info("source answers again", "source", src.Name(), "attempts", attempt)
-			}
-			attempt = 0
+		return src.Run(ctx, func(sec state.Section) {
+			ok()
 			h.put(sec)
-		}
-		err := runSource(runCtx, src, put)
-		replaced := runCtx.Err() != nil
-		cancel()
-		if ctx.Err() != nil {
-			return
-		}
-		if replaced {
-			attempt, wait = 0, backoffMin
-			continue
-		}
-		if err == nil {
-			err = errors.New("it ended without a reason")
-		}
-		if time.Since(started) > backoffMax {
-			wait = backoffMin
-		}
-		if attempt++; attempt == 1 {
+		})
+	}
+	sl.loop.Recovered = func(attempts int) {
+		h.log.Info("source answers again", "source", sl.loop.Name, "attempts", attempts)
+	}
+	sl.loop.Failed = func(f supervisor.Failure) {
+		if f.Attempt == 1 {
 			told = ""
 		}
-		pause := wait/2 + rand.N(wait)
-		wait = min(wait*2, backoffMax)
 		level := slog.LevelWarn
-		if state.IsNotHere(err) {
-			pause, level = absentRetry, slog.LevelInfo
+		if state.IsNotHere(f.Err) {
+			level = slog.LevelInfo
 		}
-		if text := h.opts.Mask(err.Error()); text != told { // and not with every attempt
-			h.log.Log(ctx, level, "source failed", "source", src.Name(), "attempt", attempt, "err", text)
+		if text := h.opts.Mask(f.Err.Error()); text != told { // and not with every attempt
+			h.log.Log(ctx, level, "source failed", "source", sl.loop.Name, "attempt", f.Attempt, "err", text)
 			told = text
 		}
-		h.failed(src, err, attempt, time.Now().Add(pause))
-		runCtx, cancel = context.WithTimeout(ctx, pause)
-		h.mu.Lock()
-		sl.cancel = cancel
-		h.mu.Unlock()
-		<-runCtx.Done()
-		cancel()
+		h.failed(src, f.Err, f.Attempt, time.Now().Add(f.Pause))
 	}
-}
-
-func runSource(ctx context.Context, src state.Source, put func(state.Section)) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%s: panic: %v\n%s", src.Name(), r, debug.Stack())
-		}
-	}()
-	return src.Run(ctx, put)
+	sl.loop.Do(ctx)
 }
 
 // put takes a section from its source. A source may report trouble of its own by

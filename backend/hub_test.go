@@ -15,6 +15,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/journal"
 	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/backend/supervisor"
 )
 
 // script is a source whose runs are played one after the other, and an executor.
@@ -140,7 +141,7 @@ func TestHealthFollowsTheSource(t *testing.T) {
 		fail <- errors.New("dial with hunter22: refused\x1b[2J")
 		time.Sleep(publishEvery)
 		expect(state.Down, "dial with ***: refused^[[2J")
-		time.Sleep(backoffMax)
+		time.Sleep(supervisor.Max)
 		expect(state.OK, "")
 		fail <- errors.New("gone")
 		time.Sleep(publishEvery)
@@ -148,7 +149,7 @@ func TestHealthFollowsTheSource(t *testing.T) {
 		if len(h.Latest().Modules.List) != 1 {
 			t.Error("a failure cleared good data")
 		}
-		time.Sleep(3 * backoffMax)
+		time.Sleep(3 * supervisor.Max)
 		expect(state.OK, "")
 	})
 }
@@ -166,7 +167,7 @@ func TestASourceThatFindsNothingIsAbsentUntilItWasThereOnce(t *testing.T) {
 		if got := h.Latest().Modules.Health.Status; got != state.Absent {
 			t.Errorf("status = %s, want absent", got)
 		}
-		time.Sleep(absentRetry)
+		time.Sleep(supervisor.Absent)
 		if got := h.Latest().Modules.Health.Status; got != state.Stale {
 			t.Errorf("status = %s, want stale", got)
 		}

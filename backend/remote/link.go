@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/backend/supervisor"
 )
 
 // Link is the seam over an engine on another host. It outlasts its connection:
@@ -32,13 +32,8 @@ type Link struct {
 	why         error
 }
 
-// How long a link waits before it tries again: at first, and at most.
-const (
-	linkBackoff    = 500 * time.Millisecond
-	linkBackoffMax = 5 * time.Second
-	// linkDial bounds one attempt.
-	linkDial = 30 * time.Second
-)
+// linkDial bounds one attempt to connect.
+const linkDial = 30 * time.Second
 
 // ErrDown means that there is no connection to the engine now.
 var ErrDown = errors.New("no link")
@@ -77,8 +72,8 @@ func (l *Link) keep(c *Client) {
 
 // again tries until there is a connection, or the link is closed: nil then.
 func (l *Link) again() *Client {
-	for wait := linkBackoff; ; wait = min(2*wait, linkBackoffMax) {
-		pause := wait/2 + rand.N(wait)
+	for wait := (supervisor.Backoff{}); ; {
+		pause := wait.Next()
 		l.mu.Lock()
 		l.next = time.Now().Add(pause)
 		l.mu.Unlock()

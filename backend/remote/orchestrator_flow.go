@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
@@ -18,6 +17,7 @@ import (
 	"github.com/tmaxmax/go-sse"
 
 	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/backend/supervisor"
 )
 
 // flow is what is known of an orchestrator beside its modules and routing: its
@@ -73,25 +73,20 @@ type pipelineState struct {
 
 // follow reads the stream until ctx ends, again and again.
 func (f *flow) follow(ctx context.Context) {
-	wait := streamBackoff
+	wait := supervisor.Backoff{Min: streamBackoff, Max: streamBackoffMax}
 	for ctx.Err() == nil {
 		events, err := f.stream(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		if events > 0 {
-			wait = streamBackoff
+			wait.Reset()
 		}
 		f.mu.Lock()
 		f.problem = f.o.text("the pipeline stream is not followed: " + err.Error())
 		f.mu.Unlock()
 		f.tell()
-		pause := wait/2 + rand.N(wait)
-		wait = min(2*wait, streamBackoffMax)
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
+		wait.Pause(ctx)
 	}
 }
 

@@ -70,9 +70,9 @@ var bans = []struct {
 		return i.pkg == "backend/record" && (i.own && i.path != "backend/state" || i.library())
 	}, "backend/record says what a record says, to sources, commands and panes alike: what it imports, they all import too"},
 
-	{"a source knows state, policy, record, ssh and its own client, nothing else of ours", func(i imported) bool {
+	{"a source knows state, policy, record, ssh, supervisor and its own client, nothing else of ours", func(i imported) bool {
 		return in(i.pkg, "backend/source") && i.own && !i.test && !sameSource(i.pkg, i.path) &&
-			!slices.Contains([]string{"backend/state", "backend/policy", "backend/record", "backend/ssh"}, i.path)
+			!slices.Contains([]string{"backend/state", "backend/policy", "backend/record", "backend/ssh", "backend/supervisor"}, i.path)
 	}, "a source that leans on another source, the hub or the engine cannot be tested, replaced or switched off alone: pass it an interface in cmd/opsdeck/wire.go"},
 
 	{"a source's own packages are used by it and by commands", func(i imported) bool {
@@ -122,7 +122,7 @@ var bans = []struct {
 	}, "backend/source/sourcetest imports testing, which registers flags in every program that links it"},
 
 	{"the hub knows no connector", func(i imported) bool {
-		return i.pkg == "backend" && !i.test && i.own && i.path != "backend/state" && i.path != "backend/policy" && i.path != "backend/journal"
+		return i.pkg == "backend" && !i.test && i.own && i.path != "backend/state" && i.path != "backend/policy" && i.path != "backend/journal" && i.path != "backend/supervisor"
 	}, "a new source is its section, its folder and one line in wire.go: the hub must not change for it"},
 
 	{"no service locator", func(i imported) bool {
@@ -203,23 +203,23 @@ func TestBansCatchWhatTheyForbid(t *testing.T) {
 	own := func(pkg, to string) imported { return imported{pkg: pkg, path: to, own: true} }
 	other := func(pkg, to string) imported { return imported{pkg: pkg, path: to} }
 	offenders := map[string]imported{
-		"state stands on the standard library":                                               other("backend/state", "github.com/prometheus/common/model"),
-		"policy stands on state and the standard library":                                    own("backend/policy", "backend/source/docker"),
-		"record stands on state and the standard library":                                    other("backend/record", "github.com/grafana/regexp"),
-		"a source knows state, policy, record, ssh and its own client, nothing else of ours": own("backend/source/docker", "backend/source/logs"),
-		"a source's own packages are used by it and by commands":                             own("backend/metrics", "backend/source/logs/scan"),
-		"the backend does not draw":                                                          other("backend/source/docker", "charm.land/bubbletea/v2"),
-		"a pane reads state, what records say, and nothing else":                             own("views/logs", "backend/engine"),
-		"a pane does no input or output":                                                     other("views/list", "net/http"),
-		"a pane uses no client library":                                                      other("views/pane", "github.com/redis/go-redis/v9"),
-		"the packages of views stand in one order":                                           own("views/list", "views/logs"),
-		"theme knows colours only":                                                           own("theme", "backend/state"),
-		"the console reaches the backend through its seam":                                   own("tui", "backend/remote"),
-		"commands are imported by nobody":                                                    own("tui", "cmd/opsdeck"),
-		"invented data stays in tests":                                                       own("cmd/opsdeck", "backend/fake"),
-		"test helpers stay in tests":                                                         own("backend/source/docker", "backend/source/sourcetest"),
-		"the hub knows no connector":                                                         own("backend", "backend/source/docker"),
-		"no service locator":                                                                 other("cmd/opsdeck", "net/http/pprof"),
+		"state stands on the standard library":                                                           other("backend/state", "github.com/prometheus/common/model"),
+		"policy stands on state and the standard library":                                                own("backend/policy", "backend/source/docker"),
+		"record stands on state and the standard library":                                                other("backend/record", "github.com/grafana/regexp"),
+		"a source knows state, policy, record, ssh, supervisor and its own client, nothing else of ours": own("backend/source/docker", "backend/source/logs"),
+		"a source's own packages are used by it and by commands":                                         own("backend/metrics", "backend/source/logs/scan"),
+		"the backend does not draw":                                                                      other("backend/source/docker", "charm.land/bubbletea/v2"),
+		"a pane reads state, what records say, and nothing else":                                         own("views/logs", "backend/engine"),
+		"a pane does no input or output":                                                                 other("views/list", "net/http"),
+		"a pane uses no client library":                                                                  other("views/pane", "github.com/redis/go-redis/v9"),
+		"the packages of views stand in one order":                                                       own("views/list", "views/logs"),
+		"theme knows colours only":                                                                       own("theme", "backend/state"),
+		"the console reaches the backend through its seam":                                               own("tui", "backend/remote"),
+		"commands are imported by nobody":                                                                own("tui", "cmd/opsdeck"),
+		"invented data stays in tests":                                                                   own("cmd/opsdeck", "backend/fake"),
+		"test helpers stay in tests":                                                                     own("backend/source/docker", "backend/source/sourcetest"),
+		"the hub knows no connector":                                                                     own("backend", "backend/source/docker"),
+		"no service locator":                                                                             other("cmd/opsdeck", "net/http/pprof"),
 	}
 	for _, ban := range bans {
 		i, ok := offenders[ban.name]

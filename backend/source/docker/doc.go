@@ -64,7 +64,7 @@
 //
 // [Hosts] runs a [Source] for each and merges what they publish, so that a Source
 // knows nothing of others and an action reaches it by the bare name of its target.
-// There the supervision is here after all: a section has one health, but every
+// There each has a [supervisor.Loop] of its own: a section has one health, but every
 // host needs its own. Run ends, and the section goes stale, when none answers.
 //
 // # Why the socket is forwarded

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math/rand/v2"
 	"net/url"
 	"os"
 	"slices"
@@ -17,12 +16,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/state"
-)
-
-// How long a host that failed is left alone.
-const (
-	backoffMin = 500 * time.Millisecond
-	backoffMax = 5 * time.Second
+	"github.com/opsdeck/opsdeck/backend/supervisor"
 )
 
 // othersHave is how long hosts are waited for that do not answer, once one has said
@@ -172,44 +166,36 @@ func (h *Hosts) Run(ctx context.Context, put func(state.Section)) error {
 	}
 }
 
-// supervise runs one engine's source again and again.
+// supervise runs one engine's source until ctx ends, and keeps its health.
 func (h *Hosts) supervise(ctx context.Context, m *member) {
-	for failures := 1; ; failures++ {
-		err := m.src.Run(ctx, func(sec state.Section) {
-			failures = 0
-			h.note(func() {
-				now := time.Now()
-				if m.health.Status != state.OK {
-					m.health = state.Health{Status: state.OK, Since: now}
-				}
-				m.health.LastOK, m.health.Err, m.health.Attempt = now, "", 0
-				m.section, m.have = sec.(state.Containers), true
+	loop := supervisor.Loop{Name: m.title,
+		Run: func(ctx context.Context, ok func()) error {
+			return m.src.Run(ctx, func(sec state.Section) {
+				ok()
+				h.note(func() {
+					now := time.Now()
+					if m.health.Status != state.OK {
+						m.health = state.Health{Status: state.OK, Since: now}
+					}
+					m.health.LastOK, m.health.Err, m.health.Attempt = now, "", 0
+					m.section, m.have = sec.(state.Containers), true
+				})
 			})
-		})
-		if ctx.Err() != nil {
-			return
-		}
-		wait := min(backoffMax, backoffMin<<min(failures, 10))
-		wait = wait/2 + rand.N(wait/2+1)
-		now := time.Now()
-		h.note(func() {
-			status := state.Down
-			if m.have {
-				status = state.Stale
-			}
-			if m.health.Status != status {
-				m.health.Status, m.health.Since = status, now
-			}
-			m.health.Err, m.health.Attempt, m.health.NextTry = m.src.clean(err.Error()), failures+1, now.Add(wait)
-		})
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-timer.C:
-		}
-	}
+		},
+		Failed: func(f supervisor.Failure) {
+			now := time.Now()
+			h.note(func() {
+				status := state.Down
+				if m.have {
+					status = state.Stale
+				}
+				if m.health.Status != status {
+					m.health.Status, m.health.Since = status, now
+				}
+				m.health.Err, m.health.Attempt, m.health.NextTry = m.src.clean(f.Err.Error()), f.Attempt, now.Add(f.Pause)
+			})
+		}}
+	loop.Do(ctx)
 }
 
 // note changes what is known of a member, and has it published.

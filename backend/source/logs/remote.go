@@ -16,6 +16,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/source/logs/scan"
 	"github.com/opsdeck/opsdeck/backend/ssh"
 	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/backend/supervisor"
 )
 
 // Timings of reading over SSH.
@@ -144,7 +145,7 @@ func (r *remoteFile) cat(ctx context.Context, to *scan.Feed) error {
 
 func (r *remoteFile) follow(ctx context.Context, to *scan.Feed) error {
 	r.inode, r.offset = "", -1
-	wait := sshRetry
+	wait := supervisor.Backoff{Min: sshRetry, Max: sshRetryMax}
 	said := ""
 	asks := r.link == nil // there is somebody to answer
 	for {
@@ -160,7 +161,8 @@ func (r *remoteFile) follow(ctx context.Context, to *scan.Feed) error {
 			return fmt.Errorf("follow %s over ssh: %w", state.Clean(r.file), err)
 		}
 		if r.up {
-			wait, said = sshRetry, ""
+			wait.Reset()
+			said = ""
 		}
 		var code *exec.ExitError
 		if r.up && errors.As(err, &code) && (code.ExitCode() == remoteMoved || code.ExitCode() == remoteCut) {
@@ -181,12 +183,9 @@ func (r *remoteFile) follow(ctx context.Context, to *scan.Feed) error {
 		if err := to.Flush(); err != nil {
 			return err
 		}
-		select {
-		case <-ctx.Done():
+		if !wait.Pause(ctx) {
 			return ctx.Err()
-		case <-time.After(wait):
 		}
-		wait = min(2*wait, sshRetryMax)
 	}
 }
 

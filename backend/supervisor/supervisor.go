@@ -1,0 +1,168 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/opsdeck/opsdeck/backend/state"
+)
+
+// The waits before what failed is tried again, unless a caller has others.
+const (
+	Min = 500 * time.Millisecond
+	Max = 5 * time.Second
+	// Absent is how often what was not found is looked for again.
+	Absent = 10 * time.Second
+)
+
+// Backoff is how long to wait before the next try: each time twice as long, up to a
+// bound. The zero value begins at [Min] and goes up to [Max].
+type Backoff struct {
+	// Min and Max bound the wait before jitter; 0 is the package's.
+	Min, Max time.Duration
+
+	wait time.Duration
+}
+
+// Next returns the wait before the next try, with jitter: between half and one and a
+// half of what it would be.
+func (b *Backoff) Next() time.Duration {
+	low, high := b.bounds()
+	wait := max(b.wait, low)
+	b.wait = min(2*wait, high)
+	return wait/2 + rand.N(wait)
+}
+
+// Reset makes the next wait the shortest.
+func (b *Backoff) Reset() { b.wait = 0 }
+
+// Pause waits for Next, and reports whether it did: false where ctx ended.
+func (b *Backoff) Pause(ctx context.Context) bool { return pause(ctx, b.Next()) }
+
+func (b *Backoff) bounds() (low, high time.Duration) {
+	if low, high = b.Min, b.Max; low == 0 {
+		low = Min
+	}
+	if high == 0 {
+		high = Max
+	}
+	return low, high
+}
+
+// pause waits, and reports whether it did.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// Failure is one of a run.
+type Failure struct {
+	Err error
+	// Attempt counts the failures since it last worked, from 1.
+	Attempt int
+	// Pause is how long it is until the next run.
+	Pause time.Duration
+}
+
+// Loop runs something again and again. Fill in its fields before Do.
+type Loop struct {
+	// Name is what is run, in the error of a panic.
+	Name string
+	// Run runs until it fails or ctx ends, and calls ok whenever it works. Both may be
+	// called from any goroutine of the run's.
+	Run func(ctx context.Context, ok func()) error
+	// Failed is told of every run that ended by itself.
+	Failed func(Failure)
+	// Recovered is told that it works after that many failures; nil for nobody.
+	Recovered func(attempts int)
+
+	backoff Backoff
+	attempt atomic.Int64
+
+	mu      sync.Mutex
+	restart context.CancelFunc // ends the present run or pause; nil before the first
+}
+
+// Do runs until ctx ends, and returns once the last run has.
+func (l *Loop) Do(ctx context.Context) {
+	for ctx.Err() == nil {
+		began := time.Now()
+		runCtx, cancel := l.next(ctx)
+		err := l.once(runCtx)
+		replaced := runCtx.Err() != nil
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case replaced:
+			l.anew()
+			continue
+		case err == nil:
+			err = errors.New("it ended without a reason")
+		}
+		if time.Since(began) > Max {
+			l.backoff.Reset()
+		}
+		f := Failure{Err: err, Attempt: int(l.attempt.Add(1)), Pause: l.backoff.Next()}
+		if state.IsNotHere(err) {
+			f.Pause = Absent
+		}
+		runCtx, cancel = l.next(ctx)
+		l.Failed(f)
+		if !pause(runCtx, f.Pause) {
+			l.anew()
+		}
+		cancel()
+	}
+}
+
+// Restart ends the present run or pause, and lets the next run begin at once. It waits
+// for neither.
+func (l *Loop) Restart() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.restart != nil {
+		l.restart()
+	}
+}
+
+// anew forgets failures.
+func (l *Loop) anew() {
+	l.attempt.Store(0)
+	l.backoff.Reset()
+}
+
+// next returns the context of a run or a pause, which Restart ends.
+func (l *Loop) next(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.restart = cancel
+	return ctx, cancel
+}
+
+// once makes one run. A panic of its goroutine is its error.
+func (l *Loop) once(ctx context.Context) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s: panic: %v\n%s", l.Name, r, debug.Stack())
+		}
+	}()
+	return l.Run(ctx, func() {
+		if n := l.attempt.Swap(0); n > 0 && l.Recovered != nil {
+			l.Recovered(int(n))
+		}
+	})
+}
