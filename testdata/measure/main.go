@@ -33,6 +33,7 @@ var parts = []struct {
 }{
 	{"start", "exec to first frame, and to real values in every pane", measureStart},
 	{"idle", "CPU, bytes to the terminal and memory while nothing is touched", measureIdle},
+	{"collector", "what the collector's percentages are worth, at the start and at rest", measureCollector},
 	{"peers", "10, 50 and 200 containers, beside docker stats, lazydocker and ctop", measurePeers},
 	{"crowd", "keys in the list of 1000 containers, and of 30,000 that are stopped", measureCrowd},
 	{"keys", "key to frame while 50,000 log lines a second arrive", measureKeys},
@@ -63,7 +64,7 @@ func main() {
 	flag.Usage = func() {
 		fmt.Fprintf(os.Stderr, "usage: measure [flags] BIN\n\nThe parts:\n")
 		for _, p := range parts {
-			fmt.Fprintf(os.Stderr, "  %-7s %s\n", p.name, p.what)
+			fmt.Fprintf(os.Stderr, "  %-9s %s\n", p.name, p.what)
 		}
 		fmt.Fprintln(os.Stderr, "\nThe flags:")
 		flag.PrintDefaults()

@@ -37,7 +37,7 @@ func measureStart(l *lab) error {
 	values := map[string][]time.Duration{}
 	var all []time.Duration
 	for i := range l.runs + 1 {
-		o, f, v, err := startOnce(l, w)
+		o, f, v, _, err := startOnce(l, w, l.bin)
 		if err != nil {
 			return err
 		}
@@ -67,17 +67,17 @@ var (
 	firstFrame = regexp.MustCompile(`(?s)1 Modules.*2 Pipeline.*5 Logs.*╯`)
 )
 
-// startOnce is one start: first character, first frame with all its panes, and
-// each pane's first values.
-func startOnce(l *lab, w *workspace) (output, frame time.Duration, values map[string]time.Duration, err error) {
-	s, err := l.show(l.bin, "--workspace", w.dir, "--listen", "off")
+// startOnce measures one start: first character, first frame with all its panes, and
+// each pane's first values; and the CPU time that all of it took.
+func startOnce(l *lab, w *workspace, cmd ...string) (output, frame time.Duration, values map[string]time.Duration, cpu time.Duration, err error) {
+	s, err := l.show(append(cmd, "--workspace", w.dir, "--listen", "off")...)
 	if err != nil {
-		return 0, 0, nil, err
+		return 0, 0, nil, 0, err
 	}
 	defer s.close()
 	time.Sleep(200 * time.Millisecond) // tmux and its shell come to rest
 	if err := s.start(); err != nil {
-		return 0, 0, nil, err
+		return 0, 0, nil, 0, err
 	}
 	values = map[string]time.Duration{}
 	var res []*regexp.Regexp
@@ -99,7 +99,7 @@ func startOnce(l *lab, w *workspace) (output, frame time.Duration, values map[st
 			}
 		}
 		if frame > 0 && len(values) == len(panes) {
-			return output, frame, values, nil
+			return output, frame, values, time.Duration(cpuSeconds(s.pid) * float64(time.Second)), nil
 		}
 		if took > 15*time.Second {
 			missing := slices.Collect(func(yield func(string) bool) {
@@ -109,7 +109,7 @@ func startOnce(l *lab, w *workspace) (output, frame time.Duration, values map[st
 					}
 				}
 			})
-			return 0, 0, nil, fmt.Errorf("no values after %s in %v:\n%s", took.Round(time.Second), missing, text)
+			return 0, 0, nil, 0, fmt.Errorf("no values after %s in %v:\n%s", took.Round(time.Second), missing, text)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
