@@ -21,11 +21,28 @@ type documented struct {
 	mu     sync.Mutex
 	stored map[string]map[string]any
 	calls  []string
-	events chan string // what the stream sends, as it is; closed to end it
+	// streams are those that were asked for, oldest first, each by what it sends, as it is.
+	streams []chan string
 }
 
 func newDocumented() *documented {
-	return &documented{stored: map[string]map[string]any{}, events: make(chan string)}
+	return &documented{stored: map[string]map[string]any{}}
+}
+
+// stream returns what the n-th stream sends, from 1, once it is asked for: one that its
+// reader has left may not know of it yet.
+func (d *documented) stream(t *testing.T, n int) (events chan<- string) {
+	t.Helper()
+	sourcetest.Until(t, fmt.Sprintf("stream %d is asked for", n), func() bool {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if len(d.streams) < n {
+			return false
+		}
+		events = d.streams[n-1]
+		return true
+	})
+	return events
 }
 
 func (d *documented) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -75,14 +92,15 @@ func (d *documented) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			reply(200, map[string]any{"platform": platform, "has_credentials": len(fields) > 0, "fields": fields})
 		}
 	case key == "GET /stream/pipeline-state":
+		events := make(chan string)
+		d.mu.Lock()
+		d.streams = append(d.streams, events)
+		d.mu.Unlock()
 		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 		_ = http.NewResponseController(w).Flush()
 		for {
 			select {
-			case e, ok := <-d.events:
-				if !ok {
-					return
-				}
+			case e := <-events:
 				_, _ = io.WriteString(w, e)
 				_ = http.NewResponseController(w).Flush()
 			case <-r.Context().Done():
@@ -127,14 +145,15 @@ func TestThePipelineStreamIsFollowedInBothShapes(t *testing.T) {
 	sourcetest.Snapshot(t, h, "it is known by the other health call", func(s *state.Snapshot) bool { return service(s, "orchestrator").Word == "healthy" })
 
 	// Named, with a comment, CRLF and data over two lines.
-	d.events <- ": hello\r\n\r\nevent: pipeline-state\r\ndata: {\"services\": {\"llm\": {\"healthy\": true, \"latency_ms\": 12}},\r\n" +
+	events := d.stream(t, 1)
+	events <- ": hello\r\n\r\nevent: pipeline-state\r\ndata: {\"services\": {\"llm\": {\"healthy\": true, \"latency_ms\": 12}},\r\n" +
 		"data: \"modules\": [], \"pipeline_stages\": [\"ingest\",\"aggre\\u001b[2Jgate\"], \"timestamp\": \"2026-02-11T12:00:00Z\"}\r\n\r\n"
 	s := sourcetest.Snapshot(t, h, "the documented shape is shown", func(s *state.Snapshot) bool { return len(s.Pipeline.Stages) == 2 })
 	if x := service(s, "llm"); x.Word != "healthy" || x.LatencyMS != 12 || s.Pipeline.Stages[1].Title != "aggre^[[2Jgate" || s.Pipeline.Stages[0].Depth >= 0 {
 		t.Errorf("pipeline = %+v", s.Pipeline)
 	}
 	// Without a name, as it is served; an event of another name is none of ours.
-	d.events <- "event: other\ndata: {\"error\":\"not for us\"}\n\ndata: {\"services\": {\"dashboard\": {\"name\": \"dashboard\", \"state\": \"error\", \"latency_ms\": 5, \"status_code\": 502}, \"ui\": {\"state\": \"idle\"}}, \"adapters_count\": 4, \"timestamp\": 1770811200.5}\n\n"
+	events <- "event: other\ndata: {\"error\":\"not for us\"}\n\ndata: {\"services\": {\"dashboard\": {\"name\": \"dashboard\", \"state\": \"error\", \"latency_ms\": 5, \"status_code\": 502}, \"ui\": {\"state\": \"idle\"}}, \"adapters_count\": 4, \"timestamp\": 1770811200.5}\n\n"
 	s = sourcetest.Snapshot(t, h, "the served shape is shown", func(s *state.Snapshot) bool { return service(s, "dashboard").Title != "" })
 	if x := service(s, "dashboard"); x.Word != "unhealthy" || x.StatusCode != 502 || service(s, "ui").Word != "unknown" || s.Pipeline.Stream != "" || len(s.Pipeline.Stages) != 2 {
 		t.Errorf("pipeline = %+v", s.Pipeline)
@@ -145,14 +164,14 @@ func TestThePipelineStreamIsFollowedInBothShapes(t *testing.T) {
 		{"data: <html>\n\n", "sends what NEXUS does not"},
 		{"data: " + strings.Repeat("x", largestEvent+1), "is not followed"},
 	} {
-		d.events <- tt.event
+		events <- tt.event
 		s = sourcetest.Snapshot(t, h, "it says "+tt.says, func(s *state.Snapshot) bool { return strings.Contains(s.Pipeline.Stream, tt.says) })
 		if len(s.Pipeline.Stages) != 2 || service(s, "dashboard").Title == "" {
 			t.Errorf("%s cleared what was known: %+v", tt.says, s.Pipeline)
 		}
 	}
-	// It is asked for again.
-	d.events <- "data: {\"services\": {}}\n\n"
+	// It is asked for again, since the last event was too large.
+	d.stream(t, 2) <- "data: {\"services\": {}}\n\n"
 	s = sourcetest.Snapshot(t, h, "it is followed again, and the context is there", func(s *state.Snapshot) bool { return s.Pipeline.Stream == "" && len(s.Pipeline.Reports) > 0 })
 	if len(s.Pipeline.Reports) != 1 || s.Pipeline.Reports[0].Title != "context" {
 		t.Errorf("reports = %+v, want the context alone", s.Pipeline.Reports)
