@@ -99,7 +99,7 @@ func (a *actions) run(ctx context.Context) {
 	a.wg.Wait()
 }
 
-// sections are the hub's own sections as they are now.
+// sections returns the hub's own sections as they are now.
 func (a *actions) sections() []state.Section {
 	now := time.Now()
 	ok := state.Health{Status: state.OK, Since: now, LastOK: now}
@@ -120,7 +120,7 @@ func (a *actions) changed() {
 	a.hub.mu.Unlock()
 }
 
-// newest is the snapshot that the action's console would be given if nothing waited to
+// newest returns the snapshot that the action's console would be given if nothing waited to
 // be published.
 func (a *actions) newest(ctx context.Context, act state.Action) *state.Snapshot {
 	a.mu.Lock()
@@ -240,7 +240,7 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 // bytes; a routing configuration may be a mebibyte.
 const longestArg = 4 << 10
 
-// short is an argument as it is published: cut where it is long, with its size
+// short returns an argument as it is published: cut where it is long, with its size
 // and the SHA-256 of the whole.
 func short(v string) string {
 	if len(v) <= longestArg {

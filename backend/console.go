@@ -30,13 +30,13 @@ func (h *Hub) Attach(actor state.Actor) *Console {
 	return c
 }
 
-// ID is the console's among those of its hub.
+// ID returns the console's among those of its hub.
 func (c *Console) ID() string { return c.info.ID }
 
-// Actor is who sits at the console.
+// Actor returns who sits at the console.
 func (c *Console) Actor() state.Actor { return c.info.Actor }
 
-// present are the consoles in the order in which they came. The caller holds h.mu.
+// present returns the consoles in the order in which they came. The caller holds h.mu.
 func (h *Hub) present() []*Console {
 	list := make([]*Console, 0, len(h.consoles))
 	for c := range h.consoles {
@@ -58,7 +58,7 @@ func (h *Hub) presence() {
 	h.own(h.workspace)
 }
 
-// holder is the console in control, or nil. The caller holds h.mu.
+// holder returns the console in control, or nil. The caller holds h.mu.
 func (h *Hub) holder() *Console {
 	for c := range h.consoles {
 		if c.info.Control {
@@ -77,7 +77,7 @@ func (h *Hub) hand(c *Console) {
 	h.presence()
 }
 
-// heir is who gets control when its holder leaves: who asked for it first, else
+// heir returns who gets control when its holder leaves: who asked for it first, else
 // where a key was pressed last; nil where nobody is left. The caller holds h.mu.
 func (h *Hub) heir() *Console {
 	var best *Console
@@ -111,7 +111,7 @@ func (c *Console) Submit(ctx context.Context, a state.Action) (state.ActionID, e
 	return c.hub.actions.submit(ctx, a)
 }
 
-// seenBy is the newest snapshot for the console of that ID, with the consoles as
+// seenBy returns the newest snapshot for the console of that ID, with the consoles as
 // they are this moment: what is published may be a tenth of a second old.
 func (h *Hub) seenBy(id string) *state.Snapshot {
 	s := h.Latest().For(id)

@@ -13,7 +13,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// control is who holds it, of the consoles that are here.
+// control returns who holds it, of the consoles that are here.
 func control(h *Hub) (title string, consoles int) {
 	w := h.Latest().Workspace
 	if c := w.Holder(); c != nil {

@@ -297,7 +297,7 @@ func (h *Hub) publish() {
 	h.notify = make(chan struct{})
 }
 
-// Latest is the newest published snapshot. It is never nil.
+// Latest returns the newest published snapshot. It is never nil.
 func (h *Hub) Latest() *state.Snapshot { return h.snap.Load() }
 
 // Wait returns the newest snapshot as soon as its Version is above after.

@@ -30,7 +30,7 @@ func (h *Hub) watchSelf(ctx context.Context) {
 	}
 }
 
-// cpuTime is the process's user and system time so far.
+// cpuTime returns the process's user and system time so far.
 func cpuTime() time.Duration {
 	var ru syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &ru) != nil {

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// residentBytes is the process's resident memory now.
+// residentBytes returns the process's resident memory now.
 func residentBytes() uint64 {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {

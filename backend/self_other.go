@@ -4,7 +4,7 @@ package backend
 
 import "syscall"
 
-// residentBytes is the process's largest resident memory so far: what this
+// residentBytes returns the process's largest resident memory so far: what this
 // system tells without a library.
 func residentBytes() uint64 {
 	var ru syscall.Rusage

@@ -49,7 +49,7 @@ func contrast() Palette {
 	}
 }
 
-// basic is for terminals of 8 or 16 colours, by their indexes, readable on black
+// basic returns the palette for terminals of 8 or 16 colours, by their indexes, readable on black
 // and on white alike.
 func basic() Palette {
 	return Palette{

@@ -23,7 +23,7 @@ func TestStatusColoursKeepTheirHueIn256(t *testing.T) {
 	}
 }
 
-// strongest are the largest of red, green and blue as bits, 0 for a grey.
+// strongest returns the largest of red, green and blue as bits, 0 for a grey.
 func strongest(c color.Color) int {
 	r, g, b, _ := c.RGBA()
 	most := max(r, g, b)

@@ -26,7 +26,7 @@ func (k Ink) Paint(s string, selected bool) string {
 	return open + s + reset
 }
 
-// Open is the sequence that starts the ink, "" for none.
+// Open returns the sequence that starts the ink, "" for none.
 func (k Ink) Open(selected bool) string {
 	if selected {
 		return k.sel
@@ -37,7 +37,7 @@ func (k Ink) Open(selected bool) string {
 // Render paints s, not selected.
 func (k Ink) Render(s string) string { return k.Paint(s, false) }
 
-// Style is the ink as a lipgloss style, for components that want one.
+// Style returns the ink as a lipgloss style, for components that want one.
 func (k Ink) Style() lipgloss.Style { return k.style }
 
 // Theme is the inks, by role, and the glyphs.
@@ -144,7 +144,7 @@ func fg(s lipgloss.Style, c interface {
 	return s.Foreground(c)
 }
 
-// opening is the escape sequence that a style puts before its text.
+// opening returns the escape sequence that a style puts before its text.
 func opening(s lipgloss.Style) string {
 	open, _, _ := strings.Cut(s.Render("x"), "x")
 	return open

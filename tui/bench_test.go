@@ -34,7 +34,7 @@ func BenchmarkIdleSecond(b *testing.B) {
 	}
 }
 
-// manyLines is a snapshot with n records in one tail.
+// manyLines returns a snapshot with n records in one tail.
 func manyLines(n int) *state.Snapshot {
 	s := fake.Named("incident")
 	l := s.Logs

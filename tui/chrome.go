@@ -88,7 +88,7 @@ func (m *Model) header() string {
 	return m.ends(left, right)
 }
 
-// footer is the prompt, or what happens, or what one can do; and at its right
+// footer returns the prompt, or what happens, or what one can do; and at its right
 // end how old the data is and what this costs. It is one line, or more while it
 // says something longer that is new.
 func (m *Model) footer() []string {
@@ -187,7 +187,7 @@ func (m *Model) flow(spans []pane.Span) []string {
 // hint is a key and what it does.
 type hint struct{ key, does string }
 
-// pairHints are as many of the hints as fit into w cells.
+// pairHints returns as many of the hints as fit into w cells.
 func pairHints(t *theme.Theme, hs []hint, w int) []pane.Span {
 	out := []pane.Span{{Ink: t.Dim, Text: " "}}
 	for _, h := range hs {
@@ -242,7 +242,7 @@ func (m *Model) found() []pane.Span {
 	return append(out, pane.Span{Ink: t.Dim, Text: "  " + m.keys.of(cmdHelp) + " help"})
 }
 
-// hints are the keys that work here now, as many as fit into w cells.
+// hints returns the keys that work here now, as many as fit into w cells.
 func (m *Model) hints(w int) []pane.Span {
 	t := m.env.Theme
 	out := []pane.Span{{Ink: t.Dim, Text: " "}}
@@ -292,7 +292,7 @@ func (m *Model) hints(w int) []pane.Span {
 
 type allowedKey struct{ key, does string }
 
-// allowed are the capitals that the row allows.
+// allowed returns the capitals that the row allows.
 func (m *Model) allowed() []allowedKey {
 	var out []allowedKey
 	info, t := m.pane().Info(), m.pane().Target()

@@ -14,7 +14,7 @@ type columnsBox struct {
 	at, top int
 }
 
-// newColumns is the dialog for the pane in focus, nil where it has no columns.
+// newColumns returns the dialog for the pane in focus, nil where it has no columns.
 func (m *Model) newColumns() overlay {
 	p, ok := m.pane().(pane.Columner)
 	if !ok {

@@ -133,7 +133,7 @@ func (m *Model) focusOn(i int) {
 	m.relayout()
 }
 
-// back is what esc does once the pane has nothing left to go back from.
+// back returns what esc does once the pane has nothing left to go back from.
 func (m *Model) back() tea.Cmd {
 	m.dirty = true
 	switch {
@@ -209,7 +209,7 @@ func (m *Model) toNow() {
 	m.say("back to now")
 }
 
-// letter is a capital: the first action of this pane with that key that the
+// letter returns a capital: the first action of this pane with that key that the
 // target allows.
 func (m *Model) letter(letter string) tea.Cmd {
 	info := m.pane().Info()
@@ -335,7 +335,7 @@ func (m *Model) shell() tea.Cmd {
 	return nil
 }
 
-// noShell is why there can be no shell in that container, "" if there can.
+// noShell returns why there can be no shell in that container, "" if there can.
 func (m *Model) noShell(id string) string {
 	if m.live == nil {
 		return "nothing is known yet"

@@ -13,7 +13,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// projects is a snapshot of a project with a scaled service, another, and a
+// projects returns a snapshot of a project with a scaled service, another, and a
 // container of none.
 func projects() *state.Snapshot {
 	s := fake.Named("healthy")

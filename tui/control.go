@@ -43,7 +43,7 @@ func (m *Model) offer(what string) {
 	m.push(b)
 }
 
-// control is what the header says of who looks and who may act.
+// control returns what the header says of who looks and who may act.
 func (m *Model) control(s *state.Snapshot) []pane.Span {
 	t := m.env.Theme
 	w := s.Workspace

@@ -9,7 +9,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// shared is the workspace of ada, who acts, and bob; asked is when bob asked for
+// shared returns the workspace of ada, who acts, and bob; asked is when bob asked for
 // control.
 func shared(s *state.Snapshot, holder string, asked time.Time) state.Workspace {
 	w := s.Workspace

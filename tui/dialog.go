@@ -126,7 +126,7 @@ func (m *Model) begin(spec *state.Spec, targets []string) tea.Cmd {
 	return nil
 }
 
-// impact is what the action touches, as far as it is known now: some of it is only
+// impact returns what the action touches, as far as it is known now: some of it is only
 // fetched while it is asked about. Where the answer goes with what was shown, that
 // stays.
 func (d *actBox) impact(m *Model) (out []string) {
@@ -149,7 +149,7 @@ func (d *actBox) impact(m *Model) (out []string) {
 	return out
 }
 
-// named is what people call a row of a pane.
+// named returns what people call a row of a pane.
 func (m *Model) named(info pane.Info, id string) string {
 	specs := state.Specs()
 	for i := range specs {
@@ -160,7 +160,7 @@ func (m *Model) named(info pane.Info, id string) string {
 	return id
 }
 
-// called is a target's name for people.
+// called returns a target's name for people.
 func (m *Model) called(spec *state.Spec, id string) string {
 	return spec.Called(m.shown, id)
 }

@@ -44,7 +44,7 @@ func closeReader(p *tea.Program) {
 	}
 }
 
-// field is a program's own field, which it has no method for; false where there is no
+// field returns a program's own field, which it has no method for; false where there is no
 // such field, as in another version.
 func field[T any](p *tea.Program, name string) (value T, ok bool) {
 	v := reflect.ValueOf(p).Elem().FieldByName(name)

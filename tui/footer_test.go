@@ -12,7 +12,7 @@ import (
 
 const longError = "rotate weather/noaa: the new credentials do not work: KeyError: 'no such station in the whole of the northern hemisphere': the old ones were put back and the module was reloaded"
 
-// squeezed is the screen without its line breaks and runs of blanks.
+// squeezed returns the screen without its line breaks and runs of blanks.
 func (d *driver) squeezed() string { return strings.Join(strings.Fields(d.screen()), " ") }
 
 func TestLongErrorIsSaidToItsEnd(t *testing.T) {

@@ -32,7 +32,7 @@ type past struct {
 
 func (p *past) live() bool { return p.back == 0 }
 
-// at is the snapshot under the time cursor, nil for now.
+// at returns the snapshot under the time cursor, nil for now.
 func (p *past) at() *state.Snapshot {
 	if p.back == 0 || p.back > len(p.kept) {
 		return nil
@@ -94,7 +94,7 @@ type row struct {
 	cpus, mems []float64
 }
 
-// figures are what changes from one instant to the next.
+// figures returns what changes from one instant to the next.
 func figures(c *state.Container) [14]*float64 {
 	return [...]*float64{
 		&c.CPUPercent, &c.CPUSeconds, &c.MemBytes, &c.MemPercent, &c.MemUsage, &c.NetRx, &c.NetTx, &c.NetRxRate, &c.NetTxRate,
@@ -141,7 +141,7 @@ func newInstant(s *state.Snapshot, before *instant) *instant {
 	return k
 }
 
-// snapshot is the instant as it was.
+// snapshot returns the instant as it was.
 func (k *instant) snapshot() *state.Snapshot {
 	s := k.rest
 	s.Containers.List = make([]state.Container, len(k.rows))
@@ -159,7 +159,7 @@ func (k *instant) snapshot() *state.Snapshot {
 	return &s
 }
 
-// busiest are the processes that are kept: those with the most CPU.
+// busiest returns the processes that are kept: those with the most CPU.
 func busiest(all []state.Process) []state.Process {
 	if len(all) <= pastProcesses {
 		return all

@@ -11,7 +11,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// other is a value of v's type that is not v's.
+// other returns a value of v's type that is not v's.
 func other(t *testing.T, v reflect.Value) reflect.Value {
 	t.Helper()
 	n := reflect.New(v.Type()).Elem()

@@ -74,7 +74,7 @@ func act(k, name, does string) bind {
 	return x
 }
 
-// table is every key. Letters of actions are those of package state's table.
+// table returns every key. Letters of actions are those of package state's table.
 func table() []bind {
 	t := []bind{
 		b("Move", pane.Down, "down", "j", "down"),
@@ -178,7 +178,7 @@ func newKeymap(own map[string]string) keymap {
 	return keymap{t}
 }
 
-// lookup is what a key means in a pane, or nil.
+// lookup returns what a key means in a pane, or nil.
 func (m keymap) lookup(k fmt.Stringer, stream bool) *bind {
 	for i := range m.binds {
 		x := &m.binds[i]
@@ -192,10 +192,10 @@ func (m keymap) lookup(k fmt.Stringer, stream bool) *bind {
 	return nil
 }
 
-// elsewhere is what the key would mean in the other kind of pane, or nil.
+// elsewhere returns what the key would mean in the other kind of pane, or nil.
 func (m keymap) elsewhere(k fmt.Stringer, stream bool) *bind { return m.lookup(k, !stream) }
 
-// of is the first key of a command, as it is shown.
+// of returns the first key of a command, as it is shown.
 func (m keymap) of(cmd pane.Command) string {
 	for i := range m.binds {
 		if m.binds[i].cmd == cmd {
@@ -205,7 +205,7 @@ func (m keymap) of(cmd pane.Command) string {
 	return ""
 }
 
-// ofAct is the key of the action that package state knows by that letter.
+// ofAct returns the key of the action that package state knows by that letter.
 func (m keymap) ofAct(letter string) string {
 	for i := range m.binds {
 		if m.binds[i].act == letter {
@@ -228,7 +228,7 @@ var never = map[string]string{
 	"f1": "the terminal's help", "f10": "the terminal's menu", "f11": "the terminal's full screen",
 }
 
-// Clashes are the faults of a rebinding: unknown commands, keys bound twice, and
+// Clashes returns the faults of a rebinding: unknown commands, keys bound twice, and
 // keys that belong to the terminal, to tmux or to ssh. nil asks about the
 // defaults.
 func Clashes(own map[string]string) []string {
@@ -285,7 +285,7 @@ func keyName(k string) bool {
 	return n > 0 && n == len(k) && r != utf8.RuneError && unicode.IsPrint(r)
 }
 
-// CheatSheet is the table of keys as Markdown.
+// CheatSheet returns the table of keys as Markdown.
 func CheatSheet() string {
 	var out strings.Builder
 	group := ""

@@ -184,7 +184,7 @@ func (m *Model) paneKey(name string) string {
 	return name
 }
 
-// chrome is the lines above and below the body.
+// chrome returns the lines above and below the body.
 func (m *Model) chrome() (top, bottom int) {
 	if m.o.Wall || m.h < 3 {
 		return 0, 0
@@ -215,7 +215,7 @@ func (m *Model) relayout() {
 	}
 }
 
-// inner is the room inside the border, and whether there is a border at all.
+// inner returns the room inside the border, and whether there is a border at all.
 func inner(w, h int) (int, int) {
 	if w < 8 || h < 3 {
 		return w, h
@@ -232,7 +232,7 @@ func (m *Model) visible(pane int) bool {
 	return false
 }
 
-// boxAt is the pane at a cell of the screen, -1 for none.
+// boxAt returns the pane at a cell of the screen, -1 for none.
 func (m *Model) boxAt(x, y int) int {
 	for _, b := range m.boxes {
 		if x >= b.x && x < b.x+b.w && y >= b.y && y < b.y+b.h {
@@ -250,7 +250,7 @@ type frame struct {
 	lines      []string
 }
 
-// headline is a pane's number, title and summary.
+// headline returns a pane's number, title and summary.
 func (m *Model) headline(i, w int, focused bool) string {
 	t := m.env.Theme
 	p := m.panes[i]
@@ -365,7 +365,7 @@ func (m *Model) draw() string {
 	return strings.Join(lines, "\n")
 }
 
-// tabs is one line of all panes, for screens too low for a stack.
+// tabs returns one line of all panes, for screens too low for a stack.
 func (m *Model) tabs() string {
 	t := m.env.Theme
 	l := pane.NewLine(t, m.w, false)

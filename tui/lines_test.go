@@ -9,7 +9,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// line is the logs with one more line in the first source.
+// line returns the logs with one more line in the first source.
 func line(l state.Logs, n int) state.Logs {
 	l.Sources = append([]state.LogSource(nil), l.Sources...)
 	l.Sources[0].Lines++

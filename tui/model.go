@@ -168,7 +168,7 @@ func (m *Model) set(s Settings) {
 	}
 }
 
-// Settings are what is to survive a restart.
+// Settings returns what is to survive a restart.
 func (m *Model) Settings() Settings {
 	s := Settings{Theme: m.look.Name, Mouse: m.mouse, Full: m.full, Focus: m.panes[m.focus].Info().Name,
 		Weights: m.weight, History: m.history, Asked: m.asked, Panes: map[string]PaneSettings{}}
@@ -217,7 +217,7 @@ func (m *Model) paneNamed(name string) int {
 	return slices.IndexFunc(m.panes, func(p pane.Pane) bool { return p.Info().Name == name })
 }
 
-// now is the time on the screen.
+// now returns the time on the screen.
 func (m *Model) now() time.Time {
 	if s := m.past.at(); s != nil {
 		return s.At

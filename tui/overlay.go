@@ -252,7 +252,7 @@ func usedHere(info pane.Info, x *bind) bool {
 	return true
 }
 
-// actsHere is what a letter does in a pane, "" for nothing.
+// actsHere returns what a letter does in a pane, "" for nothing.
 func actsHere(info pane.Info, letter string) string {
 	var out []string
 	specs := state.Specs()

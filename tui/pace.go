@@ -62,7 +62,7 @@ func (f *pace) tell(every time.Duration) {
 	f.ticker.Reset(every)
 }
 
-// paceOf is for a program that runs. Its ticker is a field of its own: where a later
+// paceOf returns the pace of a program that runs. Its ticker is a field of its own: where a later
 // version has no such field, the program goes on at its steady rate.
 func paceOf(p *tea.Program) *pace {
 	if t, ok := field[*time.Ticker](p, "ticker"); ok && t != nil {

@@ -75,7 +75,7 @@ func (p *prompt) spans(m *Model) []pane.Span {
 	return append(out, pane.Span{Ink: t.Faint, Text: "  enter keeps, esc gives up"})
 }
 
-// completions are the words that begin as the last one does.
+// completions returns the words that begin as the last one does.
 func (p *prompt) completions() (out []string) {
 	word := p.lastWord()
 	if word == "" {

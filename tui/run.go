@@ -81,7 +81,7 @@ func Run(ctx context.Context, o Options) error {
 	return err
 }
 
-// colours are those that the terminal surely has, from what can be told at once;
+// colours returns those that the terminal surely has, from what can be told at once;
 // more says that tmux may know of more.
 func colours(environ []string) (profile colorprofile.Profile, more bool) {
 	environ = slices.DeleteFunc(environ, func(v string) bool {
@@ -114,7 +114,7 @@ func suspend(p *tea.Program) {
 	}
 }
 
-// Render is one frame of w by h cells without a terminal, with its escape
+// Render returns one frame of w by h cells without a terminal, with its escape
 // sequences. A nil snapshot is the first frame, before anything is known.
 func Render(s *state.Snapshot, o Options, w, h int) string {
 	if o.Clock == nil && s != nil {

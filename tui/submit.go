@@ -28,7 +28,7 @@ type deed struct {
 	asked, over, judged time.Time
 }
 
-// newest is when there was last something new to say of it.
+// newest returns when there was last something new to say of it.
 func (d *deed) newest() time.Time {
 	switch {
 	case !d.judged.IsZero():
@@ -105,7 +105,7 @@ func (m *Model) submitted(msg submitMsg) {
 	}
 }
 
-// doing is what the footer says of this console's actions: the one that has
+// doing returns what the footer says of this console's actions: the one that has
 // something new to say last, and how many more there are; nil for nothing.
 func (m *Model) doing() []pane.Span {
 	if m.shown == nil {

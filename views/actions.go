@@ -57,7 +57,7 @@ func (d *deed) what() (state.Kind, string, state.Actor) {
 	return d.j.Kind, d.j.Target, d.j.Actor
 }
 
-// title is the action in words: "restart container".
+// title returns the action in words: "restart container".
 func (d *deed) title() string {
 	k, _, _ := d.what()
 	if s := state.SpecOf(k); s != nil {
@@ -66,7 +66,7 @@ func (d *deed) title() string {
 	return string(k)
 }
 
-// outcome is how it stands, in one word.
+// outcome returns how it stands, in one word.
 func (d *deed) outcome() string {
 	switch {
 	case d.p == nil && d.j.Phase == state.PhaseInterrupted:
@@ -81,7 +81,7 @@ func (d *deed) outcome() string {
 	return d.p.Status
 }
 
-// said is what came of it, in one line.
+// said returns what came of it, in one line.
 func (d *deed) said() string {
 	if d.p == nil {
 		return d.j.Detail
@@ -89,7 +89,7 @@ func (d *deed) said() string {
 	return Said(d.p)
 }
 
-// Said is what there is to say of an action: its step, its result or its error,
+// Said returns what there is to say of an action: its step, its result or its error,
 // and the verdict.
 func Said(p *state.Progress) string {
 	var s string

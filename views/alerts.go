@@ -146,7 +146,7 @@ func alertValue(t *theme.Theme, a *state.Alert) string {
 	return strconv.FormatFloat(a.Value, 'g', 5, 64)
 }
 
-// alertOn is what the alert is about, from the label that says so best.
+// alertOn returns what the alert is about, from the label that says so best.
 func alertOn(a *state.Alert) string {
 	for _, k := range []string{"module", "container", "name", "queue", "service", "instance", "job", "log"} {
 		if v := a.Labels[k]; v != "" {
@@ -235,7 +235,7 @@ func alertsSummary(e *pane.Env, s *state.Snapshot) []pane.Span {
 	return out
 }
 
-// alertWatch is the watch of logs that an alert is of, and adds what it has seen.
+// alertWatch returns the watch of logs that an alert is of, and adds what it has seen.
 func alertWatch(d *pane.Doc, s *state.Snapshot, a *state.Alert) *state.LogWatch {
 	w := s.Logs.Watch(a.Labels["watch"])
 	if w == nil {

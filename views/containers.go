@@ -142,7 +142,7 @@ func NewContainers(env *pane.Env) pane.Pane {
 	})
 }
 
-// containerWord is the state as one word: its health where it has a check.
+// containerWord returns the state as one word: its health where it has a check.
 func containerWord(c *state.Container) string {
 	switch {
 	case c.State == "exited":
@@ -198,7 +198,7 @@ func containerStale(s *state.Snapshot, c *state.Container) bool {
 	return h != nil && h.Health.Status != state.OK
 }
 
-// containerHosts is which of several hosts do not answer, and why.
+// containerHosts returns which of several hosts do not answer, and why.
 func containerHosts(e *pane.Env, s *state.Snapshot, w, height int) (lines []string) {
 	down := 0
 	for i := range s.Containers.Hosts {

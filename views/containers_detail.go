@@ -86,7 +86,7 @@ func restartLoop(now time.Time, c *state.Container) string {
 	return fmt.Sprintf("it ends again and again: restarted %d times", c.Restarts)
 }
 
-// containerWhy is what one should know first about a container, "" for nothing.
+// containerWhy returns what one should know first about a container, "" for nothing.
 func containerWhy(now time.Time, c *state.Container) string {
 	var out []string
 	for _, s := range []string{restartLoop(now, c), nearMem(c), nearCPU(c), nearPIDs(c)} {
@@ -196,13 +196,13 @@ func fetched(d *pane.Doc, f state.Fetch) (have bool) {
 	return true
 }
 
-// inspected is the container's detail, with its age and error written first.
+// inspected returns the container's detail, with its age and error written first.
 func inspected(d *pane.Doc, s *state.Snapshot, c *state.Container) (state.ContainerDetail, bool) {
 	det := s.Containers.Details[c.ID]
 	return det, fetched(d, state.Fetch{At: det.At, Err: det.Err})
 }
 
-// part is the container's detail for a part that is fetched by itself.
+// part returns the container's detail for a part that is fetched by itself.
 func part(d *pane.Doc, s *state.Snapshot, c *state.Container, name string) (state.ContainerDetail, bool) {
 	det := s.Containers.Details[c.ID]
 	if det.Err != "" {
@@ -395,7 +395,7 @@ func containerDiff(d *pane.Doc, s *state.Snapshot, c *state.Container) {
 	}
 }
 
-// containerEngine is the engine that runs the container.
+// containerEngine draws the engine that runs the container.
 func containerEngine(d *pane.Doc, s *state.Snapshot, c *state.Container) {
 	e := d.Env
 	t, f := e.Theme, pane.FiguresOf(e.Theme)

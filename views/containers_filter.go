@@ -77,7 +77,7 @@ func figure(get func(*state.Container) float64) func(*pane.Env, *state.Container
 	return func(_ *pane.Env, c *state.Container) float64 { return get(c) }
 }
 
-// both is the sum of two figures, unknown where both are.
+// both returns the sum of two figures, unknown where both are.
 func both(a, b float64) float64 {
 	if a < 0 && b < 0 {
 		return -1
@@ -85,7 +85,7 @@ func both(a, b float64) float64 {
 	return max(0, a) + max(0, b)
 }
 
-// containerText is what the words of a filter are looked for in: what one sees of it.
+// containerText returns what the words of a filter are looked for in: what one sees of it.
 func containerText(c *state.Container) string {
 	words := []string{c.Title, c.Image, c.State, c.HealthWord, c.Project, c.Service, c.Host, c.ID}
 	if c.OOMKilled {

@@ -38,7 +38,7 @@ func containerFold() *list.Fold[state.Container] {
 	}
 }
 
-// onHost is a project of one host: one of the same name elsewhere is another.
+// onHost returns a project of one host: one of the same name elsewhere is another.
 func onHost(c *state.Container) string {
 	if c.Host == "" {
 		return c.Project
@@ -46,7 +46,7 @@ func onHost(c *state.Container) string {
 	return c.Host + ":" + c.Project
 }
 
-// containerSum is the totals of a group, in the state of its worst member.
+// containerSum returns the totals of a group, in the state of its worst member.
 func containerSum(members []*state.Container) state.Container {
 	worst, first := members[0], members[0]
 	sum := state.Container{Project: first.Project, Host: first.Host, Service: first.Service, State: "exited",
@@ -96,7 +96,7 @@ func containerCounts(members []*state.Container) (running, unwell int) {
 	return running, unwell
 }
 
-// containerHeading is what a group's heading shows where it is not its total.
+// containerHeading returns what a group's heading shows where it is not its total.
 func containerHeading(e *pane.Env, column string, c *state.Container, members []*state.Container) (string, theme.Ink, bool) {
 	t, f := e.Theme, pane.FiguresOf(e.Theme)
 	running, unwell := containerCounts(members)
@@ -170,7 +170,7 @@ func sumHistories(members []*state.Container, get func(*state.Container) []float
 	return out
 }
 
-// containerGroup is a heading's detail: the totals, and what is unwell first.
+// containerGroup draws a heading's detail: the totals, and what is unwell first.
 func containerGroup(d *pane.Doc, _ *state.Snapshot, c *state.Container, members []*state.Container) {
 	e := d.Env
 	t, f := e.Theme, pane.FiguresOf(e.Theme)

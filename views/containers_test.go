@@ -51,7 +51,7 @@ func TestTroubleIsMarked(t *testing.T) {
 	}
 }
 
-// crowd is a host of n containers in projects of ten; running says which run.
+// crowd returns a host of n containers in projects of ten; running says which run.
 func crowd(n int, running func(int) bool) *state.Snapshot {
 	now := time.Date(2026, 2, 11, 3, 12, 40, 0, time.UTC)
 	list := make([]state.Container, n)

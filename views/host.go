@@ -100,7 +100,7 @@ var processName processCell = func(e *pane.Env, p *state.Process) (string, theme
 	return p.Name, t.Text
 }
 
-// listens are the ports alone, each once.
+// listens returns the ports alone, each once.
 func listens(p *state.Process) string {
 	var out []string
 	for _, at := range p.Ports {
@@ -116,7 +116,7 @@ func listens(p *state.Process) string {
 	return strings.Join(out, " ")
 }
 
-// hostHead is the host itself: a line for the processor and memory, one for each disk,
+// hostHead returns the host itself: a line for the processor and memory, one for each disk,
 // one for the network.
 func hostHead(e *pane.Env, s *state.Snapshot, w, h int) []string {
 	t, f, x := e.Theme, pane.FiguresOf(e.Theme), &s.Host

@@ -8,7 +8,7 @@ import (
 	"github.com/opsdeck/opsdeck/views/pane"
 )
 
-// changedWord is what a filter finds a module by whose files changed.
+// changedWord returns what a filter finds a module by whose files changed.
 func changedWord(m *state.Module) string {
 	if m.Change != nil {
 		return "changed"
@@ -16,7 +16,7 @@ func changedWord(m *state.Module) string {
 	return ""
 }
 
-// moduleChanges is how its files differ from what was approved.
+// moduleChanges draws how its files differ from what was approved.
 func moduleChanges(d *pane.Doc, _ *state.Snapshot, m *state.Module) {
 	t := d.Env.Theme
 	c := m.Change
@@ -58,7 +58,7 @@ func moduleChanges(d *pane.Doc, _ *state.Snapshot, m *state.Module) {
 	}
 }
 
-// moduleFindings is what its last validation and its last tests found.
+// moduleFindings draws what its last validation and its last tests found.
 func moduleFindings(d *pane.Doc, _ *state.Snapshot, m *state.Module) {
 	t := d.Env.Theme
 	switch {
@@ -104,7 +104,7 @@ func moduleFindings(d *pane.Doc, _ *state.Snapshot, m *state.Module) {
 	}
 }
 
-// moduleVersions are the versions of its files that are kept.
+// moduleVersions draws the versions of its files that are kept.
 func moduleVersions(d *pane.Doc, _ *state.Snapshot, m *state.Module) {
 	t := d.Env.Theme
 	if len(m.Versions) == 0 {

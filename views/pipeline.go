@@ -51,7 +51,7 @@ func (h *hop) title() string {
 	return h.svc.Title
 }
 
-// target is what actions call it.
+// target returns what actions call it.
 func (h *hop) target() string {
 	if h.job != nil {
 		return h.job.ID
@@ -79,7 +79,7 @@ func (h *hop) rank() int {
 	return 2
 }
 
-// quantile is the q-th quantile of the samples that did not fail; -1 for none.
+// quantile returns the q-th quantile of the samples that did not fail; -1 for none.
 func quantile(vs []float64, q float64) float64 {
 	ok := make([]float64, 0, len(vs))
 	for _, v := range vs {

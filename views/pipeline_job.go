@@ -22,7 +22,7 @@ func pipelineStands(s *state.Snapshot) (out []string) {
 	return out
 }
 
-// jobOverview is a job's way through the stages.
+// jobOverview draws a job's way through the stages.
 func jobOverview(d *pane.Doc, j *state.Job) {
 	e := d.Env
 	t, f := e.Theme, pane.FiguresOf(e.Theme)

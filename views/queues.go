@@ -79,7 +79,7 @@ func NewQueues(env *pane.Env) pane.Pane {
 // stageKind is the kind of a row that is a stage of the pipeline.
 const stageKind = "stage"
 
-// queueRows are the Redis queues and, after them, the pipeline's stages.
+// queueRows returns the Redis queues and, after them, the pipeline's stages.
 func queueRows(s *state.Snapshot) []state.Queue {
 	out := make([]state.Queue, 0, len(s.Queues.List)+len(s.Pipeline.Stages))
 	out = append(out, s.Queues.List...)

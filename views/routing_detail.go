@@ -74,7 +74,7 @@ func routeHistory(d *pane.Doc, s *state.Snapshot, _ *state.Route) {
 	}
 }
 
-// routeTests are the answers to routing.test.
+// routeTests draws the answers to routing.test.
 func routeTests(d *pane.Doc, s *state.Snapshot, _ *state.Route) {
 	t := d.Env.Theme
 	if len(s.Routing.Tests) == 0 {
@@ -104,7 +104,7 @@ func routeTests(d *pane.Doc, s *state.Snapshot, _ *state.Route) {
 	}
 }
 
-// routeReplay is the answer to routing.replay.
+// routeReplay draws the answer to routing.replay.
 func routeReplay(d *pane.Doc, s *state.Snapshot, _ *state.Route) {
 	t, r := d.Env.Theme, s.Routing.Replay
 	d.Text(t.Dim, fmt.Sprintf("%d delegations are known; x replays them under another threshold, or those of a time", s.Routing.Delegations))

@@ -63,7 +63,7 @@ done
 `
 )
 
-// shell are the files of a module in sh; keyed ones need the right key.
+// shell returns the files of a module in sh; keyed ones need the right key.
 func shell(id string, keyed bool) map[string]string {
 	category, platform, _ := strings.Cut(id, "/")
 	how := "open"

@@ -70,7 +70,7 @@ func notUTF8(b []byte) int {
 	}
 }
 
-// tooDeep is where JSON text is nested deeper than deepestBody; -1 where it is not.
+// tooDeep returns where JSON text is nested deeper than deepestBody; -1 where it is not.
 // What is not JSON is for the decoder to refuse.
 func tooDeep(b []byte) int {
 	depth, quoted := 0, false

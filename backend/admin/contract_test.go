@@ -199,7 +199,7 @@ func compare(t *testing.T, at string, want, got any, expected map[string]any) {
 	}
 }
 
-// sameID is the element of list with the module_id of v, or its i-th.
+// sameID returns the element of list with the module_id of v, or its i-th.
 func sameID(v any, list []any, i int) any {
 	if m, ok := v.(map[string]any); ok && m["module_id"] != nil {
 		for _, e := range list {

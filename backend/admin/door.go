@@ -75,7 +75,7 @@ func NewDoor(cfg DoorConfig) *Door {
 	}
 }
 
-// Tokens are those that were given out; nil for none.
+// Tokens returns those that were given out; nil for none.
 func (d *Door) Tokens() *Tokens { return d.cfg.Tokens }
 
 // Guard puts the door before h, for listening at the TCP address addr.
@@ -109,7 +109,7 @@ func (d *Door) Socket(h http.Handler) http.Handler {
 	})
 }
 
-// Connect is for http.Server's ConnContext: who owns a connection is asked once for
+// Connect returns the context for http.Server's ConnContext: who owns a connection is asked once for
 // the connection, not for each of its requests.
 func (d *Door) Connect(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, peerKey, &peer{conn: c})
@@ -125,7 +125,7 @@ type refusal struct {
 // longestPath bounds a path, in bytes.
 const longestPath = 2048
 
-// enter is what both doors have in common; who tells the caller.
+// enter returns what both doors have in common; who tells the caller.
 func (d *Door) enter(h http.Handler, who func(*http.Request) (Principal, *refusal)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := cleanID(r.Header.Get("X-Request-Id"))
@@ -170,7 +170,7 @@ func (d *Door) refuse(w http.ResponseWriter, r *http.Request, id string, no refu
 
 var requestIDText = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
 
-// cleanID is the caller's own request id where it is one, else a new one.
+// cleanID returns the caller's own request id where it is one, else a new one.
 func cleanID(sent string) string {
 	if requestIDText.MatchString(sent) {
 		return sent
@@ -279,7 +279,7 @@ func (d *Door) failed(r *http.Request, text string) *refusal {
 	return &refusal{status: http.StatusUnauthorized, text: text}
 }
 
-// suspect is whose failures are counted together: an IPv4 address, an IPv6 network,
+// rateKey returns whose failures are counted together: an IPv4 address, an IPv6 network,
 // and on this host a user, so that one cannot lock out another.
 func (d *Door) suspect(r *http.Request) string {
 	p := d.peerOf(r)
@@ -330,7 +330,7 @@ type peer struct {
 	err      error
 }
 
-// peerOf is the other end of r's connection. Behind a server without ConnContext it
+// peerOf returns the other end of r's connection. Behind a server without ConnContext it
 // is told anew for every request.
 func (d *Door) peerOf(r *http.Request) *peer {
 	if p, ok := r.Context().Value(peerKey).(*peer); ok {
@@ -344,7 +344,7 @@ func (d *Door) peerOf(r *http.Request) *peer {
 	return p
 }
 
-// loopback are both ends of a connection that does not leave this host.
+// loopback reports whether both ends of a connection that does not leave this host.
 func (p *peer) loopback() (client, server netip.AddrPort, ok bool) {
 	remote, local := p.remote, p.local
 	if p.conn != nil {

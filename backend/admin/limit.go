@@ -38,7 +38,7 @@ func newLimiter(perSecond float64, burst int) *limiter {
 	return &limiter{rate: rate.Limit(perSecond), burst: burst, buckets: map[string]*bucket{}}
 }
 
-// of is the bucket of key; l.mu is held. Where there are too many, one that is full
+// of returns the bucket of key; l.mu is held. Where there are too many, one that is full
 // again goes, which changes nothing for its caller, or else the one not used longest.
 func (l *limiter) of(key string, now time.Time) *bucket {
 	b := l.buckets[key]
@@ -99,5 +99,5 @@ func (b Busy) Error() string {
 	return fmt.Sprintf("too many requests: try again in %d s", b.seconds())
 }
 
-// seconds is the wait as Retry-After has it: whole ones, at least 1.
+// seconds returns the wait as Retry-After has it: whole ones, at least 1.
 func (b Busy) seconds() int { return max(1, int(math.Ceil(b.Wait.Seconds()))) }

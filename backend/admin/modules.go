@@ -80,7 +80,7 @@ func (s *Server) moduleAction(kind state.Kind, past string) http.HandlerFunc {
 	}
 }
 
-// known is the module of that ID; it answers 404 where there is none.
+// known returns the module of that ID; it answers 404 where there is none.
 func (s *Server) known(w http.ResponseWriter, id string) (map[string]any, bool) {
 	m, err := s.cfg.Engine.ModuleJSON(id, false)
 	if err != nil {

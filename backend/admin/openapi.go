@@ -34,7 +34,7 @@ func oneOf(words ...string) schema { return schema{"type": "string", "enum": wor
 // nullable allows null beside what of has.
 func nullable(of schema) schema { return schema{"anyOf": []schema{of, {"type": "null"}}} }
 
-// object is an object with at least the members given as pairs of name and schema;
+// object returns an object with at least the members given as pairs of name and schema;
 // a name that ends in "?" may be missing.
 func object(members ...interface{}) schema {
 	properties, required := schema{}, []string{}
@@ -55,7 +55,7 @@ func object(members ...interface{}) schema {
 	return out
 }
 
-// schemas are the ones that have a name.
+// schemas returns the ones that have a name.
 func schemas() schema {
 	module := object("module_id", str, "name", str, "version", str, "category", str, "platform", str, "display_name", str, "description", str,
 		"entry_point", str, "status", str, "health_status", str, "is_loaded", boolean, "loaded_at", nullable(str), "error", nullable(str),
@@ -169,7 +169,7 @@ func (rt *route) operation() schema {
 	return op
 }
 
-// id is the operation's name: getAdminModulesCategoryPlatform.
+// id returns the operation's name: getAdminModulesCategoryPlatform.
 func (rt *route) id() string {
 	var b strings.Builder
 	b.WriteString(strings.ToLower(rt.method))

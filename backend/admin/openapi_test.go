@@ -41,7 +41,7 @@ type operation struct {
 	}
 }
 
-// operations are the calls of the document that r serves, and its schemas.
+// operations returns the calls of the document that r serves, and its schemas.
 func operations(t *testing.T, r *rig) ([]operation, func(pointer string) *jsonschema.Schema) {
 	t.Helper()
 	status, text, _ := r.request("GET", "/openapi.json", "", nil)
@@ -81,7 +81,7 @@ func operations(t *testing.T, r *rig) ([]operation, func(pointer string) *jsonsc
 	}
 }
 
-// pointer is the JSON pointer of op in the document.
+// pointer returns the JSON pointer of op in the document.
 func (op operation) pointer(more ...string) string {
 	out := ""
 	for _, part := range append([]string{"paths", op.path, strings.ToLower(op.method)}, more...) {

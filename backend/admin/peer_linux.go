@@ -19,7 +19,7 @@ import (
 // noOwner is added to the 401 of a loopback caller whose owner cannot be told.
 const noOwner = "who owns its end of the connection cannot be told from /proc/net/tcp"
 
-// socketOwner is the uid that owns the client's end of a TCP connection on this
+// socketOwner returns the uid that owns the client's end of a TCP connection on this
 // host, from /proc/net/tcp and tcp6 (proc_pid_net(5)): a line has the numbers
 // "sl local_address rem_address st ... uid timeout inode", addresses in the host's
 // byte order, 32 bits at a time.
@@ -91,7 +91,7 @@ func procAddr(s string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(ip.Unmap(), uint16(p)), ok
 }
 
-// socketPeer is who is at the other end of a unix socket, as of its connect.
+// socketPeer returns who is at the other end of a unix socket, as of its connect.
 func socketPeer(c *net.UnixConn) (uid, pid int, err error) {
 	raw, err := c.SyscallConn()
 	if err != nil {

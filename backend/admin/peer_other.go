@@ -19,7 +19,7 @@ func socketOwner(_, _ netip.AddrPort) (uid int, err error) {
 	return -1, errors.New("there is no /proc/net/tcp")
 }
 
-// socketPeer is who is at the other end of a unix socket, as of its connect. The
+// socketPeer returns who is at the other end of a unix socket, as of its connect. The
 // process is not told.
 func socketPeer(c *net.UnixConn) (uid, pid int, err error) {
 	raw, err := c.SyscallConn()

@@ -122,7 +122,7 @@ const (
 	peerKey
 )
 
-// PrincipalFrom is who makes the request that ctx is of; false behind no door.
+// PrincipalFrom returns who makes the request that ctx is of; false behind no door.
 func PrincipalFrom(ctx context.Context) (Principal, bool) {
 	p, ok := ctx.Value(principalKey).(Principal)
 	return p, ok
@@ -188,7 +188,7 @@ func (p Principal) remedy() string {
 // key tells principals apart where they are counted.
 func (p Principal) key() string { return p.How + " " + p.Name }
 
-// Actor is who the journal names for the request r. sent is what a console says of
+// Actor returns who the journal names for the request r. sent is what a console says of
 // itself; the zero Actor where nothing does. A name is believed of those alone who
 // came by the unix socket.
 func (d *Door) Actor(r *http.Request, sent state.Actor) state.Actor {
@@ -221,7 +221,7 @@ func (d *Door) Actor(r *http.Request, sent state.Actor) state.Actor {
 	return a
 }
 
-// cut is text from outside, at most n bytes of it.
+// cut returns text from outside, at most n bytes of it.
 func cut(s string, n int) string {
 	return state.Clean(strings.ToValidUTF8(s[:min(len(s), n)], ""))
 }

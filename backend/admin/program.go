@@ -7,7 +7,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// program is the module of the path as the console has it; it answers 404 where there
+// program returns the module of the path as the console has it; it answers 404 where there
 // is none.
 func (s *Server) program(w http.ResponseWriter, r *http.Request) (state.Module, bool) {
 	m, err := s.cfg.Engine.Module(moduleID(r))
@@ -56,7 +56,7 @@ func (s *Server) testModule(w http.ResponseWriter, r *http.Request) {
 	s.reply(w, http.StatusOK, map[string]any{"success": m.Tests.OK(), "module_id": id, "message": p.Result, "tests": m.Tests})
 }
 
-// changes is how a module's files differ from what was approved.
+// changes returns how a module's files differ from what was approved.
 func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
 	c, digest, err := s.cfg.Engine.Changes(moduleID(r))
 	switch {
@@ -122,7 +122,7 @@ func (s *Server) programAction(w http.ResponseWriter, r *http.Request, a state.A
 	}
 }
 
-// orNone is a list that is [] where it is empty, not null.
+// orNone returns a list that is [] where it is empty, not null.
 func orNone[T any](list []T) []T {
 	if list == nil {
 		return []T{}

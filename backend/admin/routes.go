@@ -43,7 +43,7 @@ var (
 	ifNoneMatch = map[string]string{"If-None-Match": "the ETag that is known: 304 where it is still so"}
 )
 
-// routes is the table of calls.
+// routes returns the table of calls.
 func (s *Server) routes() []route {
 	return []route{
 		{method: "GET", pattern: "/health", role: Viewer, summary: "Whether the engine answers", answer: ref("Health"), handler: s.health("healthy")},

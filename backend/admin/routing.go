@@ -38,10 +38,10 @@ func (s *Server) routing(w http.ResponseWriter, r *http.Request) {
 	s.reply(w, http.StatusOK, json.RawMessage(bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))))
 }
 
-// quoted is the ETag of a routing configuration's text.
+// quoted returns the ETag of a routing configuration's text.
 func quoted(text []byte) string { return `"` + engine.Tag(text) + `"` }
 
-// tags are the entity tags in an If-Match or If-None-Match header, without quotes.
+// tags returns the entity tags in an If-Match or If-None-Match header, without quotes.
 // Weak ones are no tags of ours.
 func tags(header string) (out []string) {
 	for _, t := range strings.Split(header, ",") {

@@ -46,7 +46,7 @@ func (s *Server) rollbackRouting(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// configOf is a configuration in a body; nil where there is none. It answers 422 for
+// configOf returns a configuration in a body; nil where there is none. It answers 422 for
 // one that does not hold.
 func (s *Server) configOf(w http.ResponseWriter, raw json.RawMessage) (text []byte, ok bool) {
 	if len(raw) == 0 || string(raw) == "null" {

@@ -41,7 +41,7 @@ func newStream(every time.Duration, latest func() *state.Snapshot, mask func(str
 	return &stream{every: every, patience: eventPatience, latest: latest, mask: mask}
 }
 
-// newest is the event of the present beat and its id, which counts beats since 1970,
+// newest returns the event of the present beat and its id, which counts beats since 1970,
 // so that it goes on over restarts of the engine. The event is nil where the state
 // has no JSON form.
 func (s *stream) newest(now time.Time) (event []byte, id int64) {

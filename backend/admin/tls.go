@@ -24,7 +24,7 @@ type certificate struct {
 	stamp  [2]string
 }
 
-// TLS is what the API is served with, from a certificate chain and its key in PEM.
+// TLS returns what the API is served with, from a certificate chain and its key in PEM.
 func TLS(cert, key string, log *slog.Logger) (*tls.Config, error) {
 	c := &certificate{cert: cert, key: key, log: log, stamp: stamps(cert, key)}
 	pair, err := tls.LoadX509KeyPair(cert, key)

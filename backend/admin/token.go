@@ -93,7 +93,7 @@ type tokensJSON struct {
 	Tokens  []Token `json:"tokens"`
 }
 
-// NewTokens are the tokens in the file at path, which may not exist yet.
+// NewTokens returns the tokens in the file at path, which may not exist yet.
 func NewTokens(path string, log *slog.Logger) *Tokens {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -101,7 +101,7 @@ func NewTokens(path string, log *slog.Logger) *Tokens {
 	return &Tokens{path: path, log: log, used: map[string]time.Time{}, last: time.Now()}
 }
 
-// List is every token without its hash, by name, and why the file is not good.
+// List returns every token without its hash, by name, and why the file is not good.
 func (t *Tokens) List() ([]Token, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -116,7 +116,7 @@ func (t *Tokens) List() ([]Token, error) {
 	return out, t.err
 }
 
-// check is the token that was presented; false where it is none of the file's or
+// check returns the token that was presented; false where it is none of the file's or
 // is over. Every hash is compared, each in constant time.
 func (t *Tokens) check(presented string, now time.Time) (found Token, ok bool) {
 	if t == nil || !strings.HasPrefix(presented, TokenPrefix) {

@@ -37,7 +37,7 @@ func (s *Server) tokens(w http.ResponseWriter, _ *http.Request) {
 	s.reply(w, http.StatusOK, map[string]any{"tokens": out})
 }
 
-// Expiry is when a token ends that is made now: "" is never, "30d" or "12h" from now,
+// Expiry returns when a token ends that is made now: "" is never, "30d" or "12h" from now,
 // or a time of RFC 3339.
 func Expiry(text string, now time.Time) (time.Time, error) {
 	if text == "" || text == "never" {
@@ -53,7 +53,7 @@ func Expiry(text string, now time.Time) (time.Time, error) {
 	return now.Add(d), nil
 }
 
-// TokenAction is the action that records a token with that hash; expires is as in
+// TokenAction returns the action that records a token with that hash; expires is as in
 // [Expiry], role viewer where it is "".
 func TokenAction(name string, role Role, scopes []string, expires, hash string) (state.Action, error) {
 	at, err := Expiry(expires, time.Now())

@@ -30,7 +30,7 @@ type Store interface {
 	storage.Appendable
 	Parser() parser.Parser
 	Engine() *promql.Engine
-	// Opened is closed once the store can be used.
+	// Opened returns a channel that is closed once the store can be used.
 	Opened() <-chan struct{}
 }
 
@@ -184,7 +184,7 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	}
 }
 
-// files are the rule files that match the globs now, or the built-in ones, and what the
+// files returns the rule files that match the globs now, or the built-in ones, and what the
 // watches make.
 func (s *Source) files(ld *loader) []string {
 	var out []string
@@ -253,7 +253,7 @@ func (s *Source) section(mgr *rules.Manager, ld *loader) state.Alerts {
 	return out
 }
 
-// alerts is a rule's active and lately resolved alerts, or one inactive row.
+// alerts returns a rule's active and lately resolved alerts, or one inactive row.
 func (s *Source) alerts(rule *rules.AlertingRule, rg state.RuleGroup, now time.Time, live map[string]bool) []state.Alert {
 	base := state.Alert{Rule: s.text(rule.Name()), Group: rg.Title, File: rg.File, Query: s.text(rule.Query().String()),
 		For: rule.HoldDuration(), Severity: s.text(rule.Labels().Get("severity"))}

@@ -81,7 +81,7 @@ func (l *loader) Load(path string, ignoreUnknown bool, scheme model.ValidationSc
 // yamlLine is where a YAML error says that it is.
 var yamlLine = regexp.MustCompile(`(?s)^(?:.*unmarshal errors:\s*)?line (\d+): (.*)$`)
 
-// positioned is an error in "file:line:column: what" form. Prometheus puts the
+// positioned returns an error in "file:line:column: what" form. Prometheus puts the
 // position first, its YAML library into the text.
 func positioned(path string, err error) string {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
@@ -145,7 +145,7 @@ func (l *loader) changed(paths []string) bool {
 	return false
 }
 
-// list is the problems, by file.
+// list returns the problems, by file.
 func (l *loader) list() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

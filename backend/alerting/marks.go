@@ -99,7 +99,7 @@ func (m *marks) unacknowledge(id string) error {
 	return m.save()
 }
 
-// acked is who acknowledged the alert that is active since then. One given to an
+// acked returns who acknowledged the alert that is active since then. One given to an
 // earlier spell of the same alert does not hold.
 func (m *marks) acked(id string, since time.Time) (ack, bool) {
 	m.mu.Lock()
@@ -140,7 +140,7 @@ func (m *marks) unsilence(id string) (state.Silence, error) {
 	return state.Silence{}, fmt.Errorf("there is no silence %s", id)
 }
 
-// silencedBy is the silence that lasts longest among those that cover lset now.
+// silencedBy returns the silence that lasts longest among those that cover lset now.
 func (m *marks) silencedBy(lset labels.Labels, now time.Time) (state.Silence, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -177,7 +177,7 @@ func (m *marks) match(s state.Silence, lset labels.Labels) bool {
 	return len(ms) > 0
 }
 
-// active is the silences that have not ended.
+// active returns the silences that have not ended.
 func (m *marks) active(now time.Time) []state.Silence {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -40,7 +40,7 @@ func (s *Source) setWatches(ws []Watch) {
 	s.watches.Store(&b)
 }
 
-// watchRules are the watches as a rule file: a group for each, so that a change of one
+// watchRules returns the watches as a rule file: a group for each, so that a change of one
 // does not begin the others anew.
 func watchRules(ws []Watch) []byte {
 	type rule struct {
@@ -78,5 +78,5 @@ func watchRules(ws []Watch) []byte {
 	return b
 }
 
-// plain is text that a template gives as it stands.
+// plain returns text that a template gives as it stands.
 func plain(s string) string { return strings.ReplaceAll(s, "{{", `{{"{{"}}`) }

@@ -129,7 +129,7 @@ func (w *Workspace) edit(section string, item any, list bool, change func(*File)
 	return replace(path, old, text)
 }
 
-// block is where a section's entries stand: its own line, the one after its last, and
+// block returns where a section's entries stand: its own line, the one after its last, and
 // the entries' indentation, -1 where there are none. flow says that they are written
 // in brackets.
 func block(lines []string, section string) (head, end, indent int, flow bool) {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// edited is the workspace of a file with this text; "" for none.
+// edited returns the workspace of a file with this text; "" for none.
 func edited(t *testing.T, text string) (*Workspace, func() string) {
 	t.Helper()
 	dir := t.TempDir()

@@ -382,7 +382,7 @@ func position(name string, b []byte, err error) string {
 	return fmt.Sprintf("%s:1: %v", name, err)
 }
 
-// Line is the line of a setting in the workspace file, by its path ("keys.follow"),
+// Line returns the line of a setting in the workspace file, by its path ("keys.follow"),
 // or of its nearest parent that is there; 1 where none is.
 func (w *Workspace) Line(path string) int {
 	b, err := os.ReadFile(w.ConfigFile)
@@ -392,7 +392,7 @@ func (w *Workspace) Line(path string) int {
 	return lineOf(b, "$."+path)
 }
 
-// lineOf is the line of a YAML path in b, or of its nearest parent that is there; 1 where
+// lineOf returns the line of a YAML path in b, or of its nearest parent that is there; 1 where
 // none is.
 func lineOf(b []byte, path string) int {
 	for path != "$" && path != "" {

@@ -155,7 +155,7 @@ settle: {{dur .Settle}}
 #   follow: f5
 `))
 
-// Note is what was found of a kind, for the comments of init.
+// Note returns what was found of a kind, for the comments of init.
 func (w *Workspace) Note(what string) string {
 	for _, f := range w.Found {
 		if f.What == what && f.Found {

@@ -88,13 +88,13 @@ func readKey(path string) (string, error) {
 	return strings.TrimSpace(string(b)), err
 }
 
-// Key is the text of MasterKey.
+// Key returns the text of MasterKey.
 func (w *Workspace) Key() (string, error) {
 	k, err := w.MasterKey()
 	return k.Text, err
 }
 
-// KeyFile is the file that the master key came from, and its content with these
+// KeyFile returns the file that the master key came from, and its content with these
 // keys in place of its own. The error says why the place cannot be written, and
 // what to do by hand.
 func (w *Workspace) KeyFile(keys []string) (path string, text []byte, err error) {

@@ -74,7 +74,7 @@ SystemCallArchitectures=native
 WantedBy=multi-user.target
 `))
 
-// unitArg is one argument of a unit's command line: specifiers, variables and
+// unitArg returns one argument of a unit's command line: specifiers, variables and
 // quotes stand for themselves (systemd.service(5), "COMMAND LINES").
 func unitArg(s string) string {
 	s = strings.NewReplacer(`%`, `%%`, `$`, `$$`, `\`, `\\`, `"`, `\"`).Replace(s)
@@ -84,7 +84,7 @@ func unitArg(s string) string {
 	return s
 }
 
-// unitPath is one path of a list of paths, which knows specifiers and quotes, but
+// unitPath returns one path of a list of paths, which knows specifiers and quotes, but
 // no variables.
 func unitPath(s string) string {
 	s = strings.NewReplacer(`%`, `%%`, `\`, `\\`, `"`, `\"`).Replace(s)
@@ -94,7 +94,7 @@ func unitPath(s string) string {
 	return s
 }
 
-// ShellQuote is s as one word of a POSIX shell's command line.
+// ShellQuote returns s as one word of a POSIX shell's command line.
 func ShellQuote(s string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:@,=%", r)

@@ -34,10 +34,10 @@ type Watch struct {
 // DefaultWindow is a watch's window where it names none.
 const DefaultWindow = 5 * time.Minute
 
-// Span is the window with its default.
+// Span returns the window with its default.
 func (w Watch) Span() time.Duration { return cmp.Or(time.Duration(w.Window), DefaultWindow) }
 
-// Names are the filters that may be named behind an @: the shipped ones and the file's.
+// Names returns the filters that may be named behind an @: the shipped ones and the file's.
 func (f *File) Names() record.Names { return record.Shipped().With(f.Filters) }
 
 // checkWatches tells check what is wrong with filters and watches.
@@ -68,7 +68,7 @@ func (f *File) checkWatches(check func(ok bool, path, format string, args ...any
 	}
 }
 
-// FiltersOf are the file's own filters in the terms of the logs section, by name.
+// FiltersOf returns the file's own filters in the terms of the logs section, by name.
 func (f *File) FiltersOf() (out []state.LogFilter) {
 	for _, name := range record.Names(f.Filters).Sorted() {
 		out = append(out, state.LogFilter{Name: name, Where: f.Filters[name]})

@@ -74,7 +74,7 @@ func Load(fl Flags) (*Workspace, error) {
 	return w, nil
 }
 
-// findDir is the folder that is meant: the flag's, OPSDECK_WORKSPACE's, the
+// findDir returns the folder that is meant: the flag's, OPSDECK_WORKSPACE's, the
 // nearest one upwards with a workspace file, the current one.
 func findDir(fl Flags) (string, error) {
 	dir := cmp.Or(fl.Workspace, os.Getenv("OPSDECK_WORKSPACE"))
@@ -232,7 +232,7 @@ func (w *Workspace) resolve(fl Flags, raw []byte) {
 	w.Data = abs(w.Data)
 }
 
-// publishes is the compose file here that speaks of a port, with the line; "" where
+// publishes returns the compose file here that speaks of a port, with the line; "" where
 // none does.
 func (w *Workspace) publishes(port string) string {
 	for _, name := range []string{"docker-compose.yaml", "docker-compose.yml", "compose.yaml", "compose.yml"} {
@@ -282,7 +282,7 @@ func (w *Workspace) find() {
 	add("databases", filepath.Join(w.Dir, "data", "*.db"), count(filepath.Join(w.Dir, "data", "*.db")), "files")
 }
 
-// dataDir is where databases go: beside the modules where this is a workspace,
+// dataDir returns where databases go: beside the modules where this is a workspace,
 // else under the user's state folder, so that a passer-by's folder stays clean.
 func (w *Workspace) dataDir() (dir, origin string) {
 	here := filepath.Join(w.Dir, "data")
@@ -300,7 +300,7 @@ func (w *Workspace) dataDir() (dir, origin string) {
 	return filepath.Join(StateDir(), fmt.Sprintf("%s-%08x", filepath.Base(w.Dir), h.Sum32())), "default"
 }
 
-// StateDir is the user's folder for what opsdeck keeps outside of workspaces:
+// StateDir returns the user's folder for what opsdeck keeps outside of workspaces:
 // $XDG_STATE_HOME/opsdeck, ~/.local/state/opsdeck, or, without a home, one under
 // the system's temporary folder that belongs to this user.
 func StateDir() string {
@@ -313,7 +313,7 @@ func StateDir() string {
 	return filepath.Join(os.TempDir(), fmt.Sprintf("opsdeck-%d", os.Getuid()))
 }
 
-// At is the workspace with the orchestrator at url in place of its own engine,
+// At returns the workspace with the orchestrator at url in place of its own engine,
 // and data of its own.
 func (w *Workspace) At(url, token, ca string) *Workspace {
 	at := *w
@@ -324,7 +324,7 @@ func (w *Workspace) At(url, token, ca string) *Workspace {
 	return &at
 }
 
-// Rel is path relative to the workspace where it lies in it.
+// Rel returns path relative to the workspace where it lies in it.
 func (w *Workspace) Rel(path string) string {
 	if (Log{Path: path}).Remote() {
 		return path
@@ -335,7 +335,7 @@ func (w *Workspace) Rel(path string) string {
 	return path
 }
 
-// Getenv is a variable of the environment, or of the workspace's .env file.
+// Getenv returns a variable of the environment, or of the workspace's .env file.
 func (w *Workspace) Getenv(name string) string {
 	if v, ok := os.LookupEnv(name); ok && v != "" {
 		return v

@@ -80,14 +80,14 @@ func (b *Backend) Watch(in state.Interests) {
 	b.watched = append(b.watched, in)
 }
 
-// Submitted is what was submitted, oldest first.
+// Submitted returns what was submitted, oldest first.
 func (b *Backend) Submitted() []state.Action {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return append([]state.Action(nil), b.acts...)
 }
 
-// Watched is every interest that was told, oldest first.
+// Watched returns every interest that was told, oldest first.
 func (b *Backend) Watched() []state.Interests {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -15,7 +15,7 @@ var Now = time.Date(2026, 2, 11, 3, 12, 40, 0, time.UTC)
 // Names are the snapshots that [Named] knows.
 var Names = []string{"connecting", "empty", "healthy", "incident", "stale", "error", "absent", "long", "wide", "many"}
 
-// Named is the snapshot of that name; it panics for an unknown one.
+// Named returns the snapshot of that name; it panics for an unknown one.
 func Named(name string) *state.Snapshot {
 	switch name {
 	case "connecting":
@@ -87,7 +87,7 @@ func base() *state.Snapshot {
 	return s.With(1, Now, s.Workspace)
 }
 
-// wave is n samples around mid.
+// wave returns n samples around mid.
 func wave(n int, mid, swing, phase float64) []float64 {
 	out := make([]float64, n)
 	for i := range out {
@@ -142,7 +142,7 @@ func container(i int, title string) state.Container {
 	}
 }
 
-// detail is a container's, with every part.
+// detail returns a container's, with every part.
 func detail() state.ContainerDetail {
 	at := Now.Add(-2 * time.Second)
 	f := state.Fetch{At: at}
@@ -171,7 +171,7 @@ func detail() state.ContainerDetail {
 	}
 }
 
-// engine is what a container engine says of itself.
+// engine returns what a container engine says of itself.
 func engine() state.EngineDetail {
 	return state.EngineDetail{
 		Fetch: state.Fetch{At: Now.Add(-2 * time.Second)}, Version: "29.1", API: "1.52", System: "Debian GNU/Linux 13, kernel 6.12.57, x86_64", Storage: "overlay2", Root: "/var/lib/docker", Cgroup: "v2, by systemd",
@@ -449,7 +449,7 @@ func wide() *state.Snapshot {
 	})
 }
 
-// hosts is three container engines, of which one does not answer any more and one
+// hosts returns three container engines, of which one does not answer any more and one
 // never did.
 func hosts() *state.Snapshot {
 	s := incident()
@@ -479,7 +479,7 @@ func hosts() *state.Snapshot {
 	return s.With(s.Version+1, Now, c)
 }
 
-// Many is a snapshot with that many modules and containers.
+// Many returns a snapshot with that many modules and containers.
 func Many(modules, containers int) *state.Snapshot {
 	s := healthy()
 	m, c := s.Modules, s.Containers

@@ -135,7 +135,7 @@ func (j *Journal) load() error {
 	return nil
 }
 
-// Interrupted are the actions that the last engine began and never ended.
+// Interrupted returns the actions that the last engine began and never ended.
 func (j *Journal) Interrupted() []state.Entry { return j.interrupted }
 
 // Append writes e after the last entry, with its number, time and hashes, and
@@ -192,7 +192,7 @@ func (j *Journal) remember(e state.Entry) {
 	}
 }
 
-// Section is the newest entries, newest first.
+// Section returns the newest entries, newest first.
 func (j *Journal) Section() state.Journal {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -231,7 +231,7 @@ func (j *Journal) keepReserve() {
 	}
 }
 
-// sum is the hash of an entry whose own Hash is empty.
+// sum returns the hash of an entry whose own Hash is empty.
 func sum(e state.Entry) string {
 	e.Hash = ""
 	b, _ := json.Marshal(e)

@@ -42,7 +42,7 @@ func serving(t *testing.T, h http.HandlerFunc) string {
 	return srv.URL
 }
 
-// text is what a gatherer gives, in the exposition format.
+// text returns what a gatherer gives, in the exposition format.
 func text(t *testing.T, g prometheus.Gatherer) string {
 	t.Helper()
 	families, err := g.Gather()

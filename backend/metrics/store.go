@@ -105,7 +105,7 @@ func (s *Store) Open(dir string, retention time.Duration) (warning string, err e
 	return warning, nil
 }
 
-// Opened is closed once Open has succeeded.
+// Opened returns a channel that is closed once Open has succeeded.
 func (s *Store) Opened() <-chan struct{} { return s.opened }
 
 // Close closes the database.
@@ -244,10 +244,10 @@ func (s *Store) append(app storage.Appender, ts int64, name, extra, extraValue s
 	return nil
 }
 
-// Parser is the PromQL parser.
+// Parser returns the PromQL parser.
 func (s *Store) Parser() parser.Parser { return s.parser }
 
-// Engine is the query engine.
+// Engine returns the query engine.
 func (s *Store) Engine() *promql.Engine { return s.engine }
 
 // Querier implements storage.Queryable.

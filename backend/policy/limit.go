@@ -154,7 +154,7 @@ func yesNo(keys ...string) func(*state.Snapshot, string, map[string]string) stri
 	}
 }
 
-// reason is an error's text; "" for none.
+// reason returns an error's text; "" for none.
 func reason(err error) string {
 	if err == nil {
 		return ""

@@ -8,7 +8,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// shop is a snapshot of a compose project of web and db, changed by f.
+// shop returns a snapshot of a compose project of web and db, changed by f.
 func shop(f func(web, db *state.Container, s *state.Snapshot)) *state.Snapshot {
 	s := &state.Snapshot{At: time.Unix(1000, 0)}
 	s.Containers = state.Containers{Health: state.Health{Status: state.OK}, CPUs: 4, List: []state.Container{

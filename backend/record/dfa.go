@@ -58,7 +58,7 @@ func (d *dfa) clear() {
 	d.id(d.add(nil, uint32(d.prog.Start)))
 }
 
-// find is a place in b at or after from up to which some line may match, or -1.
+// find returns a place in b at or after from up to which some line may match, or -1.
 func (d *dfa) find(b []byte, from int) int {
 	if d.accepts(d.sets[dfaStart]) {
 		if from < len(b) || from == 0 {
@@ -131,7 +131,7 @@ func (d *dfa) accepts(set []uint32) bool {
 	return slices.ContainsFunc(set, func(pc uint32) bool { return d.prog.Inst[pc].Op == syntax.InstMatch })
 }
 
-// id is the state of a set, times 256.
+// id returns the state of a set, times 256.
 func (d *dfa) id(set []uint32) uint32 {
 	slices.Sort(set)
 	d.key = d.key[:0]

@@ -23,7 +23,7 @@ var aliases = map[string][]string{
 	"logger":   {"name", "component", "module", "service"},
 }
 
-// Get is the value of a field of a record, as text: a JSON string without its
+// Get returns the value of a field of a record, as text: a JSON string without its
 // quotes and escapes, other JSON values as they stand. A dotted key goes into
 // nested objects; a plain one is looked for at the top first and then inside. It
 // allocates only where a string has escapes.
@@ -58,7 +58,7 @@ func get(text, key string) (string, bool) {
 	return column(text, key)
 }
 
-// Fields are the fields of a record in the order in which they stand, nested ones
+// Fields returns the fields of a record in the order in which they stand, nested ones
 // by their dotted keys.
 func Fields(text string) iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
@@ -103,7 +103,7 @@ func Fields(text string) iter.Seq2[string, string] {
 	}
 }
 
-// object is where a JSON object begins, -1 for nowhere.
+// object returns where a JSON object begins, -1 for nowhere.
 func object(text string) int {
 	if len(text) > 0 && text[0] == '{' {
 		return 0
@@ -111,7 +111,7 @@ func object(text string) int {
 	return strings.Index(text, `{"`)
 }
 
-// member is the raw value of a member of the object at i.
+// member returns the raw value of a member of the object at i.
 func member(s string, i int, key string, depth int) (value string, ok bool, next int) {
 	nested, hasNested := "", false
 	i = skipSpace(s, i+1)
@@ -199,7 +199,7 @@ func skipSpace(s string, i int) int {
 	return i
 }
 
-// JSONString is the raw JSON string that begins at i, and the place after it, or -1.
+// JSONString returns the raw JSON string that begins at i, and the place after it, or -1.
 func JSONString(s string, i int) (string, int) {
 	for j := i + 1; ; {
 		k := strings.IndexByte(s[j:], '"')
@@ -218,7 +218,7 @@ func JSONString(s string, i int) (string, int) {
 	}
 }
 
-// JSONSkip is the place after the JSON value that begins at i, or -1.
+// JSONSkip returns the place after the JSON value that begins at i, or -1.
 func JSONSkip(s string, i int) int {
 	if i >= len(s) {
 		return -1
@@ -280,7 +280,7 @@ func pairBorder(s string, i int) bool {
 	return i == 0 || !keyByte(s[i-1]) && s[i-1] != '/' && s[i-1] != '?' && s[i-1] != '&' && s[i-1] != '%' && s[i-1] < 0x80
 }
 
-// pair is the value of key=value, which may be quoted.
+// pair returns the value of key=value, which may be quoted.
 func pair(s, key string) (string, bool) {
 	for from := 0; ; {
 		at := strings.Index(s[from:], key)
@@ -297,7 +297,7 @@ func pair(s, key string) (string, bool) {
 	}
 }
 
-// pairValue is the value that begins at i, and the place after it.
+// pairValue returns the value that begins at i, and the place after it.
 func pairValue(s string, i int) (string, int) {
 	if i < len(s) && s[i] == '"' {
 		if v, next := JSONString(s, i); next > 0 {
@@ -318,7 +318,7 @@ func pairValue(s string, i int) (string, int) {
 // columns are the fields of an access log in the common and the combined format.
 var columns = []string{"ip", "user", "method", "path", "protocol", "status", "size", "referer", "agent"}
 
-// column is a column of an access log's line:
+// column returns a column of an access log's line:
 //
 //	10.0.0.1 - anna [22/Nov/2026:05:22:04 +0000] "GET /me HTTP/1.1" 200 12 "-" "curl"
 func column(s, name string) (string, bool) {

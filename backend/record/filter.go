@@ -131,19 +131,19 @@ func CompileWith(text string, names Names) (*Filter, error) {
 	return f, nil
 }
 
-// String is the filter as it was written.
+// String returns the filter as it was written.
 func (f *Filter) String() string { return f.text }
 
-// Spelled is the filter with each @name replaced by what it stood for, so that it can
+// Spelled returns the filter with each @name replaced by what it stood for, so that it can
 // be read where the names are not known.
 func (f *Filter) Spelled() string { return f.spelled }
 
-// Required is a search that is found in the text of every record that passes, nil
+// Required returns a search that is found in the text of every record that passes, nil
 // where none is known. Looking for it first is faster than asking the filter of
 // every record.
 func (f *Filter) Required() *Search { return f.need }
 
-// Least is a level below which no record passes, unknown where none is known.
+// Least returns a level below which no record passes, unknown where none is known.
 func (f *Filter) Least() state.Level { return f.root.least() }
 
 func (n *node) least() state.Level {
@@ -207,7 +207,7 @@ var inUnits = []struct {
 	factor float64
 }{{"_ms", 1e-3}, {"_s", 1}, {"_seconds", 1}, {"_us", 1e-6}, {"_ns", 1e-9}, {"Ms", 1e-3}, {"_millis", 1e-3}, {"_sec", 1}}
 
-// field is the value compared, and what one of its unit is in seconds, 0 where its
+// field returns the value compared, and what one of its unit is in seconds, 0 where its
 // name does not say. Where a duration is asked for, a name with its unit at the end
 // stands in for the name.
 func (n *node) field(text string) (v string, factor float64, ok bool) {
@@ -264,7 +264,7 @@ func compare(rel relation, a, b float64) bool {
 	return false
 }
 
-// need is what every text that passes holds.
+// need returns what every text that passes holds.
 func need(n *node) *Search {
 	switch n.op {
 	case opAnd:
@@ -317,7 +317,7 @@ func (p *filterParser) space() {
 	}
 }
 
-// wrong is a mistake in what begins at start. Where the rest of the filter is to be in
+// wrong returns a mistake in what begins at start. Where the rest of the filter is to be in
 // force all the same, it is kept, and what is wrong is left out.
 func (p *filterParser) wrong(start, at int, format string, args ...any) (*node, error) {
 	if p.terms == nil {
@@ -443,7 +443,7 @@ func (p *filterParser) not(depth int) (*node, error) {
 	return p.literal(word), nil
 }
 
-// literal is the node of a text that is looked for: in a record's in any case unless it
+// literal returns the node of a text that is looked for: in a record's in any case unless it
 // has a capital, in a row's in any case.
 func (p *filterParser) literal(text string) *node {
 	if p.terms != nil {
@@ -452,7 +452,7 @@ func (p *filterParser) literal(text string) *node {
 	return p.found(Literal(text))
 }
 
-// found is the node of a text that is searched for.
+// found returns the node of a text that is searched for.
 func (p *filterParser) found(s *Search) *node {
 	if p.terms != nil {
 		return &node{op: opTerm, term: p.terms.text(s)}

@@ -9,7 +9,7 @@ import (
 // Names are filters by the name that stands for them behind an @ in other filters.
 type Names map[string]string
 
-// Shipped are the filters that everybody is asked for: what the operations guides look
+// Shipped returns the filters that everybody is asked for: what the operations guides look
 // for with grep.
 func Shipped() Names {
 	return Names{
@@ -24,7 +24,7 @@ func Shipped() Names {
 	}
 }
 
-// With is the names and those of own, which win.
+// With returns the names and those of own, which win.
 func (n Names) With(own Names) Names {
 	all := make(Names, len(n)+len(own))
 	maps.Copy(all, n)
@@ -32,7 +32,7 @@ func (n Names) With(own Names) Names {
 	return all
 }
 
-// Sorted are the names, without the @.
+// Sorted returns the names, without the @.
 func (n Names) Sorted() []string { return slices.Sorted(maps.Keys(n)) }
 
 // GoodName reports whether a filter may be called so: letters, digits, "-", "_" and
@@ -84,5 +84,5 @@ func (p *filterParser) named(depth int) (n *node, err error, ok bool) {
 	return n, nil, true
 }
 
-// spelled is what was read, with each name replaced by what it stands for.
+// spelled returns what was read, with each name replaced by what it stands for.
 func (p *filterParser) spelled() string { return p.before + p.text[p.spelt:] }

@@ -237,7 +237,7 @@ func (p *Patterns) drop(c *cluster) {
 	}
 }
 
-// List is all patterns, the most frequent first.
+// List returns all patterns, the most frequent first.
 func (p *Patterns) List() []Pattern {
 	out := make([]Pattern, 0, p.used.Len())
 	for e := p.used.Front(); e != nil; e = e.Next() {
@@ -255,13 +255,13 @@ func (p *Patterns) List() []Pattern {
 	return out
 }
 
-// NewSince is the patterns that were never seen before a time, in Unix
+// NewSince returns the patterns that were never seen before a time, in Unix
 // nanoseconds, the most frequent first.
 func (p *Patterns) NewSince(ns int64) []Pattern {
 	return slices.DeleteFunc(p.List(), func(c Pattern) bool { return c.First < ns })
 }
 
-// Dropped is how many patterns fell out, and how many records they had counted.
+// Dropped returns how many patterns fell out, and how many records they had counted.
 func (p *Patterns) Dropped() (patterns, records uint64) { return p.dropped, p.missed }
 
 // Merge adds what other counted. other must not be used afterwards.
@@ -284,7 +284,7 @@ func (p *Patterns) Merge(other *Patterns) {
 	p.missed += other.missed
 }
 
-// message is the part of a record that says what happened: its first line, and of
+// message returns the part of a record that says what happened: its first line, and of
 // a JSON object the message, or where that is none all that is not time or level.
 func message(text string) string {
 	if i := strings.IndexByte(text, '\n'); i >= 0 {
@@ -422,7 +422,7 @@ func maskWord(to []byte, s string, i int) ([]byte, int) {
 	return append(to, "<id>"...), end
 }
 
-// timeAt is the place after the date or time that begins at i with its year, or -1.
+// timeAt returns the place after the date or time that begins at i with its year, or -1.
 func timeAt(s string, i int) int {
 	if len(s) < i+10 || s[i+4] != '-' && s[i+4] != '/' || s[i+7] != s[i+4] || !isDigit(s[i+5]) || !isDigit(s[i+6]) || !isDigit(s[i+8]) || !isDigit(s[i+9]) {
 		return -1
@@ -456,7 +456,7 @@ func uuid(s string) bool {
 	return true
 }
 
-// ipv4 is the place after the address, and its port, that begins at i, or -1.
+// ipv4 returns the place after the address, and its port, that begins at i, or -1.
 func ipv4(s string, i int) int {
 	for part := range 4 {
 		if part > 0 {
@@ -483,7 +483,7 @@ func ipv4(s string, i int) int {
 	return i
 }
 
-// ipv6 is the place after an address of at least three groups that begins at i, or -1.
+// ipv6 returns the place after an address of at least three groups that begins at i, or -1.
 func ipv6(s string, i int) int {
 	colons, start := 0, i
 	for i < len(s) && (isHex(s[i]) || s[i] == ':') {

@@ -80,7 +80,7 @@ func compile(expr string) (*Search, error) {
 	return s, nil
 }
 
-// Places are where the matches in a line begin and end, in bytes, for those who show
+// Places returns where the matches in a line begin and end, in bytes, for those who show
 // them. Empty ones are left out.
 func (s *Search) Places(line string) (out [][2]int) {
 	if s.re != nil {
@@ -114,7 +114,7 @@ type Matcher struct {
 	next []int
 }
 
-// Matcher is a new matcher of the search.
+// Matcher returns a new matcher of the search.
 func (s *Search) Matcher() *Matcher {
 	m := &Matcher{s: s, next: make([]int, len(s.lits))}
 	if s.prog != nil {
@@ -132,7 +132,7 @@ func (m *Matcher) Reset(b []byte) {
 	}
 }
 
-// Next is the first line at or after from, which must be a line's beginning and
+// Next returns the first line at or after from, which must be a line's beginning and
 // rise from call to call, that holds a match: its place without its line end, and a
 // place in it that the match touches. start is -1 when there is none.
 func (m *Matcher) Next(from int) (start, end, at int) {
@@ -197,7 +197,7 @@ func ascii(b []byte) bool {
 	return true
 }
 
-// candidate is where the next of the literals is.
+// candidate returns where the next of the literals is.
 func (m *Matcher) candidate(from int) int {
 	best := len(m.b)
 	for i := range m.next {
@@ -264,7 +264,7 @@ func commonness(c byte) int {
 	return 10
 }
 
-// index is the literal's first place in b, or -1.
+// index returns the literal's first place in b, or -1.
 func (l *literal) index(b []byte) int {
 	last := len(b) - len(l.text) + l.rare // of the rare byte
 	if last < l.rare {
@@ -336,7 +336,7 @@ func (l *literal) here(b []byte) bool {
 // maxLiterals bounds the literals of an alternation.
 const maxLiterals = 8
 
-// required are literals of which every match holds at least one, nil for unknown.
+// required returns literals of which every match holds at least one, nil for unknown.
 func required(re *syntax.Regexp) []literal {
 	switch re.Op {
 	case syntax.OpLiteral:
@@ -378,7 +378,7 @@ func required(re *syntax.Regexp) []literal {
 	return nil
 }
 
-// longestPart is the longest stretch of a literal that can be compared by bytes.
+// longestPart returns the longest stretch of a literal that can be compared by bytes.
 func longestPart(re *syntax.Regexp, fold bool) []literal {
 	best := ""
 	for _, part := range strings.FieldsFunc(string(re.Rune), func(r rune) bool {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// lines are the numbers of the lines that hold a match.
+// lines returns the numbers of the lines that hold a match.
 func lines(s *Search, text string) (out []int) {
 	m := s.Matcher()
 	m.Reset([]byte(text))

@@ -227,7 +227,7 @@ func (c *Client) Wait(ctx context.Context, after uint64) (*state.Snapshot, error
 	}
 }
 
-// reason is why the stream has ended.
+// reason returns why the stream has ended.
 func (c *Client) reason() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -327,7 +327,7 @@ type Access struct {
 	Session string
 }
 
-// client is for requests with this access. They follow no redirect to elsewhere.
+// client returns one for requests with this access. They follow no redirect to elsewhere.
 func (a Access) client(limit time.Duration) (*http.Client, error) {
 	tr := http.DefaultTransport.(*http.Transport).Clone()
 	if a.CA != "" {

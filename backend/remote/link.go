@@ -182,7 +182,7 @@ func (l *Link) Close() {
 	l.wg.Wait()
 }
 
-// Raise is s with base added to its versions, so that they rise over engines and
+// Raise returns s with base added to its versions, so that they rise over engines and
 // connections, each of which counts from 1.
 func Raise(s *state.Snapshot, base uint64) *state.Snapshot {
 	if base == 0 {

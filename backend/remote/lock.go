@@ -66,7 +66,7 @@ func Acquire(dir string, owner Owner) (*Lock, Owner, error) {
 	return &Lock{fl: fl, path: path}, owner, nil
 }
 
-// ReadOwner is who wrote the lock file in dir last, whether it still holds it or
+// ReadOwner returns who wrote the lock file in dir last, whether it still holds it or
 // not.
 func ReadOwner(dir string) (Owner, error) {
 	var o Owner
@@ -95,7 +95,7 @@ func (l *Lock) Release() error {
 	return errors.Join(os.Truncate(l.path, 0), l.fl.Unlock())
 }
 
-// SocketPath is where the engine of the data folder dir listens: in it, or,
+// SocketPath returns where the engine of the data folder dir listens: in it, or,
 // where that path is too long for a socket's address, in the user's runtime
 // folder.
 func SocketPath(dir string) string {
@@ -109,7 +109,7 @@ func SocketPath(dir string) string {
 	return filepath.Join(runtimeDir(), fmt.Sprintf("opsdeck-%016x.sock", h.Sum64()))
 }
 
-// runtimeDir is the user's folder for sockets whose own would be too long a path.
+// runtimeDir returns the user's folder for sockets whose own would be too long a path.
 func runtimeDir() string {
 	if run := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(run) && len(run) <= 60 {
 		return run

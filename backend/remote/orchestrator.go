@@ -230,7 +230,7 @@ func (o *Orchestrator) modules(ctx context.Context) (state.Modules, error) {
 	return out, nil
 }
 
-// lastLine is the last line of a text: of a traceback, what happened.
+// lastLine returns the last line of a text: of a traceback, what happened.
 func lastLine(s string) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	return lines[len(lines)-1]
@@ -354,7 +354,7 @@ var refused = regexp.MustCompile(`HTTPS?ConnectionPool\(host='([^']+)', port=(\d
 // longestDetail is how much of an error's text is kept, in bytes.
 const longestDetail = 300
 
-// detail is the text of an error's body, in whichever form it comes, short.
+// detail returns the text of an error's body, in whichever form it comes, short.
 func detail(b []byte) string {
 	text := strings.TrimSpace(rawDetail(b))
 	if m := refused.FindStringSubmatch(text); m != nil {

@@ -84,7 +84,7 @@ func missing(err error) bool {
 	return errors.As(err, &se) && (se.status == http.StatusNotFound || se.status == http.StatusMethodNotAllowed)
 }
 
-// rotate is as much of a rotation as the API can do: store, reload, and ask
+// rotate returns as much of a rotation as the API can do: store, reload, and ask
 // whether they work. It cannot put the old ones back, since it never gives any out.
 func (o *Orchestrator) rotate(ctx context.Context, path string, a state.Action, progress func(string, float64)) (string, error) {
 	progress("storing the new credentials", 20)

@@ -198,7 +198,7 @@ func (f *flow) tell() {
 	}
 }
 
-// section is the pipeline as far as it is known.
+// section returns the pipeline as far as it is known.
 func (f *flow) section() state.Pipeline {
 	f.mu.Lock()
 	defer f.mu.Unlock()

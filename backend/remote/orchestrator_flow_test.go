@@ -112,7 +112,7 @@ func (d *documented) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// orchestrated is a running hub with the orchestrator at a URL as its engine.
+// orchestrated returns a running hub with the orchestrator at a URL as its engine.
 func orchestrated(t *testing.T, at string) *backend.Hub {
 	t.Helper()
 	o, err := NewOrchestrator(at, Access{}, func(s string) string { return s })

@@ -127,7 +127,7 @@ func (s *SSH) command(ctl string, options ...string) ssh.Command {
 	}, options...)}
 }
 
-// find is the remote command that says where the engine's socket is, and then
+// find returns the remote command that says where the engine's socket is, and then
 // lasts as long as its standard input: as this process does, however it ends.
 // Shells say things of their own when they start, so the answer is marked.
 func (s *SSH) find() string {
@@ -239,7 +239,7 @@ func (t *tunnel) close() {
 	_ = os.RemoveAll(t.dir)
 }
 
-// noEngine is why opsdeck there named no socket.
+// noEngine returns why opsdeck there named no socket.
 func (s *SSH) noEngine(code, text string) error {
 	text = lastLine(strings.TrimPrefix(lastLine(text), "opsdeck: "))
 	switch {

@@ -136,7 +136,7 @@ func newDiffer() *differ {
 	return &differ{versions: map[state.SectionName]uint64{}, sent: map[string]state.Tail{}}
 }
 
-// frame is what s has that was not sent yet. A section that has no JSON form is
+// frame returns what s has that was not sent yet. A section that has no JSON form is
 // left out, so that the console keeps its last one; the error tells which.
 func (d *differ) frame(s *state.Snapshot) (f *frame, err error) {
 	f = &frame{Version: s.Version, At: s.At, Versions: s.Versions, Sections: map[state.SectionName]json.RawMessage{}}
@@ -165,7 +165,7 @@ func (d *differ) frame(s *state.Snapshot) (f *frame, err error) {
 	return f, err
 }
 
-// windows is the section without the records of views that were sent already.
+// windows returns the section without the records of views that were sent already.
 func (d *differ) windows(l state.Logs, f *frame) state.Logs {
 	was := state.Logs{Views: d.views}
 	d.views = l.Views
@@ -199,7 +199,7 @@ func (d *differ) tails(s *state.Snapshot, f *frame) {
 	}
 }
 
-// diff is what makes was into now. Both may have a run of records in common; the
+// diff returns what makes was into now. Both may have a run of records in common; the
 // last ones of was may since have grown by the lines that continue them, and a
 // source that began anew counts from 1 again.
 func diff(was, now []state.LogRecord) tail {

@@ -33,7 +33,7 @@ func over(t testing.TB, f *frame, last *state.Snapshot) *state.Snapshot {
 	return s
 }
 
-// text is all of a snapshot as JSON, tails included.
+// text returns all of a snapshot as JSON, tails included.
 func text(t testing.TB, s *state.Snapshot) string {
 	t.Helper()
 	all := map[string]any{"version": s.Version, "versions": s.Versions, "at": s.At.UnixNano()}

@@ -11,13 +11,13 @@ import (
 	"github.com/fernet/fernet-go"
 )
 
-// SplitKeys are the keys in a text: one or several, apart by white space or
+// SplitKeys returns the keys in a text: one or several, apart by white space or
 // commas. The first encrypts; all of them decrypt.
 func SplitKeys(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 }
 
-// NewKey is a new random master key: url-safe base64 of 32 bytes.
+// NewKey returns a new random master key: url-safe base64 of 32 bytes.
 func NewKey() (string, error) {
 	var k fernet.Key
 	if err := k.Generate(); err != nil {
@@ -68,7 +68,7 @@ func fingerprint(k *fernet.Key) string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// opens is the index of the key that opens a token, and what it held.
+// opens returns the index of the key that opens a token, and what it held.
 func opens(token string, keys []*fernet.Key) (int, []byte) {
 	for i := range keys {
 		// A ttl of 0 checks no age: credentials do not expire, and clocks differ.

@@ -70,7 +70,7 @@ func (m *Mask) add(s string) {
 	}
 }
 
-// Len is the number of patterns that are looked for.
+// Len returns the number of patterns that are looked for.
 func (m *Mask) Len() int {
 	if cur := m.cur.Load(); cur != nil {
 		return cur.n
@@ -78,7 +78,7 @@ func (m *Mask) Len() int {
 	return 0
 }
 
-// Mask is s with every known secret replaced by [Masked]; s itself, without
+// Mask returns s with every known secret replaced by [Masked]; s itself, without
 // allocating, where there is none. Of overlapping secrets the leftmost longest
 // is replaced. A nil Mask knows none.
 func (m *Mask) Mask(s string) string {
@@ -119,7 +119,7 @@ func (m *Mask) Has(s string) bool {
 	return at >= 0
 }
 
-// forms are the ways in which a secret is met in text.
+// forms returns the ways in which a secret is met in text.
 func forms(s string) []string {
 	out := []string{s, url.QueryEscape(s), url.PathEscape(s), jsonEscaped(s, true), jsonEscaped(s, false), asciiEscaped(s)}
 	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
@@ -130,7 +130,7 @@ func forms(s string) []string {
 	return slices.Compact(out)
 }
 
-// within is what base64 makes of s in the middle of other text, as in an HTTP Basic
+// within returns what base64 makes of s in the middle of other text, as in an HTTP Basic
 // header: for each of the three places at which s may begin in a group of three
 // bytes, the characters that s alone decides.
 func within(s string, enc *base64.Encoding) []string {
@@ -153,7 +153,7 @@ func jsonEscaped(s string, html bool) string {
 	return strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(b.String()), `"`), `"`)
 }
 
-// asciiEscaped is how Python's json.dumps writes s.
+// asciiEscaped returns how Python's json.dumps writes s.
 func asciiEscaped(s string) string {
 	var b strings.Builder
 	const hex = "0123456789abcdef"
@@ -208,7 +208,7 @@ func newMatcher(patterns []string) *matcher {
 	return m
 }
 
-// find is where the next pattern at or after from begins, and its length; -1 for none.
+// find returns where the next pattern at or after from begins, and its length; -1 for none.
 func (m *matcher) find(s string, from int) (at, n int) {
 	for i := from + m.width - 1; i < len(s); {
 		pair := uint16(s[i-1])<<8 | uint16(s[i])

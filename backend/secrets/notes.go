@@ -21,7 +21,7 @@ type note struct{ used, expires time.Time }
 
 type notes map[noteKey]note
 
-// notes are those of all rows; none while the store is locked.
+// notes returns those of all rows; none while the store is locked.
 func (s *Store) notes(ctx context.Context) (notes, error) {
 	if s.shelf == nil {
 		return nil, nil
@@ -110,7 +110,7 @@ func (s *Store) NoteUse(used map[string]time.Time) error {
 // expiryFields are the names under which credentials themselves say when they end.
 var expiryFields = []string{"expires_at", "expiry", "expires", "expires_on", "expiration", "token_expiry", "valid_until"}
 
-// expiry is when the credentials say that they end, and where they say it; the
+// expiry returns when the credentials say that they end, and where they say it; the
 // zero time where they do not. A token that is renewed with a refresh token ends
 // without anything breaking, so its end says nothing.
 func (v Values) expiry() (at time.Time, by string) {
@@ -158,7 +158,7 @@ func momentOf(x any) (time.Time, error) {
 	return time.Unix(int64(f), int64((f-math.Floor(f))*1e9)).UTC(), nil
 }
 
-// jwtExpiry is the "exp" of a JSON Web Token (RFC 7519), unverified; zero where the
+// jwtExpiry returns the "exp" of a JSON Web Token (RFC 7519), unverified; zero where the
 // text is none, or has none.
 func jwtExpiry(text string) time.Time {
 	parts := strings.Split(text, ".")

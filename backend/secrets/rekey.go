@@ -209,7 +209,7 @@ func (s *Store) rekeyKept(ctx context.Context, tx *sql.Tx, schema string, done *
 	return nil
 }
 
-// reencrypt is the token under the first key, counted in done; "" where it is to
+// reencrypt returns the token under the first key, counted in done; "" where it is to
 // stay as it is.
 func (s *Store) reencrypt(token string, done *Rekeyed) (fresh string, err error) {
 	i, text := opens(token, s.keys)

@@ -51,7 +51,7 @@ func newKey(t testing.TB) string {
 	return k
 }
 
-// expected is what the recorded store holds.
+// expected returns what the recorded store holds.
 func expected(t testing.TB) map[string]map[string]any {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(contractDir, "expected_credentials.json"))

@@ -66,7 +66,7 @@ func readSchema(ctx context.Context, db *sql.DB) (schema, error) {
 	return s, nil
 }
 
-// names are the row names that serve the module, the best first.
+// names returns the row names that serve the module, the best first.
 func (s schema) names(id string) []string {
 	_, platform, ok := strings.Cut(id, "/")
 	if !ok {
@@ -75,7 +75,7 @@ func (s schema) names(id string) []string {
 	return []string{id, platform}
 }
 
-// fresh is the name of a new row for the module.
+// fresh returns the name of a new row for the module.
 func (s schema) fresh(id string) string {
 	if s.key == "platform" {
 		if _, platform, ok := strings.Cut(id, "/"); ok {
@@ -127,7 +127,7 @@ func (s schema) all(ctx context.Context, q querier, where string, args ...any) (
 	return out, rows.Err()
 }
 
-// serving is the row that serves the module, or nil. Where several
+// serving returns the row that serves the module, or nil. Where several
 // organisations have one, that of the default organisation is meant.
 func (s schema) serving(ctx context.Context, q querier, id string) (*row, error) {
 	for _, name := range s.names(id) {

@@ -115,7 +115,7 @@ func (s *shelf) kept(ctx context.Context, version int64) (kept, error) {
 	return k, err
 }
 
-// trials are the versions replaced by changes that were never accepted, newest first.
+// trials returns the versions replaced by changes that were never accepted, newest first.
 func (s *shelf) trials(ctx context.Context) ([]int64, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT version FROM versions WHERE trial = 1 ORDER BY version DESC`)
 	if err != nil {

@@ -341,7 +341,7 @@ func (s *Store) info(r row, ns notes) Info {
 	return info
 }
 
-// Fields are the names of the module's stored fields and when they were last
+// Fields returns the names of the module's stored fields and when they were last
 // changed. ErrNone where there are none, ErrLocked while the store is locked.
 func (s *Store) Fields(id string) ([]string, time.Time, error) {
 	info, err := s.Info(id)
@@ -374,7 +374,7 @@ func (s *Store) List() (list []Info, err error) {
 	return list, err
 }
 
-// Get is the module's credentials: those of its own row, else of its platform's.
+// Get returns the module's credentials: those of its own row, else of its platform's.
 func (s *Store) Get(id string) (v Values, err error) {
 	err = s.use(func(ctx context.Context) error {
 		if err := s.lockedErr(); err != nil {

@@ -32,7 +32,7 @@ func contractKey(t testing.TB) string {
 
 func is(key string) func() (string, error) { return func() (string, error) { return key, nil } }
 
-// copyOf is a copy of the recorded store, in a folder of its own.
+// copyOf returns a copy of the recorded store, in a folder of its own.
 func copyOf(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(contractDir, "module_credentials.db"))

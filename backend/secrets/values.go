@@ -44,7 +44,7 @@ func scrub(err error) error {
 	return err
 }
 
-// Fields are the names, sorted.
+// Fields returns the names, sorted.
 func (v Values) Fields() []string {
 	out := make([]string, 0, len(v.m))
 	for k := range v.m {
@@ -54,10 +54,10 @@ func (v Values) Fields() []string {
 	return out
 }
 
-// Len is the number of fields.
+// Len returns the number of fields.
 func (v Values) Len() int { return len(v.m) }
 
-// With is a copy of v in which the given fields replace their namesakes.
+// With returns a copy of v in which the given fields replace their namesakes.
 func (v Values) With(fields map[string]any) Values {
 	m := make(map[string]any, len(v.m)+len(fields))
 	for k, x := range v.m {
@@ -69,10 +69,10 @@ func (v Values) With(fields map[string]any) Values {
 	return Values{m}
 }
 
-// Reveal is the fields with their values, not to be changed.
+// Reveal returns the fields with their values, not to be changed.
 func (v Values) Reveal() map[string]any { return v.m }
 
-// encode is the JSON text that is encrypted.
+// encode returns the JSON text that is encrypted.
 func (v Values) encode() ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

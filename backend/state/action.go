@@ -44,7 +44,7 @@ func (Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
 // LogValue implements slog.LogValuer without the value.
 func (Secret) LogValue() slog.Value { return slog.StringValue("***") }
 
-// Reveal is the value itself, for the one who needs it.
+// Reveal returns the value itself, for the one who needs it.
 func (s Secret) Reveal() string { return string(s) }
 
 // Actor is who asks for an action, and from where.
@@ -283,7 +283,7 @@ func Specs() []Spec { return specs() }
 // SpecOf returns the table's row for a kind, or nil.
 func SpecOf(k Kind) *Spec { return specByKind()[k] }
 
-// Why is the reason why kind cannot be done on target now; "" when it can.
+// Why returns the reason why kind cannot be done on target now; "" when it can.
 func Why(s *Snapshot, k Kind, target string) string {
 	spec := SpecOf(k)
 	if spec == nil {

@@ -94,7 +94,7 @@ func ServiceOf(s *Snapshot, t string) string {
 	return c.Project + "/" + c.Service
 }
 
-// projectOf is the target "project/*" that t stands for; "" for none.
+// projectOf returns the target "project/*" that t stands for; "" for none.
 func projectOf(s *Snapshot, t string) string {
 	if p, _, ok := strings.Cut(ServiceOf(s, t), "/"); ok {
 		return p + "/*"
@@ -107,7 +107,7 @@ func split(s *Snapshot, of func(*Snapshot, string) string, t string) (project, s
 	return project, service
 }
 
-// Replicas are the containers of the target "project/service", or "project/*".
+// Replicas returns the containers of the target "project/service", or "project/*".
 func (c Containers) Replicas(target string) (out []*Container) {
 	project, service, ok := strings.Cut(target, "/")
 	for i := range c.List {

@@ -144,7 +144,7 @@ var containerSpecs = []Spec{
 
 var containerName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
 
-// running is why a container has nothing to end; "" where it has.
+// running returns why a container has nothing to end; "" where it has.
 func running(c *Container) string {
 	if c.State != "running" && c.State != "paused" && c.State != "restarting" {
 		return "it is not running: it is " + c.State

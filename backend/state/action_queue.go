@@ -39,7 +39,7 @@ var queueSpecs = []Spec{
 		}},
 }
 
-// RequeueTarget is the queue whose failures key holds ("task:queue" for
+// RequeueTarget returns the queue whose failures key holds ("task:queue" for
 // "task:queue:failed"), or "".
 func RequeueTarget(key string) string {
 	if to, ok := strings.CutSuffix(key, ":failed"); ok {

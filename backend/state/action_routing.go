@@ -170,7 +170,7 @@ var routingFlags = []Flag{
 	{Key: "confirm_within", Help: "undo it unless it is confirmed within this `TIME`, such as 2m"},
 }
 
-// routingFields are what every change of routing that is put in force asks for.
+// routingFields returns what every change of routing that is put in force asks for.
 func routingFields(s *Snapshot) []Field {
 	why := Field{Key: "why", Label: "Why", Hint: "what the next person should know"}
 	if s.Modules.Cannot[RoutingConfirm] != "" { // nobody would undo it
@@ -182,7 +182,7 @@ func routingFields(s *Snapshot) []Field {
 	}
 }
 
-// stagedImpact is what the staged change would do.
+// stagedImpact returns what the staged change would do.
 func stagedImpact(s *Snapshot, _ string) []string {
 	g := s.Routing.Staged
 	if g == nil {
@@ -218,7 +218,7 @@ func routeDisabled(f func(*Route) string) func(*Snapshot, string) string {
 	}
 }
 
-// plain is a number as one types it; "" for one below 0.
+// plain returns a number as one types it; "" for one below 0.
 func plain(v float64) string {
 	if v < 0 {
 		return ""

@@ -130,7 +130,7 @@ func controlDisabled(s *Snapshot) string {
 	return ""
 }
 
-// notBegun is for what the file of tokens alone can tell.
+// notBegun returns why an action cannot be done before the engine has started: it is for what the file of tokens alone can tell.
 func notBegun(s *Snapshot, _ string) string {
 	if s.Workspace.Started.IsZero() {
 		return "the engine has not begun"

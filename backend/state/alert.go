@@ -81,7 +81,7 @@ type Silence struct {
 	Comment  string    `json:"comment,omitempty"`
 }
 
-// Alert is the alert of that ID, or the only one of that rule name, or nil.
+// Alert returns the alert of that ID, or the only one of that rule name, or nil.
 func (a Alerts) Alert(target string) *Alert {
 	var byRule *Alert
 	n := 0

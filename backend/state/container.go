@@ -286,7 +286,7 @@ type DiskUse struct {
 	Free   float64 `json:"free"` // bytes that a prune gives back
 }
 
-// Target is the name by which actions know a container: its title, with its host
+// Target returns the name by which actions know a container: its title, with its host
 // before it where another host has one of that title too ("edge/web").
 func (c *Container) Target() string {
 	if c.Twin {
@@ -295,7 +295,7 @@ func (c *Container) Target() string {
 	return c.Title
 }
 
-// HostOf is the host of a container, or nil where there is but one.
+// HostOf returns the host of a container, or nil where there is but one.
 func (c Containers) HostOf(x *Container) *ContainerHost {
 	for i := range c.Hosts {
 		if c.Hosts[i].Title == x.Host {
@@ -305,7 +305,7 @@ func (c Containers) HostOf(x *Container) *ContainerHost {
 	return nil
 }
 
-// Container is the container of that ID, title, host and title ("edge/web"), or
+// Container returns the container of that ID, title, host and title ("edge/web"), or
 // unique ID prefix, or nil. A title that several hosts have is nobody's.
 func (c Containers) Container(target string) *Container {
 	// Whoever asks for all asks for each: thousands would be compared with thousands.

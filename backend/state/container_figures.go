@@ -117,7 +117,7 @@ func containerFigures(s *Snapshot, a Action, w Window) []Figure {
 	return figures()
 }
 
-// restarted is how often the engine restarted c in the window: exactly where the
+// restarted returns how often the engine restarted c in the window: exactly where the
 // count at its beginning is known, else at least.
 func restarted(s *Snapshot, w Window, c *Container) float64 {
 	if w.From != nil {
@@ -142,7 +142,7 @@ func mean(vs []float64) float64 {
 	return sum / float64(len(vs))
 }
 
-// counted are words with how often each occurs, worst first: "1 exited, 2 healthy".
+// counted returns words with how often each occurs, worst first: "1 exited, 2 healthy".
 func counted(words map[string]int) string {
 	var out []string
 	for score := 3.0; score >= -1; score-- {

@@ -25,7 +25,7 @@ func ParseDuration(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// ShortDuration is d without its zero parts: "6h" for 6h0m0s.
+// ShortDuration returns d without its zero parts: "6h" for 6h0m0s.
 func ShortDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {

@@ -108,7 +108,7 @@ func (c Console) Title() string {
 // looks, and a command comes and goes.
 func (c Console) Controls() bool { return c.Actor.Via == "console" }
 
-// Console is the attached console of that ID, or nil.
+// Console returns the attached console of that ID, or nil.
 func (w Workspace) Console(id string) *Console {
 	for i := range w.Consoles {
 		if id != "" && w.Consoles[i].ID == id {
@@ -118,7 +118,7 @@ func (w Workspace) Console(id string) *Console {
 	return nil
 }
 
-// Holder is the console that holds control, or nil.
+// Holder returns the console that holds control, or nil.
 func (w Workspace) Holder() *Console {
 	for i := range w.Consoles {
 		if w.Consoles[i].Control {

@@ -21,7 +21,7 @@ const (
 
 var levelWords = [...]string{"", "trace", "debug", "info", "warn", "error", "fatal"}
 
-// String is the level in lower case, "" for unknown.
+// String returns the level in lower case, "" for unknown.
 func (l Level) String() string {
 	if int(l) < len(levelWords) {
 		return levelWords[l]
@@ -89,7 +89,7 @@ type LogWatch struct {
 	LastAt     time.Time `json:"last_at,omitzero"`
 }
 
-// Watch is the watch of that name, or nil.
+// Watch returns the watch of that name, or nil.
 func (l Logs) Watch(name string) *LogWatch {
 	for i := range l.Watches {
 		if l.Watches[i].Name == name {
@@ -148,10 +148,10 @@ type LogRecord struct {
 	Text string `json:"text"`
 }
 
-// Time is the record's time.
+// Time returns the record's time.
 func (r LogRecord) Time() time.Time { return time.Unix(0, r.Nanos) }
 
-// Source is the log source of that ID, path or title, or nil.
+// Source returns the log source of that ID, path or title, or nil.
 func (l Logs) Source(target string) *LogSource {
 	if target == "" { // a container's path is empty
 		return nil

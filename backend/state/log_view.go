@@ -95,7 +95,7 @@ type LogSlot struct {
 // Sieves reports whether the view leaves records out.
 func (v LogView) Sieves() bool { return v.Keep != "" || v.Least > 0 }
 
-// View is the window of a view, or nil while there is none.
+// View returns the window of a view, or nil while there is none.
 func (l Logs) View(v LogView) *LogWindow {
 	for i := range l.Views {
 		if l.Views[i].View == v {

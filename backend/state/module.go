@@ -18,7 +18,7 @@ const (
 	ModuleUninstalled ModuleStatus = "uninstalled"
 )
 
-// Word is the status as operators say it: installed reads "enabled".
+// Word returns the status as operators say it: installed reads "enabled".
 func (s ModuleStatus) Word() string {
 	if s == ModuleInstalled {
 		return "enabled"
@@ -150,7 +150,7 @@ type KeyUse struct {
 	Kept int `json:"kept"`
 }
 
-// UnderOldKeys is how many stored entries are not under the key that encrypts.
+// UnderOldKeys returns how many stored entries are not under the key that encrypts.
 func (m Modules) UnderOldKeys() int {
 	n := 0
 	for _, k := range m.Keys[min(1, len(m.Keys)):] {
@@ -176,7 +176,7 @@ type Event struct {
 	What string    `json:"what"`
 }
 
-// Module is the module of that ID, or nil.
+// Module returns the module of that ID, or nil.
 func (m Modules) Module(id string) *Module {
 	for i := range m.List {
 		if m.List[i].ID == id {
@@ -242,7 +242,7 @@ type JobStep struct {
 	Err     string    `json:"err,omitempty"`
 }
 
-// Job is the job of that ID, or nil.
+// Job returns the job of that ID, or nil.
 func (p Pipeline) Job(id string) *Job {
 	for i := range p.Jobs {
 		if p.Jobs[i].ID == id {
@@ -252,7 +252,7 @@ func (p Pipeline) Job(id string) *Job {
 	return nil
 }
 
-// Stage is the stage of that title, or nil.
+// Stage returns the stage of that title, or nil.
 func (p Pipeline) Stage(title string) *Stage {
 	for i := range p.Stages {
 		if p.Stages[i].Title == title {
@@ -485,7 +485,7 @@ type RoutingVersion struct {
 	Diff    string `json:"diff,omitempty"`
 }
 
-// Prepared is r with what is staged in place of what is in force: what the next edit
+// Prepared returns r with what is staged in place of what is in force: what the next edit
 // goes on from.
 func (r Routing) Prepared() Routing {
 	if g := r.Staged; g != nil && g.Base == r.Tag {
@@ -494,7 +494,7 @@ func (r Routing) Prepared() Routing {
 	return r
 }
 
-// Row is the category or tier of that ID, or nil.
+// Row returns the category or tier of that ID, or nil.
 func (r Routing) Row(id string) *Route {
 	for i := range r.Rows {
 		if r.Rows[i].ID == id {

@@ -30,7 +30,7 @@ func (f ModuleFinding) Place() string {
 	return f.File + ":" + strconv.Itoa(f.Line)
 }
 
-// String is the finding in one line: where, what, and what to do.
+// String returns the finding in one line: where, what, and what to do.
 func (f ModuleFinding) String() string {
 	out := f.Text
 	if p := f.Place(); p != "" {
@@ -78,7 +78,7 @@ func (c *ProgramChange) Why() string {
 	return "its files changed since " + by + " on " + c.At.UTC().Format("2006-01-02 15:04 MST") + ": see its Changes, then approve them"
 }
 
-// Summary is the change in one line.
+// Summary returns the change in one line.
 func (c *ProgramChange) Summary() string {
 	out := ""
 	for _, s := range []struct {
@@ -149,7 +149,7 @@ type TestFailure struct {
 // OK reports whether tests were run and none failed.
 func (t *TestRun) OK() bool { return t != nil && t.Err == "" && t.Failed == 0 && t.Passed > 0 }
 
-// Summary is the run in one line.
+// Summary returns the run in one line.
 func (t *TestRun) Summary() string {
 	if t.Err != "" {
 		return t.Err
@@ -241,7 +241,7 @@ func testImpact(s *Snapshot, t string) []string {
 	return out
 }
 
-// previous is the version that a rollback leads to where none is named.
+// previous returns the version that a rollback leads to where none is named.
 func previous(m *Module) string {
 	past := false
 	for _, v := range m.Versions {

@@ -49,7 +49,7 @@ type Progress struct {
 // Over reports whether the action will not go on.
 func (p Progress) Over() bool { return p.Status != "queued" && p.Status != "running" }
 
-// Progress is the action of that ID, or nil.
+// Progress returns the action of that ID, or nil.
 func (a Actions) Progress(id ActionID) *Progress {
 	for i := range a.List {
 		if a.List[i].ID == id {

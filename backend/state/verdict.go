@@ -51,7 +51,7 @@ type Window struct {
 	Length time.Duration
 }
 
-// Summary is the verdict in one line: "better: health unhealthy -> healthy, cpu 3.0 %
+// Summary returns the verdict in one line: "better: health unhealthy -> healthy, cpu 3.0 %
 // of a core". What made it comes first, what was not known on either side is left
 // out.
 func (v *Verdict) Summary() string {
@@ -87,7 +87,7 @@ func contains(in []string, s string) bool {
 
 const unknownText = "unknown"
 
-// String is the figure with its unit.
+// String returns the figure with its unit.
 func (f Figure) String() string {
 	switch {
 	case f.Text != "":

@@ -130,7 +130,7 @@ var bans = []struct {
 	}, "these work by registration at import: dependencies are constructor arguments, all in wire.go"},
 }
 
-// imports are all imports of the repository.
+// imports returns all imports of the repository.
 func imports(t *testing.T) (all []imported) {
 	t.Helper()
 	eachFile(t, func(name string) {

@@ -71,7 +71,7 @@ func newAttach(g *globals, c *consoleFlags) *cobra.Command {
 	return cmd
 }
 
-// from is who sits at a console on another host's engine.
+// from returns who sits at a console on another host's engine.
 func (c *consoleFlags) from() state.Actor {
 	a := me(c.via())
 	if host, err := os.Hostname(); err == nil {

@@ -46,7 +46,7 @@ func copyOut(dir, text string) (string, error) {
 	return path, nil
 }
 
-// osc52 is the sequence that asks the terminal to take text into its clipboard.
+// osc52 returns the sequence that asks the terminal to take text into its clipboard.
 func osc52(text string) string {
 	seq := osc52lib.New(text)
 	if strings.HasPrefix(os.Getenv("TERM"), "screen") && os.Getenv("TMUX") == "" {

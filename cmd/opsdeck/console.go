@@ -38,7 +38,7 @@ func (c *consoleFlags) register(cmd *cobra.Command) {
 	f.BoolVar(&c.ascii, "ascii", false, "draw with ASCII alone (default: where the locale is not UTF-8)")
 }
 
-// via is how a console with these flags takes part: a wall only looks, and must
+// via returns how a console with these flags takes part: a wall only looks, and must
 // never be the one that holds control.
 func (c *consoleFlags) via() string {
 	if c.wall {
@@ -93,7 +93,7 @@ func openConsole(ctx context.Context, ws *config.Workspace, s *seat, c *consoleF
 	return err
 }
 
-// options are the console's, but for what is behind it.
+// options returns the console's, but for what is behind it.
 func (c *consoleFlags) options(ws *config.Workspace) tui.Options {
 	path := filepath.Join(ws.Data, "console.json")
 	theme := c.theme

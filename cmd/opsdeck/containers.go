@@ -107,7 +107,7 @@ func newPrune(g *globals) *cobra.Command {
 	return cmd
 }
 
-// composeTarget is a target as it was typed in the words of the table: a project's
+// composeTarget returns a target as it was typed in the words of the table: a project's
 // name stands for all its services. It waits until compose and the project's files
 // have been looked for.
 func composeTarget(s *session, kind state.Kind, typed string) (string, error) {

@@ -281,7 +281,7 @@ func (d *deck) Stop() {
 	}
 }
 
-// userName is who is at the keyboard, also behind sudo.
+// userName returns who is at the keyboard, also behind sudo.
 func userName() string {
 	if u := os.Getenv("SUDO_USER"); u != "" {
 		return state.Clean(u)
@@ -292,7 +292,7 @@ func userName() string {
 	return fmt.Sprintf("uid %d", os.Getuid())
 }
 
-// me is who runs this process, and from where.
+// me returns who runs this process, and from where.
 func me(via string) state.Actor {
 	a := state.Actor{User: userName(), Via: via}
 	if tty, err := os.Readlink("/proc/self/fd/0"); err == nil && strings.HasPrefix(tty, "/dev/") && tty != "/dev/null" {

@@ -19,7 +19,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// dockerOf is the source of the workspace's engine that has the container, which
+// dockerOf returns the source of the workspace's engine that has the container, which
 // does not run, and the name by which it knows it.
 func (g *globals) dockerOf(ctx context.Context, container string) (*docker.Source, string, error) {
 	engines, err := g.dockers()
@@ -29,7 +29,7 @@ func (g *globals) dockerOf(ctx context.Context, container string) (*docker.Sourc
 	return engines.Of(ctx, container)
 }
 
-// dockers are the sources of the workspace's engines, which do not run.
+// dockers returns the sources of the workspace's engines, which do not run.
 func (g *globals) dockers() (*docker.Hosts, error) {
 	ws, err := g.load()
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// guideCommands are the commands of testdata/guide/curl.sh, whole ones.
+// guideCommands returns the commands of testdata/guide/curl.sh, whole ones.
 func guideCommands(t *testing.T) (all []string) {
 	t.Helper()
 	b, err := os.ReadFile("testdata/guide/curl.sh")

@@ -219,7 +219,7 @@ func TestKillAtAnyMomentLosesNothing(t *testing.T) {
 	}
 }
 
-// entries are the journal's, oldest first.
+// entries returns the journal's, oldest first.
 func entries(t *testing.T, dir string) (all []state.Entry) {
 	t.Helper()
 	err := journal.Read(filepath.Join(dir, "data", "journal.jsonl"), func(e state.Entry) bool { all = append(all, e); return true })
@@ -229,7 +229,7 @@ func entries(t *testing.T, dir string) (all []state.Entry) {
 	return all
 }
 
-// unended are the actions that the journal, as the kill left it, has begun only.
+// unended returns the actions that the journal, as the kill left it, has begun only.
 func unended(t *testing.T, dir string) map[state.ActionID]bool {
 	t.Helper()
 	open := map[state.ActionID]bool{}

@@ -65,7 +65,7 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is main without the process around it.
+// run does what main does, without the process around it.
 func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
@@ -181,7 +181,7 @@ func requireKnown(c *cobra.Command) {
 	}
 }
 
-// load is the workspace that the flags mean.
+// load returns the workspace that the flags mean.
 func (g *globals) load() (*config.Workspace, error) {
 	w, err := config.Load(g.Flags)
 	if err != nil {
@@ -201,7 +201,7 @@ func paneProblems(w *config.Workspace) (out []string) {
 	return out
 }
 
-// keyProblems are the faults of the keys that the workspace file rebinds: file,
+// keyProblems returns the faults of the keys that the workspace file rebinds: file,
 // line, what is wrong. The other keys are in force all the same.
 func keyProblems(w *config.Workspace) (out []string) {
 	base := tui.Clashes(nil)

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 // testKey is the MODULE_ENCRYPTION_KEY of the tests' workspaces.
 const testKey = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 
-// shellManifest is a manifest of a module in sh, on which each member has a line.
+// shellManifest returns a manifest of a module in sh, on which each member has a line.
 func shellManifest(id string, keyed bool) string {
 	category, platform, _ := strings.Cut(id, "/")
 	auth := "none"
@@ -47,7 +47,7 @@ func shellManifest(id string, keyed bool) string {
 `, platform, category, platform, auth)
 }
 
-// shellAdapter is a module's program that needs no Python. A keyed one works with
+// shellAdapter returns a module's program that needs no Python. A keyed one works with
 // API keys that begin with "right-".
 func shellAdapter(keyed bool) string {
 	ok := "1"

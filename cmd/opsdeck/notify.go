@@ -24,7 +24,7 @@ func (m manager) tell(lines ...string) {
 	}
 }
 
-// status is what `systemctl status` shows: one line.
+// status returns what `systemctl status` shows: one line.
 func status(format string, args ...any) string {
 	text := strings.Join(strings.Fields(fmt.Sprintf(format, args...)), " ")
 	return "STATUS=" + text[:min(len(text), 500)]

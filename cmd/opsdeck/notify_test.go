@@ -185,7 +185,7 @@ func TestAUnitIsWhatSystemdTakes(t *testing.T) {
 	}
 }
 
-// loadIn is the workspace in dir, without an API.
+// loadIn returns the workspace in dir, without an API.
 func loadIn(t *testing.T, dir string) *config.Workspace {
 	t.Helper()
 	ws, err := config.Load(config.Flags{Workspace: dir, Listen: "off"})

@@ -187,7 +187,7 @@ func TestRecipesAddAPane(t *testing.T) {
 	gotool(t, "test", r.overlay(), "-count=1", "-run=TestEverySizeHolds|TestMorePanes|TestGoldenFrames", "./tui")
 }
 
-// homeless is an environment with an empty home and no servers.
+// homeless returns an environment with an empty home and no servers.
 func homeless(dir string) []string {
 	return append(os.Environ(), "HOME="+filepath.Join(dir, "home"), "XDG_RUNTIME_DIR=", "DOCKER_HOST=unix:///nonexistent/docker.sock", "REDIS_URL=unix:///nonexistent/redis.sock")
 }

@@ -110,7 +110,7 @@ func (r *wiring) reload() (state.Outcome, error) {
 	return state.Outcome{Result: result}, nil
 }
 
-// watching is what the workspace has watched in its logs.
+// watching returns what the workspace has watched in its logs.
 func watching(ws *config.Workspace) logs.Watching {
 	out := logs.Watching{Filters: ws.FiltersOf()}
 	names := ws.Names()
@@ -122,7 +122,7 @@ func watching(ws *config.Workspace) logs.Watching {
 	return out
 }
 
-// watchAlerts are the watches that are alerts.
+// watchAlerts returns the watches that are alerts.
 func watchAlerts(ws *config.Workspace) (out []alerting.Watch) {
 	for _, w := range ws.Watches {
 		if w.Above != nil {
@@ -132,7 +132,7 @@ func watchAlerts(ws *config.Workspace) (out []alerting.Watch) {
 	return out
 }
 
-// evidence is what the logs have for an alert: the filter of its watch and the newest
+// evidence returns what the logs have for an alert: the filter of its watch and the newest
 // record that passed it.
 func (w *wiring) evidence(labels map[string]string) map[string]string {
 	x := w.hub.Latest().Logs.Watch(labels["watch"])
@@ -200,7 +200,7 @@ func (e editor) Execute(_ context.Context, a state.Action, _ func(string, float6
 	return out, nil
 }
 
-// watchOf is the watch that an action's arguments describe.
+// watchOf returns the watch that an action's arguments describe.
 func watchOf(arg func(string) string) (x config.Watch, err error) {
 	x = config.Watch{Name: arg("name"), Source: arg("source"), Where: arg("where"), Severity: arg("severity"), Runbook: arg("runbook")}
 	for key, to := range map[string]*config.Duration{"window": &x.Window, "for": &x.For} {
@@ -224,7 +224,7 @@ func watchOf(arg func(string) string) (x config.Watch, err error) {
 	return x, nil
 }
 
-// watchArgs are the arguments that describe a watch.
+// watchArgs returns the arguments that describe a watch.
 func watchArgs(x config.Watch) map[string]string {
 	args := map[string]string{"name": x.Name, "source": x.Source, "where": x.Where, "window": x.Span().String(), "severity": x.Severity, "runbook": x.Runbook}
 	if x.Above != nil {

@@ -73,7 +73,7 @@ func newRender(g *globals) *cobra.Command {
 	return cmd
 }
 
-// paneNames are the words that --pane takes.
+// paneNames returns the words that --pane takes.
 func paneNames() (names []string) {
 	for _, p := range views.All(&pane.Env{Theme: theme.New(theme.Options{}), Now: time.Now, Local: time.Local}) {
 		names = append(names, p.Info().Name)

@@ -138,7 +138,7 @@ func routingOf(cmd *cobra.Command, ws *config.Workspace, with string) (own []byt
 	return own, parsed, other, nil
 }
 
-// delegations are those that the workspace's engine keeps, or kept.
+// delegations returns those that the workspace's engine keeps, or kept.
 func (*globals) delegations(ws *config.Workspace) ([]engine.Delegation, error) {
 	list, err := engine.ReadDelegations(filepath.Join(ws.Data, "delegations.jsonl"))
 	if err != nil {

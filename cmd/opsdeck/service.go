@@ -26,7 +26,7 @@ import (
 // release is set by the linker for releases.
 var release = ""
 
-// version is the release, or what the build says of itself.
+// version returns the release, or what the build says of itself.
 func version() string {
 	if release != "" {
 		return release
@@ -288,7 +288,7 @@ func settled(s *state.Snapshot) bool {
 	return true
 }
 
-// settle is the first snapshot in which every source has answered, or the newest
+// settle returns the first snapshot in which every source has answered, or the newest
 // after limit.
 func settle(ctx context.Context, s *seat, limit time.Duration) (*state.Snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)

@@ -154,7 +154,7 @@ func (s *sshd) stop() {
 	_ = s.cmd.Wait()
 }
 
-// below are the processes that pid started, and those that they did.
+// below returns the processes that pid started, and those that they did.
 func below(pid int) (all []int) {
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	for _, f := range tasks {

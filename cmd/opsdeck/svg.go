@@ -77,7 +77,7 @@ func drawRun(b *strings.Builder, x, y, n int, text string, st uv.Style) {
 		px, py+13, fg, cellWidth*float64(n), attr, html.EscapeString(text))
 }
 
-// cssColor is a colour as SVG writes it, or fallback for none.
+// cssColor returns a colour as SVG writes it, or fallback for none.
 func cssColor(c color.Color, fallback string) string {
 	if c == nil {
 		return fallback

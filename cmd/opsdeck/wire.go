@@ -98,7 +98,7 @@ func wire(ws *config.Workspace, j *journal.Journal, log *slog.Logger) (*wiring, 
 	return w, nil
 }
 
-// describe is the workspace section as it begins.
+// describe returns the workspace section as it begins.
 func describe(ws *config.Workspace) state.Workspace {
 	hostname, _ := os.Hostname()
 	return state.Workspace{
@@ -107,7 +107,7 @@ func describe(ws *config.Workspace) state.Workspace {
 	}
 }
 
-// newOrchestrator is the engine, or the orchestrator that takes its place.
+// newOrchestrator returns the engine, or the orchestrator that takes its place.
 func (w *wiring) newOrchestrator(ws *config.Workspace) (_ state.Source, err error) {
 	if ws.Engine.URL != "" {
 		return w.newRemote(ws)
@@ -122,7 +122,7 @@ func (w *wiring) newOrchestrator(ws *config.Workspace) (_ state.Source, err erro
 	return w.engine, err
 }
 
-// stages are the pipeline's settings in the terms of the engine.
+// stages returns the pipeline's settings in the terms of the engine.
 func stages(in map[string]config.Stage) map[string]engine.StageConfig {
 	out := map[string]engine.StageConfig{}
 	for title, s := range in {
@@ -170,7 +170,7 @@ func keyFrom(ws *config.Workspace) func() string {
 	}
 }
 
-// newRemote is the orchestrator that stands where the engine would.
+// newRemote returns the orchestrator that stands where the engine would.
 func (w *wiring) newRemote(ws *config.Workspace) (state.Source, error) {
 	if ws.Engine.Token != "" {
 		w.mask.Add(ws.Engine.Token)
@@ -178,7 +178,7 @@ func (w *wiring) newRemote(ws *config.Workspace) (state.Source, error) {
 	return remote.NewOrchestrator(ws.Engine.URL, remote.Access{Token: ws.Engine.Token, CA: ws.Engine.CA}, w.mask.Mask)
 }
 
-// newDocker is the container engines: the one that docker.host names, or those of
+// newDocker returns the container engines: the one that docker.host names, or those of
 // docker.hosts. store has their past, nil for none.
 func newDocker(ws *config.Workspace, mask func(string) string, store *metrics.Store) (*docker.Hosts, error) {
 	level := func(line string) state.Level { return scan.Parse(line).Level }
@@ -232,7 +232,7 @@ func (w *wiring) rotateLog(ctx context.Context, path, why string) {
 	}
 }
 
-// rotation is the workspace file's rotation in the terms of its source.
+// rotation returns the workspace file's rotation in the terms of its source.
 func rotation(r config.Rotation) logs.Rotation {
 	return logs.Rotation{Keep: r.Keep, Plain: r.Compress != nil && !*r.Compress, Mode: r.Mode, Signal: r.Signal, PidFile: r.PidFile, Reopen: r.Reopen,
 		MaxBytes: r.Bytes(), MaxAge: time.Duration(r.MaxAge)}

@@ -112,7 +112,7 @@ func (t *terminal) forget(d time.Duration) {
 	}
 }
 
-// engineOf is a socket that speaks the Docker Engine API for so many containers. Those
+// engineOf returns a socket that speaks the Docker Engine API for so many containers. Those
 // that run use more of the processor every second, each in its own measure.
 func (l *lab) engineOf(all, running int) (host string, end func(), err error) {
 	began := time.Now()

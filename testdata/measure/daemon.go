@@ -65,7 +65,7 @@ func (l *lab) engines() (_ *engines, err error) {
 	return e, e.startSSH()
 }
 
-// inside is a command in the namespace of the engines. Only its network is another.
+// inside returns a command in the namespace of the engines. Only its network is another.
 func (e *engines) inside(args ...string) *exec.Cmd {
 	return exec.Command("nsenter", append([]string{"--net=/run/netns/" + e.ns}, args...)...)
 }

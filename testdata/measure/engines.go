@@ -94,7 +94,7 @@ func measureEngines(l *lab) error {
 	return l.engineCycles(s, e, faults, extra)
 }
 
-// engineConsole is a console on the containers, which shows those of every host.
+// engineConsole returns a console on the containers, which shows those of every host.
 func (l *lab) engineConsole(name, extra string) (*screen, *workspace, error) {
 	w, err := l.newWorkspace(name, extra)
 	if err != nil {
@@ -128,7 +128,7 @@ type engineFault struct {
 	shown, back   float64
 }
 
-// stale is the line that says that a host does not answer, with the age of its figures
+// stale returns the line that says that a host does not answer, with the age of its figures
 // and the reason.
 func (f engineFault) stale() string { return `stale (now|\d+\S*): host ` + f.host + ` +\S+` }
 
@@ -368,7 +368,7 @@ func (l *lab) removedUnderShell(s *screen, e *engines, tell bool) error {
 	return nil
 }
 
-// modes are those of the terminal: the line discipline's, and what tmux knows.
+// modes returns those of the terminal: the line discipline's, and what tmux knows.
 func (s *screen) modes() (string, error) {
 	out, err := s.tmux("display-message", "-p", "-t", "m", "#{pane_tty} #{alternate_on} #{cursor_flag} #{keypad_flag} #{keypad_cursor_flag} #{mouse_any_flag} #{insert_flag} #{wrap_flag}")
 	if err != nil {

@@ -170,7 +170,7 @@ func (l *lab) breakIt(s *screen, f fault) error {
 	return nil
 }
 
-// either is the first error of several things that were done in order.
+// either returns the first error of several things that were done in order.
 func either(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {

@@ -63,7 +63,7 @@ func (l *lab) close(keep bool) {
 	os.RemoveAll(l.dir)
 }
 
-// name is this run's, for containers, image and tmux server.
+// name returns this run's, for containers, image and tmux server.
 func (l *lab) name() string { return "opsdeck-measure-" + strconv.Itoa(os.Getpid()) }
 
 // command runs a command, not ended by an interrupt, and gives what it printed.
@@ -128,7 +128,7 @@ func (l *lab) withContainers(n int) error {
 
 func (l *lab) container(i int) string { return fmt.Sprintf("m%d-%03d", os.Getpid(), i) }
 
-// rootfs is a file system with nothing but busybox.
+// rootfs returns a file system with nothing but busybox.
 func rootfs(box []byte) io.Reader {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -251,7 +251,7 @@ func manifest(category, platform, entry string) string {
 		category, platform, entry)
 }
 
-// adapter is a Python adapter whose data is an expression.
+// adapter returns a Python adapter whose data is an expression.
 func adapter(category, platform, data string) string {
 	return fmt.Sprintf(`import os, time
 from shared.adapters.base import BaseAdapter

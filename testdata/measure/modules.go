@@ -76,7 +76,7 @@ func measureModules(l *lab) error {
 	return nil
 }
 
-// manyModules is a workspace with many modules that work.
+// manyModules returns a workspace with many modules that work.
 func (l *lab) manyModules(name string) (*workspace, error) {
 	// Without the containers that others run on this host, which come and go.
 	w, err := l.newWorkspace(name, "docker: {host: \"unix:///nonexistent/docker.sock\"}\n")

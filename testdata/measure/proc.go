@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// cpuSeconds is what a process has used of the CPU, without its children.
+// cpuSeconds returns what a process has used of the CPU, without its children.
 func cpuSeconds(pid int) float64 {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, rest, _ := strings.Cut(string(b), ") ")
@@ -24,7 +24,7 @@ func cpuSeconds(pid int) float64 {
 	return (user + system) / 100 // USER_HZ is 100 on every Linux that Go runs on
 }
 
-// memory is a field of /proc/PID/status in MiB: VmRSS, RssAnon, RssFile.
+// memory returns a field of /proc/PID/status in MiB: VmRSS, RssAnon, RssFile.
 func memory(pid int, field string) float64 {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for line := range strings.Lines(string(b)) {
@@ -36,7 +36,7 @@ func memory(pid int, field string) float64 {
 	return math.NaN()
 }
 
-// engineCPU is the CPU seconds of the container engine's daemon.
+// engineCPU returns the CPU seconds of the container engine's daemon.
 func engineCPU() float64 {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, d := range dirs {
@@ -66,7 +66,7 @@ func readBusy() (b busy) {
 
 func (b busy) since(a busy) float64 { return 100 * (b.work - a.work) / max(1, b.all-a.all) }
 
-// quantile is the q-quantile of durations, in milliseconds.
+// quantile returns the q-quantile of durations, in milliseconds.
 func quantile(ds []time.Duration, q float64) float64 {
 	if len(ds) == 0 {
 		return math.NaN()

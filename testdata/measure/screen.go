@@ -83,7 +83,7 @@ func (s *screen) start() error {
 	return err
 }
 
-// text is what the screen shows. It is asked for only when something was written since:
+// text returns what the screen shows. It is asked for only when something was written since:
 // asking all the time takes a core of what is measured.
 func (s *screen) text() string {
 	if n := s.written(); n != s.captured || s.shown == "" {
@@ -93,7 +93,7 @@ func (s *screen) text() string {
 	return s.shown
 }
 
-// written is how many bytes the program has written to its terminal.
+// written returns how many bytes the program has written to its terminal.
 func (s *screen) written() int64 {
 	st, err := os.Stat(s.file("out"))
 	if err != nil {

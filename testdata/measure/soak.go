@@ -164,7 +164,7 @@ func (s *served) follow(ctx context.Context, slow bool, events, ended *atomic.In
 	}
 }
 
-// slope is the least-squares slope of ys over xs, and its standard error.
+// slope returns the least-squares slope of ys over xs, and its standard error.
 func slope(xs, ys []float64) (per, err float64) {
 	n := float64(len(xs))
 	if n < 3 {

@@ -111,7 +111,7 @@ func lostUnder(ctx context.Context, err error, asked time.Time, c state.Containe
 		why, asked.UTC().Format("15:04:05 UTC"), c.State)
 }
 
-// deed is what the engine is asked to do to c.
+// deed returns what the engine is asked to do to c.
 func (s *Source) deed(ctx context.Context, cli *client.Client, a state.Action, c state.Container) (deed, error) {
 	const stopping = "; the engine kills it after its stop timeout"
 	undo := func(k state.Kind, target string, args map[string]string) *state.Action {

@@ -279,7 +279,7 @@ func TestConnectionsAreThoseInTheContainersOwnNetwork(t *testing.T) {
 	sourcetest.Wait(r, "nothing is asked about", func(s state.Containers) bool { return len(s.Connections) == 0 })
 }
 
-// connected is a connection to a server that echoes, once it has: docker's proxy takes a
+// connected returns a connection to a server that echoes, once it has: docker's proxy takes a
 // connection before the container listens, and drops it again.
 func connected(t *testing.T, address string) (c net.Conn) {
 	t.Helper()
@@ -309,7 +309,7 @@ func TestAddressesOfProcNetTCP(t *testing.T) {
 	}
 }
 
-// composeHere is a project of one service in a folder of its own, brought up.
+// composeHere returns a project of one service in a folder of its own, brought up.
 func composeHere(t *testing.T) (project, dir string) {
 	t.Helper()
 	engineHere(t)

@@ -29,7 +29,7 @@ func ping(ctx context.Context, cli *client.Client) error {
 	return err
 }
 
-// whileAlive is ctx, which also ends, with [ErrLost] as its cause, once the engine has
+// whileAlive returns ctx, which also ends, with [ErrLost] as its cause, once the engine has
 // not answered for longer than silence. It is for what has no limit of its own: a
 // frozen engine keeps a connection open for ever. stop must be called.
 func whileAlive(ctx context.Context, cli *client.Client) (_ context.Context, stop func()) {

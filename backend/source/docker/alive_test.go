@@ -41,7 +41,7 @@ func answer(code int, body string) *http.Response {
 	return &http.Response{StatusCode: code, Header: http.Header{"Api-Version": {"1.41"}, "Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body))}
 }
 
-// runningOn is a source whose run has that engine, and one container, web.
+// runningOn returns a source whose run has that engine, and one container, web.
 func runningOn(t *testing.T, w wire) *Source {
 	t.Helper()
 	cli, err := client.New(client.WithHTTPClient(&http.Client{Transport: w}), client.WithAPIVersion("1.41"))

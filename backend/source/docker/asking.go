@@ -120,7 +120,7 @@ func (r *run) newProject() bool {
 	return false
 }
 
-// connections are those in the network of the process pid; 0 for a process that is
+// connections returns those in the network of the process pid; 0 for a process that is
 // not known to be here, negative for the host's own network. published are its
 // ports: a server may have stopped to listen on one while it serves who came by it.
 func connections(pid int, published []string) state.Connections {

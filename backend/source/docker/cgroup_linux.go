@@ -25,7 +25,7 @@ type mounts struct {
 // mount is a cgroup mount: dir shows the hierarchy from root on.
 type mount struct{ dir, root string }
 
-// path is where a cgroup of the hierarchy is found, or "".
+// path returns where a cgroup of the hierarchy is found, or "".
 func (m mount) path(cgroup string) string {
 	if m.dir == "" {
 		return ""
@@ -105,7 +105,7 @@ type descriptor int
 
 const none descriptor = -1
 
-// open is none where there is no such file.
+// open returns none where there is no such file.
 func open(path string) descriptor {
 	for {
 		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -119,7 +119,7 @@ func open(path string) descriptor {
 	}
 }
 
-// read is what the file holds, as far as buf does; nil where nothing can be read.
+// read returns what the file holds, as far as buf does; nil where nothing can be read.
 func (d descriptor) read(buf []byte) []byte {
 	for d != none {
 		n, err := unix.Pread(int(d), buf, 0)
@@ -139,7 +139,7 @@ func (d descriptor) close() {
 	}
 }
 
-// peek is what a file holds, as far as buf does; nil where it cannot be read.
+// peek returns what a file holds, as far as buf does; nil where it cannot be read.
 func peek(path string, buf []byte) []byte {
 	d := open(path)
 	defer d.close()
@@ -288,7 +288,7 @@ func (m mounts) meet(hostMem float64) (met []meeting) {
 	return met
 }
 
-// containerCgroup is the container's own cgroup in path, which may be a child of
+// containerCgroup returns the container's own cgroup in path, which may be a child of
 // it; "" when the path does not hold the container's ID.
 func containerCgroup(path, id string) string {
 	at := strings.Index(path, id)
@@ -387,7 +387,7 @@ func (r *reader) read(buf []byte) (sample, bool) {
 	return s, s.cpu >= 0 || s.mem >= 0
 }
 
-// field is the number after name at the beginning of a line.
+// field returns the number after name at the beginning of a line.
 func field(b []byte, name string) (float64, bool) {
 	for off := 0; ; {
 		i := bytes.Index(b[off:], []byte(name))
@@ -466,7 +466,7 @@ func ioStat(b []byte) (read, written float64, seen bool) {
 	return read, written, seen
 }
 
-// hostMemory is the host's memory in bytes, or 0.
+// hostMemory returns the host's memory in bytes, or 0.
 func hostMemory() float64 {
 	b, err := os.ReadFile("/proc/meminfo")
 	if err != nil {

@@ -84,7 +84,7 @@ func numbers(version string) (major, minor int) {
 	return major, minor
 }
 
-// composeEnv is the environment of a compose command: this program's, but for what
+// composeEnv returns the environment of a compose command: this program's, but for what
 // is its own, and the engine that this source has.
 func composeEnv(e endpoint) []string {
 	var env []string
@@ -109,7 +109,7 @@ func composeEnv(e endpoint) []string {
 	return env
 }
 
-// projects are the compose projects of containers, each with what compose needs,
+// projects returns the compose projects of containers, each with what compose needs,
 // and why it cannot be had. local says that the containers' files are of this host.
 func projects(cs []state.Container, local bool) map[string]state.Project {
 	out := map[string]state.Project{}
@@ -226,7 +226,7 @@ func (s *Source) compose(ctx context.Context, a state.Action, progress func(stri
 	return state.Outcome{Result: text, Undo: undo}, nil
 }
 
-// composeArgs are compose's for an action; now is how many containers the service
+// composeArgs returns compose's for an action; now is how many containers the service
 // has.
 func composeArgs(a state.Action, service string, now int) (args []string, undo *state.Action, err error) {
 	switch a.Kind {

@@ -374,7 +374,7 @@ func (c *Copied) pack(w io.Writer, from, name string, progress func(int64)) erro
 	return errors.Join(err, out.Close())
 }
 
-// copyError is the engine's refusal with what to do.
+// copyError returns the engine's refusal with what to do.
 func copyError(err error) error {
 	msg := state.Clean(err.Error())
 	switch {

@@ -17,7 +17,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// crowd is an engine's socket with n containers, of which every 600th runs.
+// crowd returns an engine's socket with n containers, of which every 600th runs.
 func crowd(b *testing.B, n int) string {
 	b.Helper()
 	list := make([]map[string]any, n)

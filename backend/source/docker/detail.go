@@ -45,7 +45,7 @@ type look struct {
 	old    state.ContainerDetail
 }
 
-// looks are the containers of this engine that somebody looks at.
+// looks returns the containers of this engine that somebody looks at.
 func (r *run) looks() map[string]*look {
 	out := map[string]*look{}
 	in := r.s.interests.Load()
@@ -239,7 +239,7 @@ func (s *Source) fetchDetail(ctx context.Context, cli *client.Client, l *look) s
 	return d
 }
 
-// fromDiff is the changed files by path. Folders that only hold changed files say
+// fromDiff returns the changed files by path. Folders that only hold changed files say
 // nothing that those do not.
 func (s *Source) fromDiff(all []container.FilesystemChange) (out []state.FileChange, more int) {
 	slices.SortFunc(all, func(a, b container.FilesystemChange) int { return strings.Compare(a.Path, b.Path) })
@@ -263,7 +263,7 @@ func (s *Source) fromDiff(all []container.FilesystemChange) (out []state.FileCha
 	return out, more
 }
 
-// fetchImage is the image of that ID, which the container names ref.
+// fetchImage returns the image of that ID, which the container names ref.
 func (s *Source) fetchImage(ctx context.Context, cli *client.Client, id, ref string) (*state.ContainerImage, error) {
 	in, err := cli.ImageInspect(ctx, id)
 	if err != nil {
@@ -296,7 +296,7 @@ func (s *Source) fetchImage(ctx context.Context, cli *client.Client, id, ref str
 	return im, nil
 }
 
-// fetchEvents is what the engine remembers of a container, oldest first: it keeps
+// fetchEvents returns what the engine remembers of a container, oldest first: it keeps
 // the last 256 events of all.
 func (s *Source) fetchEvents(ctx context.Context, cli *client.Client, id string) (out []state.ContainerEvent, err error) {
 	filters := client.Filters{}.Add("type", "container").Add("container", id)
@@ -318,7 +318,7 @@ func (s *Source) fetchEvents(ctx context.Context, cli *client.Client, id string)
 	}
 }
 
-// mergeEvents is both lists, which are oldest first, each event once, newest first.
+// mergeEvents returns both lists, which are oldest first, each event once, newest first.
 func mergeEvents(a, b []state.ContainerEvent) []state.ContainerEvent {
 	all := slices.Concat(a, b)
 	slices.SortStableFunc(all, func(x, y state.ContainerEvent) int { return y.At.Compare(x.At) })
@@ -411,5 +411,5 @@ func (s *Source) envVar(e string) state.EnvVar {
 	return state.EnvVar{Title: state.Clean(name), Value: state.Clean(shown), Masked: shown != value}
 }
 
-// clean is text from the engine as it may be shown.
+// clean returns text from the engine as it may be shown.
 func (s *Source) clean(text string) string { return state.Clean(s.cfg.Mask(maskText(text))) }

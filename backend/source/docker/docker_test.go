@@ -20,7 +20,7 @@ import (
 
 const testImage = "opsdeck-test:busybox"
 
-// engineHere is skipped without an engine; it makes an image of the host's busybox.
+// engineHere skips the test without an engine; it makes an image of the host's busybox.
 func engineHere(t testing.TB) {
 	t.Helper()
 	if _, err := exec.LookPath("docker"); err != nil {

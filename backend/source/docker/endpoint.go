@@ -32,7 +32,7 @@ type endpoint struct {
 	chosen bool
 }
 
-// local is the path of the engine's socket on this host, or "".
+// local returns the path of the engine's socket on this host, or "".
 func (e endpoint) local() string {
 	if p, ok := strings.CutPrefix(e.host, "unix://"); ok {
 		return p
@@ -40,7 +40,7 @@ func (e endpoint) local() string {
 	return ""
 }
 
-// configDir is where the docker command keeps its settings and contexts, or "".
+// configDir returns where the docker command keeps its settings and contexts, or "".
 func configDir() string {
 	if dir := os.Getenv("DOCKER_CONFIG"); dir != "" {
 		return dir
@@ -70,7 +70,7 @@ func (c Config) resolve() (endpoint, error) {
 	return resolve()
 }
 
-// Contexts are the names of the docker command's contexts, in order, "default"
+// Contexts returns the names of the docker command's contexts, in order, "default"
 // first.
 func Contexts() []string {
 	names := []string{"default"}
@@ -167,7 +167,7 @@ func readContext(dir, name string) (endpoint, error) {
 	return e, nil
 }
 
-// explainTLS is what is wrong between the endpoint's TLS files and the engine, or "".
+// explainTLS returns what is wrong between the endpoint's TLS files and the engine, or "".
 // What the other end says comes as text alone.
 func (e endpoint) explainTLS(said string) string {
 	const files = " of this host in opsdeck.yaml (or of the context, or in DOCKER_CERT_PATH)"

@@ -111,7 +111,7 @@ func (s *Source) fetchDisk(ctx context.Context, cli *client.Client, d state.Engi
 	return d
 }
 
-// eventOf is an event in words: "die, exit code 137".
+// eventOf returns an event in words: "die, exit code 137".
 func eventOf(m events.Message) state.ContainerEvent {
 	what := string(m.Action)
 	for _, a := range [...][2]string{{"exitCode", "exit code "}, {"signal", "signal "}, {"oldName", "was "}} {

@@ -142,7 +142,7 @@ func (s *Source) Exec(ctx context.Context, id string, e Exec) (code int, err err
 // container is that ends.
 const killedCode = 128 + 9
 
-// outcome is what came of a command whose output has ended, and whether its
+// outcome returns what came of a command whose output has ended, and whether its
 // container ended under it. The engine learns of both a moment later than the
 // output ends.
 func outcome(ctx context.Context, cli *client.Client, id, exec string) (res client.ExecInspectResult, gone bool, err error) {
@@ -247,7 +247,7 @@ func (b *beginning) flush() error {
 	return err
 }
 
-// String is the first bytes.
+// String returns the first bytes.
 func (b *beginning) String() string { return strings.TrimSpace(b.buf.String()) }
 
 // shells are looked for in this order, where images have them.
@@ -256,7 +256,7 @@ var shells = []struct{ name, path string }{
 	{"ash", "/bin/ash"}, {"sh", "/bin/sh"}, {"sh", "/usr/bin/sh"}, {"sh", "/busybox/sh"},
 }
 
-// FindShell is the path of a shell in the container: of that name, or the best where
+// FindShell returns the path of a shell in the container: of that name, or the best where
 // it is "". A path is taken as it is.
 func (s *Source) FindShell(ctx context.Context, id, name string) (string, error) {
 	if len(name) > 0 && name[0] == '/' {

@@ -19,7 +19,7 @@ type sample struct {
 	blkRead, blkWrite float64
 }
 
-// noSample is a reading of which nothing is known.
+// noSample returns a reading of which nothing is known.
 func noSample() sample {
 	return sample{cpu: -1, mem: -1, limit: -1, pids: -1, netRx: -1, netTx: -1, blkRead: -1, blkWrite: -1}
 }

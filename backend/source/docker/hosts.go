@@ -70,7 +70,7 @@ func NewHosts(cfgs []Config) (*Hosts, error) {
 	return h, nil
 }
 
-// ownTitle is the name of a host that nobody named.
+// ownTitle returns the name of a host that nobody named.
 func (c Config) ownTitle() string {
 	if u, err := url.Parse(c.Host); err == nil && u.Hostname() != "" {
 		return u.Hostname()
@@ -86,7 +86,7 @@ func (c Config) ownTitle() string {
 	return "local"
 }
 
-// one is the only engine, or nil where there are several.
+// one returns the only engine, or nil where there are several.
 func (h *Hosts) one() *Source {
 	if len(h.members) == 1 {
 		return h.members[0].src
@@ -120,7 +120,7 @@ func (h *Hosts) Interest(in state.Interests) {
 	}
 }
 
-// Containers is the list as last published. It must not be written to.
+// Containers returns the list as last published. It must not be written to.
 func (h *Hosts) Containers() []state.Container {
 	if s := h.one(); s != nil {
 		return s.Containers()
@@ -285,7 +285,7 @@ func orMake[M ~map[K]V, K comparable, V any](m *M) M {
 	return *m
 }
 
-// address is where a host is that has not answered yet.
+// address returns where a host is that has not answered yet.
 func (c Config) address() string {
 	e, err := c.resolve()
 	if err != nil || e.host == "" {
@@ -294,7 +294,7 @@ func (c Config) address() string {
 	return e.host
 }
 
-// noneAnswers is why there is nothing at all.
+// noneAnswers returns why there is nothing at all.
 func (h *Hosts) noneAnswers() error {
 	var all []string
 	for _, m := range h.members {
@@ -303,7 +303,7 @@ func (h *Hosts) noneAnswers() error {
 	return fmt.Errorf("none of %d container hosts answers:\n%s", len(h.members), strings.Join(all, "\n"))
 }
 
-// Of is the engine that a container is on, by its ID, title, or host and title, and
+// Of returns the engine that a container is on, by its ID, title, or host and title, and
 // the name by which that engine knows it. What no engine is known to have is looked
 // for on each, so that a source that does not run knows it too.
 func (h *Hosts) Of(ctx context.Context, target string) (*Source, string, error) {
@@ -359,7 +359,7 @@ func (h *Hosts) member(title string) *member {
 	return nil
 }
 
-// OpenLog is the log of a container of any host: see [Source.OpenLog].
+// OpenLog returns the log of a container of any host: see [Source.OpenLog].
 func (h *Hosts) OpenLog(ctx context.Context, id string, since time.Time, tail int) (io.ReadCloser, bool, error) {
 	s, id, err := h.Of(ctx, id)
 	if err != nil {
@@ -368,7 +368,7 @@ func (h *Hosts) OpenLog(ctx context.Context, id string, since time.Time, tail in
 	return s.OpenLog(ctx, id, since, tail)
 }
 
-// Shell is a shell in a container of any host: see [Source.Shell].
+// Shell returns a shell in a container of any host: see [Source.Shell].
 func (h *Hosts) Shell(ctx context.Context, id string, stdin io.Reader, stdout io.Writer, resize <-chan [2]uint16) error {
 	s, id, err := h.Of(ctx, id)
 	if err != nil {
@@ -411,7 +411,7 @@ func (h *Hosts) Figures(ctx context.Context, a state.Action, since, until time.T
 	return m.src.Figures(ctx, a, since, until)
 }
 
-// route is the host that an action's target is on, and the target's name there: a
+// route returns the host that an action's target is on, and the target's name there: a
 // container, a compose project, or whatever stands after a host's name.
 func (h *Hosts) route(a state.Action) (*member, string, error) {
 	list := state.Containers{List: h.Containers()}

@@ -295,7 +295,7 @@ func (r *run) inspect(ctx context.Context) {
 	})
 }
 
-// toInspect is how many inspects are still to be made.
+// toInspect returns how many inspects are still to be made.
 func (r *run) toInspect() int { return len(r.dirty) + len(r.left) }
 
 // take applies a batch. It reports whether a container can be measured for the

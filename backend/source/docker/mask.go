@@ -52,7 +52,7 @@ func maskValue(name, value string) string {
 	return userinfo.ReplaceAllString(value, "${1}***@")
 }
 
-// maskArgs is a command's arguments without the values of those that are named
+// maskArgs returns a command's arguments without the values of those that are named
 // like a secret.
 func maskArgs(args []string) []string {
 	out := make([]string, len(args))

@@ -51,7 +51,7 @@ func (s *Source) Figures(ctx context.Context, a state.Action, since, until time.
 	return []state.Figure{f}
 }
 
-// errorRate is how many lines a minute of a container's log are errors between two
+// errorRate returns how many lines a minute of a container's log are errors between two
 // times: of its newest lines where there are very many.
 func (s *Source) errorRate(ctx context.Context, cli *client.Client, id string, since, until time.Time) (float64, error) {
 	in, err := cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})

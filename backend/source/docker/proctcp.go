@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// port is that of an address as /proc/net/tcp has it: "0100007F:1F90"; 0 for none.
+// port returns that of an address as /proc/net/tcp has it: "0100007F:1F90"; 0 for none.
 func port(s string) int {
 	_, p, _ := strings.Cut(s, ":")
 	n, err := strconv.ParseUint(p, 16, 16)
@@ -18,7 +18,7 @@ func port(s string) int {
 	return int(n)
 }
 
-// address is an address of /proc/net/tcp or tcp6 as people write it. Its IP is in
+// address returns an address of /proc/net/tcp or tcp6 as people write it. Its IP is in
 // words of four bytes, each in the host's order, which is little-endian on all
 // that opsdeck is built for.
 func address(s string) string {

@@ -104,7 +104,7 @@ var builtIn = map[string]bool{"bridge": true, "host": true, "none": true, "nat":
 
 func short(id string) string { return state.Clean(id[:min(12, len(id))]) }
 
-// sum is the largest of things, and all together.
+// sum returns the largest of things, and all together.
 func sum(things []thing) state.Unused {
 	out := state.Unused{Count: len(things)}
 	slices.SortFunc(things, func(a, b thing) int { return cmp.Or(cmp.Compare(b.bytes, a.bytes), cmp.Compare(a.name, b.name)) })
@@ -121,7 +121,7 @@ func sum(things []thing) state.Unused {
 	return out
 }
 
-// reclaim is what a prune would take.
+// reclaim returns what a prune would take.
 func reclaim(ctx context.Context, cli *client.Client) *state.Reclaim {
 	u, err := count(ctx, cli)
 	r := &state.Reclaim{At: time.Now()}

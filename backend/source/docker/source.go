@@ -98,7 +98,7 @@ func (s *Source) Interest(in state.Interests) {
 	}
 }
 
-// Containers is the list as last published. It must not be written to.
+// Containers returns the list as last published. It must not be written to.
 func (s *Source) Containers() []state.Container {
 	if l := s.list.Load(); l != nil {
 		return *l
@@ -106,7 +106,7 @@ func (s *Source) Containers() []state.Container {
 	return nil
 }
 
-// engine is the client of the present run, or an error that says why there is none.
+// engine returns the client of the present run, or an error that says why there is none.
 func (s *Source) engine() (*client.Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,7 +139,7 @@ func (s *Source) has(ctx context.Context, target string) (bool, error) {
 	return false, fmt.Errorf("docker: %s: %s", s.cfg.address(), s.clean(err.Error()))
 }
 
-// connect is the client of the present run, or one of its own, and what gives it
+// connect returns the client of the present run, or one of its own, and what gives it
 // back. Of a source that has lost its engine it is the reason at once: whoever wants
 // a log again and again would start an ssh each time. ctx bounds the connecting.
 func (s *Source) connect(ctx context.Context) (*client.Client, func(), error) {
@@ -252,7 +252,7 @@ func (r *run) close() {
 	}
 }
 
-// because is what ssh says about a failure, where it says something, else the
+// because returns what ssh says about a failure, where it says something, else the
 // failure itself.
 func (l *link) because(err error) error {
 	if l.tunnel != nil && err != nil {

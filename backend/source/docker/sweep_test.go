@@ -103,7 +103,7 @@ func BenchmarkSteadyState(b *testing.B) {
 	}
 }
 
-// engineCPU is the CPU seconds that dockerd has used.
+// engineCPU returns the CPU seconds that dockerd has used.
 func engineCPU() float64 {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, d := range dirs {

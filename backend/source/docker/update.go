@@ -15,7 +15,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// limits are what the engine says of a container's.
+// limits returns what the engine says of a container's.
 func limits(h *container.HostConfig) state.Limits {
 	l := state.Limits{
 		Known: true, Memory: math.Max(0, float64(h.Memory)), MemorySwap: float64(h.MemorySwap), CPUs: float64(h.NanoCPUs) / 1e9,
@@ -113,7 +113,7 @@ func update(ctx context.Context, cli *client.Client, a state.Action, c state.Con
 	}}, nil
 }
 
-// host is what the engine says of its host; empty where it does not answer.
+// host returns what the engine says of its host; empty where it does not answer.
 func host(ctx context.Context, cli *client.Client) system.Info {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -124,7 +124,7 @@ func host(ctx context.Context, cli *client.Client) system.Info {
 	return got.Info
 }
 
-// swapFor is the limit of memory and swap together that goes with a memory limit:
+// swapFor returns the limit of memory and swap together that goes with a memory limit:
 // as much swap as there was, without a limit of it where there was none, and for
 // the first limit as much again as memory, as docker run has it.
 func swapFor(was state.Limits, memory float64) float64 {

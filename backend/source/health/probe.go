@@ -40,7 +40,7 @@ type result struct {
 	checks  []state.Check
 }
 
-// onto is the service with the probe's result.
+// onto returns the service with the probe's result.
 func (r result) onto(s state.Service, now time.Time) state.Service {
 	if s.Word != r.word || s.Since.IsZero() {
 		s.Since = now

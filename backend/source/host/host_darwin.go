@@ -39,7 +39,7 @@ func read(h *state.Host) error {
 	return nil
 }
 
-// disks are the file systems on local devices that are shown to users.
+// disks returns the file systems on local devices that are shown to users.
 func disks() []state.Disk {
 	n, err := unix.Getfsstat(nil, unix.MNT_NOWAIT)
 	if err != nil {

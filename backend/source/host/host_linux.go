@@ -97,7 +97,7 @@ func parseMeminfo(h *state.Host, text string) {
 	h.SwapTotal, h.SwapUsed = kb["SwapTotal"], kb["SwapTotal"]-kb["SwapFree"]
 }
 
-// disks are the mounted file systems on local block devices, each device once, by
+// disks returns the mounted file systems on local block devices, each device once, by
 // its first mount; network, memory and image file systems are left out.
 func disks(mounts string) []state.Disk {
 	seen := map[string]bool{}
@@ -132,7 +132,7 @@ func disks(mounts string) []state.Disk {
 	return out
 }
 
-// inodes is a count of them, negative where the file system makes them as it needs.
+// inodes returns a count of them, negative where the file system makes them as it needs.
 func inodes(n uint64) float64 {
 	if n == 0 {
 		return -1

@@ -59,7 +59,7 @@ var (
 	container = regexp.MustCompile(`[0-9a-f]{64}`)
 )
 
-// command is a command line fit to be seen.
+// command returns a command line fit to be seen.
 func (p *processes) command(args []string) string {
 	out := make([]string, 0, len(args))
 	for i, a := range args {

@@ -59,7 +59,7 @@ func (*Source) Sections() []state.SectionName { return []state.SectionName{state
 // cpuTimes are seconds since boot by mode, summed over all cores.
 type cpuTimes map[string]float64
 
-// busy is the part of the time between two samples in which the cores worked, in
+// busy returns the part of the time between two samples in which the cores worked, in
 // percent of all cores, or negative.
 func busy(a, b cpuTimes) float64 {
 	total, idle := 0.0, 0.0
@@ -76,7 +76,7 @@ func busy(a, b cpuTimes) float64 {
 	return max(0, min(100, 100*(total-idle)/total))
 }
 
-// newHost is a section of which nothing is known.
+// newHost returns a section of which nothing is known.
 func newHost() state.Host {
 	h := state.Host{OS: runtime.GOOS, Cores: runtime.NumCPU(), CPUPercent: -1, Load1: -1, Load5: -1, Load15: -1,
 		MemTotal: -1, MemUsed: -1, SwapTotal: -1, SwapUsed: -1, Uptime: -1, ClockErr: -1, Tasks: -1, Files: -1, FilesMax: -1}

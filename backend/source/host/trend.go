@@ -72,7 +72,7 @@ func (f *filling) forecast(disks []state.Disk, now time.Time) {
 	}
 }
 
-// full is avail over the least-squares slope of the levels, negative for never.
+// full returns avail over the least-squares slope of the levels, negative for never.
 func full(ls []level, avail float64, now time.Time) time.Duration {
 	if len(ls) < 3 || now.Sub(ls[0].at) < fillLeast {
 		return -1

@@ -152,7 +152,7 @@ func benchmarkWaker(b *testing.B, f func(b *testing.B, polls bool)) {
 	b.Run("polled", func(b *testing.B) { f(b, true) })
 }
 
-// pause is the writer's own: it is longer than the time after which a file is quiet, and no
+// pause returns the writer's own: it is longer than the time after which a file is quiet, and no
 // multiple of any time between two looks.
 func pause(i int) { <-time.After(451*time.Millisecond + time.Duration(i*37%100)*time.Millisecond) }
 

@@ -261,7 +261,7 @@ func (t *track) add(pt point) {
 	}
 }
 
-// rates are items a second in and out over the last points.
+// rates returns items a second in and out over the last points.
 func rates(ps []point) (in, out float64, netOnly bool) {
 	if len(ps) < 2 {
 		return -1, -1, false
@@ -282,7 +282,7 @@ func rates(ps []point) (in, out float64, netOnly bool) {
 	return max(0, net), max(0, -net), true
 }
 
-// trend is the slope of depth over the points, in items a second, by least squares.
+// trend returns the slope of depth over the points, in items a second, by least squares.
 func trend(ps []point) float64 {
 	if len(ps) < 2 {
 		return 0
@@ -317,7 +317,7 @@ func older(a, b time.Time) time.Time {
 // timeFields are the names under which queue items carry their time, in order.
 var timeFields = []string{"enqueued_at", "enqueuedAt", "queued_at", "created_at", "createdAt", "timestamp", "time", "ts", "created", "failed_at", "failedAt"}
 
-// itemTime is the time that a JSON item carries, or zero.
+// itemTime returns the time that a JSON item carries, or zero.
 func itemTime(item string) time.Time {
 	if len(item) == 0 || item[0] != '{' || len(item) > 1<<20 {
 		return time.Time{}
@@ -346,7 +346,7 @@ func itemTime(item string) time.Time {
 	return time.Time{}
 }
 
-// epoch is a time of this century in seconds or milliseconds since 1970, or zero.
+// epoch returns a time of this century in seconds or milliseconds since 1970, or zero.
 func epoch(v float64) time.Time {
 	switch {
 	case v >= 1e9 && v < 1e10:

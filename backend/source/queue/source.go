@@ -125,7 +125,7 @@ func (s *Source) options() (*redis.Options, string, error) {
 	return opt, shown, nil
 }
 
-// server is the client of the present run, or an error that says there is none.
+// server returns the client of the present run, or an error that says there is none.
 func (s *Source) server() (*redis.Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,7 +195,7 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	}
 }
 
-// infoField is a field of INFO's answer.
+// infoField returns a field of INFO's answer.
 func infoField(info, name string) string {
 	for line := range strings.Lines(info) {
 		if v, ok := strings.CutPrefix(strings.TrimSpace(line), name+":"); ok {

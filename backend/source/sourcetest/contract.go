@@ -29,7 +29,7 @@ func Missing(t testing.TB, what string) {
 	t.Skipf("skipped: %s is missing on this host", what)
 }
 
-// Program is where the program is, and Missing where this host has none of that name.
+// Program returns where the program is, and Missing where this host has none of that name.
 func Program(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -146,14 +146,14 @@ func (r *Runner) Stop() {
 	}
 }
 
-// Puts is how many sections were put so far.
+// Puts returns how many sections were put so far.
 func (r *Runner) Puts() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.puts
 }
 
-// Last is the newest section of that name, or nil.
+// Last returns the newest section of that name, or nil.
 func (r *Runner) Last(name state.SectionName) state.Section {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -207,7 +207,7 @@ func (r *Runner) WaitErr(n int, what string) error {
 	}
 }
 
-// Runs is how many runs have ended.
+// Runs returns how many runs have ended.
 func (r *Runner) Runs() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -305,7 +305,7 @@ func Contract(t *testing.T, s Subject) {
 	})
 }
 
-// openFiles is how many descriptors this process has open, 0 where unknown.
+// openFiles returns how many descriptors this process has open, 0 where unknown.
 func openFiles() int {
 	es, err := os.ReadDir("/proc/self/fd")
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SmallDisk is a folder on a file system of 1 MiB.
+// SmallDisk returns a folder on a file system of 1 MiB.
 func SmallDisk(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -4,7 +4,7 @@ package sourcetest
 
 import "testing"
 
-// SmallDisk is a folder on a file system of 1 MiB.
+// SmallDisk returns a folder on a file system of 1 MiB.
 func SmallDisk(t testing.TB) string {
 	t.Helper()
 	Missing(t, "a way to mount a small file system")

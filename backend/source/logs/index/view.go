@@ -444,7 +444,7 @@ func (v *Viewer) tell(l *look) {
 	v.signal()
 }
 
-// tellSoon is tell, but not too often.
+// tellSoon does what tell does, but not too often.
 func (v *Viewer) tellSoon(l *look) {
 	if time.Since(v.told) >= viewGap {
 		v.tell(l)
