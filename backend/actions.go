@@ -126,8 +126,8 @@ func (a *actions) newest(ctx context.Context, act state.Action) *state.Snapshot 
 	a.mu.Lock()
 	ex := a.executors[act.Kind]
 	a.mu.Unlock()
-	if s, ok := ex.(state.Shows); ok {
-		s.Show(ctx)
+	if s, ok := ex.(state.Flusher); ok {
+		s.Flush(ctx)
 	}
 	a.hub.publish()
 	return a.hub.seenBy(act.Console)
@@ -146,7 +146,7 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 	if spec.Global != "" {
 		act.Target = spec.Global
 	}
-	if why := state.Held(snap); why != "" && !spec.Looks && act.Kind != state.ControlRequest && act.Kind != state.ControlTake {
+	if why := state.ControlHeldBy(snap); why != "" && !spec.Looks && act.Kind != state.ControlRequest && act.Kind != state.ControlTake {
 		return "", refuse("%s %s: %s: ask for control, or take it", spec.Verb, act.Target, why)
 	}
 	undoes := state.ActionID("")
@@ -271,7 +271,7 @@ func misplaced(snap *state.Snapshot, spec *state.Spec, act state.Action) string 
 // or whose end somebody may not have seen yet. The caller holds a.mu.
 func (a *actions) forget(now time.Time) {
 	for i := len(a.list) - 1; i >= 0 && len(a.list) > keepActions; i-- {
-		if p := &a.list[i]; p.Over() && p.Settling.IsZero() && now.Sub(p.Ended) > keepEnded {
+		if p := &a.list[i]; p.Done() && p.Settling.IsZero() && now.Sub(p.Ended) > keepEnded {
 			a.list = slices.Delete(a.list, i, i+1)
 		}
 	}

@@ -7,9 +7,9 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// Seam is what a console, the command line and the API hold: an engine in this
+// Client is what a console, the command line and the API hold: an engine in this
 // process or in another.
-type Seam interface {
+type Client interface {
 	// Wait returns the newest snapshot as soon as its Version is above after.
 	Wait(ctx context.Context, after uint64) (*state.Snapshot, error)
 	// Submit asks for an action; the error says why it was refused.
@@ -21,7 +21,7 @@ type Seam interface {
 // Do submits an action and waits until it is over, with its verdict where settled
 // is true and one follows. each, if not nil, sees its progress. The error says
 // why it was refused or could not be followed; an action that failed is no error.
-func Do(ctx context.Context, s Seam, a state.Action, settled bool, each func(state.Progress)) (state.Progress, error) {
+func Do(ctx context.Context, s Client, a state.Action, settled bool, each func(state.Progress)) (state.Progress, error) {
 	id, err := s.Submit(ctx, a)
 	if err != nil {
 		return state.Progress{}, err
@@ -35,7 +35,7 @@ func Do(ctx context.Context, s Seam, a state.Action, settled bool, each func(sta
 		after = snap.Version
 		p := snap.Actions.Progress(id)
 		if p == nil && seen {
-			return state.Progress{ID: id, Action: a}, fmt.Errorf("%s %s: the engine no longer knows of it: opsdeck journal list says what came of action %s", a.Kind, a.Target, id)
+			return state.Progress{ID: id, Action: a}, fmt.Errorf("%s %s: the engine no longer knows of it: opsdeck journal list has the result of action %s", a.Kind, a.Target, id)
 		}
 		if p == nil {
 			continue
@@ -44,11 +44,11 @@ func Do(ctx context.Context, s Seam, a state.Action, settled bool, each func(sta
 		if each != nil {
 			each(*p)
 		}
-		if p.Over() && (!settled || p.Settling.IsZero()) {
+		if p.Done() && (!settled || p.Settling.IsZero()) {
 			return *p, nil
 		}
 	}
 }
 
-// Watch implements Seam for the hub itself: nobody looks.
+// Watch implements Client for the hub itself: nobody looks.
 func (*Hub) Watch(state.Interests) {}

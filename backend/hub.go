@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -160,7 +161,7 @@ func (h *Hub) supervise(ctx context.Context, sl *slot) {
 			told = ""
 		}
 		level := slog.LevelWarn
-		if state.IsNotHere(f.Err) {
+		if errors.Is(f.Err, state.ErrAbsent) {
 			level = slog.LevelInfo
 		}
 		if text := h.opts.Mask(f.Err.Error()); text != told { // and not with every attempt
@@ -205,7 +206,7 @@ func (h *Hub) failed(src state.Source, err error, attempt int, next time.Time) {
 		switch {
 		case !hl.LastOK.IsZero():
 			status = state.Stale
-		case state.IsNotHere(err):
+		case errors.Is(err, state.ErrAbsent):
 			status = state.Absent
 		}
 		if hl.Status != status {

@@ -79,7 +79,7 @@ type late struct {
 	show chan struct{}
 }
 
-func (l *late) Show(context.Context) { l.show <- struct{}{}; synctest.Wait() }
+func (l *late) Flush(context.Context) { l.show <- struct{}{}; synctest.Wait() }
 
 // An action that is refused by what was published is asked about anew.
 func TestARefusalRestsOnTheNewestState(t *testing.T) {
@@ -156,10 +156,10 @@ func TestHealthFollowsTheSource(t *testing.T) {
 
 func TestASourceThatFindsNothingIsAbsentUntilItWasThereOnce(t *testing.T) {
 	src := &script{runs: []func(context.Context, func(state.Section)) error{
-		func(context.Context, func(state.Section)) error { return state.NotHere(errors.New("no socket")) },
+		func(context.Context, func(state.Section)) error { return state.Absence(errors.New("no socket")) },
 		func(_ context.Context, put func(state.Section)) error {
 			put(modules(state.ModuleInstalled, "healthy"))
-			return state.NotHere(errors.New("no socket"))
+			return state.Absence(errors.New("no socket"))
 		},
 	}}
 	withHub(t, src, func(t *testing.T, h *Hub) {

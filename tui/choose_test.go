@@ -63,7 +63,7 @@ func TestUnfollowedContainersHaveNoRate(t *testing.T) {
 }
 
 // A remembered selection must not hide what is new, nor the rows above it: what
-// is unwell stands there.
+// is unhealthy stands there.
 func TestRestoredSelectionHidesNothing(t *testing.T) {
 	many := fake.Many(3, 60)
 	d := drive(t, "healthy", func(o *Options) {

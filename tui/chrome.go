@@ -313,11 +313,6 @@ func (m *Model) allowed() []allowedKey {
 		if state.Why(m.shown, s.Kind, id) == "" {
 			seen[s.Key] = true
 			verb, _, _ := strings.Cut(s.Verb, " ")
-			if verb == "take" {
-				verb = "unacknowledge"
-			} else if verb == "end" {
-				verb = "unsilence"
-			}
 			out = append(out, allowedKey{m.keys.ofAct(s.Key), verb})
 		}
 	}

@@ -299,7 +299,7 @@ func (m *Model) undo() tea.Cmd {
 		}
 	}
 	for _, p := range m.shown.Actions.List {
-		if p.Undo != nil && !p.Undone && p.Over() {
+		if p.Undo != nil && !p.Undone && p.Done() {
 			return m.begin(spec, []string{string(p.ID)})
 		}
 	}

@@ -2,7 +2,6 @@ package tui
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +25,7 @@ func (m *Model) held() string {
 	if m.live == nil {
 		return ""
 	}
-	return state.Held(m.live)
+	return state.ControlHeldBy(m.live)
 }
 
 // offer says who holds control, and offers to ask for it or to take it.
@@ -68,7 +67,7 @@ func (m *Model) control(s *state.Snapshot) []pane.Span {
 		out = append(out, pane.Span{Ink: t.Dim, Text: "  control " + h.Actor.User})
 	}
 	if n := len(w.Consoles); n > 1 {
-		out = append(out, pane.Span{Ink: t.Dim, Text: fmt.Sprintf(" %s %d look", t.Dot, n)})
+		out = append(out, pane.Span{Ink: t.Dim, Text: fmt.Sprintf(" %s %s", t.Dot, state.Plural(n, "viewer"))})
 	}
 	if h != nil && h.ID == s.You {
 		for _, c := range w.Consoles {
@@ -93,7 +92,7 @@ func (m *Model) noticed(old, s *state.Snapshot) {
 	h := s.Workspace.Holder()
 	switch {
 	case was.Control && !is.Control && h != nil:
-		m.say(h.Title() + " has control now; this console looks")
+		m.say(h.Title() + " has control now; this console only views")
 	case !was.Control && is.Control:
 		m.say("this console has control now")
 	case is.Control:
@@ -105,28 +104,21 @@ func (m *Model) noticed(old, s *state.Snapshot) {
 	}
 }
 
-// sameControl reports whether the same consoles are there, with the same control.
-func sameControl(a, b []state.Console) bool {
-	return slices.EqualFunc(a, b, func(x, y state.Console) bool {
-		return x.ID == y.ID && x.Control == y.Control && x.Asked.Equal(y.Asked)
-	})
-}
-
 // present says who looks, and who may act.
 func (m *Model) present() string {
 	if m.live == nil || len(m.live.Workspace.Consoles) == 0 {
-		return "nobody looks that is known of"
+		return "no console is known of"
 	}
 	var out []string
 	for _, c := range m.live.Workspace.Consoles {
-		what := "looks"
+		what := "views"
 		switch {
 		case c.Control:
 			what = "holds control"
 		case !c.Asked.IsZero():
 			what = "asks for control"
 		case !c.Controls():
-			what = "looks through a " + c.Actor.Via
+			what = "views through a " + c.Actor.Via
 		}
 		who := c.Title()
 		if c.ID == m.live.You && c.ID != "" {

@@ -28,7 +28,7 @@ func as(d *driver, you string, w state.Workspace) {
 func TestWhoLooksIsToldWhoMayActAndIsOfferedControl(t *testing.T) {
 	d := drive(t, "incident", nil)
 	as(d, "c2", shared(d.snap, "c1", time.Time{}))
-	d.holds("control ada", "2 look")
+	d.holds("control ada", "2 viewers")
 	d.press("1", "L")
 	if n := len(d.b.Submitted()); n != 0 {
 		t.Fatalf("%d actions were submitted by who only looks", n)
@@ -59,7 +59,7 @@ func TestWhoHoldsControlIsToldWhoAsksAndWhoTookIt(t *testing.T) {
 	as(d, "c1", shared(d.snap, "c1", fake.Now))
 	d.holds("bob asks for control", "bob (pts/2) asks for control: : hand over control to bob (pts/2)")
 	d.press(":")
-	d.typeText("who looks")
+	d.typeText("viewers")
 	d.press("enter")
 	d.holds("ada (pts/1), this one, holds control", "last key 12m0s ago; bob (pts/2) asks for control")
 	d.press(":")
@@ -69,7 +69,7 @@ func TestWhoHoldsControlIsToldWhoAsksAndWhoTookIt(t *testing.T) {
 		t.Fatalf("submitted %+v, want control handed to c2", got)
 	}
 	as(d, "c1", shared(d.snap, "c2", time.Time{}))
-	d.holds("bob (pts/2) has control now; this console looks", "control bob")
+	d.holds("bob (pts/2) has control now; this console only views", "control bob")
 }
 
 func TestKeysAreToldToOthersNowAndThen(t *testing.T) {

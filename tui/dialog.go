@@ -182,7 +182,7 @@ type actBox struct {
 	proposed []bool
 	// given are the arguments of each target that go along unasked.
 	given map[string]map[string]string
-	// at is the input that has the focus; len(inputs) is Cancel, one more is the deed.
+	// at is the input that has the focus; len(inputs) is Cancel, one more carries it out.
 	at    int
 	wrong string
 }

@@ -138,7 +138,7 @@ func table() []bind {
 		b("Act", cmdHelp, "help", "?"),
 		b("Act", cmdUndo, "undo the last action that can be undone", "u"),
 		in(inLists, b("Act", pane.Edit, "edit in $EDITOR what is staged before it changes anything", "e")),
-		in(inLists, b("Act", cmdShell, "a shell in the container", "!")),
+		in(inLists, b("Act", cmdShell, "shell in the container", "!")),
 		b("Act", cmdQuit, "quit asks", "ctrl+c"),
 
 		act("E", "enable", "enable or disable, apply"),

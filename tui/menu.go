@@ -78,7 +78,7 @@ func (m *Model) newMenu() overlay {
 		b.choices = append(b.choices, c)
 	}
 	if info.Name == "containers" {
-		c := choice{label: "a shell in it", key: m.keys.of(cmdShell), run: (*Model).shell}
+		c := choice{label: "shell", key: m.keys.of(cmdShell), run: (*Model).shell}
 		if m.o.Shell == nil {
 			if c.why = m.o.NoShell; c.why == "" {
 				c.why = "this console has no way into containers"
@@ -229,7 +229,7 @@ func (m *Model) newPalette() overlay {
 			command("fold all", pane.FoldAll)
 		}
 	}
-	add("who looks", "", func(m *Model) tea.Cmd { m.say(m.present()); return nil })
+	add("viewers", "", func(m *Model) tea.Cmd { m.say(m.present()); return nil })
 	for _, n := range theme.Names {
 		add("theme "+n, "", func(m *Model) tea.Cmd {
 			m.look.Name = n

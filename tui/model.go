@@ -64,7 +64,7 @@ type Model struct {
 	// it, it takes as many lines as it needs.
 	unfolded time.Time
 	touched  bool // a key has been pressed
-	mine     []deed
+	mine     []submission
 	edited   edit // the configuration that was last edited here
 	// lastAsked is the last action that was asked for without a dialog.
 	lastAsked   string

@@ -95,7 +95,7 @@ func (m *Model) newQuit() overlay {
 	q := &quitBox{}
 	if m.shown != nil {
 		for _, p := range m.shown.Actions.List {
-			if !p.Over() {
+			if !p.Done() {
 				q.lines = append(q.lines, "still running: "+p.Action.Title())
 			}
 		}

@@ -72,7 +72,7 @@ func (p *prompt) spans(m *Model) []pane.Span {
 	if words := p.completions(); len(words) > 0 {
 		return append(out, pane.Span{Ink: t.Faint, Text: "  tab: " + strings.Join(words[:min(6, len(words))], " ")})
 	}
-	return append(out, pane.Span{Ink: t.Faint, Text: "  enter keeps, esc gives up"})
+	return append(out, pane.Span{Ink: t.Faint, Text: "  enter keeps, esc cancels"})
 }
 
 // completions returns the words that begin as the last one does.

@@ -19,8 +19,8 @@ import (
 // limit the action itself.
 const submitWithin = 15 * time.Second
 
-// deed is an action of this console that its footer still speaks of.
-type deed struct {
+// submission is an action of this console that its footer still speaks of.
+type submission struct {
 	id state.ActionID
 	a  state.Action
 	// asked is when it was; over and judged when its end and its verdict were first
@@ -29,7 +29,7 @@ type deed struct {
 }
 
 // newest returns when there was last something new to say of it.
-func (d *deed) newest() time.Time {
+func (d *submission) newest() time.Time {
 	switch {
 	case !d.judged.IsZero():
 		return d.judged
@@ -99,7 +99,7 @@ func (m *Model) submitted(msg submitMsg) {
 		m.edited.id = msg.id
 	}
 	msg.a.Secrets = nil
-	m.mine = append(m.mine, deed{id: msg.id, a: msg.a, asked: m.o.Clock()})
+	m.mine = append(m.mine, submission{id: msg.id, a: msg.a, asked: m.o.Clock()})
 	if len(m.mine) > 20 {
 		m.mine = m.mine[1:]
 	}
@@ -114,7 +114,7 @@ func (m *Model) doing() []pane.Span {
 	t := m.env.Theme
 	now := m.o.Clock()
 	others, failed := 0, 0
-	var best *deed
+	var best *submission
 	var p *state.Progress
 	for i := range m.mine {
 		d := &m.mine[i]
@@ -122,18 +122,18 @@ func (m *Model) doing() []pane.Span {
 		if q == nil {
 			continue
 		}
-		if q.Over() && d.over.IsZero() {
+		if q.Done() && d.over.IsZero() {
 			d.over, m.unfolded = now, now
 		}
 		if q.Verdict != nil && d.judged.IsZero() {
 			d.judged, m.unfolded = now, now
 		}
-		if q.Over() && now.Sub(d.over) >= 8*time.Second &&
+		if q.Done() && now.Sub(d.over) >= 8*time.Second &&
 			(q.Verdict != nil || !now.Before(q.Settling)) && (q.Verdict == nil || now.Sub(d.judged) >= 15*time.Second) {
 			continue
 		}
 		others++
-		if q.Over() && q.Status != "done" {
+		if q.Done() && q.Status != "done" {
 			failed++
 		}
 		if best == nil || !d.newest().Before(best.newest()) {
@@ -143,14 +143,14 @@ func (m *Model) doing() []pane.Span {
 	if best == nil {
 		return nil
 	}
-	if others--; p.Over() && p.Status != "done" {
+	if others--; p.Done() && p.Status != "done" {
 		failed--
 	}
 	name := (&state.Action{Kind: p.Action.Kind, Target: m.called(state.SpecOf(p.Action.Kind), p.Action.Target)}).Title()
 	said := views.Said(p)
 	var out []pane.Span
 	switch {
-	case !p.Over():
+	case !p.Done():
 		out = []pane.Span{{Ink: t.Accent, Text: t.Wait + " " + name}, {Ink: t.Text, Text: "  " + p.Status}}
 	case p.Err != "" || p.Status != "done":
 		out = []pane.Span{{Ink: t.Bad, Text: t.Wrong + " " + name + " " + p.Status}}
@@ -166,7 +166,7 @@ func (m *Model) doing() []pane.Span {
 	default:
 		out = []pane.Span{{Ink: t.Good, Text: t.OK + " " + name}}
 	}
-	if p.Over() && p.Undo != nil && !p.Undone {
+	if p.Done() && p.Undo != nil && !p.Undone {
 		out = append(out, pane.Span{Ink: t.Key, Text: "  " + m.keys.of(cmdUndo)}, pane.Span{Ink: t.Dim, Text: " undoes it"})
 	}
 	if others > 0 {
@@ -179,7 +179,7 @@ func (m *Model) doing() []pane.Span {
 	if said != "" {
 		out = append(out, pane.Span{Ink: t.Text, Text: "  " + said})
 	}
-	if p.Over() && p.Verdict == nil && now.Before(p.Settling) {
+	if p.Done() && p.Verdict == nil && now.Before(p.Settling) {
 		out = append(out, pane.Span{Ink: t.Dim, Text: "  watching whether it helps"})
 	}
 	return out

@@ -12,45 +12,45 @@ import (
 	"github.com/opsdeck/opsdeck/views/pane"
 )
 
-// deed is one row of the pane of actions: a submitted action, or the end of one
+// actionRow is one row of the pane of actions: a submitted action, or the end of one
 // that only the journal remembers.
-type deed struct {
+type actionRow struct {
 	p *state.Progress
 	j *state.Entry
 }
 
-func deeds(s *state.Snapshot) []deed {
-	out := make([]deed, 0, len(s.Actions.List)+len(s.Journal.Entries))
+func actionRows(s *state.Snapshot) []actionRow {
+	out := make([]actionRow, 0, len(s.Actions.List)+len(s.Journal.Entries))
 	seen := make(map[state.ActionID]bool, len(s.Actions.List))
 	for i := range s.Actions.List {
-		out = append(out, deed{p: &s.Actions.List[i]})
+		out = append(out, actionRow{p: &s.Actions.List[i]})
 		seen[s.Actions.List[i].ID] = true
 	}
 	for i := range s.Journal.Entries {
 		j := &s.Journal.Entries[i]
 		if (j.Phase == state.PhaseEnd || j.Phase == state.PhaseInterrupted) && !seen[j.Action] {
 			seen[j.Action] = true
-			out = append(out, deed{j: j})
+			out = append(out, actionRow{j: j})
 		}
 	}
 	return out
 }
 
-func (d *deed) at() time.Time {
+func (d *actionRow) at() time.Time {
 	if d.p != nil {
 		return d.p.Queued
 	}
 	return d.j.At
 }
 
-func (d *deed) id() state.ActionID {
+func (d *actionRow) id() state.ActionID {
 	if d.p != nil {
 		return d.p.ID
 	}
 	return d.j.Action
 }
 
-func (d *deed) what() (state.Kind, string, state.Actor) {
+func (d *actionRow) what() (state.Kind, string, state.Actor) {
 	if d.p != nil {
 		return d.p.Action.Kind, d.p.Action.Target, d.p.Action.Actor
 	}
@@ -58,7 +58,7 @@ func (d *deed) what() (state.Kind, string, state.Actor) {
 }
 
 // title returns the action in words: "restart container".
-func (d *deed) title() string {
+func (d *actionRow) title() string {
 	k, _, _ := d.what()
 	if s := state.SpecOf(k); s != nil {
 		return s.Title()
@@ -67,7 +67,7 @@ func (d *deed) title() string {
 }
 
 // outcome returns how it stands, in one word.
-func (d *deed) outcome() string {
+func (d *actionRow) outcome() string {
 	switch {
 	case d.p == nil && d.j.Phase == state.PhaseInterrupted:
 		return "interrupted"
@@ -82,7 +82,7 @@ func (d *deed) outcome() string {
 }
 
 // said returns what came of it, in one line.
-func (d *deed) said() string {
+func (d *actionRow) said() string {
 	if d.p == nil {
 		return d.j.Detail
 	}
@@ -96,7 +96,7 @@ func Said(p *state.Progress) string {
 	switch {
 	case p.Err != "":
 		s = p.Err
-	case !p.Over():
+	case !p.Done():
 		s = p.Step
 		if p.Percent >= 0 && p.Percent <= 100 && p.Status == "running" && p.Percent > 0 {
 			s = strings.TrimSpace(fmt.Sprintf("%s %.0f%%", s, p.Percent))
@@ -118,46 +118,46 @@ func Said(p *state.Progress) string {
 
 // NewActions makes the pane of what was done.
 func NewActions(env *pane.Env) pane.Pane {
-	return list.New(env, list.Spec[deed]{
+	return list.New(env, list.Spec[actionRow]{
 		Info: pane.Info{
 			Name: "actions", Title: "Actions", Section: state.SectionActions,
 			Acts:  []state.SectionName{state.SectionActions, state.SectionJournal, state.SectionWorkspace},
-			About: "What was done here, by whom, from where, and what came of it, from this console and from every other, the command line and the API. The journal is append-only and hash-chained.",
+			About: "What was done here, by whom, from where, and with which result, from this console and from every other, the command line and the API. The journal is append-only and hash-chained.",
 		},
-		Cols: []list.Column[deed]{
-			{Title: "When", W: 8, Cell: func(e *pane.Env, d *deed) (string, theme.Ink) {
+		Cols: []list.Column[actionRow]{
+			{Title: "When", W: 8, Cell: func(e *pane.Env, d *actionRow) (string, theme.Ink) {
 				at, now := d.at().In(e.Local), e.Now().In(e.Local)
 				if now.Sub(at) > 20*time.Hour {
 					return at.Format("01-02"), e.Theme.Dim
 				}
 				return at.Format(time.TimeOnly), e.Theme.Dim
-			}, Cmp: func(a, b *deed) int { return b.at().Compare(a.at()) }},
-			{Title: "Outcome", W: 13, Cell: func(e *pane.Env, d *deed) (string, theme.Ink) { return pane.StatusWord(e.Theme, d.outcome()) },
-				Cmp: func(a, b *deed) int { return cmp.Compare(a.outcome(), b.outcome()) }},
-			{Title: "Action", W: 16, Flex: 1, Rank: 1, Cell: func(e *pane.Env, d *deed) (string, theme.Ink) { return d.title(), e.Theme.Text },
-				Cmp: func(a, b *deed) int { return cmp.Compare(a.title(), b.title()) }},
-			{Title: "On", W: 12, Flex: 1, Rank: 1, Cell: func(e *pane.Env, d *deed) (string, theme.Ink) {
+			}, Cmp: func(a, b *actionRow) int { return b.at().Compare(a.at()) }},
+			{Title: "Outcome", W: 13, Cell: func(e *pane.Env, d *actionRow) (string, theme.Ink) { return pane.StatusWord(e.Theme, d.outcome()) },
+				Cmp: func(a, b *actionRow) int { return cmp.Compare(a.outcome(), b.outcome()) }},
+			{Title: "Action", W: 16, Flex: 1, Rank: 1, Cell: func(e *pane.Env, d *actionRow) (string, theme.Ink) { return d.title(), e.Theme.Text },
+				Cmp: func(a, b *actionRow) int { return cmp.Compare(a.title(), b.title()) }},
+			{Title: "On", W: 12, Flex: 1, Rank: 1, Cell: func(e *pane.Env, d *actionRow) (string, theme.Ink) {
 				_, on, _ := d.what()
 				return on, e.Theme.Text
-			}, Cmp: func(a, b *deed) int {
+			}, Cmp: func(a, b *actionRow) int {
 				_, x, _ := a.what()
 				_, y, _ := b.what()
 				return cmp.Compare(x, y)
 			}},
-			{Title: "By", W: 12, Rank: 3, Cell: func(e *pane.Env, d *deed) (string, theme.Ink) {
+			{Title: "By", W: 12, Rank: 3, Cell: func(e *pane.Env, d *actionRow) (string, theme.Ink) {
 				_, _, by := d.what()
 				return by.User, e.Theme.Dim
 			}},
-			{Title: "Via", W: 7, Rank: 4, Cell: func(e *pane.Env, d *deed) (string, theme.Ink) {
+			{Title: "Via", W: 7, Rank: 4, Cell: func(e *pane.Env, d *actionRow) (string, theme.Ink) {
 				_, _, by := d.what()
 				return by.Via, e.Theme.Dim
 			}},
-			{Title: "What came of it", W: 16, Flex: 5, Rank: 1, Cell: func(e *pane.Env, d *deed) (string, theme.Ink) { return d.said(), e.Theme.Dim }},
+			{Title: "Result", W: 16, Flex: 5, Rank: 1, Cell: func(e *pane.Env, d *actionRow) (string, theme.Ink) { return d.said(), e.Theme.Dim }},
 		},
-		Rows:   deeds,
-		ID:     func(d *deed) string { return string(d.id()) },
-		Target: func(d *deed) string { return string(d.id()) },
-		Text: func(d *deed) string {
+		Rows:   actionRows,
+		ID:     func(d *actionRow) string { return string(d.id()) },
+		Target: func(d *actionRow) string { return string(d.id()) },
+		Text: func(d *actionRow) string {
 			_, on, by := d.what()
 			return d.title() + " " + on + " " + by.User + " " + d.outcome() + " " + d.said()
 		},
@@ -175,11 +175,11 @@ func NewActions(env *pane.Env) pane.Pane {
 		Summary: func(e *pane.Env, s *state.Snapshot) []pane.Span {
 			running := 0
 			for _, p := range s.Actions.List {
-				if !p.Over() {
+				if !p.Done() {
 					running++
 				}
 			}
-			out := []pane.Span{{Ink: e.Theme.Dim, Text: fmt.Sprintf("%d lately", len(s.Actions.List))}}
+			out := []pane.Span{{Ink: e.Theme.Dim, Text: fmt.Sprintf("%d recent", len(s.Actions.List))}}
 			if running > 0 {
 				out = append(out, pane.Span{Ink: e.Theme.Accent, Text: fmt.Sprintf("%d running", running)})
 			}
@@ -188,7 +188,7 @@ func NewActions(env *pane.Env) pane.Pane {
 			}
 			return out
 		},
-		Tabs: []list.Tab[deed]{{Title: "Overview", Draw: deedOverview}, {Title: "Journal", Draw: deedJournal}},
+		Tabs: []list.Tab[actionRow]{{Title: "Overview", Draw: actionOverview}, {Title: "Journal", Draw: actionJournal}},
 	})
 }
 
@@ -213,7 +213,7 @@ func deedsHead(e *pane.Env, s *state.Snapshot, w, h int) (out []string) {
 	return out[:min(len(out), h/2)]
 }
 
-func deedOverview(d *pane.Doc, s *state.Snapshot, x *deed) {
+func actionOverview(d *pane.Doc, s *state.Snapshot, x *actionRow) {
 	e := d.Env
 	t := e.Theme
 	kind, on, by := x.what()
@@ -269,7 +269,7 @@ func deedOverview(d *pane.Doc, s *state.Snapshot, x *deed) {
 	}
 }
 
-func deedJournal(d *pane.Doc, s *state.Snapshot, x *deed) {
+func actionJournal(d *pane.Doc, s *state.Snapshot, x *actionRow) {
 	t := d.Env.Theme
 	for i := len(s.Journal.Entries) - 1; i >= 0; i-- {
 		j := &s.Journal.Entries[i]

@@ -70,7 +70,7 @@ func NewAlerts(env *pane.Env) pane.Pane {
 			{Title: "Value", W: 9, Right: true, Rank: 4, Cell: func(e *pane.Env, a *state.Alert) (string, theme.Ink) {
 				return alertValue(e.Theme, a), e.Theme.Text
 			}},
-			{Title: "Held by", W: 14, Rank: 5, Cell: alertHeld},
+			{Title: "Ack or silence", W: 14, Rank: 5, Cell: alertHeld},
 			{Title: "Summary", W: 24, Flex: 4, Rank: 6, Cell: func(e *pane.Env, a *state.Alert) (string, theme.Ink) {
 				if a.Err != "" {
 					return a.Err, e.Theme.Bad
@@ -132,7 +132,7 @@ var alertSeverity alertCell = func(e *pane.Env, a *state.Alert) (string, theme.I
 var alertHeld alertCell = func(e *pane.Env, a *state.Alert) (string, theme.Ink) {
 	switch {
 	case a.SilenceID != "":
-		return "silent " + pane.FiguresOf(e.Theme).Span(a.SilencedUntil.Sub(e.Now())), e.Theme.Dim
+		return "silenced " + pane.FiguresOf(e.Theme).Span(a.SilencedUntil.Sub(e.Now())), e.Theme.Dim
 	case a.AckedBy != "":
 		return "acked " + a.AckedBy, e.Theme.Dim
 	}

@@ -68,7 +68,7 @@ func NewContainers(env *pane.Env) pane.Pane {
 			Band: 1, Weight: 1.15,
 			Acts:  []state.SectionName{state.SectionContainers},
 			About: "What the container engine runs. CPU is of one core, as docker stats counts it: 200% is two cores busy. Memory is of the container's limit, or of the host's memory where it has none. Network and block are rates. Containers of one compose project stand under a heading with their totals; actions on a heading take all of them. " + env.Theme.Caution + " marks what is near a limit or restarts again and again.",
-			Keys: []pane.KeyHelp{{Command: "shell", Does: "a shell in the container"}, {Command: pane.Left, Does: "fold a group; to its heading"}, {Command: pane.Right, Does: "unfold a group"},
+			Keys: []pane.KeyHelp{{Command: "shell", Does: "shell in the container"}, {Command: pane.Left, Does: "fold a group; to its heading"}, {Command: pane.Right, Does: "unfold a group"},
 				{Command: pane.FoldAll, Does: "fold or unfold all groups"}, {Command: pane.GroupRows, Does: "groups by project, or one list"}},
 			Filters: containerFilters,
 		},
@@ -233,7 +233,7 @@ func containersSummary(e *pane.Env, s *state.Snapshot) []pane.Span {
 	}
 	out := []pane.Span{{Ink: t.Dim, Text: fmt.Sprintf("%d of %d running", running, len(s.Containers.List))}}
 	if bad > 0 {
-		out = append(out, pane.Span{Ink: t.Bad, Text: fmt.Sprintf("%s %d unwell", t.Wrong, bad)})
+		out = append(out, pane.Span{Ink: t.Bad, Text: fmt.Sprintf("%s %d unhealthy", t.Wrong, bad)})
 	}
 	if n := len(s.Containers.Hosts); n > 1 {
 		up := 0

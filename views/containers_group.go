@@ -83,23 +83,23 @@ func containerSum(members []*state.Container) state.Container {
 	return sum
 }
 
-// running and unwell count members.
-func containerCounts(members []*state.Container) (running, unwell int) {
+// running and unhealthy count members.
+func containerCounts(members []*state.Container) (running, unhealthy int) {
 	for _, c := range members {
 		if c.State == "running" {
 			running++
 		}
 		if containerRank(c) < 2 {
-			unwell++
+			unhealthy++
 		}
 	}
-	return running, unwell
+	return running, unhealthy
 }
 
 // containerHeading returns what a group's heading shows where it is not its total.
 func containerHeading(e *pane.Env, column string, c *state.Container, members []*state.Container) (string, theme.Ink, bool) {
 	t, f := e.Theme, pane.FiguresOf(e.Theme)
-	running, unwell := containerCounts(members)
+	running, unhealthy := containerCounts(members)
 	total := func(v float64, show func(pane.Figures, float64) string) (string, theme.Ink, bool) {
 		if running == 0 || c.Sampled.IsZero() {
 			return t.Unknown, t.Dim, true
@@ -109,8 +109,8 @@ func containerHeading(e *pane.Env, column string, c *state.Container, members []
 	switch column {
 	case "State":
 		switch {
-		case unwell > 0:
-			return fmt.Sprintf("%s %d unwell", t.Wrong, unwell), t.Bad, true
+		case unhealthy > 0:
+			return fmt.Sprintf("%s %d unhealthy", t.Wrong, unhealthy), t.Bad, true
 		case running == 0:
 			return t.Off + " none runs", t.Dim, true
 		case running < len(members):
@@ -170,14 +170,14 @@ func sumHistories(members []*state.Container, get func(*state.Container) []float
 	return out
 }
 
-// containerGroup draws a heading's detail: the totals, and what is unwell first.
+// containerGroup draws a heading's detail: the totals, and what is unhealthy first.
 func containerGroup(d *pane.Doc, _ *state.Snapshot, c *state.Container, members []*state.Container) {
 	e := d.Env
 	t, f := e.Theme, pane.FiguresOf(e.Theme)
-	running, unwell := containerCounts(members)
+	running, unhealthy := containerCounts(members)
 	d.KV("running", t.Text, fmt.Sprintf("%d of %d", running, len(members)))
-	if unwell > 0 {
-		d.KV("unwell", t.Bad, fmt.Sprint(unwell))
+	if unhealthy > 0 {
+		d.KV("unhealthy", t.Bad, fmt.Sprint(unhealthy))
 	}
 	d.KV("host", t.Text, c.Host)
 	d.KV("CPU", t.Text, f.Percent(c.CPUPercent)+" of one core")

@@ -175,7 +175,7 @@ func hostHead(e *pane.Env, s *state.Snapshot, w, h int) []string {
 		case x.ClockErr < 0 && strings.Contains(x.OS, "macOS"):
 			l.Put(t.Dim, "unknown here")
 		default:
-			l.Put(t.Warn, t.Caution+" nothing keeps it right: run an NTP client")
+			l.Put(t.Warn, t.Caution+" clock not synchronised: run an NTP client")
 		}
 		out = append(out, l.Put(t.Dim, "  up "+f.Span(time.Duration(x.Uptime)*time.Second)+", "+x.OS).String())
 	}
@@ -237,7 +237,7 @@ func processOverview(d *pane.Doc, s *state.Snapshot, p *state.Process) {
 	t, f := e.Theme, pane.FiguresOf(e.Theme)
 	d.KV("process", t.Text, processID(e, p)+" "+p.Name)
 	d.KV("user", t.Text, p.User)
-	d.KV("state", t.Text, map[string]string{"R": "runs", "S": "sleeps", "D": "waits for a disk or a mount, and cannot be killed", "Z": "a zombie: it has ended, and its parent has not taken note", "T": "stopped by a signal", "I": "an idle thread of the kernel"}[p.State])
+	d.KV("state", t.Text, map[string]string{"R": "running", "S": "sleeping", "D": "waiting for a disk or a mount, and cannot be killed", "Z": "a zombie: it has ended, and its parent has not taken note", "T": "stopped by a signal", "I": "an idle thread of the kernel"}[p.State])
 	d.KV("command", t.Text, p.Command)
 	d.KV("CPU", t.Text, f.Percent(p.CPUPercent)+" of one core; "+f.Span(time.Duration(p.CPUSeconds*float64(time.Second)))+" since it started")
 	d.KV("memory", t.Text, f.Bytes(p.RSS)+" resident")

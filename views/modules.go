@@ -186,7 +186,7 @@ func modulesSummary(e *pane.Env, s *state.Snapshot) []pane.Span {
 		out = append(out, pane.Span{Ink: t.Bad, Text: fmt.Sprintf("%s %d failed", t.Wrong, failed)})
 	}
 	if bad > 0 {
-		out = append(out, pane.Span{Ink: t.Warn, Text: fmt.Sprintf("%s %d unwell", t.Caution, bad)})
+		out = append(out, pane.Span{Ink: t.Warn, Text: fmt.Sprintf("%s %d unhealthy", t.Caution, bad)})
 	}
 	changed := 0
 	for i := range s.Modules.List {

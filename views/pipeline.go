@@ -293,7 +293,7 @@ func pipelineSummary(e *pane.Env, s *state.Snapshot) []pane.Span {
 		out = append(out, pane.Span{Ink: t.Warn, Text: fmt.Sprintf("%s %d held back", t.Caution, n)})
 	}
 	if bad > 0 {
-		out = append(out, pane.Span{Ink: t.Bad, Text: fmt.Sprintf("%s %d unwell", t.Wrong, bad)})
+		out = append(out, pane.Span{Ink: t.Bad, Text: fmt.Sprintf("%s %d unhealthy", t.Wrong, bad)})
 	}
 	if errs > 0 {
 		out = append(out, pane.Span{Ink: t.Warn, Text: f.Count(float64(errs)) + " errors"})

@@ -177,7 +177,7 @@ func queueOverview(d *pane.Doc, s *state.Snapshot, q *state.Queue) {
 		d.KV("", t.Dim, "only the net change can be seen: a rise counts as in, a fall as out")
 	}
 	drain, ink := queueDrain(e, q)
-	d.KV("drained in", ink, drain)
+	d.KV("empty in", ink, drain)
 	if q.Oldest >= 0 {
 		d.KV("oldest item", t.Text, f.Span(q.Oldest)+" old")
 	} else {

@@ -186,7 +186,7 @@ func TestAnActionOutlivesItsCaller(t *testing.T) {
 	r.until("it is submitted", func(s *state.Snapshot) bool { return len(s.Actions.List) == 1 })
 	cancel()
 	<-gone
-	s := r.until("it is over", func(s *state.Snapshot) bool { return s.Actions.List[0].Over() })
+	s := r.until("it is over", func(s *state.Snapshot) bool { return s.Actions.List[0].Done() })
 	if p := s.Actions.List[0]; p.Status != "done" {
 		t.Errorf("it ended as %s: %s", p.Status, p.Err)
 	}

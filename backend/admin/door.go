@@ -133,7 +133,7 @@ func (d *Door) enter(h http.Handler, who func(*http.Request) (Principal, *refusa
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		// A connection is used again: the last answer's deadline is not this one's.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
-		if status, why := crooked(r); why != "" {
+		if status, why := validatePath(r); why != "" {
 			d.fail(w, status, why)
 			return
 		}
@@ -183,8 +183,8 @@ func requestID(ctx context.Context) string {
 	return id
 }
 
-// crooked says what is wrong with a request's path, before anything looks at it.
-func crooked(r *http.Request) (status int, why string) {
+// validatePath says what is wrong with a request's path, before anything looks at it.
+func validatePath(r *http.Request) (status int, why string) {
 	p := r.URL.Path
 	switch {
 	case len(p) > longestPath || len(r.URL.RawQuery) > 4*longestPath:
@@ -250,7 +250,7 @@ func (d *Door) byToken(r *http.Request, token string) (Principal, *refusal) {
 	if d.cfg.Token != "" {
 		// People choose this one, so that it may be guessed: not faster than this. Tokens
 		// of the file cannot be, and are let in above however many guesses fail.
-		if wait := d.failures.full(d.suspect(r)); wait > 0 {
+		if wait := d.failures.full(d.rateKey(r)); wait > 0 {
 			return Principal{}, &refusal{status: http.StatusTooManyRequests, text: Busy{wait}.Error(), wait: wait}
 		}
 		sum := sha256.Sum256([]byte(token))
@@ -273,7 +273,7 @@ func (d *Door) learn(hash, token string) {
 
 // failed counts a failure to say who calls.
 func (d *Door) failed(r *http.Request, text string) *refusal {
-	if wait := d.failures.take(d.suspect(r)); wait > 0 {
+	if wait := d.failures.take(d.rateKey(r)); wait > 0 {
 		return &refusal{status: http.StatusTooManyRequests, text: Busy{wait}.Error(), wait: wait}
 	}
 	return &refusal{status: http.StatusUnauthorized, text: text}
@@ -281,7 +281,7 @@ func (d *Door) failed(r *http.Request, text string) *refusal {
 
 // rateKey returns whose failures are counted together: an IPv4 address, an IPv6 network,
 // and on this host a user, so that one cannot lock out another.
-func (d *Door) suspect(r *http.Request) string {
+func (d *Door) rateKey(r *http.Request) string {
 	p := d.peerOf(r)
 	if client, server, ok := p.loopback(); ok {
 		if uid, err := p.tcp(d.cfg.Owner, client, server); err == nil {

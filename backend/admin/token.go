@@ -178,7 +178,7 @@ func readTokens(path string, fi os.FileInfo, err error) ([]Token, error) {
 	}
 	var f tokensJSON
 	if err := json.Unmarshal(b, &f); err != nil {
-		return nil, fmt.Errorf("%s is not JSON that can be read: mend it, or remove it and make the tokens anew", path)
+		return nil, fmt.Errorf("%s is not JSON that can be read: fix it, or remove it and make the tokens anew", path)
 	}
 	if f.Version != 1 {
 		return nil, fmt.Errorf("%s is of version %d: this opsdeck reads version 1", path, f.Version)

@@ -38,7 +38,7 @@ const DefaultWindow = 5 * time.Minute
 func (w Watch) Span() time.Duration { return cmp.Or(time.Duration(w.Window), DefaultWindow) }
 
 // Names returns the filters that may be named behind an @: the shipped ones and the file's.
-func (f *File) Names() record.Names { return record.Shipped().With(f.Filters) }
+func (f *File) Names() record.Names { return record.BuiltinFilters().With(f.Filters) }
 
 // checkWatches tells check what is wrong with filters and watches.
 func (f *File) checkWatches(check func(ok bool, path, format string, args ...any)) {
@@ -46,7 +46,7 @@ func (f *File) checkWatches(check func(ok bool, path, format string, args ...any
 	for _, name := range record.Names(f.Filters).Sorted() {
 		at := "$.filters.'" + name + "'"
 		check(record.GoodName(name), at, "%q is no name for a filter: expected letters, digits, - and _", name)
-		_, shipped := record.Shipped()[name]
+		_, shipped := record.BuiltinFilters()[name]
 		check(!shipped, at, "@%s is there already, among those that opsdeck brings: choose another name", name)
 		check(f.Filters[name] != "", at, "the filter is empty: expected one such as status>=500 not healthz")
 		_, err := record.CompileWith(f.Filters[name], names)

@@ -45,7 +45,7 @@ func (e *Engine) Kinds() []state.Kind {
 // A module.fetch asks the module's upstream, past its cache, unless
 // Args["cached"]="true".
 func (e *Engine) Execute(ctx context.Context, a state.Action, progress func(string, float64)) (state.Outcome, error) {
-	defer e.Show(ctx)
+	defer e.Flush(ctx)
 	if progress == nil {
 		progress = func(string, float64) {}
 	}

@@ -148,9 +148,9 @@ func Limits(config map[string]any, d Decision, took map[string]Took) (out []stri
 
 // goes says in two lines where requests of a category go, below the threshold and
 // from it on.
-func goes(config map[string]any, category string) []state.RouteGoes {
+func goes(config map[string]any, category string) []state.RouteDestination {
 	th, _ := threshold(config)
-	var out []state.RouteGoes
+	var out []state.RouteDestination
 	for _, c := range []struct {
 		when string
 		at   float64
@@ -166,7 +166,7 @@ func goes(config map[string]any, category string) []state.RouteGoes {
 		if d.Strategy == "direct" {
 			where += ", answered directly"
 		}
-		out = append(out, state.RouteGoes{When: c.when, Where: where})
+		out = append(out, state.RouteDestination{When: c.when, Where: where})
 	}
 	return out
 }

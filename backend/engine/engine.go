@@ -370,9 +370,9 @@ func (e *Engine) publishLoop(ctx context.Context, put func(state.Section)) {
 	}
 }
 
-// Show implements [state.Shows]. An action is over once what it did is published: who
+// Flush implements [state.Flusher]. An action is over once what it did is published: who
 // asks after that finds it so.
-func (e *Engine) Show(ctx context.Context) {
+func (e *Engine) Flush(ctx context.Context) {
 	e.mu.Lock()
 	life := e.life
 	e.mu.Unlock()

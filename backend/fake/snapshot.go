@@ -269,7 +269,7 @@ func healthy() *state.Snapshot {
 		Threshold: 0.7, ThresholdFrom: "lidm_delegation_threshold", MaxLatencyMS: 5000, MaxCost: 0.05, Delegations: 4210,
 		Rows: []state.Route{
 			{ID: "category/coding", Name: "coding", Tier: "heavy", Priority: "high", MaxLatencyMS: -1, Figures: unknown,
-				Goes: []state.RouteGoes{{When: "below 0.7", Where: "standard, answered directly"}, {When: "from 0.7", Where: "heavy, as the category says"}}},
+				Goes: []state.RouteDestination{{When: "below 0.7", Where: "standard, answered directly"}, {When: "from 0.7", Where: "heavy, as the category says"}}},
 			{ID: "category/finance", Name: "finance", Tier: "standard", Provider: "local", Model: "small-3", Priority: "medium", MaxLatencyMS: 900, Figures: unknown},
 			{ID: "category/verification", Name: "verification", Tier: "ultra", Priority: "high", MaxLatencyMS: -1, Figures: unknown},
 			{ID: "tier/heavy", Name: "heavy", Endpoint: "llm_service:50051", Priority: "1", MaxConcurrent: 10, Enabled: true, MaxLatencyMS: -1, Figures: state.RouteFigures{Requests: 1204, Errors: 3, LatencyMS: 2140, Fallbacks: 7}},

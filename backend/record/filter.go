@@ -106,9 +106,9 @@ func (f *finder) match(text string) bool {
 	return ok
 }
 
-// Compile reads a filter, in which @name stands for one of [Shipped]. An error is a
+// Compile reads a filter, in which @name stands for one of [BuiltinFilters]. An error is a
 // [*SyntaxError]. The empty filter lets everything pass.
-func Compile(text string) (*Filter, error) { return CompileWith(text, Shipped()) }
+func Compile(text string) (*Filter, error) { return CompileWith(text, BuiltinFilters()) }
 
 // CompileWith reads a filter in which @name stands for one of names.
 func CompileWith(text string, names Names) (*Filter, error) {

@@ -9,9 +9,9 @@ import (
 // Names are filters by the name that stands for them behind an @ in other filters.
 type Names map[string]string
 
-// Shipped returns the filters that everybody is asked for: what the operations guides look
+// BuiltinFilters returns the filters that everybody is asked for: what the operations guides look
 // for with grep.
-func Shipped() Names {
+func BuiltinFilters() Names {
 	return Names{
 		"errors":         `level>=error`,
 		"warnings":       `level>=warn`,

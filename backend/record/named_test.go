@@ -8,7 +8,7 @@ import (
 )
 
 func TestNamedFiltersStandWhereConditionsDo(t *testing.T) {
-	names := Shipped().With(Names{"noise": "healthz or metrics", "mine": "@server-errors not @noise", "a": "@b", "b": "x @a", "empty": " ", "bad": "(x"})
+	names := BuiltinFilters().With(Names{"noise": "healthz or metrics", "mine": "@server-errors not @noise", "a": "@b", "b": "x @a", "empty": " ", "bad": "(x"})
 	for _, c := range []struct {
 		filter, text string
 		want         bool
@@ -46,7 +46,7 @@ func TestNamedFiltersStandWhereConditionsDo(t *testing.T) {
 }
 
 func TestShippedFiltersCompile(t *testing.T) {
-	for _, name := range Shipped().Sorted() {
+	for _, name := range BuiltinFilters().Sorted() {
 		if _, err := Compile("@" + name); err != nil {
 			t.Error(err)
 		}

@@ -164,7 +164,7 @@ func TestActionsGoOverTheWireWithTheirSecrets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := sourcetest.Snapshot(t, c, "it is done", func(s *state.Snapshot) bool { p := s.Actions.Progress(id); return p != nil && p.Over() })
+	s := sourcetest.Snapshot(t, c, "it is done", func(s *state.Snapshot) bool { p := s.Actions.Progress(id); return p != nil && p.Done() })
 	p := s.Actions.Progress(id)
 	if p.Status != "done" || p.Result != "did it" || p.Action.Actor.User != "ada" || p.Action.Actor.From != "pts/1" {
 		t.Errorf("progress is %+v", p)

@@ -10,10 +10,10 @@ import (
 	"path/filepath"
 )
 
-// Learn makes known to mask the keys, and every value that the store at path holds
+// LoadKnownSecrets makes known to mask the keys, and every value that the store at path holds
 // or once held, as far as they open them. It only reads, so that it may be called while another
 // process has the store open. A store that does not exist has nothing to tell.
-func Learn(path string, key func() (string, error), mask *Mask) error {
+func LoadKnownSecrets(path string, key func() (string, error), mask *Mask) error {
 	text, err := key()
 	if err != nil {
 		return err

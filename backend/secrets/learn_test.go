@@ -15,7 +15,7 @@ func TestLearnKnowsWhatIsAndWasStoredAndLeavesATrialAlone(t *testing.T) {
 		}
 	}
 	var m Mask
-	if err := Learn(path, is(key), &m); err != nil {
+	if err := LoadKnownSecrets(path, is(key), &m); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := m.Mask("a first-value-1 b second-value-2"), "a *** b ***"; got != want {
@@ -28,7 +28,7 @@ func TestLearnKnowsWhatIsAndWasStoredAndLeavesATrialAlone(t *testing.T) {
 
 func TestLearnMakesNothingWhereThereIsNoStore(t *testing.T) {
 	dir := t.TempDir()
-	if err := Learn(filepath.Join(dir, "module_credentials.db"), is(contractKey(t)), &Mask{}); err != nil {
+	if err := LoadKnownSecrets(filepath.Join(dir, "module_credentials.db"), is(contractKey(t)), &Mask{}); err != nil {
 		t.Error(err)
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {

@@ -21,7 +21,7 @@ var alertSpecs = []Spec{
 			}
 			return ""
 		})},
-	{Kind: AlertUnack, Key: "A", Verb: "take back the acknowledgement of", Past: "unacknowledged", Noun: "alert", Section: SectionAlerts, Risk: Safe, CLI: CLI{Use: "alerts unack ALERT", Short: "unacknowledge an alert"},
+	{Kind: AlertUnack, Key: "A", Verb: "unacknowledge", Past: "unacknowledged", Noun: "alert", Section: SectionAlerts, Risk: Safe, CLI: CLI{Use: "alerts unack ALERT", Short: "unacknowledge an alert"},
 		Disabled: alertDisabled(func(a *Alert) string {
 			if a.AckedBy == "" {
 				return "it is not acknowledged"
@@ -42,7 +42,7 @@ var alertSpecs = []Spec{
 				{Key: "comment", Label: "Why", Hint: "what the next person should know"},
 			}
 		}},
-	{Kind: AlertUnsilence, Key: "M", Verb: "end the silence of", Past: "unsilenced", Noun: "alert", Section: SectionAlerts, Risk: Safe, CLI: CLI{Use: "alerts unsilence ALERT", Short: "unsilence an alert"},
+	{Kind: AlertUnsilence, Key: "M", Verb: "unsilence", Past: "unsilenced", Noun: "alert", Section: SectionAlerts, Risk: Safe, CLI: CLI{Use: "alerts unsilence ALERT", Short: "unsilence an alert"},
 		Disabled: alertDisabled(func(a *Alert) string {
 			if a.SilenceID == "" {
 				return "it is not silenced"

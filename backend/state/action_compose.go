@@ -42,7 +42,7 @@ type Project struct {
 const MostScale = 100
 
 var composeSpecs = []Spec{
-	{Kind: ComposeUp, Verb: "bring up", Past: "brought up", Noun: "service", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "compose up PROJECT[/SERVICE] | CONTAINER", Short: "start what is missing and recreate what differs from the files"}, Long: true,
+	{Kind: ComposeUp, Verb: "compose up", Past: "brought up", Noun: "service", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "compose up PROJECT[/SERVICE] | CONTAINER", Short: "start what is missing and recreate what differs from the files"}, Long: true,
 		Of: ServiceOf, Disabled: composeDisabled, Impact: says("starts what is missing, and recreates what differs from the files"), Measured: true},
 	{Kind: ComposeScale, Verb: "scale", Past: "scaled", Noun: "service", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "compose scale PROJECT/SERVICE | CONTAINER", Short: "run a service in as many containers",
 		Flags: []Flag{{Key: "replicas", Default: "1", Help: "how many"}}},
@@ -68,7 +68,7 @@ var composeSpecs = []Spec{
 		Of: ServiceOf, Disabled: composeDisabled, Impact: says("builds its image; what runs goes on as it is")},
 	{Kind: ComposeRebuild, Verb: "rebuild", Past: "rebuilt", Noun: "service", Section: SectionContainers, Risk: Confirm, CLI: CLI{Use: "compose rebuild PROJECT[/SERVICE] | CONTAINER", Short: "build images, and replace the containers whose image changed"}, Long: true,
 		Of: ServiceOf, Disabled: composeDisabled, Impact: says("builds its image, and replaces its containers where it changed"), Measured: true},
-	{Kind: ComposeDown, Verb: "take down", Past: "taken down", Noun: "project", Section: SectionContainers, Risk: Typed, CLI: CLI{Use: "compose down PROJECT", Short: "stop and remove a project's containers and networks"},
+	{Kind: ComposeDown, Verb: "compose down", Past: "brought down", Noun: "project", Section: SectionContainers, Risk: Typed, CLI: CLI{Use: "compose down PROJECT", Short: "stop and remove a project's containers and networks"},
 		Of: projectOf, Disabled: composeDisabled, Impact: says("stops and removes all its containers and networks; what they wrote outside volumes is lost"),
 		Fields: func(*Snapshot, string) []Field {
 			return []Field{{Key: "volumes", Label: "Volumes too", Hint: "yes also removes the project's volumes, named ones too, with their data", Default: "no"}}

@@ -113,7 +113,7 @@ var containerSpecs = []Spec{
 		}), Impact: says("what it wrote outside its volumes is lost"), Fields: func(*Snapshot, string) []Field {
 			return []Field{{Key: "volumes", Label: "Volumes too", Hint: "yes also removes its volumes that have no name, with their data", Default: "no"}}
 		}},
-	{Kind: ContainerPrune, Verb: "prune", Past: "pruned", Noun: "what is unused", Section: SectionContainers, Risk: Typed, CLI: CLI{Use: "containers prune", Short: "show what nothing uses; --yes removes it"}, Global: "engine", Long: true,
+	{Kind: ContainerPrune, Verb: "prune", Past: "pruned", Noun: "unused", Section: SectionContainers, Risk: Typed, CLI: CLI{Use: "containers prune", Short: "show what nothing uses; --yes removes it"}, Global: "engine", Long: true,
 		Disabled: func(s *Snapshot, _ string) string {
 			if !s.Containers.Health.Known() {
 				return "the container engine does not answer"

@@ -24,17 +24,17 @@ var credentialSpecs = []Spec{
 		Disabled: credentialsDisabled, Fields: credentialFields},
 	{Kind: CredentialDelete, Verb: "delete", Past: "deleted", Noun: "credentials", Section: SectionModules, Risk: Typed, CLI: CLI{Use: "credentials delete MODULE", Short: "delete credentials"},
 		Disabled: storedCredentials, Impact: credentialImpact},
-	{Kind: CredentialExpire, Verb: "note", Past: "noted", Noun: "the end of credentials", Section: SectionModules, Risk: Safe, CLI: CLI{Use: "credentials expire MODULE", Short: "set when credentials expire, so that one is told in time",
+	{Kind: CredentialExpire, Verb: "set", Past: "set", Noun: "expiry of credentials", Section: SectionModules, Risk: Safe, CLI: CLI{Use: "credentials expire MODULE", Short: "set when credentials expire, so that one is told in time",
 		Flags: []Flag{{Key: "at", Help: "a `DATE` such as 2027-01-31, or from now: 90d; empty for never"}}},
 		Disabled: storedCredentials, Fields: func(*Snapshot, string) []Field {
-			return []Field{{Key: "at", Label: "They end", Hint: "a date such as 2027-01-31, or from now: 90d; empty for never"}}
+			return []Field{{Key: "at", Label: "Expiry", Hint: "a date such as 2027-01-31, or from now: 90d; empty for never"}}
 		}},
 	{Kind: CredentialRekey, Verb: "change", Past: "changed", Noun: "the key of the credential store", Section: SectionModules, Risk: Confirm, CLI: CLI{Use: "credentials rekey", Short: "encrypt everything under a new master key; nothing is lost when it is cut short", Key: "new_key"}, Global: "credentials", Admin: true,
 		Disabled: func(s *Snapshot, _ string) string { return s.Modules.Locked }, Impact: keyImpact,
 		Fields: func(*Snapshot, string) []Field {
 			return []Field{{Key: "new_key", Label: "New key", Hint: "empty: a new one is made", Secret: true}}
 		}},
-	{Kind: CredentialForget, Verb: "forget", Past: "forgot", Noun: "old keys of the credential store", Section: SectionModules, Risk: Typed, CLI: CLI{Use: "credentials forget-keys", Short: "drop old master keys from the file that they come from"}, Global: "credentials", Admin: true,
+	{Kind: CredentialForget, Verb: "remove", Past: "removed", Noun: "old keys of the credential store", Section: SectionModules, Risk: Typed, CLI: CLI{Use: "credentials forget-keys", Short: "drop old master keys from the file that they come from"}, Global: "credentials", Admin: true,
 		Disabled: func(s *Snapshot, _ string) string {
 			switch n := s.Modules.UnderOldKeys(); {
 			case s.Modules.Locked != "":

@@ -26,7 +26,7 @@ var moduleSpecs = []Spec{
 			case m.Status == ModuleInstalled:
 				return "it is enabled already"
 			case m.Status == ModuleFailed && m.Decided != ModuleFailed:
-				return "it is failed: its last error says why; mend that and reload it"
+				return "it is failed: its last error says why; fix that and reload it"
 			}
 			return ""
 		}), Impact: programImpact},

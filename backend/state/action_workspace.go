@@ -58,7 +58,7 @@ var workspaceSpecs = []Spec{
 			case to.Control:
 				return "it holds control already"
 			case you != nil && !you.Control:
-				return Held(s)
+				return ControlHeldBy(s)
 			}
 			return ""
 		}},
@@ -72,7 +72,7 @@ var actionSpecs = []Spec{
 			switch p := s.Actions.Progress(ActionID(t)); {
 			case p == nil:
 				return notFound("action", t)
-			case p.Over():
+			case p.Done():
 				return "it is " + p.Status + " already"
 			case p.Action.Kind == ActionCancel:
 				return "it only cancels another"
@@ -102,9 +102,9 @@ var actionSpecs = []Spec{
 		}},
 }
 
-// Held says who holds control in place of the console that was given s; "" where
+// ControlHeldBy says who holds control in place of the console that was given s; "" where
 // that one may act.
-func Held(s *Snapshot) string {
+func ControlHeldBy(s *Snapshot) string {
 	you, h := s.Workspace.Console(s.You), s.Workspace.Holder()
 	switch {
 	case you == nil || you.Control:

@@ -197,7 +197,7 @@ type Pipeline struct {
 	// Reports are what it says of itself: its providers, its system; of the engine the
 	// briefing, while somebody looks at it.
 	Reports []Report `json:"reports,omitempty"`
-	// Held is how many modules wait with their fetch because the first stage is full,
+	// ControlHeldBy is how many modules wait with their fetch because the first stage is full,
 	// or takes nothing.
 	Held int `json:"held,omitempty"`
 	// Closed says who closed the intake, and when, as a drain does; "" while it is open.
@@ -389,13 +389,13 @@ type Route struct {
 	// Unlisted says that categories name this tier and the tiers do not.
 	Unlisted bool `json:"unlisted,omitempty"`
 	// Goes says where requests of a category go, by their complexity.
-	Goes []RouteGoes `json:"goes,omitempty"`
+	Goes []RouteDestination `json:"goes,omitempty"`
 	// Figures are what its service counts of a tier.
 	Figures RouteFigures `json:"figures"`
 }
 
-// RouteGoes is where requests go: "below 0.7", "standard, directly".
-type RouteGoes struct {
+// RouteDestination is where requests go: "below 0.7", "standard, directly".
+type RouteDestination struct {
 	When  string `json:"when"`
 	Where string `json:"where"`
 }

@@ -63,7 +63,7 @@ type ProgramChange struct {
 	Modified []string `json:"modified,omitempty"`
 	Plus     int      `json:"plus"`
 	Minus    int      `json:"minus"`
-	// Held says that they wait for a yes, as the workspace wants it.
+	// ControlHeldBy says that they wait for a yes, as the workspace wants it.
 	Held bool `json:"held,omitempty"`
 	// Diff is a unified diff, cleaned and masked, cut at 64 KiB.
 	Diff string `json:"diff"`

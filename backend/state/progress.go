@@ -46,8 +46,8 @@ type Progress struct {
 	Undone bool    `json:"undone,omitempty"`
 }
 
-// Over reports whether the action will not go on.
-func (p Progress) Over() bool { return p.Status != "queued" && p.Status != "running" }
+// Done reports whether the action will not go on.
+func (p Progress) Done() bool { return p.Status != "queued" && p.Status != "running" }
 
 // Progress returns the action of that ID, or nil.
 func (a Actions) Progress(id ActionID) *Progress {

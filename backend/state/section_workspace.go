@@ -38,7 +38,7 @@ var workspaceSection = Descriptor{
 		}
 		return false
 	},
-	Lists: []List{{Group: "control", Short: "list who looks, and who holds control",
+	Lists: []List{{Group: "control", Short: "list the consoles, and who holds control",
 		Columns: []string{"CONSOLE", "USER", "FROM", "VIA", "SINCE", "LAST-KEY", "CONTROL"},
 		JSON:    func(s *Snapshot) any { return s.Workspace.Consoles },
 		Rows: func(s *Snapshot) []Row {

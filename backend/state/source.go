@@ -14,7 +14,7 @@ type Source interface {
 	Sections() []SectionName
 	// Run puts sections until ctx ends or it fails. It returns promptly when ctx
 	// ends and leaves no goroutine, process or descriptor behind. It may be run
-	// again. What is put must never be written again. An error made by [NotHere]
+	// again. What is put must never be written again. An error made by [Absence]
 	// says that there is nothing of this kind, which is not a failure.
 	Run(ctx context.Context, put func(Section)) error
 }
@@ -35,10 +35,10 @@ type Executor interface {
 	Execute(ctx context.Context, a Action, progress func(step string, percent float64)) (Outcome, error)
 }
 
-// Shows is an Executor that may know of more than it has put.
-type Shows interface {
-	// Show puts all that it knows now, and returns when it has.
-	Show(ctx context.Context)
+// Flusher is an Executor that may know of more than it has put.
+type Flusher interface {
+	// Flush puts all that it knows now, and returns when it has.
+	Flush(ctx context.Context)
 }
 
 // Outcome is what came of an action.
@@ -49,17 +49,15 @@ type Outcome struct {
 	Undo *Action
 }
 
-// absent is an error that says there is nothing here.
-type absent struct{ error }
+// ErrAbsent is wrapped by every error that means that there is nothing of a kind on the
+// host, which is not a failure.
+var ErrAbsent = errors.New("absent")
 
-func (a absent) Unwrap() error { return a.error }
+// absence is an error that wraps ErrAbsent and says what err says.
+type absence struct{ error }
 
-// NotHere wraps an error that means that there is nothing of this kind on the
-// host, so that the hub shows the section as absent and tries again only rarely.
-func NotHere(err error) error { return absent{err} }
+func (a absence) Unwrap() []error { return []error{a.error, ErrAbsent} }
 
-// IsNotHere reports whether err was made by [NotHere].
-func IsNotHere(err error) bool {
-	var a absent
-	return errors.As(err, &a)
-}
+// Absence returns err as one that wraps [ErrAbsent], so that the hub shows the section as
+// absent and tries again only rarely.
+func Absence(err error) error { return absence{err} }

@@ -116,7 +116,7 @@ func (l *Loop) Do(ctx context.Context) {
 			l.backoff.Reset()
 		}
 		f := Failure{Err: err, Attempt: int(l.attempt.Add(1)), Pause: l.backoff.Next()}
-		if state.IsNotHere(err) {
+		if errors.Is(err, state.ErrAbsent) {
 			f.Pause = Absent
 		}
 		runCtx, cancel = l.next(ctx)

@@ -60,7 +60,7 @@ func TestFailuresAreCountedUntilItWorks(t *testing.T) {
 			func(context.Context, func()) error { panic("oh") },
 			func(context.Context, func()) error { return nil },
 			func(_ context.Context, ok func()) error { ok(); ok(); return errors.New("again") },
-			func(context.Context, func()) error { return state.NotHere(errors.New("none")) },
+			func(context.Context, func()) error { return state.Absence(errors.New("none")) },
 			func(_ context.Context, ok func()) error { time.Sleep(2 * Max); return errors.New("late") },
 		)
 		time.Sleep(time.Minute)

@@ -34,7 +34,7 @@ func newDemo(g *globals, c *consoleFlags) *cobra.Command {
 	dir, keep := "", false
 	cmd := &cobra.Command{Use: "demo", Short: "open the console on a workspace made for trying it out", Args: cobra.NoArgs,
 		Long: "Makes a workspace in a temporary folder and runs the real engine on it: modules that report on\n" +
-			"this host, one of which fails because its API key was changed (find out why, and mend it with T),\n" +
+			"this host, one of which fails because its API key was changed (find out why, and fix it with T),\n" +
 			"a small service that they ask, its logs, rules over all of it, and what the host has of Docker\n" +
 			"and Redis. Nothing outside of the folder is changed.",
 		RunE: func(cmd *cobra.Command, _ []string) error {

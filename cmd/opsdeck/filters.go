@@ -30,7 +30,7 @@ func named(s *state.Snapshot) (out []namedFilter) {
 	for _, f := range s.Logs.Filters {
 		out = append(out, namedFilter{f, "workspace"})
 	}
-	shipped := record.Shipped()
+	shipped := record.BuiltinFilters()
 	for _, name := range shipped.Sorted() {
 		out = append(out, namedFilter{state.LogFilter{Name: name, Where: shipped[name]}, "opsdeck"})
 	}

@@ -74,7 +74,7 @@ func (l *ledger) do(s *server, a state.Action, target, next string, fails bool) 
 		}
 		after = snap.Version
 		p := snap.Actions.Progress(id)
-		if p == nil || !p.Over() {
+		if p == nil || !p.Done() {
 			continue
 		}
 		if fails == (p.Status == "done") {

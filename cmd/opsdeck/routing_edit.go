@@ -131,7 +131,7 @@ func edited(cmd *cobra.Command, was string) (string, error) {
 		if errors.As(err, &ps) && len(ps) > 0 {
 			line = ps[0].Line
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "%v\nEnter edits it again, q gives up: ", err)
+		fmt.Fprintf(cmd.ErrOrStderr(), "%v\nEnter edits it again, q cancels: ", err)
 		answer, rerr := answers.ReadString('\n')
 		if rerr != nil || strings.HasPrefix(strings.TrimSpace(answer), "q") {
 			return "", exitError{exitFailed, fmt.Errorf("%w; nothing was staged", err)}

@@ -27,7 +27,7 @@ type seat struct {
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced whenever at changes
-	at       backend.Seam
+	at       backend.Client
 	leave    func() // gives up the present place
 	err      error  // why there is no engine and will be none
 	interest state.Interests
@@ -126,7 +126,7 @@ func (s *seat) mute(limit time.Duration) error {
 }
 
 // place puts the seat at an engine.
-func (s *seat) place(at backend.Seam, leave func()) {
+func (s *seat) place(at backend.Client, leave func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
@@ -144,7 +144,7 @@ func (s *seat) wake() {
 }
 
 // engine waits for a place. base is what to add to its versions.
-func (s *seat) engine(ctx context.Context) (at backend.Seam, base uint64, err error) {
+func (s *seat) engine(ctx context.Context) (at backend.Client, base uint64, err error) {
 	for {
 		s.mu.Lock()
 		at, base, err := s.at, s.base, s.err
@@ -189,7 +189,7 @@ func (s *seat) given(snap *state.Snapshot, base uint64) *state.Snapshot {
 }
 
 // lost gives up an engine that is gone, and begins to take another.
-func (s *seat) lost(at backend.Seam) {
+func (s *seat) lost(at backend.Client) {
 	s.mu.Lock()
 	if s.at != at {
 		s.mu.Unlock()

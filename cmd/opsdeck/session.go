@@ -143,7 +143,7 @@ func (s *session) perform(a state.Action, settled bool) error {
 	errOut := s.cmd.ErrOrStderr()
 	shown, last := s.g.json || !isTerminal(errOut), ""
 	p, err := backend.Do(s.cmd.Context(), s, a, settled, func(p state.Progress) {
-		if step := p.Step; !shown && step != "" && step != last && !p.Over() {
+		if step := p.Step; !shown && step != "" && step != last && !p.Done() {
 			fmt.Fprintf(errOut, "%s ...\n", step)
 			last = step
 		}

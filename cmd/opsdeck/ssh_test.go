@@ -299,9 +299,9 @@ func TestAConsoleOverSSHOutlivesItsLink(t *testing.T) {
 	term.text("yes")
 	term.press("Enter")
 	term.row(`● enabled +host/load`)
-	term.holds("2 look")
+	term.holds("2 viewers")
 	srv.client.Close() // who is left is in control
-	term.until("it is alone", func(s string) bool { return !strings.Contains(s, "2 look") })
+	term.until("it is alone", func(s string) bool { return !strings.Contains(s, "2 viewers") })
 
 	s.stop()
 	term.holds("the engine does not answer: no link to far for")

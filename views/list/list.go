@@ -281,7 +281,7 @@ func (l *List[T]) anchor() {
 		l.at, l.top = l.first(), 0
 	}
 	if l.restored {
-		l.top = 0 // what is unwell stands there
+		l.top = 0 // what is unhealthy stands there
 	}
 	l.sel = l.rows[l.at].id
 	l.scroll()

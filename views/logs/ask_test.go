@@ -93,7 +93,7 @@ func TestSavedFiltersCanBeRead(t *testing.T) {
 		"@module-enabled": {"module weather/openweather enabled", "module loaded"},
 		"!healthz":        {"GET /", "GET /healthz"},
 	} {
-		s, err := newSift(text, record.Shipped())
+		s, err := newSift(text, record.BuiltinFilters())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,7 +31,7 @@ func (s sift) expr() string {
 // names returns the filters that a name stands for: those that opsdeck brings and the
 // workspace's own.
 func (p *Pane) names() record.Names {
-	names := record.Shipped()
+	names := record.BuiltinFilters()
 	if p.snap != nil {
 		for _, f := range p.snap.Logs.Filters {
 			names[f.Name] = f.Where

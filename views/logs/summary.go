@@ -109,7 +109,7 @@ func (p *Pane) Summary() []pane.Span {
 	default:
 		out = append(out, pane.Span{Ink: t.Dim, Text: state.Plural(len(p.snap.Logs.Sources), "source")})
 	}
-	out = append(out, pane.Span{Ink: t.Dim, Text: f.PerSecond(rate) + " lines"})
+	out = append(out, pane.Span{Ink: t.Dim, Text: strings.TrimSuffix(f.PerSecond(rate), "/s") + " lines/s"})
 	if bad > 0 {
 		out = append(out, pane.Span{Ink: t.Bad, Text: fmt.Sprintf("%s %d unreadable", t.Wrong, bad)})
 	}

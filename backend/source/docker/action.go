@@ -23,9 +23,9 @@ func (s *Source) Kinds() []state.Kind {
 	}
 }
 
-// deed is one action as it is about to be done. run does it; its text, where it is
+// operation is one action as it is about to be done. run does it; its text, where it is
 // not "", is told in place of "restarted web".
-type deed struct {
+type operation struct {
 	run  func(context.Context) (string, error)
 	undo *state.Action
 	// slow says what is waited for where it takes its time.
@@ -50,7 +50,7 @@ func (s *Source) Execute(ctx context.Context, a state.Action, progress func(stri
 	if c == nil {
 		return state.Outcome{}, fmt.Errorf("docker: %s %q: there is no such container: see opsdeck containers", verb(a.Kind), state.Clean(a.Target))
 	}
-	d, err := s.deed(ctx, cli, a, *c)
+	d, err := s.operation(ctx, cli, a, *c)
 	if errors.Is(context.Cause(ctx), ErrLost) {
 		err = fmt.Errorf("%w: nothing was asked of it", ErrLost)
 	}
@@ -111,8 +111,8 @@ func lostUnder(ctx context.Context, err error, asked time.Time, c state.Containe
 		why, asked.UTC().Format("15:04:05 UTC"), c.State)
 }
 
-// deed returns what the engine is asked to do to c.
-func (s *Source) deed(ctx context.Context, cli *client.Client, a state.Action, c state.Container) (deed, error) {
+// operation returns what the engine is asked to do to c.
+func (s *Source) operation(ctx context.Context, cli *client.Client, a state.Action, c state.Container) (operation, error) {
 	const stopping = "; the engine kills it after its stop timeout"
 	undo := func(k state.Kind, target string, args map[string]string) *state.Action {
 		return &state.Action{Kind: k, Target: target, Args: args}
@@ -120,51 +120,51 @@ func (s *Source) deed(ctx context.Context, cli *client.Client, a state.Action, c
 	plain := func(err error) (string, error) { return "", err }
 	switch a.Kind {
 	case state.ContainerRestart:
-		return deed{slow: stopping, run: func(ctx context.Context) (string, error) {
+		return operation{slow: stopping, run: func(ctx context.Context) (string, error) {
 			_, err := cli.ContainerRestart(ctx, c.ID, client.ContainerRestartOptions{})
 			return plain(err)
 		}}, nil
 	case state.ContainerStop:
-		return deed{slow: stopping, undo: undo(state.ContainerStart, c.Title, nil), run: func(ctx context.Context) (string, error) {
+		return operation{slow: stopping, undo: undo(state.ContainerStart, c.Title, nil), run: func(ctx context.Context) (string, error) {
 			_, err := cli.ContainerStop(ctx, c.ID, client.ContainerStopOptions{})
 			return plain(err)
 		}}, nil
 	case state.ContainerStart:
-		return deed{undo: undo(state.ContainerStop, c.Title, nil), run: func(ctx context.Context) (string, error) {
+		return operation{undo: undo(state.ContainerStop, c.Title, nil), run: func(ctx context.Context) (string, error) {
 			_, err := cli.ContainerStart(ctx, c.ID, client.ContainerStartOptions{})
 			return plain(err)
 		}}, nil
 	case state.ContainerKill:
 		signal, err := policy.ParseSignal(a.Args["signal"])
 		if err != nil {
-			return deed{}, err
+			return operation{}, err
 		}
-		return deed{run: func(ctx context.Context) (string, error) {
+		return operation{run: func(ctx context.Context) (string, error) {
 			_, err := cli.ContainerKill(ctx, c.ID, client.ContainerKillOptions{Signal: signal})
 			return fmt.Sprintf("sent %s to %s", signal, c.Title), err
 		}}, nil
 	case state.ContainerPause:
-		return deed{undo: undo(state.ContainerUnpause, c.Title, nil), run: func(ctx context.Context) (string, error) {
+		return operation{undo: undo(state.ContainerUnpause, c.Title, nil), run: func(ctx context.Context) (string, error) {
 			_, err := cli.ContainerPause(ctx, c.ID, client.ContainerPauseOptions{})
 			return plain(err)
 		}}, nil
 	case state.ContainerUnpause:
-		return deed{undo: undo(state.ContainerPause, c.Title, nil), run: func(ctx context.Context) (string, error) {
+		return operation{undo: undo(state.ContainerPause, c.Title, nil), run: func(ctx context.Context) (string, error) {
 			_, err := cli.ContainerUnpause(ctx, c.ID, client.ContainerUnpauseOptions{})
 			return plain(err)
 		}}, nil
 	case state.ContainerRename:
 		name := a.Args["name"]
-		return deed{undo: undo(state.ContainerRename, name, map[string]string{"name": c.Title}), run: func(ctx context.Context) (string, error) {
+		return operation{undo: undo(state.ContainerRename, name, map[string]string{"name": c.Title}), run: func(ctx context.Context) (string, error) {
 			_, err := cli.ContainerRename(ctx, c.ID, client.ContainerRenameOptions{NewName: name})
 			return fmt.Sprintf("renamed %s to %s", c.Title, name), err
 		}}, nil
 	case state.ContainerRemove:
 		too, err := policy.ParseYes(a.Args["volumes"])
 		if err != nil {
-			return deed{}, err
+			return operation{}, err
 		}
-		return deed{run: func(ctx context.Context) (string, error) {
+		return operation{run: func(ctx context.Context) (string, error) {
 			_, err := cli.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{RemoveVolumes: too})
 			text := "removed " + c.Title
 			if too {
@@ -173,11 +173,11 @@ func (s *Source) deed(ctx context.Context, cli *client.Client, a state.Action, c
 			return text, err
 		}}, nil
 	case state.ContainerNote:
-		return deed{run: func(context.Context) (string, error) { return a.Args["what"], nil }}, nil
+		return operation{run: func(context.Context) (string, error) { return a.Args["what"], nil }}, nil
 	case state.ContainerUpdate:
 		return update(ctx, cli, a, c)
 	}
-	return deed{}, fmt.Errorf("%s is not an action of containers", a.Kind)
+	return operation{}, fmt.Errorf("%s is not an action of containers", a.Kind)
 }
 
 func verb(k state.Kind) string {

@@ -47,7 +47,7 @@ func undo(t *testing.T, src *Source, out state.Outcome) {
 func TestEachActionIsDoneAndTakenBack(t *testing.T) {
 	engineHere(t)
 	src := New(Config{})
-	name := start(t, "deeds", "--memory", "64m", "--restart", "on-failure:3", "--", "sh", "-c", "trap 'exit 7' USR1; while :; do sleep 0.1; done")
+	name := start(t, "operations", "--memory", "64m", "--restart", "on-failure:3", "--", "sh", "-c", "trap 'exit 7' USR1; while :; do sleep 0.1; done")
 	r := sourcetest.Run(t, src)
 	wait := func(what, name string, ok func(*state.Container) bool) {
 		t.Helper()

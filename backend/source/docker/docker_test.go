@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -405,14 +406,14 @@ func TestAbsentEngine(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	s := New(Config{})
 	e := endpoint{host: "unix:///nonexistent/docker.sock", origin: "default"}
-	if err := s.explain(e, os.ErrNotExist); !state.IsNotHere(err) || !strings.Contains(err.Error(), "/nonexistent/docker.sock") {
+	if err := s.explain(e, os.ErrNotExist); !errors.Is(err, state.ErrAbsent) || !strings.Contains(err.Error(), "/nonexistent/docker.sock") {
 		t.Errorf("default socket missing: %v", err)
 	}
 	s.seen.Store(true)
-	if err := s.explain(e, os.ErrNotExist); state.IsNotHere(err) {
+	if err := s.explain(e, os.ErrNotExist); errors.Is(err, state.ErrAbsent) {
 		t.Errorf("an engine that was here and went away is a failure: %v", err)
 	}
-	if err := New(Config{Host: "unix:///nonexistent/x.sock"}).Run(t.Context(), func(state.Section) {}); err == nil || state.IsNotHere(err) {
+	if err := New(Config{Host: "unix:///nonexistent/x.sock"}).Run(t.Context(), func(state.Section) {}); err == nil || errors.Is(err, state.ErrAbsent) {
 		t.Errorf("a configured socket that is missing is a failure: %v", err)
 	}
 	if err := New(Config{Host: "ssh://u:pw@h"}).Run(t.Context(), func(state.Section) {}); err == nil || !strings.Contains(err.Error(), "ssh-add") || strings.Contains(err.Error(), "pw") {

@@ -100,7 +100,7 @@ func resolve() (endpoint, error) {
 		var cfg struct{ CurrentContext string }
 		if b, err := os.ReadFile(filepath.Join(dir, "config.json")); err == nil {
 			if err := json.Unmarshal(b, &cfg); err != nil {
-				return endpoint{}, fmt.Errorf("docker: read the current context from %s: %w: mend the file or set docker.host in opsdeck.yaml", filepath.Join(dir, "config.json"), err)
+				return endpoint{}, fmt.Errorf("docker: read the current context from %s: %w: fix the file or set docker.host in opsdeck.yaml", filepath.Join(dir, "config.json"), err)
 			}
 			name = cfg.CurrentContext
 		}

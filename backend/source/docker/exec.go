@@ -129,7 +129,7 @@ func (s *Source) Exec(ctx context.Context, id string, e Exec) (code int, err err
 	case gone:
 		return fail(ErrGone)
 	case ierr != nil:
-		return fail(fmt.Errorf("what came of it is unknown: %s", state.Clean(ierr.Error())))
+		return fail(fmt.Errorf("its result is unknown: %s", state.Clean(ierr.Error())))
 	case (res.ExitCode == 126 || res.ExitCode == 127) && !head.open && notFoundIn(head.String()):
 		return fail(fmt.Errorf("%w: %s", ErrNotStarted, state.Clean(head.String())))
 	case err != nil:

@@ -295,7 +295,7 @@ func (s *Source) explain(e endpoint, err error) error {
 	}
 	switch {
 	case missing && !e.chosen && !s.seen.Load():
-		return state.NotHere(fmt.Errorf("%s: there is no such socket: install or start Docker (systemctl start docker), or set DOCKER_HOST or docker.host in opsdeck.yaml", where))
+		return state.Absence(fmt.Errorf("%s: there is no such socket: install or start Docker (systemctl start docker), or set DOCKER_HOST or docker.host in opsdeck.yaml", where))
 	case missing:
 		return fmt.Errorf("%s: the socket is gone: start the engine (systemctl start docker)", where)
 	case errors.Is(err, syscall.ECONNREFUSED), strings.Contains(err.Error(), "Cannot connect to the Docker daemon"): // which hides it

@@ -40,7 +40,7 @@ func limits(h *container.HostConfig) state.Limits {
 // update changes limits in place. What would take it back is of the same kind: an
 // engine takes no limit away again, so that one which was not there becomes all
 // that the host has.
-func update(ctx context.Context, cli *client.Client, a state.Action, c state.Container) (deed, error) {
+func update(ctx context.Context, cli *client.Client, a state.Action, c state.Container) (operation, error) {
 	was := c.Limits
 	res := &container.Resources{}
 	var restart *container.RestartPolicy
@@ -50,7 +50,7 @@ func update(ctx context.Context, cli *client.Client, a state.Action, c state.Con
 	if v := strings.TrimSpace(a.Args["memory"]); v != "" {
 		bytes, err := state.ParseBytes(v)
 		if err != nil {
-			return deed{}, fmt.Errorf("memory: %w", err)
+			return operation{}, fmt.Errorf("memory: %w", err)
 		}
 		if bytes != was.Memory {
 			from, to := was.Memory, state.FormatBytes(bytes)
@@ -69,7 +69,7 @@ func update(ctx context.Context, cli *client.Client, a state.Action, c state.Con
 	if v := strings.TrimSpace(a.Args["cpus"]); v != "" {
 		cores, err := policy.ParseCPUs(v, 0)
 		if err != nil {
-			return deed{}, fmt.Errorf("cpus: %w", err)
+			return operation{}, fmt.Errorf("cpus: %w", err)
 		}
 		if cores != was.CPUs {
 			from := was.CPUs
@@ -88,14 +88,14 @@ func update(ctx context.Context, cli *client.Client, a state.Action, c state.Con
 	if v := strings.TrimSpace(a.Args["restart"]); v != "" && v != was.Restart {
 		name, retries, err := policy.ParseRestart(v)
 		if err != nil {
-			return deed{}, fmt.Errorf("restart: %w", err)
+			return operation{}, fmt.Errorf("restart: %w", err)
 		}
 		restart = &container.RestartPolicy{Name: container.RestartPolicyMode(name), MaximumRetryCount: retries}
 		back["restart"] = was.Restart
 		change("restart policy", was.Restart, v)
 	}
 	if len(said) == 0 {
-		return deed{run: func(context.Context) (string, error) {
+		return operation{run: func(context.Context) (string, error) {
 			return c.Title + " has these limits already: nothing was changed", nil
 		}}, nil
 	}
@@ -103,7 +103,7 @@ func update(ctx context.Context, cli *client.Client, a state.Action, c state.Con
 	if len(back) > 0 {
 		undo = &state.Action{Kind: state.ContainerUpdate, Target: c.Title, Args: back}
 	}
-	return deed{undo: undo, run: func(ctx context.Context) (string, error) {
+	return operation{undo: undo, run: func(ctx context.Context) (string, error) {
 		got, err := cli.ContainerUpdate(ctx, c.ID, client.ContainerUpdateOptions{Resources: res, RestartPolicy: restart})
 		text := fmt.Sprintf("changed %s: %s", c.Title, strings.Join(said, ", "))
 		if len(got.Warnings) > 0 {

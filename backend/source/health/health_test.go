@@ -1,6 +1,7 @@
 package health
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -124,7 +125,7 @@ func TestASlowServiceKeepsNobodyWaiting(t *testing.T) {
 }
 
 func TestNoServicesIsAbsent(t *testing.T) {
-	if err := New(Config{}).Run(t.Context(), func(state.Section) {}); !state.IsNotHere(err) {
+	if err := New(Config{}).Run(t.Context(), func(state.Section) {}); !errors.Is(err, state.ErrAbsent) {
 		t.Errorf("got %v", err)
 	}
 }

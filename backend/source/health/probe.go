@@ -249,7 +249,7 @@ func read(code int, body []byte) result {
 	switch {
 	case code == http.StatusNotFound:
 		r.word = unknown
-		r.err = "404: it answers, but has no such route: mend its url"
+		r.err = "404: it answers, but has no such route: fix the URL"
 		if c, msg := errorOf(a.Error); c != "" {
 			r.err = fmt.Sprintf("404 %s: %s: it answers, but has no such route", c, msg)
 		}

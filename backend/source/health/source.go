@@ -56,7 +56,7 @@ func (*Source) Sections() []state.SectionName { return []state.SectionName{state
 // Run implements state.Source. It does not fail: a service that does is a row.
 func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	if len(s.cfg.Services) == 0 {
-		return state.NotHere(errors.New("health: no services are configured: name them under services in opsdeck.yaml, each with a name and a url"))
+		return state.Absence(errors.New("health: no services are configured: name them under services in opsdeck.yaml, each with a name and a url"))
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second, ResponseHeaderTimeout: s.cfg.Timeout}
 	defer transport.CloseIdleConnections()

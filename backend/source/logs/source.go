@@ -183,7 +183,7 @@ type run struct {
 // Run implements state.Source.
 func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	if len(s.cfg.Files) == 0 && len(s.cfg.Remote) == 0 && s.cfg.Containers == nil && !s.journalled() {
-		return state.NotHere(errors.New("logs: no log files are configured and there are no containers: list files or globs under logs in opsdeck.yaml, each as path: logs/app.log"))
+		return state.Absence(errors.New("logs: no log files are configured and there are no containers: list files or globs under logs in opsdeck.yaml, each as path: logs/app.log"))
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	r := &run{s: s, ctx: ctx, files: map[string]*file{}, boxes: map[string]*box{}, chunks: make(chan chunk, 64), viewers: map[string]*viewedFile{}, seen: make(chan struct{}, 1), waker: newWaker(s.polls), buf: make([]byte, blockSize), dirty: true}

@@ -94,7 +94,7 @@ func TestFilesAppearVanishAndRotateWhileFollowed(t *testing.T) {
 }
 
 func TestNothingToFollowIsAbsent(t *testing.T) {
-	if err := New(Config{}).Run(t.Context(), func(state.Section) {}); !state.IsNotHere(err) {
+	if err := New(Config{}).Run(t.Context(), func(state.Section) {}); !errors.Is(err, state.ErrAbsent) {
 		t.Errorf("got %v", err)
 	}
 }

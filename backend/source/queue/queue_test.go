@@ -236,7 +236,7 @@ func TestPasswordsAreNeverShown(t *testing.T) {
 	}
 	for _, u := range []string{"redis://:wrongpw9@" + s.addr, "redis://:wrongpw9@%zz", "redis://:wrongpw9@127.0.0.1:1", "http://:wrongpw9@h", "redis://:wrongpw9@h/notanumber"} {
 		err := New(Config{URL: u}).Run(t.Context(), func(state.Section) {})
-		if err == nil || state.IsNotHere(err) || strings.Contains(err.Error(), "wrongpw9") {
+		if err == nil || errors.Is(err, state.ErrAbsent) || strings.Contains(err.Error(), "wrongpw9") {
 			t.Errorf("%v", err)
 		}
 	}
@@ -253,11 +253,11 @@ func TestAbsent(t *testing.T) {
 	defer func() { _ = c.Close() }()
 	refused := c.Ping(t.Context()).Err()
 	s := New(Config{})
-	if err := s.explain(DefaultURL, refused); !state.IsNotHere(err) {
+	if err := s.explain(DefaultURL, refused); !errors.Is(err, state.ErrAbsent) {
 		t.Errorf("nothing on the default address: %v", err)
 	}
 	s.seen.Store(true)
-	if err := s.explain(DefaultURL, refused); state.IsNotHere(err) {
+	if err := s.explain(DefaultURL, refused); errors.Is(err, state.ErrAbsent) {
 		t.Errorf("it was here and went away: %v", err)
 	}
 }

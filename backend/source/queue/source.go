@@ -211,7 +211,7 @@ func (s *Source) explain(shown string, err error) error {
 	var op *net.OpError
 	switch {
 	case s.cfg.URL == "" && !s.seen.Load() && (errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &op) && op.Op == "dial"):
-		return state.NotHere(fmt.Errorf("redis: %s: nothing answers there: start Redis, or set redis.url in opsdeck.yaml", shown))
+		return state.Absence(fmt.Errorf("redis: %s: nothing answers there: start Redis, or set redis.url in opsdeck.yaml", shown))
 	case strings.HasPrefix(msg, "NOAUTH"), strings.HasPrefix(msg, "WRONGPASS"), strings.Contains(msg, "invalid password"), strings.Contains(msg, "AUTH failed"):
 		return fmt.Errorf("redis: %s: it refuses the password, or wants one: set redis.url in opsdeck.yaml to redis://user:password@host:6379/0", shown)
 	case strings.HasPrefix(msg, "NOPERM"):
@@ -219,7 +219,7 @@ func (s *Source) explain(shown string, err error) error {
 	case strings.HasPrefix(msg, "LOADING"):
 		return fmt.Errorf("redis: %s: it is loading its data: it will answer by itself", shown)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("redis: %s: connection refused: start Redis there, or mend redis.url in opsdeck.yaml", shown)
+		return fmt.Errorf("redis: %s: connection refused: start Redis there, or fix redis.url in opsdeck.yaml", shown)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &op) && op.Timeout():
 		return fmt.Errorf("redis: %s: no answer within %s: it may be frozen or overloaded: see redis-cli --latency", shown, callTimeout)
 	}

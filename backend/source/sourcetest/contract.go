@@ -294,7 +294,7 @@ func Contract(t *testing.T, s Subject) {
 		n := r.Runs()
 		s.Down(t)
 		err := r.WaitErr(n, "after it went down")
-		if err == nil || state.IsNotHere(err) {
+		if err == nil || errors.Is(err, state.ErrAbsent) {
 			t.Errorf("down: got error %v, want one that is not NotHere", err)
 		}
 		s.Up(t)

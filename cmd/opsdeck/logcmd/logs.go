@@ -215,7 +215,7 @@ func run(cmd *cobra.Command, program Program, fl *logsFlags, args []string) erro
 		fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck: credentials are not masked:", err)
 		ws = nil
 	}
-	names := record.Shipped()
+	names := record.BuiltinFilters()
 	if ws != nil {
 		names = ws.Names()
 	}
@@ -291,7 +291,7 @@ func maskOf(cmd *cobra.Command, ws *config.Workspace) *secrets.Mask {
 	}
 	mask.Add(ws.Getenv("OPSDECK_TOKEN"))
 	if _, err := ws.Key(); err == nil {
-		if err := secrets.Learn(filepath.Join(ws.Data, "module_credentials.db"), ws.Key, mask); err != nil {
+		if err := secrets.LoadKnownSecrets(filepath.Join(ws.Data, "module_credentials.db"), ws.Key, mask); err != nil {
 			fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck: credentials are not masked:", err)
 		}
 	}
