@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -126,8 +127,8 @@ var bans = []struct {
 	}, "a new source is its section, its folder and one line in wire.go: the hub must not change for it"},
 
 	{"no service locator", func(i imported) bool {
-		return in(i.path, "plugin", "expvar", "net/http/pprof")
-	}, "these work by registration at import: dependencies are constructor arguments, all in wire.go"},
+		return in(i.path, "plugin", "expvar", "net/http/pprof") && (i.path != "net/http/pprof" || i.pkg != "backend/profile")
+	}, "these work by registration at import: dependencies are constructor arguments, all in wire.go. backend/profile mounts pprof's handlers by hand, for the unix socket alone"},
 }
 
 // imports returns all imports of the repository.
@@ -229,6 +230,49 @@ func TestBansCatchWhatTheyForbid(t *testing.T) {
 			t.Errorf("%q does not object to %s importing %s", ban.name, i.pkg, i.path)
 		}
 	}
+}
+
+// TestNothingServesTheDefaultServeMux: importing net/http/pprof registers its handlers there.
+func TestNothingServesTheDefaultServeMux(t *testing.T) {
+	served := []string{"DefaultServeMux", "Handle", "HandleFunc", "ListenAndServe", "ListenAndServeTLS", "Serve", "ServeTLS"}
+	eachFile(t, func(name string) {
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return
+		}
+		set := token.NewFileSet()
+		f, err := parser.ParseFile(set, filepath.Join(root, name), nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		isHTTP := func(e ast.Expr, names ...string) bool {
+			sel, ok := e.(*ast.SelectorExpr)
+			if !ok || !slices.Contains(names, sel.Sel.Name) {
+				return false
+			}
+			pkg, ok := sel.X.(*ast.Ident)
+			return ok && pkg.Name == "http"
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.SelectorExpr:
+				if isHTTP(n, served...) {
+					t.Errorf("%s: http.%s: make a mux and a http.Server with it as Handler", set.Position(n.Pos()), n.Sel.Name)
+				}
+			case *ast.CompositeLit:
+				handler := func(e ast.Expr) bool {
+					if kv, ok := e.(*ast.KeyValueExpr); ok {
+						key, ok := kv.Key.(*ast.Ident)
+						return ok && key.Name == "Handler"
+					}
+					return false
+				}
+				if isHTTP(n.Type, "Server") && !slices.ContainsFunc(n.Elts, handler) {
+					t.Errorf("%s: a http.Server without a Handler serves http.DefaultServeMux", set.Position(n.Pos()))
+				}
+			}
+			return true
+		})
+	})
 }
 
 func TestTopLevelFoldersAreThoseOfTheDesign(t *testing.T) {

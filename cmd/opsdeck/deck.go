@@ -20,6 +20,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/admin"
 	"github.com/opsdeck/opsdeck/backend/config"
 	"github.com/opsdeck/opsdeck/backend/journal"
+	"github.com/opsdeck/opsdeck/backend/profile"
 	"github.com/opsdeck/opsdeck/backend/remote"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -124,6 +125,7 @@ func (d *deck) serveSocket(path string) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle(remote.Prefix, d.consoles())
+	mux.Handle(profile.Prefix, profile.Handler()) // here alone: never over TCP
 	if d.wiring.api != nil {
 		mux.Handle("/", d.awaiting(d.wiring.api))
 	}

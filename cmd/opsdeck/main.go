@@ -145,7 +145,7 @@ func newRoot() *cobra.Command {
 	c.register(root)
 	root.AddCommand(
 		newServe(g), newAttach(g, c), newSocket(g), newInit(g), newDemo(g, c), newStatus(g), newRender(g), newDoctor(g), newVersion(g),
-		newExec(g), newCopy(g), newLogs(g),
+		newExec(g), newCopy(g), newLogs(g), newDebug(g),
 	)
 	addDerived(g, root, map[string][]*cobra.Command{
 		"modules": moduleCommands(g), "pipeline": jobCommands(g), "routing": routingCommands(g), "journal": journalCommands(g),
