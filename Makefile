@@ -31,6 +31,21 @@ test: ## run all tests; those whose server is missing are skipped with a line th
 	@[ -n "$$DOCKER_HOST" ] || [ -S /var/run/docker.sock ] || echo "no Docker Engine is here: the tests that need it are skipped"
 	$(GO) test ./...
 
+.PHONY: watch
+watch: ## run the tests of a package whenever one of its files is saved
+	testdata/watch $(ARGS)
+
+.PHONY: cover
+cover: ## coverage of all packages by all tests; HTML=1 writes bin/cover.html too
+	@mkdir -p bin
+	$(GO) test -coverpkg=./... -coverprofile=bin/cover.out ./...
+	@$(GO) tool cover -func=bin/cover.out | tail -n 1
+	@[ -z "$(HTML)" ] || { $(GO) tool cover -html=bin/cover.out -o bin/cover.html && echo bin/cover.html; }
+
+.PHONY: flake
+flake: ## look for tests that fail now and then: all packages again and again, alone and under load
+	testdata/flake
+
 .PHONY: race
 race: ## run all tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -short ./...
