@@ -13,6 +13,11 @@ const largestLog = 8 << 20
 
 // ownLog is opsdeck's own log, of bounded size: a service runs for months, and a
 // source that fails says so every few seconds.
+//
+// It is not lumberjack.v2, which starts a goroutine for each log that no Close ends,
+// opens a closed log again with the next line, and empties the file that another
+// process has put in place between its rename and its open: two consoles of a
+// workspace that hand over write to one log.
 type ownLog struct {
 	path string
 	most int64
