@@ -73,7 +73,7 @@ func Ask(ctx context.Context, at string, access Access) (string, error) {
 	f := newFlow(o)
 	f.health(ctx)
 	h := f.services["orchestrator"]
-	return strings.TrimSuffix(fmt.Sprintf("it is %s, with %d modules: %s", h.Word, len(m.List), h.Err), ": "), nil
+	return strings.TrimSuffix(fmt.Sprintf("it is %s, with %s: %s", h.Word, state.Plural(len(m.List), "module"), h.Err), ": "), nil
 }
 
 // Name implements state.Source.

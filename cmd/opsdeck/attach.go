@@ -36,8 +36,8 @@ func newAttach(g *globals, c *consoleFlags) *cobra.Command {
 				if owner, err := remote.ReadOwner(ws.Data); err != nil || !owner.Alive() {
 					return exitError{exitRefused, fmt.Errorf("no engine runs in %s: opsdeck starts one with a console, opsdeck serve one without", ws.Dir)}
 				}
-				// Its owner may leave before this console does: a seat takes over then.
-				s := sit(cmd.Context(), ws, me(c.via()))
+				// Its owner may leave before this console does: the session takes over then.
+				s := dial(cmd.Context(), ws, me(c.via()))
 				defer s.Stop()
 				return openConsole(cmd.Context(), ws, s, c, cmd.ErrOrStderr())
 			}
@@ -59,7 +59,7 @@ func newAttach(g *globals, c *consoleFlags) *cobra.Command {
 			})
 			if errors.Is(err, remote.ErrNotOpsdeck) {
 				elsewhere := ws.At(at, access.Token, ca)
-				s := sit(cmd.Context(), elsewhere, me(c.via()))
+				s := dial(cmd.Context(), elsewhere, me(c.via()))
 				defer s.Stop()
 				return openConsole(cmd.Context(), elsewhere, s, c, cmd.ErrOrStderr())
 			}

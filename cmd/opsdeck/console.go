@@ -19,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/opsdeck/opsdeck/backend/config"
+	"github.com/opsdeck/opsdeck/backend/session"
 	"github.com/opsdeck/opsdeck/backend/source/docker"
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/tui"
@@ -59,7 +60,7 @@ func runConsole(ctx context.Context, g *globals, c *consoleFlags, errOut io.Writ
 	if err != nil {
 		return err
 	}
-	s := sit(ctx, ws, me(c.via()))
+	s := dial(ctx, ws, me(c.via()))
 	defer s.Stop()
 	return openConsole(ctx, ws, s, c, errOut)
 }
@@ -71,17 +72,17 @@ func needTerminal() error {
 	return nil
 }
 
-// openConsole runs the console at a seat until it is left.
-func openConsole(ctx context.Context, ws *config.Workspace, s *seat, c *consoleFlags, errOut io.Writer) error {
+// openConsole runs the console on a session until it is left.
+func openConsole(ctx context.Context, ws *config.Workspace, s *session.Session, c *consoleFlags, errOut io.Writer) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() { // an engine that cannot be had ends the console with its reason
-		if _, _, err := s.engine(ctx); err != nil && ctx.Err() == nil {
+		if err := s.Engine(ctx); err != nil && ctx.Err() == nil {
 			cancel(err)
 		}
 	}()
 	o := c.options(ws)
-	o.Backend, o.Actor = s, s.actor
+	o.Backend, o.Actor = s, s.Actor()
 	o.Shell, o.NoShell = shells(ws, s)
 	err := tui.Run(ctx, o)
 	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(cause, context.Canceled) {
@@ -136,7 +137,7 @@ func utf8Locale() bool {
 }
 
 // shells opens shells in containers of the workspace's engines.
-func shells(ws *config.Workspace, at *seat) (func(string) (tea.ExecCommand, error), string) {
+func shells(ws *config.Workspace, at *session.Session) (func(string) (tea.ExecCommand, error), string) {
 	src, err := newDocker(ws, nil, nil)
 	if err != nil {
 		return nil, err.Error()
@@ -147,7 +148,7 @@ func shells(ws *config.Workspace, at *seat) (func(string) (tea.ExecCommand, erro
 // shell is a shell in a container, in place of the console for a while.
 type shell struct {
 	src         *docker.Hosts
-	at          *seat
+	at          *session.Session
 	id          string
 	in          io.Reader
 	out, errOut io.Writer
@@ -164,7 +165,7 @@ func (s *shell) SetStderr(w io.Writer) { s.errOut = w }
 
 // Run implements tea.ExecCommand.
 func (s *shell) Run() error {
-	if err := s.at.note(s.id, "opened a shell"); err != nil {
+	if err := note(context.Background(), s.at, s.id, "opened a shell"); err != nil {
 		return fmt.Errorf("no shell was opened: it cannot be journalled: %w", err)
 	}
 	return handOver(context.Background(), s.in, s.out, func(ctx context.Context, in io.Reader, out io.Writer, sizes <-chan [2]uint16) error {
@@ -177,10 +178,10 @@ func (s *shell) Run() error {
 const notePatience = 5 * time.Second
 
 // note journals what is done in a container by the terminal.
-func (s *seat) note(container, what string) error {
-	ctx, cancel := context.WithTimeout(s.ctx, notePatience)
+func note(ctx context.Context, s *session.Session, container, what string) error {
+	ctx, cancel := context.WithTimeout(ctx, notePatience)
 	defer cancel()
-	_, err := s.Submit(ctx, state.Action{Kind: state.ContainerNote, Target: container, Args: map[string]string{"what": what}, Actor: s.actor})
+	_, err := s.Submit(ctx, state.Action{Kind: state.ContainerNote, Target: container, Args: map[string]string{"what": what}, Actor: s.Actor()})
 	return err
 }
 

@@ -18,7 +18,7 @@ func newContainersList(g *globals) *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "list all containers with their figures", Args: cobra.NoArgs}
 	cmd.Flags().StringVar(&host, "host", "", "only those on `HOST`, of several")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, snap, err := g.sitDownTo(cmd, state.SectionContainers)
+		s, snap, err := g.connectTo(cmd, state.SectionContainers)
 		if err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func newPrune(g *globals) *cobra.Command {
 		if yes, _ := cmd.Flags().GetBool("yes"); yes {
 			return act(cmd, args)
 		}
-		s, _, err := g.sitDownTo(cmd, state.SectionContainers)
+		s, _, err := g.connectTo(cmd, state.SectionContainers)
 		if err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ func newPrune(g *globals) *cobra.Command {
 // composeTarget returns a target as it was typed in the words of the table: a project's
 // name stands for all its services. It waits until compose and the project's files
 // have been looked for.
-func composeTarget(s *session, kind state.Kind, typed string) (string, error) {
+func composeTarget(s *caller, kind state.Kind, typed string) (string, error) {
 	target := typed
 	snap, err := s.until(state.SectionContainers, func(snap *state.Snapshot) bool {
 		all := snap.Containers.Replicas(typed + "/*")

@@ -17,13 +17,13 @@ func TestTheAPIServesNoProfiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, _, err := startDeck(ws, true)
+	d, _, err := startDaemon(ws, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.Stop)
 	for _, path := range []string{profile.Prefix + "heap", "/debug/pprof/", "/debug/pprof/heap"} {
-		resp, err := http.Get("http://" + d.apiAddr + path)
+		resp, err := http.Get("http://" + apiOf(d) + path)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,6 +24,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/config"
 	"github.com/opsdeck/opsdeck/backend/secrets"
+	"github.com/opsdeck/opsdeck/backend/session"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -60,7 +61,7 @@ func newDemo(g *globals, c *consoleFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s := sit(cmd.Context(), ws, me("console"))
+			s := dial(cmd.Context(), ws, me("console"))
 			defer s.Stop()
 			ctx, cancel := context.WithCancel(cmd.Context())
 			var wg sync.WaitGroup
@@ -77,7 +78,7 @@ func newDemo(g *globals, c *consoleFlags) *cobra.Command {
 
 // enableOnce enables a module that was found and never decided on: its manifest is
 // of the shape that cannot say so itself.
-func enableOnce(ctx context.Context, s *seat, id string) {
+func enableOnce(ctx context.Context, s *session.Session, id string) {
 	for after := uint64(0); ; {
 		snap, err := s.Wait(ctx, after)
 		if err != nil {

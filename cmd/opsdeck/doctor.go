@@ -18,6 +18,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/journal"
 	"github.com/opsdeck/opsdeck/backend/metrics"
 	"github.com/opsdeck/opsdeck/backend/remote"
+	"github.com/opsdeck/opsdeck/backend/session"
 	"github.com/opsdeck/opsdeck/backend/state"
 	"github.com/opsdeck/opsdeck/tui"
 )
@@ -94,7 +95,7 @@ func examine(ctx context.Context, ws *config.Workspace) (all []finding) {
 	}
 	if owner, err := remote.ReadOwner(ws.Data); err == nil && owner.Alive() {
 		if snap, err := answers(ctx, owner); err != nil {
-			add("engine", false, "%v", silent(ws.Data, owner, err))
+			add("engine", false, "%v", session.Silent(ws.Data, owner, err))
 		} else {
 			add("engine", true, "process %d of %s runs it, since %s", owner.PID, owner.User, owner.Started.Local().Format(time.DateTime))
 			for _, d := range state.Descriptors() {

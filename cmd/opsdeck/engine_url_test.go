@@ -9,6 +9,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend"
 	"github.com/opsdeck/opsdeck/backend/config"
+	"github.com/opsdeck/opsdeck/backend/session"
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -16,14 +17,14 @@ import (
 // TestAWorkspaceStandsOnAnOrchestratorElsewhere points engine.url at another
 // workspace's API, acts there through it, and moves it to a third one by a reload.
 func TestAWorkspaceStandsOnAnOrchestratorElsewhere(t *testing.T) {
-	far := func(module string) *deck {
+	far := func(module string) *session.Daemon {
 		dir := t.TempDir()
 		makeWorkspace(t, dir, "", map[string]bool{module: false})
 		ws, err := config.Load(config.Flags{Workspace: dir, Listen: "127.0.0.1:0"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, _, err := startDeck(ws, true)
+		d, _, err := startDaemon(ws, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -32,7 +33,7 @@ func TestAWorkspaceStandsOnAnOrchestratorElsewhere(t *testing.T) {
 	}
 	first, second := far("host/load"), far("host/disk")
 	dir := t.TempDir()
-	makeWorkspace(t, dir, "engine: {url: \"http://"+first.apiAddr+"\", token: \"${FAR_TOKEN}\"}\n", nil)
+	makeWorkspace(t, dir, "engine: {url: \"http://"+apiOf(first)+"\", token: \"${FAR_TOKEN}\"}\n", nil)
 	srv := serveIn(t, dir)
 	s := srv.until(t, "the module there is shown", func(s *state.Snapshot) bool {
 		m := s.Modules.Module("host/load")
@@ -45,13 +46,13 @@ func TestAWorkspaceStandsOnAnOrchestratorElsewhere(t *testing.T) {
 	if p, err := backend.Do(t.Context(), srv.client, state.Action{Kind: state.ModuleDisable, Target: "host/load"}, false, nil); err != nil || p.Status != "done" {
 		t.Fatalf("disable: %+v, %v", p, err)
 	}
-	sourcetest.Snapshot(t, first.hub, "it is disabled there", func(s *state.Snapshot) bool {
+	sourcetest.Snapshot(t, first.Hub(), "it is disabled there", func(s *state.Snapshot) bool {
 		m := s.Modules.Module("host/load")
 		return m != nil && m.Status == state.ModuleDisabled
 	})
 
 	out, err := exec.Command("opsdeck", "doctor", "--workspace", dir).CombinedOutput()
-	if !strings.Contains(string(out), "engine.url     http://"+first.apiAddr+" answers: it is healthy, with 1 modules") {
+	if !strings.Contains(string(out), "engine.url        http://"+apiOf(first)+" answers: it is healthy, with 1 module") {
 		t.Errorf("doctor: %v\n%s", err, out)
 	}
 	if out, err := exec.Command("opsdeck", "config", "show", "--workspace", dir).CombinedOutput(); err != nil || !strings.Contains(string(out), "engine.url") || !strings.Contains(string(out), "engine.token") {
@@ -63,7 +64,7 @@ func TestAWorkspaceStandsOnAnOrchestratorElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, []byte(strings.Replace(string(text), first.apiAddr, second.apiAddr, 1)), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(strings.Replace(string(text), apiOf(first), apiOf(second), 1)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if p, err := backend.Do(t.Context(), srv.client, state.Action{Kind: state.ConfigReload}, false, nil); err != nil || !strings.Contains(p.Result, "in force: engine") {
@@ -77,4 +78,10 @@ func TestAWorkspaceStandsOnAnOrchestratorElsewhere(t *testing.T) {
 	}
 	srv.stop(t)
 	noneLeft(t, dir)
+}
+
+// apiOf returns where a daemon's API is.
+func apiOf(d *session.Daemon) string {
+	addr, _, _ := d.API()
+	return addr
 }

@@ -48,12 +48,12 @@ func (g *globals) note(cmd *cobra.Command, container, what string) error {
 	if owner, err := remote.ReadOwner(ws.Data); err != nil || !owner.Alive() {
 		return nil
 	}
-	s, err := g.sitDown(cmd)
+	s, err := g.connect(cmd)
 	if err != nil {
 		return err
 	}
 	defer s.Stop()
-	if err := s.note(container, what); err != nil {
+	if err := note(cmd.Context(), s.Session, container, what); err != nil {
 		return fmt.Errorf("nothing was done: it cannot be journalled: %w", err)
 	}
 	return nil

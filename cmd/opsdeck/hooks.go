@@ -32,7 +32,7 @@ var hooks = map[state.Kind]hook{
 }
 
 // onFile takes a log file's path relative to where we are.
-func onFile(_ *cobra.Command, s *session, a *state.Action, _ []string) error {
+func onFile(_ *cobra.Command, s *caller, a *state.Action, _ []string) error {
 	snap, err := s.section(state.SectionLogs)
 	if err != nil {
 		return err
@@ -46,12 +46,12 @@ func onFile(_ *cobra.Command, s *session, a *state.Action, _ []string) error {
 }
 
 // unnamed takes "@name" for "name".
-func unnamed(_ *cobra.Command, _ *session, a *state.Action, _ []string) error {
+func unnamed(_ *cobra.Command, _ *caller, a *state.Action, _ []string) error {
 	a.Args["name"] = strings.TrimPrefix(a.Args["name"], "@")
 	return nil
 }
 
-func forTime(_ *cobra.Command, _ *session, a *state.Action, _ []string) error {
+func forTime(_ *cobra.Command, _ *caller, a *state.Action, _ []string) error {
 	if _, err := state.ParseDuration(a.Args["duration"]); err != nil {
 		return exitError{exitUsage, err}
 	}
@@ -59,7 +59,7 @@ func forTime(_ *cobra.Command, _ *session, a *state.Action, _ []string) error {
 }
 
 // newestUndo takes the newest action that can be undone where none is named.
-func newestUndo(_ *cobra.Command, s *session, a *state.Action, args []string) error {
+func newestUndo(_ *cobra.Command, s *caller, a *state.Action, args []string) error {
 	if len(args) > 0 {
 		return nil
 	}
@@ -77,7 +77,7 @@ func newestUndo(_ *cobra.Command, s *session, a *state.Action, args []string) er
 }
 
 // onCompose takes a project's name for all its services, and a container for its own.
-func onCompose(_ *cobra.Command, s *session, a *state.Action, args []string) (err error) {
+func onCompose(_ *cobra.Command, s *caller, a *state.Action, args []string) (err error) {
 	a.Target, err = composeTarget(s, a.Kind, args[0])
 	return err
 }

@@ -38,7 +38,7 @@ func listCommand(g *globals, d *state.Descriptor, l state.List) *cobra.Command {
 		use = "list"
 	}
 	return &cobra.Command{Use: use, Short: l.Short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		s, snap, err := g.sitDownTo(cmd, d.Name)
+		s, snap, err := g.connectTo(cmd, d.Name)
 		if err != nil {
 			return err
 		}
@@ -62,7 +62,7 @@ func showCommand(g *globals, d *state.Descriptor, l state.List, group string) *c
 	}
 	return &cobra.Command{Use: "show " + strings.ToUpper(noun), Short: "show all that is known of one, as JSON", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, snap, err := g.sitDownTo(cmd, d.Name)
+			s, snap, err := g.connectTo(cmd, d.Name)
 			if err != nil {
 				return err
 			}

@@ -20,9 +20,9 @@ func moduleCommands(g *globals) []*cobra.Command {
 	return []*cobra.Command{newValidate(g), newTest(g), newDiff(g), newVersions(g), newScaffold(g)}
 }
 
-// moduleOf sits down and finds a module.
-func (g *globals) moduleOf(cmd *cobra.Command, id string) (*session, *state.Module, error) {
-	s, snap, err := g.sitDownTo(cmd, state.SectionModules)
+// moduleOf connects and finds a module.
+func (g *globals) moduleOf(cmd *cobra.Command, id string) (*caller, *state.Module, error) {
+	s, snap, err := g.connectTo(cmd, state.SectionModules)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -35,7 +35,7 @@ func (g *globals) moduleOf(cmd *cobra.Command, id string) (*session, *state.Modu
 }
 
 // settled waits until a module is as wanted, after an action that made it so.
-func (s *session) settled(id string, as func(*state.Module) bool) (*state.Module, error) {
+func (s *caller) settled(id string, as func(*state.Module) bool) (*state.Module, error) {
 	ctx, cancel := context.WithTimeout(s.cmd.Context(), sectionPatience)
 	defer cancel()
 	for after := uint64(0); ; {
@@ -93,7 +93,7 @@ func newValidate(g *globals) *cobra.Command {
 }
 
 // quietly does an action without telling of it.
-func (s *session) quietly(a state.Action) error {
+func (s *caller) quietly(a state.Action) error {
 	out := s.cmd.OutOrStdout()
 	s.cmd.SetOut(io.Discard)
 	defer s.cmd.SetOut(out)
@@ -175,7 +175,7 @@ func showChange(w io.Writer, m *state.Module) {
 }
 
 // approve shows how a module's files changed, unless the digest of them was named.
-func approve(cmd *cobra.Command, s *session, a *state.Action, _ []string) error {
+func approve(cmd *cobra.Command, s *caller, a *state.Action, _ []string) error {
 	snap, err := s.section(state.SectionModules)
 	if err != nil {
 		return err

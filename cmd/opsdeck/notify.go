@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -10,8 +9,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
-	"github.com/opsdeck/opsdeck/backend/remote"
-	"github.com/opsdeck/opsdeck/backend/state"
+	"github.com/opsdeck/opsdeck/backend/session"
 )
 
 // manager is the service manager that started opsdeck serve, as far as it wants
@@ -40,9 +38,9 @@ func (m manager) reloading() {
 
 func (m manager) stopping() { m.tell("STOPPING=1", status("stopping")) }
 
-// watch pings the manager's watchdog for as long as ctx lasts and the deck is
+// watch pings the manager's watchdog for as long as ctx lasts and the daemon is
 // alive. Where it is not, the pings stop, and the manager starts it anew.
-func (m manager) watch(ctx context.Context, d *deck) {
+func (m manager) watch(ctx context.Context, d *session.Daemon) {
 	limit, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		m.log.Warn("the watchdog is not served", "err", err)
@@ -53,7 +51,7 @@ func (m manager) watch(ctx context.Context, d *deck) {
 	tick := time.NewTicker(limit / 3)
 	defer tick.Stop()
 	for {
-		if err := d.alive(ctx, limit/3); err == nil {
+		if err := d.Alive(ctx, limit/3); err == nil {
 			m.tell("WATCHDOG=1")
 		} else if ctx.Err() == nil {
 			m.log.Error("watchdog: no ping", "err", err)
@@ -65,23 +63,4 @@ func (m manager) watch(ctx context.Context, d *deck) {
 		case <-tick.C:
 		}
 	}
-}
-
-// enginePatience is how old the engine's last word may be: it puts its pipeline
-// once a second, whatever else it does.
-const enginePatience = 15 * time.Second
-
-// alive says why the engine is not: its socket does not answer, its hub does not
-// publish, or it has stopped to put sections.
-func (d *deck) alive(ctx context.Context, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	if err := remote.Alive(ctx, d.socket); err != nil {
-		return err
-	}
-	h := d.hub.Latest().Pipeline.Health
-	if d.wiring.engine != nil && h.Status == state.OK && time.Since(h.LastOK) > max(enginePatience, limit) {
-		return errors.New("the engine has said nothing since " + h.LastOK.Format(time.TimeOnly))
-	}
-	return nil
 }

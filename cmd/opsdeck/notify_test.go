@@ -14,6 +14,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/config"
 	"github.com/opsdeck/opsdeck/backend/remote"
+	"github.com/opsdeck/opsdeck/backend/session"
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 )
 
@@ -124,25 +125,11 @@ func TestAServiceTellsItsManager(t *testing.T) {
 	noneLeft(t, dir)
 }
 
-// TestAHungHubIsNotAlive: the hub of a deck is stopped while its socket still
-// takes connections.
-func TestAHungHubIsNotAlive(t *testing.T) {
-	dir := t.TempDir()
-	makeWorkspace(t, dir, "", nil)
-	d := startIn(t, dir)
-	if err := d.alive(t.Context(), sourcetest.Patience); err != nil {
-		t.Errorf("a deck that runs: %v", err)
-	}
-	d.cancel()
-	// Its publisher ends in a moment; from then on nothing is published.
-	sourcetest.Until(t, "a hub that does not publish does not count as alive", func() bool { return d.alive(t.Context(), 100*time.Millisecond) != nil })
-}
-
-// startIn starts a deck on the workspace in dir.
-func startIn(t *testing.T, dir string) *deck {
+// startIn starts a daemon on the workspace in dir.
+func startIn(t *testing.T, dir string) *session.Daemon {
 	t.Helper()
 	ws := loadIn(t, dir)
-	d, _, err := startDeck(ws, true)
+	d, _, err := startDaemon(ws, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,8 +68,8 @@ func jobCommands(g *globals) []*cobra.Command {
 
 // jobs waits until the pipeline tells of the jobs asked for: one by its ID, "*" for
 // the last. The session is to be stopped by the caller.
-func (g *globals) jobs(cmd *cobra.Command, want string) (*session, []state.Job, error) {
-	s, snap, err := g.sitDownTo(cmd, state.SectionPipeline)
+func (g *globals) jobs(cmd *cobra.Command, want string) (*caller, []state.Job, error) {
+	s, snap, err := g.connectTo(cmd, state.SectionPipeline)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -34,13 +34,13 @@ func newRender(g *globals) *cobra.Command {
 			if pane != "" && !slices.Contains(paneNames(), pane) {
 				return usage("--pane %q: expected one of %s", pane, strings.Join(paneNames(), ", "))
 			}
-			s, err := g.sitDown(cmd)
+			s, err := g.connect(cmd)
 			if err != nil {
 				return err
 			}
 			defer s.Stop()
 			s.Watch(state.Interests{{Topic: state.LookLog, Key: state.AllContainers}})
-			snap, err := settle(cmd.Context(), s.seat, sectionPatience)
+			snap, err := settle(cmd.Context(), s.Session, sectionPatience)
 			if err != nil {
 				return err
 			}
@@ -53,7 +53,7 @@ func newRender(g *globals) *cobra.Command {
 					return err
 				}
 			}
-			frame := tui.Render(snap, tui.Options{Pane: pane, NoColor: !asANSI && !asSVG || os.Getenv("NO_COLOR") != "", ASCII: asASCII, Actor: s.actor}, w, h)
+			frame := tui.Render(snap, tui.Options{Pane: pane, NoColor: !asANSI && !asSVG || os.Getenv("NO_COLOR") != "", ASCII: asASCII, Actor: s.Actor()}, w, h)
 			switch {
 			case asSVG:
 				frame = svg(frame, w, h)

@@ -25,7 +25,7 @@ func routingCommands(g *globals) []*cobra.Command {
 }
 
 // stageRouting reads the configuration to stage, and says on which one it stands.
-func stageRouting(cmd *cobra.Command, s *session, a *state.Action, args []string) error {
+func stageRouting(cmd *cobra.Command, s *caller, a *state.Action, args []string) error {
 	text, err := readRouting(cmd, args[0])
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func stageRouting(cmd *cobra.Command, s *session, a *state.Action, args []string
 }
 
 // applyRouting applies what is staged, or the configuration of a file.
-func applyRouting(cmd *cobra.Command, s *session, a *state.Action, args []string) error {
+func applyRouting(cmd *cobra.Command, s *caller, a *state.Action, args []string) error {
 	snap, err := s.section(state.SectionRouting)
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func newRoutingShow(g *globals) *cobra.Command {
 		if len(args) > 0 {
 			return g.showVersion(cmd, args[0])
 		}
-		s, snap, err := g.sitDownTo(cmd, state.SectionRouting)
+		s, snap, err := g.connectTo(cmd, state.SectionRouting)
 		if err != nil {
 			return err
 		}

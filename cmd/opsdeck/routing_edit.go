@@ -21,7 +21,7 @@ func newRoutingDiff(g *globals) *cobra.Command {
 		if len(args) > 0 {
 			return g.diffFile(cmd, args[0])
 		}
-		s, snap, err := g.sitDownTo(cmd, state.SectionRouting)
+		s, snap, err := g.connectTo(cmd, state.SectionRouting)
 		if err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func printChange(w io.Writer, diff string, lines []string) error {
 func newRoutingEdit(g *globals) *cobra.Command {
 	c := state.CLI{Short: "edit what is staged, or in force, in $EDITOR, and stage the result"}
 	return actionCommand(g, state.SpecOf(state.RoutingStage), c, "edit",
-		func(cmd *cobra.Command, s *session, a *state.Action, _ []string) error {
+		func(cmd *cobra.Command, s *caller, a *state.Action, _ []string) error {
 			snap, err := s.section(state.SectionRouting)
 			if err != nil {
 				return err

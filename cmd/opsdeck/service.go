@@ -20,6 +20,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/config"
 	"github.com/opsdeck/opsdeck/backend/journal"
 	"github.com/opsdeck/opsdeck/backend/remote"
+	"github.com/opsdeck/opsdeck/backend/session"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -77,9 +78,9 @@ func serve(ctx context.Context, g *globals, cmd *cobra.Command) error {
 	for _, p := range ws.Problems {
 		fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck:", p)
 	}
-	d, owner, err := startDeck(ws, true)
+	d, owner, err := startDaemon(ws, true)
 	if errors.Is(err, remote.ErrHeld) && owner.PID <= 0 { // it is starting, ending, or hangs
-		return exitError{exitRefused, silent(ws.Data, owner, err)}
+		return exitError{exitRefused, session.Silent(ws.Data, owner, err)}
 	}
 	if errors.Is(err, remote.ErrHeld) {
 		return exitError{exitRefused, fmt.Errorf("process %d of %s runs this workspace's engine already, since %s", owner.PID, owner.User, owner.Started.Local().Format(time.DateTime))}
@@ -88,8 +89,8 @@ func serve(ctx context.Context, g *globals, cmd *cobra.Command) error {
 		return err
 	}
 	defer d.Stop()
-	m := manager{d.log}
-	if err := d.alive(ctx, startPatience); err != nil && ctx.Err() == nil {
+	m := manager{d.Log()}
+	if err := d.Alive(ctx, startPatience); err != nil && ctx.Err() == nil {
 		return err
 	}
 	defer m.stopping()
@@ -98,12 +99,12 @@ func serve(ctx context.Context, g *globals, cmd *cobra.Command) error {
 	go func() { defer close(done); m.watch(watched, d) }()
 	defer func() { unwatch(); <-done }()
 	where := "no API"
-	if d.noAPI != "" {
-		fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck:", d.noAPI)
+	if addr, dashboard, why := d.API(); why != "" {
+		fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck:", why)
 	} else {
-		where = "API at " + d.apiAddr
-		if d.dashboard != "" {
-			where += " and " + d.dashboard
+		where = "API at " + addr
+		if dashboard != "" {
+			where += " and " + dashboard
 		}
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "opsdeck %s serves %s, process %d, %s\n", version(), ws.Dir, os.Getpid(), where)
@@ -118,7 +119,7 @@ func serve(ctx context.Context, g *globals, cmd *cobra.Command) error {
 			return nil
 		case <-hup:
 			m.reloading()
-			said, err := d.reload(ctx)
+			said, err := reload(ctx, d)
 			if err != nil {
 				fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck:", err)
 				said = err.Error()
@@ -134,10 +135,10 @@ func serve(ctx context.Context, g *globals, cmd *cobra.Command) error {
 // startPatience is how long the engine may take from its start to its first answer.
 const startPatience = 30 * time.Second
 
-// reload reads the workspace file again, as SIGHUP asks for, and says what came
-// of it. An error means that nothing was changed.
-func (d *deck) reload(ctx context.Context) (string, error) {
-	p, err := backend.Do(ctx, d.hub, state.Action{Kind: state.ConfigReload, Actor: state.Actor{User: userName(), From: "SIGHUP", Via: "engine"}}, false, nil)
+// reload reads the workspace file again, as SIGHUP asks for, and returns the result. An
+// error means that nothing was changed.
+func reload(ctx context.Context, d *session.Daemon) (string, error) {
+	p, err := backend.Do(ctx, d.Hub(), state.Action{Kind: state.ConfigReload, Actor: state.Actor{User: userName(), From: "SIGHUP", Via: "engine"}}, false, nil)
 	if err != nil {
 		return "", errors.New(strings.TrimPrefix(err.Error(), backend.ErrRefused.Error()+": "))
 	}
@@ -290,7 +291,7 @@ func settled(s *state.Snapshot) bool {
 
 // settle returns the first snapshot in which every source has answered, or the newest
 // after limit.
-func settle(ctx context.Context, s *seat, limit time.Duration) (*state.Snapshot, error) {
+func settle(ctx context.Context, s *session.Session, limit time.Duration) (*state.Snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var snap *state.Snapshot
@@ -302,7 +303,7 @@ func settle(ctx context.Context, s *seat, limit time.Duration) (*state.Snapshot,
 				return snap, nil
 			}
 			if errors.Is(err, context.DeadlineExceeded) {
-				err = s.mute(limit)
+				err = s.Unanswered(limit)
 			}
 			return nil, err
 		}
@@ -316,12 +317,12 @@ func settle(ctx context.Context, s *seat, limit time.Duration) (*state.Snapshot,
 func newStatus(g *globals) *cobra.Command {
 	return &cobra.Command{Use: "status", Short: "say what is wrong, in a few lines; exit code 4 when something is", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := g.sitDown(cmd)
+			s, err := g.connect(cmd)
 			if err != nil {
 				return err
 			}
 			defer s.Stop()
-			snap, err := settle(cmd.Context(), s.seat, sectionPatience)
+			snap, err := settle(cmd.Context(), s.Session, sectionPatience)
 			if err != nil {
 				return err
 			}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/opsdeck/opsdeck/backend"
+	"github.com/opsdeck/opsdeck/backend/session"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -25,15 +26,15 @@ const (
 	detailPatience = 2 * time.Second
 )
 
-// session is a command's place at the engine.
-type session struct {
-	*seat
+// caller is a command's place at the engine.
+type caller struct {
+	*session.Session
 	cmd *cobra.Command
 	g   *globals
 }
 
-// sitDown takes a place for a command.
-func (g *globals) sitDown(cmd *cobra.Command) (*session, error) {
+// connect returns a command's connection to the engine; it does not wait for it.
+func (g *globals) connect(cmd *cobra.Command) (*caller, error) {
 	ws, err := g.load()
 	if err != nil {
 		return nil, err
@@ -42,12 +43,12 @@ func (g *globals) sitDown(cmd *cobra.Command) (*session, error) {
 		fmt.Fprintln(cmd.ErrOrStderr(), "opsdeck: the workspace file is not in force:\n"+strings.Join(ws.Problems, "\n"))
 	}
 	ws.Listen = "off" // a command that finds no engine is not one that others look for
-	return &session{seat: sit(cmd.Context(), ws, me("cli")), cmd: cmd, g: g}, nil
+	return &caller{Session: dial(cmd.Context(), ws, me("cli")), cmd: cmd, g: g}, nil
 }
 
-// sitDownTo sits down and waits for a section. The session is the caller's to stop.
-func (g *globals) sitDownTo(cmd *cobra.Command, name state.SectionName) (*session, *state.Snapshot, error) {
-	s, err := g.sitDown(cmd)
+// connectTo connects and waits for a section. The session is the caller's to stop.
+func (g *globals) connectTo(cmd *cobra.Command, name state.SectionName) (*caller, *state.Snapshot, error) {
+	s, err := g.connect(cmd)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -61,7 +62,7 @@ func (g *globals) sitDownTo(cmd *cobra.Command, name state.SectionName) (*sessio
 
 // section waits until a section is known with its figures, or its source says why it
 // is not.
-func (s *session) section(name state.SectionName) (*state.Snapshot, error) {
+func (s *caller) section(name state.SectionName) (*state.Snapshot, error) {
 	until := time.Now().Add(detailPatience)
 	d := state.DescriptorOf(name)
 	return s.until(name, func(snap *state.Snapshot) bool {
@@ -74,7 +75,7 @@ func sampled(d *state.Descriptor, s *state.Snapshot) bool { return d.Sampled == 
 
 // until waits until a section is known and enough of it is, or its source says why
 // it is not. What is known is not held back for a source that is slow with the rest.
-func (s *session) until(name state.SectionName, enough func(*state.Snapshot) bool) (*state.Snapshot, error) {
+func (s *caller) until(name state.SectionName, enough func(*state.Snapshot) bool) (*state.Snapshot, error) {
 	ctx, cancel := context.WithTimeout(s.cmd.Context(), sectionPatience)
 	defer cancel()
 	var after uint64
@@ -86,7 +87,7 @@ func (s *session) until(name state.SectionName, enough func(*state.Snapshot) boo
 				return last, nil
 			}
 			if errors.Is(err, context.DeadlineExceeded) && after == 0 {
-				err = s.mute(sectionPatience)
+				err = s.Unanswered(sectionPatience)
 			} else if errors.Is(err, context.DeadlineExceeded) {
 				err = fmt.Errorf("%s: the source does not answer within %s", name, sectionPatience)
 			}
@@ -134,7 +135,7 @@ func table(w io.Writer, titles string, rows [][]string) error {
 }
 
 // perform submits an action, shows its progress, and tells what came of it.
-func (s *session) perform(a state.Action, settled bool) error {
+func (s *caller) perform(a state.Action, settled bool) error {
 	spec := state.SpecOf(a.Kind)
 	ready := state.DescriptorOf(spec.Section).ReadyFor
 	if _, err := s.until(spec.Section, func(snap *state.Snapshot) bool { return ready == nil || ready(snap, a) }); err != nil {

@@ -27,7 +27,7 @@ func newTokensCreate(g *globals) *cobra.Command {
 			return exitError{exitUsage, err}
 		}
 		a.Confirmed = a.Target
-		s, err := g.sitDown(cmd)
+		s, err := g.connect(cmd)
 		if err != nil {
 			return err
 		}

@@ -78,7 +78,7 @@ func addDerived(g *globals, root *cobra.Command, by map[string][]*cobra.Command)
 }
 
 // hook adds to an action what its arguments and flags do not say as they stand.
-type hook func(cmd *cobra.Command, s *session, a *state.Action, args []string) error
+type hook func(cmd *cobra.Command, s *caller, a *state.Action, args []string) error
 
 // actionCommand makes the command of an action.
 func actionCommand(g *globals, spec *state.Spec, c state.CLI, use string, prepare hook) *cobra.Command {
@@ -112,7 +112,7 @@ func actionCommand(g *globals, spec *state.Spec, c state.CLI, use string, prepar
 		if spec.Risk == state.Typed && !yes && !isTerminal(cmd.OutOrStdout()) {
 			return usage("%s cannot be undone: add --yes to mean it", spec.Title())
 		}
-		s, err := g.sitDown(cmd)
+		s, err := g.connect(cmd)
 		if err != nil {
 			return err
 		}
@@ -209,7 +209,7 @@ func keyDefault(spec *state.Spec) string {
 }
 
 // secrets reads the secrets of an action from a file, standard input or the terminal.
-func (s *session) secrets(a *state.Action, key, from string) error {
+func (s *caller) secrets(a *state.Action, key, from string) error {
 	spec := state.SpecOf(a.Kind)
 	if key != "" && from != "" {
 		var err error
@@ -236,7 +236,7 @@ func (s *session) secrets(a *state.Action, key, from string) error {
 }
 
 // question shows what an action touches, and wants its target's name typed.
-func (s *session) question(spec *state.Spec, a state.Action) error {
+func (s *caller) question(spec *state.Spec, a state.Action) error {
 	snap, err := s.section(spec.Section)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package main
+package session
 
 import (
 	"context"
@@ -14,13 +14,14 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// seat is a place at the workspace's engine: the one in this process where
-// nobody else holds the workspace, else the one that does. When that one ends,
-// the seat takes the workspace over, so that a colleague who closes a terminal
-// does not end anybody's session.
-type seat struct {
+// Session is a connection to the workspace's engine: the one in this process where
+// nobody else holds the workspace, else the one that does. When that one ends, the
+// session takes the workspace over, so that a colleague who closes a terminal does not
+// end anybody's session.
+type Session struct {
 	ws     *config.Workspace
 	actor  state.Actor
+	start  Starter
 	cancel context.CancelFunc
 	ctx    context.Context
 	wg     sync.WaitGroup
@@ -36,9 +37,13 @@ type seat struct {
 	service  bool   // the engine that we are at is a service's
 }
 
-// sit begins to take a place; it does not wait for it.
-func sit(ctx context.Context, ws *config.Workspace, actor state.Actor) *seat {
-	s := &seat{ws: ws, actor: actor, changed: make(chan struct{})}
+// Starter starts the engine in this process.
+type Starter func() (*Daemon, remote.Owner, error)
+
+// Connect begins to connect to the engine of a workspace, or to start it; it does not
+// wait for that.
+func Connect(ctx context.Context, ws *config.Workspace, actor state.Actor, start Starter) *Session {
+	s := &Session{ws: ws, actor: actor, start: start, changed: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.wg.Go(func() { s.take(0) })
 	return s
@@ -48,7 +53,7 @@ func sit(ctx context.Context, ws *config.Workspace, actor state.Actor) *seat {
 // before it takes the workspace over: that would keep the service from starting.
 const servicePatience = 20 * time.Second
 
-// How often a seat tries, every 100 ms, to find or to be an engine; and how much one
+// How often a session tries, every 100 ms, to find or to be an engine; and how much one
 // attempt counts in which the engine was there and did not answer.
 const (
 	takeTries   = 100
@@ -56,11 +61,11 @@ const (
 )
 
 // take finds or starts an engine; it starts none before patience has passed.
-func (s *seat) take(patience time.Duration) {
+func (s *Session) take(patience time.Duration) {
 	var err error
 	began := time.Now()
 	for try := 0; s.ctx.Err() == nil; try++ {
-		var d *deck
+		var d *Daemon
 		var owner remote.Owner
 		if time.Since(began) < patience {
 			if owner, err = remote.ReadOwner(s.ws.Data); err == nil {
@@ -70,10 +75,10 @@ func (s *seat) take(patience time.Duration) {
 			}
 			try = 0
 		} else {
-			d, owner, err = startDeck(s.ws, false)
+			d, owner, err = s.start()
 		}
 		if err == nil {
-			c := d.hub.Attach(s.actor)
+			c := d.Hub().Attach(s.actor)
 			s.place(c, func() { c.Close(); d.Stop() })
 			return
 		}
@@ -95,7 +100,7 @@ func (s *seat) take(patience time.Duration) {
 		}
 		// It is starting, or ending: look again.
 		if try > takeTries {
-			err = silent(s.ws.Data, owner, err)
+			err = Silent(s.ws.Data, owner, err)
 			break
 		}
 		select {
@@ -111,8 +116,9 @@ func (s *seat) take(patience time.Duration) {
 	s.wake()
 }
 
-// silent says what to do about an owner of the workspace that does not answer.
-func silent(data string, owner remote.Owner, err error) error {
+// Silent returns an error that says what to do about an owner of the workspace that does
+// not answer.
+func Silent(data string, owner remote.Owner, err error) error {
 	if owner.PID <= 0 { // it did not come to write its name
 		lock := filepath.Join(data, "opsdeck.lock")
 		return fmt.Errorf("a process that does not answer holds %s: find it with fuser %s, and end it", lock, lock)
@@ -120,13 +126,13 @@ func silent(data string, owner remote.Owner, err error) error {
 	return fmt.Errorf("process %d of %s holds the workspace but does not answer (%w): end it with kill %d", owner.PID, owner.User, err, owner.PID)
 }
 
-// mute says that no engine answered in time.
-func (s *seat) mute(limit time.Duration) error {
+// Unanswered returns an error that says that no engine answered within limit.
+func (s *Session) Unanswered(limit time.Duration) error {
 	return fmt.Errorf("the engine of %s does not answer within %s: opsdeck doctor says which process runs it", s.ws.Dir, limit)
 }
 
-// place puts the seat at an engine.
-func (s *seat) place(at backend.Client, leave func()) {
+// place connects the session to an engine.
+func (s *Session) place(at backend.Client, leave func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
@@ -138,13 +144,13 @@ func (s *seat) place(at backend.Client, leave func()) {
 	s.wake()
 }
 
-func (s *seat) wake() {
+func (s *Session) wake() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
-// engine waits for a place. base is what to add to its versions.
-func (s *seat) engine(ctx context.Context) (at backend.Client, base uint64, err error) {
+// engine waits for an engine. base is what to add to its versions.
+func (s *Session) engine(ctx context.Context) (at backend.Client, base uint64, err error) {
 	for {
 		s.mu.Lock()
 		at, base, err := s.at, s.base, s.err
@@ -161,8 +167,17 @@ func (s *seat) engine(ctx context.Context) (at backend.Client, base uint64, err 
 	}
 }
 
-// Wait implements the seam.
-func (s *seat) Wait(ctx context.Context, after uint64) (*state.Snapshot, error) {
+// Actor returns who is at the session.
+func (s *Session) Actor() state.Actor { return s.actor }
+
+// Engine waits until there is an engine; the error says why there will be none.
+func (s *Session) Engine(ctx context.Context) error {
+	_, _, err := s.engine(ctx)
+	return err
+}
+
+// Wait implements backend.Client.
+func (s *Session) Wait(ctx context.Context, after uint64) (*state.Snapshot, error) {
 	for {
 		at, base, err := s.engine(ctx)
 		if err != nil {
@@ -180,7 +195,7 @@ func (s *seat) Wait(ctx context.Context, after uint64) (*state.Snapshot, error) 
 }
 
 // given raises a snapshot's versions above those of the engines before.
-func (s *seat) given(snap *state.Snapshot, base uint64) *state.Snapshot {
+func (s *Session) given(snap *state.Snapshot, base uint64) *state.Snapshot {
 	snap = remote.Raise(snap, base)
 	s.mu.Lock()
 	s.last = max(s.last, snap.Version)
@@ -189,7 +204,7 @@ func (s *seat) given(snap *state.Snapshot, base uint64) *state.Snapshot {
 }
 
 // lost gives up an engine that is gone, and begins to take another.
-func (s *seat) lost(at backend.Client) {
+func (s *Session) lost(at backend.Client) {
 	s.mu.Lock()
 	if s.at != at {
 		s.mu.Unlock()
@@ -205,8 +220,8 @@ func (s *seat) lost(at backend.Client) {
 	s.wg.Go(func() { s.take(patience) })
 }
 
-// Submit implements the seam.
-func (s *seat) Submit(ctx context.Context, a state.Action) (state.ActionID, error) {
+// Submit implements backend.Client.
+func (s *Session) Submit(ctx context.Context, a state.Action) (state.ActionID, error) {
 	at, _, err := s.engine(ctx)
 	if err != nil {
 		return "", err
@@ -215,8 +230,8 @@ func (s *seat) Submit(ctx context.Context, a state.Action) (state.ActionID, erro
 	return at.Submit(ctx, a)
 }
 
-// Watch implements the seam.
-func (s *seat) Watch(in state.Interests) {
+// Watch implements backend.Client.
+func (s *Session) Watch(in state.Interests) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.interest = in
@@ -226,7 +241,7 @@ func (s *seat) Watch(in state.Interests) {
 }
 
 // Stop leaves, and stops the engine where it is this process's own.
-func (s *seat) Stop() {
+func (s *Session) Stop() {
 	s.cancel()
 	s.wg.Wait()
 	s.mu.Lock()

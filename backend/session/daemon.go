@@ -1,4 +1,4 @@
-package main
+package session
 
 import (
 	"context"
@@ -6,13 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -25,15 +24,47 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// deck is a running engine with all that hangs on it: it holds the workspace.
-type deck struct {
+// Parts are what a daemon is made of: package session wires them together.
+type Parts struct {
+	Hub  *backend.Hub
+	Door *admin.Door
+	// API is the admin API, nil without an engine of its own; Ready waits until the
+	// engine has read its registry, or ctx ends.
+	API   http.Handler
+	Ready func(ctx context.Context)
+	// Background are what runs beside the hub until ctx ends.
+	Background []func(ctx context.Context)
+	// OpenStore opens the time series, which may take a moment after a crash, and returns
+	// a warning, "" for none. CloseStore closes it.
+	OpenStore  func() (warning string, err error)
+	CloseStore func() error
+	// Guarded reports whether callers on other hosts can be told by a token; the error is
+	// why no token is valid.
+	Guarded func() (bool, error)
+}
+
+// Config is how a daemon is started.
+type Config struct {
+	Workspace *config.Workspace
+	// Serves says that it is a service's, for which consoles wait.
+	Serves bool
+	// Version is the program's, User who started it.
+	Version, User string
+	// OpenLog opens the program's own log, once the workspace is held.
+	OpenLog func() (*slog.Logger, io.Closer)
+	// Wire puts the parts together; nothing runs yet.
+	Wire func(j *journal.Journal, log *slog.Logger) (*Parts, error)
+}
+
+// Daemon is a running engine with all that hangs on it: it holds the workspace.
+type Daemon struct {
+	cfg     Config
 	ws      *config.Workspace
-	hub     *backend.Hub
-	wiring  *wiring
+	parts   *Parts
 	lock    *remote.Lock
 	journal *journal.Journal
 	log     *slog.Logger
-	logFile *ownLog
+	logFile io.Closer
 	socket  string
 
 	cancel  context.CancelFunc
@@ -45,36 +76,36 @@ type deck struct {
 	dashboard string
 }
 
-// startDeck takes the workspace and starts everything in it. Where another
-// process holds it, the error is remote.ErrHeld and owner says who.
-func startDeck(ws *config.Workspace, serves bool) (d *deck, owner remote.Owner, err error) {
-	me := remote.Owner{PID: os.Getpid(), Socket: remote.SocketPath(ws.Data), Started: time.Now(), User: userName(), Version: version(), Serves: serves}
+// Start takes the workspace and starts everything in it. Where another process holds
+// it, the error is remote.ErrHeld and owner says who.
+func Start(cfg Config) (d *Daemon, owner remote.Owner, err error) {
+	ws := cfg.Workspace
+	me := remote.Owner{PID: os.Getpid(), Socket: remote.SocketPath(ws.Data), Started: time.Now(), User: cfg.User, Version: cfg.Version, Serves: cfg.Serves}
 	lock, owner, err := remote.Acquire(ws.Data, me)
 	if err != nil {
 		return nil, owner, err
 	}
-	d = &deck{ws: ws, lock: lock, socket: me.Socket}
+	d = &Daemon{cfg: cfg, ws: ws, lock: lock, socket: me.Socket}
 	defer func() {
 		if err != nil {
 			d.Stop()
 			d = nil
 		}
 	}()
-	d.logFile, d.log = openLog(ws.Data)
-	libraryLog(d.log)
+	d.log, d.logFile = cfg.OpenLog()
 	if d.journal, err = journal.Open(filepath.Join(ws.Data, "journal.jsonl")); err != nil {
 		return d, owner, err
 	}
-	if d.wiring, err = wire(ws, d.journal, d.log); err != nil {
+	if d.parts, err = cfg.Wire(d.journal, d.log); err != nil {
 		return d, owner, err
 	}
-	d.hub = d.wiring.hub
 	ctx, cancel := context.WithCancel(context.Background())
 	d.cancel = cancel
-	d.wg.Go(func() { d.hub.Run(ctx) })
-	d.wg.Go(func() { d.wiring.store.Run(ctx, time.Duration(ws.Metrics.Interval)) })
-	d.wg.Go(func() { d.wiring.relay.Run(ctx) })
-	d.wg.Go(func() { d.openStore() })
+	d.wg.Go(func() { d.parts.Hub.Run(ctx) })
+	for _, run := range d.parts.Background {
+		d.wg.Go(func() { run(ctx) })
+	}
+	d.wg.Go(d.openStore)
 	d.wg.Go(func() { d.tellFindings(ctx) })
 	if err = d.serveSocket(me.Socket); err != nil {
 		return d, owner, err
@@ -83,24 +114,37 @@ func startDeck(ws *config.Workspace, serves bool) (d *deck, owner remote.Owner, 
 	return d, owner, nil
 }
 
-// openStore opens the time series, which may take a moment after a crash.
-func (d *deck) openStore() {
-	warning, err := d.wiring.store.Open(filepath.Join(d.ws.Data, "metrics"), time.Duration(d.ws.Metrics.Retention))
+// Hub returns the hub of the engine.
+func (d *Daemon) Hub() *backend.Hub { return d.parts.Hub }
+
+// Log returns the program's own log.
+func (d *Daemon) Log() *slog.Logger { return d.log }
+
+// Socket returns the path of the socket that consoles attach to.
+func (d *Daemon) Socket() string { return d.socket }
+
+// API returns where the admin API is served, and beside where the dashboard's address
+// is; why says why it is not.
+func (d *Daemon) API() (addr, dashboard, why string) { return d.apiAddr, d.dashboard, d.noAPI }
+
+// openStore opens the time series and tells of what was wrong with it.
+func (d *Daemon) openStore() {
+	warning, err := d.parts.OpenStore()
 	if err != nil {
 		warning = err.Error()
 	}
 	if warning != "" {
 		d.log.Warn("metrics", "warning", warning)
-		d.hub.SetWorkspace(func(w *state.Workspace) { w.Problems = append(w.Problems[:len(w.Problems):len(w.Problems)], warning) })
+		d.parts.Hub.SetWorkspace(func(w *state.Workspace) { w.Problems = append(w.Problems[:len(w.Problems):len(w.Problems)], warning) })
 	}
 }
 
 // tellFindings adds what only running sources can tell: Docker and Redis.
-func (d *deck) tellFindings(ctx context.Context) {
+func (d *Daemon) tellFindings(ctx context.Context) {
 	base := d.ws.Found
 	var after uint64
 	for {
-		s, err := d.hub.Wait(ctx, after)
+		s, err := d.parts.Hub.Wait(ctx, after)
 		if err != nil {
 			return
 		}
@@ -111,14 +155,14 @@ func (d *deck) tellFindings(ctx context.Context) {
 		found := append(base[:len(base):len(base)],
 			state.Finding{What: "docker", Where: s.Containers.Host, Found: s.Containers.Health.Known(), Origin: d.ws.Origin["docker.host"]},
 			state.Finding{What: "redis", Where: s.Queues.Server, Found: s.Queues.Health.Known(), Origin: d.ws.Origin["redis.url"]})
-		d.hub.SetWorkspace(func(w *state.Workspace) { w.Found = found })
+		d.parts.Hub.SetWorkspace(func(w *state.Workspace) { w.Found = found })
 		return
 	}
 }
 
 // serveSocket serves consoles and the API on the workspace's own socket, which
 // its file mode guards, and the kernel's word on who connects.
-func (d *deck) serveSocket(path string) error {
+func (d *Daemon) serveSocket(path string) error {
 	ln, err := remote.Listen(path)
 	if err != nil {
 		return err
@@ -126,38 +170,38 @@ func (d *deck) serveSocket(path string) error {
 	mux := http.NewServeMux()
 	mux.Handle(remote.Prefix, d.consoles())
 	mux.Handle(profile.Prefix, profile.Handler()) // here alone: never over TCP
-	if d.wiring.api != nil {
-		mux.Handle("/", d.awaiting(d.wiring.api))
+	if d.parts.API != nil {
+		mux.Handle("/", d.awaiting(d.parts.API))
 	}
-	d.serve(ln, d.wiring.door.Socket(mux), nil)
+	d.serve(ln, d.parts.Door.Socket(mux), nil)
 	return nil
 }
 
 // awaiting holds calls back that come before the engine has read its registry.
-func (d *deck) awaiting(h http.Handler) http.Handler {
+func (d *Daemon) awaiting(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
-		d.wiring.engine.Await(ctx)
+		d.parts.Ready(ctx)
 		cancel()
 		h.ServeHTTP(w, r)
 	})
 }
 
-func (d *deck) consoles() http.Handler {
-	h := remote.NewHandler(d.hub, version(), d.log)
-	h.Authorize, h.Actor = d.wiring.door.Authorize, d.wiring.door.Actor
+func (d *Daemon) consoles() http.Handler {
+	h := remote.NewHandler(d.parts.Hub, d.cfg.Version, d.log)
+	h.Authorize, h.Actor = d.parts.Door.Authorize, d.parts.Door.Actor
 	return h
 }
 
 // serveAPI serves the admin API on its address; where that cannot be, it runs
 // without and says so.
-func (d *deck) serveAPI() {
+func (d *Daemon) serveAPI() {
 	addr := d.ws.Listen
 	set := func(listen, why string) {
 		d.apiAddr, d.noAPI = listen, why
-		d.hub.SetWorkspace(func(w *state.Workspace) { w.Listen, w.ListenErr = listen, why })
+		d.parts.Hub.SetWorkspace(func(w *state.Workspace) { w.Listen, w.ListenErr = listen, why })
 	}
-	if d.wiring.api == nil {
+	if d.parts.API == nil {
 		set("", "the admin API is the orchestrator's own, at "+d.ws.Engine.URL)
 		return
 	}
@@ -165,7 +209,7 @@ func (d *deck) serveAPI() {
 		set("", "the admin API is off (listen: off)")
 		return
 	}
-	if given, err := d.wiring.tokens.List(); !admin.Loopback(addr) && d.wiring.token == "" && len(given) == 0 {
+	if guarded, err := d.parts.Guarded(); !admin.Loopback(addr) && !guarded {
 		why := fmt.Sprintf("%s is not a loopback address, and there is no token: opsdeck tokens create makes one, or put OPSDECK_TOKEN into the environment or .env", addr)
 		if err != nil {
 			why = fmt.Sprintf("%s is not a loopback address, and no token is valid: %v", addr, err)
@@ -188,8 +232,8 @@ func (d *deck) serveAPI() {
 	}
 	mux := http.NewServeMux()
 	mux.Handle(remote.Prefix, d.consoles())
-	mux.Handle("/", d.awaiting(d.wiring.api))
-	d.serve(ln, d.wiring.door.Guard(addr, mux), secure)
+	mux.Handle("/", d.awaiting(d.parts.API))
+	d.serve(ln, d.parts.Door.Guard(addr, mux), secure)
 	set(ln.Addr().String(), "")
 	d.serveDashboard(mux, secure)
 }
@@ -197,7 +241,7 @@ func (d *deck) serveAPI() {
 // serveDashboard serves the same API where what asks the dashboard of NEXUS looks
 // for it. An address that is taken, by that dashboard itself as a rule, is left to
 // who has it.
-func (d *deck) serveDashboard(h http.Handler, secure *tls.Config) {
+func (d *Daemon) serveDashboard(h http.Handler, secure *tls.Config) {
 	addr := d.ws.Dashboard
 	if addr == "off" || addr == "" {
 		return
@@ -212,11 +256,11 @@ func (d *deck) serveDashboard(h http.Handler, secure *tls.Config) {
 		return
 	}
 	d.dashboard = ln.Addr().String()
-	d.serve(ln, d.wiring.door.Guard(addr, h), secure)
+	d.serve(ln, d.parts.Door.Guard(addr, h), secure)
 }
 
 // taken says what to do about an address that cannot be listened on.
-func (d *deck) taken(addr string, err error) string {
+func (d *Daemon) taken(addr string, err error) string {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	req, rerr := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/admin/health", nil)
@@ -238,9 +282,9 @@ func (d *deck) taken(addr string, err error) string {
 
 // serve serves h on ln, over TLS where secure is not nil. Bodies and answers have
 // deadlines of their own, set by the door: streams and long actions go on.
-func (d *deck) serve(ln net.Listener, h http.Handler, secure *tls.Config) {
+func (d *Daemon) serve(ln net.Listener, h http.Handler, secure *tls.Config) {
 	srv := &http.Server{
-		Handler: h, TLSConfig: secure, ConnContext: d.wiring.door.Connect,
+		Handler: h, TLSConfig: secure, ConnContext: d.parts.Door.Connect,
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn),
 	}
@@ -259,7 +303,7 @@ func (d *deck) serve(ln net.Listener, h http.Handler, secure *tls.Config) {
 }
 
 // Stop ends everything, in the reverse order, and gives the workspace back.
-func (d *deck) Stop() {
+func (d *Daemon) Stop() {
 	if d.cancel != nil { // first, so that nobody inherits control from who is cut off
 		d.cancel()
 	}
@@ -267,8 +311,8 @@ func (d *deck) Stop() {
 		srv.Close()
 	}
 	d.wg.Wait()
-	if d.wiring != nil {
-		if err := d.wiring.store.Close(); err != nil {
+	if d.parts != nil {
+		if err := d.parts.CloseStore(); err != nil {
 			d.log.Error("close metrics", "err", err)
 		}
 	}
@@ -276,35 +320,28 @@ func (d *deck) Stop() {
 		d.journal.Close()
 	}
 	if d.logFile != nil {
-		d.logFile.Close()
+		_ = d.logFile.Close()
 	}
 	if d.lock != nil {
 		_ = d.lock.Release()
 	}
 }
 
-// userName returns who is at the keyboard, also behind sudo.
-func userName() string {
-	if u := os.Getenv("SUDO_USER"); u != "" {
-		return state.Clean(u)
-	}
-	if u, err := user.Current(); err == nil {
-		return state.Clean(u.Username)
-	}
-	return fmt.Sprintf("uid %d", os.Getuid())
-}
+// enginePatience is how old the engine's last word may be: it puts its pipeline
+// once a second, whatever else it does.
+const enginePatience = 15 * time.Second
 
-// me returns who runs this process, and from where.
-func me(via string) state.Actor {
-	a := state.Actor{User: userName(), Via: via}
-	if tty, err := os.Readlink("/proc/self/fd/0"); err == nil && strings.HasPrefix(tty, "/dev/") && tty != "/dev/null" {
-		a.From = strings.TrimPrefix(tty, "/dev/")
+// Alive returns why the engine is not alive: its socket does not answer, its hub does not
+// publish, or it has stopped to put sections.
+func (d *Daemon) Alive(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if err := remote.Alive(ctx, d.socket); err != nil {
+		return err
 	}
-	if c := strings.Fields(os.Getenv("SSH_CONNECTION")); len(c) > 0 {
-		a.From = strings.TrimSpace(a.From + " from " + state.Clean(c[0]))
+	h := d.parts.Hub.Latest().Pipeline.Health
+	if d.parts.API != nil && h.Status == state.OK && time.Since(h.LastOK) > max(enginePatience, limit) {
+		return errors.New("the engine has said nothing since " + h.LastOK.Format(time.TimeOnly))
 	}
-	if a.From == "" {
-		a.From = fmt.Sprintf("pid %d", os.Getppid())
-	}
-	return a
+	return nil
 }

@@ -12,18 +12,19 @@ import (
 	"github.com/opsdeck/opsdeck/backend/config"
 	"github.com/opsdeck/opsdeck/backend/journal"
 	"github.com/opsdeck/opsdeck/backend/remote"
+	"github.com/opsdeck/opsdeck/backend/session"
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// sitIn takes a seat at a workspace.
-func sitIn(t *testing.T, dir, user string) *seat {
+// connectIn connects to a workspace.
+func connectIn(t *testing.T, dir, user string) *session.Session {
 	t.Helper()
 	ws, err := config.Load(config.Flags{Workspace: dir, Listen: "off"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := sit(context.Background(), ws, state.Actor{User: user, From: "test", Via: "console"})
+	s := dial(context.Background(), ws, state.Actor{User: user, From: "test", Via: "console"})
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { // as a console does: it always waits for the next
@@ -40,8 +41,8 @@ func sitIn(t *testing.T, dir, user string) *seat {
 	return s
 }
 
-// seen waits at a seat for a snapshot that ok holds of.
-func seen(t *testing.T, s *seat, after uint64, what string, ok func(*state.Snapshot) bool) *state.Snapshot {
+// seen waits in a session for a snapshot that ok holds of.
+func seen(t *testing.T, s *session.Session, after uint64, what string, ok func(*state.Snapshot) bool) *state.Snapshot {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), sourcetest.Patience)
 	defer cancel()
@@ -75,17 +76,17 @@ func TestWhoLeavesHandsOver(t *testing.T) {
 	sourcetest.Program(t, "sh")
 	dir := t.TempDir()
 	makeWorkspace(t, dir, "", map[string]bool{"host/load": false})
-	first := sitIn(t, dir, "ada")
+	first := connectIn(t, dir, "ada")
 	seen(t, first, 0, "the first has an engine", healthyModule)
-	second, third := sitIn(t, dir, "bob"), sitIn(t, dir, "eve")
-	last := map[*seat]*state.Snapshot{}
-	for _, s := range []*seat{second, third} {
+	second, third := connectIn(t, dir, "bob"), connectIn(t, dir, "eve")
+	last := map[*session.Session]*state.Snapshot{}
+	for _, s := range []*session.Session{second, third} {
 		last[s] = seen(t, s, 0, "all three are there", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) == 3 && healthyModule(s) })
 	}
 	if c := last[second].Workspace.Consoles; c[0].Actor.User != "ada" || !c[0].Control || c[1].Control || c[2].Control {
 		t.Errorf("in control: %+v", c)
 	}
-	do := func(s *seat, kind state.Kind) {
+	do := func(s *session.Session, kind state.Kind) {
 		t.Helper()
 		if _, err := backend.Do(t.Context(), s, state.Action{Kind: state.ControlTake}, false, nil); err != nil && !strings.Contains(err.Error(), "has it already") {
 			t.Fatal(err)
@@ -98,7 +99,7 @@ func TestWhoLeavesHandsOver(t *testing.T) {
 	do(second, state.ModuleDisable)
 
 	first.Stop()
-	for _, s := range []*seat{second, third} {
+	for _, s := range []*session.Session{second, third} {
 		snap := seen(t, s, last[s].Version, "the engine is another's, and knows what was decided", func(s *state.Snapshot) bool {
 			m := s.Modules.Module("host/load")
 			return len(s.Workspace.Consoles) == 2 && m != nil && m.Status == state.ModuleDisabled && s.Workspace.Started.After(last[second].Workspace.Started)
@@ -142,7 +143,7 @@ func TestAConsoleOutlivesItsService(t *testing.T) {
 	dir := t.TempDir()
 	makeWorkspace(t, dir, "", map[string]bool{"host/load": false})
 	srv := serveIn(t, dir)
-	s := sitIn(t, dir, "ada")
+	s := connectIn(t, dir, "ada")
 	was := seen(t, s, 0, "it is attached", func(s *state.Snapshot) bool { return len(s.Workspace.Consoles) == 2 && healthyModule(s) })
 	srv.kill()
 	srv = serveIn(t, dir)
@@ -159,18 +160,18 @@ func TestAConsoleOutlivesItsService(t *testing.T) {
 	}
 	s.Stop()
 	if _, err := s.Wait(t.Context(), 0); err == nil {
-		t.Error("a seat that was left still answers")
+		t.Error("a session that was stopped still answers")
 	}
 	srv.stop(t)
 	noneLeft(t, dir)
 }
 
 func TestAnOwnerWithoutANameIsNotToBeKilledAsNumber0(t *testing.T) {
-	err := silent("/data", remote.Owner{}, remote.ErrSilent)
+	err := session.Silent("/data", remote.Owner{}, remote.ErrSilent)
 	if got := err.Error(); strings.Contains(got, "kill") || !strings.Contains(got, "fuser /data/opsdeck.lock") {
 		t.Errorf("advice = %q", got)
 	}
-	if got := silent("/data", remote.Owner{PID: 42, User: "ada"}, remote.ErrSilent).Error(); !strings.Contains(got, "kill 42") {
+	if got := session.Silent("/data", remote.Owner{PID: 42, User: "ada"}, remote.ErrSilent).Error(); !strings.Contains(got, "kill 42") {
 		t.Errorf("advice = %q", got)
 	}
 }
