@@ -26,7 +26,7 @@ type editMsg struct {
 	err             error
 }
 
-// masked is what stands in place of a known secret.
+// masked stands in place of a known secret.
 const masked = "***"
 
 // lineOf finds the line in an error such as "3:16: categories: an object was expected".

@@ -66,7 +66,7 @@ type Options struct {
 	Local *time.Location
 }
 
-// Settings are what survives a restart.
+// Settings are kept over restarts.
 type Settings struct {
 	Theme   string                  `json:"theme,omitempty"`
 	Mouse   bool                    `json:"mouse,omitempty"`

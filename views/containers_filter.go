@@ -22,7 +22,7 @@ var containerFilters = []pane.FilterHelp{
 	{Form: "a or b, !a, (...)", Keeps: "or, not and parentheses; terms side by side must all hold; \"...\" is plain text"},
 }
 
-// containerFields are what a filter of containers can ask about.
+// containerFields are the fields of a filter of containers.
 var containerFields = []list.Field[state.Container]{
 	{Name: "name", Text: func(c *state.Container) string { return c.Title }},
 	{Name: "image", Text: func(c *state.Container) string { return c.Image }},

@@ -10,7 +10,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// impacts are what actions of a kind touch beside their target: what depends on it, what
+// impacts lists what actions of a kind touch beside their target: what depends on it, what
 // is in flight, who did this last.
 var impacts = map[state.Kind]func(*state.Snapshot, string) []string{
 	state.ContainerRestart: containerImpact,

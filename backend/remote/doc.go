@@ -50,7 +50,8 @@
 //
 // # Adding a section
 //
-// Nothing to do: sections are told apart by name through package state.
+// Nothing to do: sections are decoded by name through package state, and one that this
+// program does not know is kept under its name.
 //
 // # Why JSON
 //

@@ -24,7 +24,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// Parts are what a daemon is made of: package session wires them together.
+// Parts are the parts of a daemon, which package main wires together.
 type Parts struct {
 	Hub  *backend.Hub
 	Door *admin.Door

@@ -75,7 +75,7 @@ var composeSpecs = []Spec{
 		}},
 }
 
-// composeName is what compose takes as the name of a project or a service. It does
+// composeName matches the names that compose accepts of a project or a service. It does
 // not begin with a dash, so that none is taken for a flag.
 var composeName = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9_.-]*$`)
 

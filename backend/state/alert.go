@@ -13,7 +13,7 @@ const (
 	AlertResolved AlertState = "resolved"
 )
 
-// Alerts is what the rules say.
+// Alerts is the section of the alerts of all rules.
 type Alerts struct {
 	Health Health `json:"health"`
 	// List has firing, pending and lately resolved alerts, and a row per rule

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Containers is what the container engine runs.
+// Containers is the section of the containers of all engines.
 type Containers struct {
 	Health Health `json:"health"`
 	// Host is the engine's address; Engine its name and version.
@@ -104,7 +104,7 @@ type Container struct {
 	MemHistory []float64 `json:"mem_history,omitempty"`
 }
 
-// ContainerDetail is what is fetched only while somebody looks. Secrets in it are
+// ContainerDetail holds data that is fetched only while a console shows it. Secrets in it are
 // masked. Each part says in Parts when it was fetched and what went wrong.
 type ContainerDetail struct {
 	// At is when the container was last inspected; Err is why that failed.
@@ -277,7 +277,7 @@ type EngineDetail struct {
 	DiskFetch  Fetch     `json:"disk_fetch"`
 }
 
-// DiskUse is what one kind of an engine's things takes.
+// DiskUse is the disk space that one kind of an engine's objects takes.
 type DiskUse struct {
 	Kind   string  `json:"kind"` // "images", "containers", "volumes", "build cache"
 	Count  int     `json:"count"`

@@ -1,6 +1,6 @@
 package state
 
-// Limits are what a container was given, as far as they can be changed while it
+// Limits are the limits of a container, as far as they can be changed while it
 // runs.
 type Limits struct {
 	// Known says that they have been read; the rest means nothing before.

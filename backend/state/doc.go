@@ -16,13 +16,15 @@
 //
 // # Adding a section
 //
-// Declare its struct with a Health field, give it Name, withHealth and place,
-// add its field to Snapshot and its name to SectionNames. Then write its source.
+// Write its type with a field "Health Health" and a Describe method, in a file
+// section_NAME.go, and add a field of that type to [Snapshot]. The snapshot, the wire, the
+// command line, status, doctor, the API and the console read its [Descriptor];
+// .github/CONTRIBUTING.md has an example that a test executes.
 //
 // # Adding an action
 //
-// Add a row to the table in action.go and let a source's Executor answer to the
-// kind. Nothing else needs to know.
+// Add a row to the Actions of its section's descriptor and let a source's Executor answer
+// to the kind. Nothing else needs to know.
 //
 // # Why text is cleaned here
 //

@@ -37,7 +37,7 @@ type Health struct {
 // Known reports whether the section holds data, current or not.
 func (h Health) Known() bool { return h.Status == OK || h.Status == Stale }
 
-// Workspace is what this console stands on and what it found there.
+// Workspace is the section of the workspace: its settings, findings and consoles.
 type Workspace struct {
 	Health Health `json:"health"`
 	// Title is the workspace's name, by default its folder's.

@@ -62,7 +62,7 @@ func (t Topic) Action() Kind {
 	return Kind(k)
 }
 
-// Interests is what a console looks at, or what all of them together do.
+// Interests lists the interests of one console, or of all of them together.
 type Interests []Interest
 
 // Add returns in with what is not in it yet.

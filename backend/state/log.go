@@ -49,7 +49,7 @@ func ParseLevel(s string) Level {
 	return LevelUnknown
 }
 
-// Logs is what is followed, and the newest records of each.
+// Logs is the section of the logs that are followed, with the newest records of each.
 type Logs struct {
 	Health  Health      `json:"health"`
 	Sources []LogSource `json:"sources"` // files by path, then the others by title

@@ -122,7 +122,7 @@ type ProgramVersion struct {
 	OnDisk   bool `json:"on_disk,omitempty"`
 }
 
-// TestRun is what came of a module's own tests.
+// TestRun is the result of a module's own tests.
 type TestRun struct {
 	At   time.Time     `json:"at"`
 	Took time.Duration `json:"took"`

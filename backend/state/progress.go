@@ -14,7 +14,7 @@ const (
 	PhaseInterrupted Phase = "interrupted"
 )
 
-// Actions is what was submitted lately, newest first.
+// Actions is the section of recent actions, newest first.
 type Actions struct {
 	Health Health     `json:"health"`
 	List   []Progress `json:"list"`
@@ -41,7 +41,7 @@ type Progress struct {
 	Verdict *Verdict `json:"verdict,omitempty"`
 	// Settling says until when the verdict is being watched for.
 	Settling time.Time `json:"settling,omitzero"`
-	// Undo is what would take it back; nil where nothing would.
+	// Undo is the action that undoes it; nil where there is none.
 	Undo   *Action `json:"undo,omitempty"`
 	Undone bool    `json:"undone,omitempty"`
 }

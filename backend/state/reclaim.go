@@ -18,7 +18,7 @@ type Connections struct {
 	Err string `json:"err,omitempty"`
 }
 
-// Reclaim is what a prune would take, as the engine counted it at one instant.
+// Reclaim counts the unused objects that a prune would remove, at one instant.
 type Reclaim struct {
 	At         time.Time `json:"at"`
 	Containers Unused    `json:"containers"`
@@ -41,7 +41,7 @@ type Unused struct {
 	Some []string `json:"some,omitempty"`
 }
 
-// Line is what would go: "3 stopped containers, 1.2 MiB: web, db, old".
+// line returns what would be removed: "3 stopped containers, 1.2 MiB: web, db, old".
 func (u Unused) line(noun string) string {
 	if u.Count == 0 {
 		return "no " + noun

@@ -19,7 +19,7 @@ type Source interface {
 	Run(ctx context.Context, put func(Section)) error
 }
 
-// Interested is a Source that fetches some data only while somebody looks.
+// Interested is a Source that fetches some data only while a console shows it.
 type Interested interface {
 	// Interest tells what is being looked at now. It does not block.
 	Interest(Interests)
@@ -41,7 +41,7 @@ type Flusher interface {
 	Flush(ctx context.Context)
 }
 
-// Outcome is what came of an action.
+// Outcome is the result of an action.
 type Outcome struct {
 	// Result is one line for people.
 	Result string

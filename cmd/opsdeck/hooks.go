@@ -10,7 +10,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// hooks are what the command of a kind does before its action is asked for.
+// hooks are run by the command of a kind before its action is asked for.
 var hooks = map[state.Kind]hook{
 	state.ModuleApprove:   approve,
 	state.RoutingStage:    stageRouting,

@@ -107,7 +107,7 @@ func (p *Pane) unkeep() tea.Cmd {
 // bytes: of more, a regular expression could take longer than a key may.
 const siftAtOnce = 1 << 20
 
-// siftedMsg is what passed.
+// siftedMsg carries the records that passed the filter.
 type siftedMsg struct {
 	gen    int
 	sifted map[string]*sifted

@@ -69,7 +69,7 @@ type Span struct {
 	Text string
 }
 
-// Target is what an action would act on.
+// Target names the rows that an action would act on.
 type Target struct {
 	// IDs are the names that the actions know: module ID, container title, file path.
 	IDs []string
@@ -83,7 +83,7 @@ type Target struct {
 	Looks state.Interests
 }
 
-// Env is what all panes share.
+// Env holds the theme, the clock and the time zone that all panes share.
 type Env struct {
 	Theme *theme.Theme
 	// Now is the time on the screen: the clock's, or the time cursor's.

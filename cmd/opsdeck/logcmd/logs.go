@@ -54,7 +54,7 @@ filter with a name: opsdeck filters list has those that opsdeck and the workspac
 
 Exit codes: 0 something was found, 1 nothing was or reading failed, 2 wrong usage.`
 
-// Program is what the command takes of the program around it.
+// Program holds the functions of the surrounding program that the command uses.
 type Program struct {
 	// Load returns the workspace that the command line means; Named reports whether a flag
 	// names one.

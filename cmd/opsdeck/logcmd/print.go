@@ -193,7 +193,7 @@ func (p *logPrinter) print(ctx context.Context, ins []scan.Input) error {
 	return p.end(p.merge(ctx, ins))
 }
 
-// portion is what one block gave, copied.
+// portion is a copy of the records of one block.
 type portion struct {
 	out  []byte
 	ends []int
