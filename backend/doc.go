@@ -49,7 +49,7 @@
 // person's deed, and its actor shows. Every change is journalled, but those of the
 // engine's own start and stop.
 //
-// This is courtesy, not security: who may act at all is decided at the door.
+// This is courtesy, not security: who may act at all is decided by authentication.
 //
 // # Adding a source
 //

@@ -103,7 +103,7 @@ type rig struct {
 	hub    *backend.Hub
 	engine *engine.Engine
 	api    *admin.Server
-	door   *admin.Door
+	auth   *admin.Authenticator
 	tokens *admin.Tokens
 	store  *metrics.Store
 	url    string
@@ -189,14 +189,14 @@ func newRig(t testing.TB, o options, files ...map[string]string) *rig {
 	}
 	r.tokens = admin.NewTokens(filepath.Join(r.dir, "data", admin.TokensFile), log)
 	r.hub.AddExecutor(r.tokens)
-	r.door = admin.NewDoor(admin.DoorConfig{Tokens: r.tokens, Token: o.token, Hosts: o.hosts, Latest: r.hub.Latest, Mask: mask, Log: log, Owner: o.owner})
-	r.api = admin.New(admin.Config{Hub: r.hub, Engine: r.engine, Door: r.door, Metrics: registry, Mask: mask.Mask, Log: log})
+	r.auth = admin.NewAuthenticator(admin.AuthConfig{Tokens: r.tokens, Token: o.token, Hosts: o.hosts, Latest: r.hub.Latest, Mask: mask, Log: log, Owner: o.owner})
+	r.api = admin.New(admin.Config{Hub: r.hub, Engine: r.engine, Authenticator: r.auth, Metrics: registry, Mask: mask.Mask, Log: log})
 
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); r.hub.Run(ctx) }()
-	srv := httptest.NewUnstartedServer(r.door.Guard(cmp.Or(o.listen, "127.0.0.1:8003"), r.api))
-	srv.Config.ConnContext = r.door.Connect
+	srv := httptest.NewUnstartedServer(r.auth.Guard(cmp.Or(o.listen, "127.0.0.1:8003"), r.api))
+	srv.Config.ConnContext = r.auth.Connect
 	srv.Start()
 	r.url, r.client = srv.URL, srv.Client()
 	t.Cleanup(func() {

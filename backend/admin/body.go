@@ -27,7 +27,7 @@ const (
 
 // readBody takes the body in, bounded in size, depth and time, before anybody
 // decodes it. It answers the refusal itself.
-func (d *Door) readBody(w http.ResponseWriter, r *http.Request) bool {
+func (d *Authenticator) readBody(w http.ResponseWriter, r *http.Request) bool {
 	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
 		return true
 	}

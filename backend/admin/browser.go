@@ -12,7 +12,7 @@ import (
 
 // misdirected says why a request was not meant for this address by who sends it:
 // a page in somebody's browser may have sent it. "" when it may come in.
-func (d *Door) misdirected(addr string, r *http.Request) string {
+func (d *Authenticator) misdirected(addr string, r *http.Request) string {
 	if !d.named(addr, r.Host) {
 		return fmt.Sprintf("the Host header names %q: use the address that opsdeck listens on, %s, or name it under hosts in opsdeck.yaml", cut(r.Host, 200), addr)
 	}
@@ -51,7 +51,7 @@ func (d *Door) misdirected(addr string, r *http.Request) string {
 // named reports whether hostport names loopback, the address that is listened on, or
 // this machine. A name is never resolved: that is how rebinding gets in. Any literal
 // address will do where all are listened on, since no page can put its own name there.
-func (d *Door) named(addr, hostport string) bool {
+func (d *Authenticator) named(addr, hostport string) bool {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
 		host = h

@@ -1,9 +1,9 @@
 // Package admin is the HTTP API: the calls of NEXUS' admin plane in both of its
 // dialects, the console's table of actions, metrics, and the pipeline stream; and
-// the door before it, which tells who calls.
+// the authenticator before it, which tells who calls.
 //
 // It owns routes, status codes, roles, the file of tokens and the guarding of the
-// door. It refuses to act by itself: every change is an action submitted to the hub,
+// authenticator. It refuses to act by itself: every change is an action submitted to the hub,
 // so that curl, the console and the command line leave the same trail in the
 // journal, with who asked and the id of the request.
 //

@@ -194,8 +194,8 @@ func FuzzGarbageIsRefused(f *testing.F) {
 	} {
 		f.Add(seed.method, seed.path, []byte(seed.body))
 	}
-	r := newRig(f, options{token: "token-of-the-house"})
-	door := r.door.Guard("127.0.0.1:8003", r.api)
+	r := newRig(f, options{token: "token-of-the-workspace"})
+	auth := r.auth.Guard("127.0.0.1:8003", r.api)
 	f.Fuzz(func(t *testing.T, method, path string, body []byte) {
 		req := httptest.NewRequest("GET", "http://localhost:8003/", strings.NewReader(string(body)))
 		req.Method = method
@@ -208,9 +208,9 @@ func FuzzGarbageIsRefused(f *testing.F) {
 			return // the one does not end; what the other tries may fail, and says so
 		}
 		req.Host, req.RemoteAddr = "localhost:8003", "127.0.0.1:4444"
-		req.Header.Set("Authorization", "Bearer token-of-the-house")
+		req.Header.Set("Authorization", "Bearer token-of-the-workspace")
 		w := httptest.NewRecorder()
-		door.ServeHTTP(w, req)
+		auth.ServeHTTP(w, req)
 		if w.Code >= 500 {
 			t.Errorf("%s %q %q: %d %s", method, path, body, w.Code, w.Body)
 		}

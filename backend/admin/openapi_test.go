@@ -105,7 +105,7 @@ func fill(pattern, actionID, job string) string {
 
 // wholeRig has everything that the examples of the document name.
 func wholeRig(t *testing.T, o options) *rig {
-	o.token = "token-of-the-house"
+	o.token = "token-of-the-workspace"
 	r := newRig(t, o, shell("host/load", false), map[string]string{
 		"config/routing_config.json": `{"categories": {"finance": {"tier": "heavy", "priority": "low"}}}`,
 	})

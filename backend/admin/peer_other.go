@@ -14,7 +14,7 @@ import (
 const noOwner = "this system does not tell who owns a connection; the workspace's unix socket needs no token (curl --unix-socket)"
 
 // socketOwner cannot tell: there is no /proc/net/tcp here, and what there is
-// instead (a sysctl of undocumented structures) is nothing to guard a door with.
+// instead (a sysctl of undocumented structures) is nothing to authenticate with.
 func socketOwner(_, _ netip.AddrPort) (uid int, err error) {
 	return -1, errors.New("there is no /proc/net/tcp")
 }

@@ -122,7 +122,7 @@ const (
 	peerKey
 )
 
-// PrincipalFrom returns who makes the request that ctx is of; false behind no door.
+// PrincipalFrom returns who makes the request that ctx is of; false without an authenticator.
 func PrincipalFrom(ctx context.Context) (Principal, bool) {
 	p, ok := ctx.Value(principalKey).(Principal)
 	return p, ok
@@ -136,10 +136,10 @@ func (d Denied) Error() string { return string(d) }
 
 // Authorize says why the caller of r may not submit a; nil when it may. It counts
 // against the caller's rate of changes: the error is then a [Busy].
-func (d *Door) Authorize(r *http.Request, a state.Action) error {
+func (d *Authenticator) Authorize(r *http.Request, a state.Action) error {
 	p, ok := PrincipalFrom(r.Context())
 	if !ok {
-		return Denied("the caller is not known: the request came by no door")
+		return Denied("the caller is not known: the request was not authenticated")
 	}
 	if err := d.permit(p, a.Kind, r.URL.Path); err != nil {
 		return err
@@ -163,7 +163,7 @@ func (d *Door) Authorize(r *http.Request, a state.Action) error {
 	return nil
 }
 
-func (d *Door) permit(p Principal, kind state.Kind, where string) error {
+func (d *Authenticator) permit(p Principal, kind state.Kind, where string) error {
 	need := Operator
 	if spec := state.SpecOf(kind); spec != nil && spec.Admin {
 		need = Admin
@@ -191,7 +191,7 @@ func (p Principal) key() string { return p.How + " " + p.Name }
 // Actor returns who the journal names for the request r. sent is what a console says of
 // itself; the zero Actor where nothing does. A name is believed of those alone who
 // came by the unix socket.
-func (d *Door) Actor(r *http.Request, sent state.Actor) state.Actor {
+func (d *Authenticator) Actor(r *http.Request, sent state.Actor) state.Actor {
 	p, _ := PrincipalFrom(r.Context())
 	a := state.Actor{User: p.Name, Via: "api"}
 	if sent.User == "" { // a console's is that of its whole stream, and tells nothing

@@ -21,9 +21,9 @@ import (
 type Config struct {
 	Hub    *backend.Hub
 	Engine *engine.Engine
-	// Door tells who calls, and what they may. The server answers nobody that came
+	// Authenticator tells who calls, and what they may. The server answers nobody that came
 	// by another way.
-	Door *Door
+	Authenticator *Authenticator
 	// Metrics is served at /metrics and /metrics/prometheus.
 	Metrics prometheus.Gatherer
 	// Mask hides known secrets in what is answered.
@@ -31,7 +31,7 @@ type Config struct {
 	Log  *slog.Logger
 }
 
-// Server is the admin API. Make one with New, and put it behind a door.
+// Server is the admin API. Make one with New, and put it behind an [Authenticator].
 type Server struct {
 	cfg Config
 	answers
@@ -56,7 +56,7 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// ServeHTTP implements http.Handler, for those who came by a door.
+// ServeHTTP implements http.Handler, for those requests that were authenticated.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p, ok := PrincipalFrom(r.Context())
 	if !ok {
@@ -131,7 +131,7 @@ func (s *Server) unrouted(w http.ResponseWriter, r *http.Request) {
 // the refusal or failure itself; ok is false then.
 func (s *Server) do(w http.ResponseWriter, r *http.Request, a state.Action) (state.Progress, bool) {
 	var busy Busy
-	err := s.cfg.Door.Authorize(r, a)
+	err := s.cfg.Authenticator.Authorize(r, a)
 	switch {
 	case errors.As(err, &busy):
 		w.Header().Set("Retry-After", strconv.Itoa(busy.seconds()))
@@ -141,7 +141,7 @@ func (s *Server) do(w http.ResponseWriter, r *http.Request, a state.Action) (sta
 		s.fail(w, http.StatusForbidden, err.Error())
 		return state.Progress{}, false
 	}
-	a.Actor = s.cfg.Door.Actor(r, state.Actor{})
+	a.Actor = s.cfg.Authenticator.Actor(r, state.Actor{})
 	if spec := state.SpecOf(a.Kind); spec != nil && spec.Risk == state.Typed && a.Confirmed == "" {
 		a.Confirmed = a.Target // the caller spelled it out in the path
 	}

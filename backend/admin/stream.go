@@ -69,8 +69,8 @@ func (s *stream) make(id int64, now time.Time) []byte {
 	return b.Bytes()
 }
 
-// enter counts a consumer in; false where there are too many.
-func (s *stream) enter() bool {
+// authenticate counts a consumer in; false where there are too many.
+func (s *stream) authenticate() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.consumers >= maxStreams {
@@ -123,7 +123,7 @@ func (s *stream) serve(w http.ResponseWriter, r *http.Request, seen int64) {
 
 // pipelineStream serves the pipeline's state as Server-Sent Events.
 func (s *Server) pipelineStream(w http.ResponseWriter, r *http.Request) {
-	if !s.pipeline.enter() {
+	if !s.pipeline.authenticate() {
 		w.Header().Set("Retry-After", "10")
 		s.fail(w, http.StatusServiceUnavailable, fmt.Sprintf("there are %d streams open already: close some", maxStreams))
 		return

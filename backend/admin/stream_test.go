@@ -181,15 +181,15 @@ func TestAStalledConsumerEndsAndHindersNobody(t *testing.T) {
 func TestStreamsAreBounded(t *testing.T) {
 	s := newStream(pipelineEvery, snapshotOf(0), func(s string) string { return s })
 	for range maxStreams {
-		if !s.enter() {
+		if !s.authenticate() {
 			t.Fatal("one of those that are allowed is refused")
 		}
 	}
-	if s.enter() {
+	if s.authenticate() {
 		t.Error("there is no bound")
 	}
 	s.leave()
-	if !s.enter() {
+	if !s.authenticate() {
 		t.Error("whoever leaves makes no room")
 	}
 }

@@ -21,7 +21,7 @@ func (s *Server) whoami(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) tokens(w http.ResponseWriter, _ *http.Request) {
 	out := []any{}
-	if ts := s.cfg.Door.Tokens(); ts != nil {
+	if ts := s.cfg.Authenticator.Tokens(); ts != nil {
 		list, err := ts.List()
 		if err != nil {
 			s.fail(w, http.StatusInternalServerError, err.Error())
@@ -93,7 +93,7 @@ func (s *Server) createToken(w http.ResponseWriter, r *http.Request) {
 		s.unprocessable(w, invalid{[]any{"body"}, err.Error(), "value_error"})
 		return
 	}
-	if ts := s.cfg.Door.Tokens(); ts != nil {
+	if ts := s.cfg.Authenticator.Tokens(); ts != nil {
 		list, _ := ts.List()
 		if slices.ContainsFunc(list, func(t Token) bool { return t.Name == req.Name }) {
 			s.fail(w, http.StatusConflict, fmt.Sprintf("there is a token %q: revoke it first, or take another name", req.Name))
@@ -111,7 +111,7 @@ func (s *Server) createToken(w http.ResponseWriter, r *http.Request) {
 func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	list, err := []Token(nil), error(nil)
-	if ts := s.cfg.Door.Tokens(); ts != nil {
+	if ts := s.cfg.Authenticator.Tokens(); ts != nil {
 		list, err = ts.List()
 	}
 	if err != nil {

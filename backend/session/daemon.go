@@ -26,8 +26,8 @@ import (
 
 // Parts are the parts of a daemon, which package main wires together.
 type Parts struct {
-	Hub  *backend.Hub
-	Door *admin.Door
+	Hub           *backend.Hub
+	Authenticator *admin.Authenticator
 	// API is the admin API, nil without an engine of its own; Ready waits until the
 	// engine has read its registry, or ctx ends.
 	API   http.Handler
@@ -173,7 +173,7 @@ func (d *Daemon) serveSocket(path string) error {
 	if d.parts.API != nil {
 		mux.Handle("/", d.awaiting(d.parts.API))
 	}
-	d.serve(ln, d.parts.Door.Socket(mux), nil)
+	d.serve(ln, d.parts.Authenticator.Socket(mux), nil)
 	return nil
 }
 
@@ -189,7 +189,7 @@ func (d *Daemon) awaiting(h http.Handler) http.Handler {
 
 func (d *Daemon) consoles() http.Handler {
 	h := remote.NewHandler(d.parts.Hub, d.cfg.Version, d.log)
-	h.Authorize, h.Actor = d.parts.Door.Authorize, d.parts.Door.Actor
+	h.Authorize, h.Actor = d.parts.Authenticator.Authorize, d.parts.Authenticator.Actor
 	return h
 }
 
@@ -233,7 +233,7 @@ func (d *Daemon) serveAPI() {
 	mux := http.NewServeMux()
 	mux.Handle(remote.Prefix, d.consoles())
 	mux.Handle("/", d.awaiting(d.parts.API))
-	d.serve(ln, d.parts.Door.Guard(addr, mux), secure)
+	d.serve(ln, d.parts.Authenticator.Guard(addr, mux), secure)
 	set(ln.Addr().String(), "")
 	d.serveDashboard(mux, secure)
 }
@@ -256,7 +256,7 @@ func (d *Daemon) serveDashboard(h http.Handler, secure *tls.Config) {
 		return
 	}
 	d.dashboard = ln.Addr().String()
-	d.serve(ln, d.parts.Door.Guard(addr, h), secure)
+	d.serve(ln, d.parts.Authenticator.Guard(addr, h), secure)
 }
 
 // taken says what to do about an address that cannot be listened on.
@@ -281,10 +281,10 @@ func (d *Daemon) taken(addr string, err error) string {
 }
 
 // serve serves h on ln, over TLS where secure is not nil. Bodies and answers have
-// deadlines of their own, set by the door: streams and long actions go on.
+// deadlines of their own, set by the authenticator: streams and long actions go on.
 func (d *Daemon) serve(ln net.Listener, h http.Handler, secure *tls.Config) {
 	srv := &http.Server{
-		Handler: h, TLSConfig: secure, ConnContext: d.parts.Door.Connect,
+		Handler: h, TLSConfig: secure, ConnContext: d.parts.Authenticator.Connect,
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn),
 	}

@@ -29,7 +29,7 @@ func TestAHungHubIsNotAlive(t *testing.T) {
 			hub := backend.New(backend.Options{Journal: j, Log: log})
 			tokens := admin.NewTokens(ws.Data+"/tokens.json", log)
 			return &Parts{
-				Hub: hub, Door: admin.NewDoor(admin.DoorConfig{Tokens: tokens, Latest: hub.Latest, Log: log}),
+				Hub: hub, Authenticator: admin.NewAuthenticator(admin.AuthConfig{Tokens: tokens, Latest: hub.Latest, Log: log}),
 				OpenStore: func() (string, error) { return "", nil }, CloseStore: func() error { return nil },
 				Guarded: func() (bool, error) { return false, nil },
 			}, nil

@@ -41,7 +41,7 @@ func dial(ctx context.Context, ws *config.Workspace, actor state.Actor) *session
 // parts returns the wiring as a daemon has it.
 func (w *wiring) parts() *session.Parts {
 	p := &session.Parts{
-		Hub: w.hub, Door: w.door,
+		Hub: w.hub, Authenticator: w.auth,
 		Background: []func(context.Context){
 			func(ctx context.Context) { w.store.Run(ctx, time.Duration(w.ws.Metrics.Interval)) },
 			w.relay.Run,

@@ -40,7 +40,7 @@ type wiring struct {
 	store  *metrics.Store
 	relay  *metrics.Relay
 	api    *admin.Server // nil without an engine
-	door   *admin.Door
+	auth   *admin.Authenticator
 	tokens *admin.Tokens
 	mask   *secrets.Mask
 	token  string
@@ -87,14 +87,14 @@ func wire(ws *config.Workspace, j *journal.Journal, log *slog.Logger) (*wiring, 
 
 	w.tokens = admin.NewTokens(filepath.Join(ws.Data, admin.TokensFile), log)
 	w.hub.AddExecutor(w.tokens)
-	w.door = admin.NewDoor(admin.DoorConfig{Tokens: w.tokens, Token: w.token, Hosts: ws.Hosts, Latest: w.hub.Latest, Mask: w.mask, Log: log})
+	w.auth = admin.NewAuthenticator(admin.AuthConfig{Tokens: w.tokens, Token: w.token, Hosts: ws.Hosts, Latest: w.hub.Latest, Mask: w.mask, Log: log})
 
 	registry.MustRegister(metrics.NewCollector(w.hub.Latest))
 	if w.engine == nil {
 		return w, nil
 	}
 	registry.MustRegister(w.engine.Collector())
-	w.api = admin.New(admin.Config{Hub: w.hub, Engine: w.engine, Door: w.door, Metrics: all, Mask: w.mask.Mask, Log: log})
+	w.api = admin.New(admin.Config{Hub: w.hub, Engine: w.engine, Authenticator: w.auth, Metrics: all, Mask: w.mask.Mask, Log: log})
 	return w, nil
 }
 

@@ -22,8 +22,8 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// DoorConfig is what a Door is made of.
-type DoorConfig struct {
+// AuthConfig is what a Authenticator is made of.
+type AuthConfig struct {
 	// Tokens are those that were given out; nil for none.
 	Tokens *Tokens
 	// Token is one of an admin's choosing (OPSDECK_TOKEN); "" for none.
@@ -40,9 +40,9 @@ type DoorConfig struct {
 	Owner func(client, server netip.AddrPort) (uid int, err error)
 }
 
-// Door lets callers in, as whom, and how often. Make one with NewDoor.
-type Door struct {
-	cfg      DoorConfig
+// Authenticator lets callers in, as whom, and how often. Make one with NewAuthenticator.
+type Authenticator struct {
+	cfg      AuthConfig
 	hostname string
 	house    [sha256.Size]byte // of Token
 	answers
@@ -53,8 +53,8 @@ type Door struct {
 	known map[string]bool // names of tokens that the mask has learned, by hash
 }
 
-// NewDoor makes a door.
-func NewDoor(cfg DoorConfig) *Door {
+// NewAuthenticator returns an authenticator.
+func NewAuthenticator(cfg AuthConfig) *Authenticator {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -68,7 +68,7 @@ func NewDoor(cfg DoorConfig) *Door {
 		cfg.Latest = func() *state.Snapshot { return &state.Snapshot{} }
 	}
 	hostname, _ := os.Hostname()
-	return &Door{
+	return &Authenticator{
 		cfg: cfg, hostname: strings.ToLower(hostname), house: sha256.Sum256([]byte(cfg.Token)), answers: answers{cfg.Mask.Mask, cfg.Log},
 		reads: newLimiter(readsPerSecond, readsAtOnce), changes: newLimiter(changesPerSecond, changesAtOnce),
 		failures: newLimiter(failuresPerSecond, failuresAtOnce), known: map[string]bool{},
@@ -76,11 +76,11 @@ func NewDoor(cfg DoorConfig) *Door {
 }
 
 // Tokens returns those that were given out; nil for none.
-func (d *Door) Tokens() *Tokens { return d.cfg.Tokens }
+func (d *Authenticator) Tokens() *Tokens { return d.cfg.Tokens }
 
-// Guard puts the door before h, for listening at the TCP address addr.
-func (d *Door) Guard(addr string, h http.Handler) http.Handler {
-	return d.enter(h, func(r *http.Request) (Principal, *refusal) {
+// Guard puts the authenticator before h, for listening at the TCP address addr.
+func (d *Authenticator) Guard(addr string, h http.Handler) http.Handler {
+	return d.authenticate(h, func(r *http.Request) (Principal, *refusal) {
 		if why := d.misdirected(addr, r); why != "" {
 			return Principal{}, &refusal{status: http.StatusForbidden, text: why}
 		}
@@ -88,10 +88,10 @@ func (d *Door) Guard(addr string, h http.Handler) http.Handler {
 	})
 }
 
-// Socket puts the door before h, for listening at the workspace's unix socket. Its
+// Socket puts the authenticator before h, for listening at the workspace's unix socket. Its
 // permissions let in this user and root; who it is, the kernel says.
-func (d *Door) Socket(h http.Handler) http.Handler {
-	return d.enter(h, func(r *http.Request) (Principal, *refusal) {
+func (d *Authenticator) Socket(h http.Handler) http.Handler {
+	return d.authenticate(h, func(r *http.Request) (Principal, *refusal) {
 		p, _ := r.Context().Value(peerKey).(*peer)
 		if p == nil {
 			return Principal{}, &refusal{status: http.StatusUnauthorized, text: "who calls is not known"}
@@ -111,7 +111,7 @@ func (d *Door) Socket(h http.Handler) http.Handler {
 
 // Connect returns the context for http.Server's ConnContext: who owns a connection is asked once for
 // the connection, not for each of its requests.
-func (d *Door) Connect(ctx context.Context, c net.Conn) context.Context {
+func (d *Authenticator) Connect(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, peerKey, &peer{conn: c})
 }
 
@@ -125,8 +125,8 @@ type refusal struct {
 // longestPath bounds a path, in bytes.
 const longestPath = 2048
 
-// enter returns what both doors have in common; who tells the caller.
-func (d *Door) enter(h http.Handler, who func(*http.Request) (Principal, *refusal)) http.Handler {
+// authenticate returns what both doors have in common; who tells the caller.
+func (d *Authenticator) authenticate(h http.Handler, who func(*http.Request) (Principal, *refusal)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := cleanID(r.Header.Get("X-Request-Id"))
 		w.Header().Set("X-Request-Id", id)
@@ -157,7 +157,7 @@ func (d *Door) enter(h http.Handler, who func(*http.Request) (Principal, *refusa
 	})
 }
 
-func (d *Door) refuse(w http.ResponseWriter, r *http.Request, id string, no refusal) {
+func (d *Authenticator) refuse(w http.ResponseWriter, r *http.Request, id string, no refusal) {
 	switch no.status {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", "Bearer")
@@ -205,7 +205,7 @@ func validatePath(r *http.Request) (status int, why string) {
 }
 
 // overTCP tells who calls over TCP: by token, or on loopback by the owner of the socket.
-func (d *Door) overTCP(r *http.Request) (Principal, *refusal) {
+func (d *Authenticator) overTCP(r *http.Request) (Principal, *refusal) {
 	if auth := r.Header.Values("Authorization"); len(auth) > 0 {
 		scheme, token, _ := strings.Cut(auth[0], " ")
 		if len(auth) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" {
@@ -237,11 +237,11 @@ func (d *Door) overTCP(r *http.Request) (Principal, *refusal) {
 }
 
 // byToken tells who calls by the token that is presented.
-func (d *Door) byToken(r *http.Request, token string) (Principal, *refusal) {
+func (d *Authenticator) byToken(r *http.Request, token string) (Principal, *refusal) {
 	now := time.Now()
 	t, ok := d.cfg.Tokens.check(token, now)
 	if ok {
-		d.learn(t.Hash, token)
+		d.keepToken(t.Hash, token)
 		return Principal{Name: t.Name, Role: t.Role, Scopes: t.Scopes, How: "token"}, nil
 	}
 	if t.Name != "" {
@@ -261,8 +261,8 @@ func (d *Door) byToken(r *http.Request, token string) (Principal, *refusal) {
 	return Principal{}, d.failed(r, "the token is not known here: it was revoked, or is another engine's; opsdeck tokens list names those that are valid")
 }
 
-// learn has the mask hide a token from now on.
-func (d *Door) learn(hash, token string) {
+// keepToken has the mask hide a token from now on.
+func (d *Authenticator) keepToken(hash, token string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.known[hash] {
@@ -272,7 +272,7 @@ func (d *Door) learn(hash, token string) {
 }
 
 // failed counts a failure to say who calls.
-func (d *Door) failed(r *http.Request, text string) *refusal {
+func (d *Authenticator) failed(r *http.Request, text string) *refusal {
 	if wait := d.failures.take(d.rateKey(r)); wait > 0 {
 		return &refusal{status: http.StatusTooManyRequests, text: Busy{wait}.Error(), wait: wait}
 	}
@@ -281,7 +281,7 @@ func (d *Door) failed(r *http.Request, text string) *refusal {
 
 // rateKey returns whose failures are counted together: an IPv4 address, an IPv6 network,
 // and on this host a user, so that one cannot lock out another.
-func (d *Door) rateKey(r *http.Request) string {
+func (d *Authenticator) rateKey(r *http.Request) string {
 	p := d.peerOf(r)
 	if client, server, ok := p.loopback(); ok {
 		if uid, err := p.tcp(d.cfg.Owner, client, server); err == nil {
@@ -332,7 +332,7 @@ type peer struct {
 
 // peerOf returns the other end of r's connection. Behind a server without ConnContext it
 // is told anew for every request.
-func (d *Door) peerOf(r *http.Request) *peer {
+func (d *Authenticator) peerOf(r *http.Request) *peer {
 	if p, ok := r.Context().Value(peerKey).(*peer); ok {
 		return p
 	}

@@ -53,8 +53,8 @@ func TestDoorLetsInWhoSpeaksToThisAddressAlone(t *testing.T) {
 func stranger(_, _ netip.AddrPort) (int, error) { return 54321, nil }
 
 func TestDoorWantsTheTokenOfEveryRequest(t *testing.T) {
-	r := newRig(t, options{token: "token-of-the-house", owner: stranger}, shell("host/load", false))
-	for auth, want := range map[string]int{"Bearer token-of-the-house": 200, "Bearer token-of-the-hous": 401, "Bearer ": 401, "": 401,
+	r := newRig(t, options{token: "token-of-the-workspace", owner: stranger}, shell("host/load", false))
+	for auth, want := range map[string]int{"Bearer token-of-the-workspace": 200, "Bearer token-of-the-hous": 401, "Bearer ": 401, "": 401,
 		"Basic dG9rZW4tb2YtdGhlLWhvdXNl": 401} {
 		for _, path := range []string{"/admin/health", "/metrics", "/stream/pipeline-state", "/admin/state/modules"} {
 			if path == "/stream/pipeline-state" && want == 200 {
@@ -80,7 +80,7 @@ func TestDoorWantsTheTokenOfEveryRequest(t *testing.T) {
 	if s := r.hub.Latest(); len(s.Actions.List) != 0 {
 		t.Errorf("it was done all the same: %+v", s.Actions.List)
 	}
-	r.nowhere("token-of-the-house")
+	r.nowhere("token-of-the-workspace")
 }
 
 func TestLoopbackAddressesAreTold(t *testing.T) {

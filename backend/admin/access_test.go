@@ -96,12 +96,12 @@ func TestAPageForgesNothing(t *testing.T) {
 // proxy on this host passes on.
 func TestAnotherHostNeedsAToken(t *testing.T) {
 	mine := func(_, _ netip.AddrPort) (int, error) { return os.Geteuid(), nil }
-	door := admin.NewDoor(admin.DoorConfig{Token: "token-of-the-house", Owner: mine})
+	auth := admin.NewAuthenticator(admin.AuthConfig{Token: "token-of-the-workspace", Owner: mine})
 	in := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, _ := admin.PrincipalFrom(r.Context())
 		fmt.Fprint(w, p.Role)
 	})
-	h := door.Guard("0.0.0.0:8003", in)
+	h := auth.Guard("0.0.0.0:8003", in)
 	for _, tt := range []struct {
 		name, remote, local, header, value string
 		want                               int
@@ -114,7 +114,7 @@ func TestAnotherHostNeedsAToken(t *testing.T) {
 		{"a forged loopback address from elsewhere", "127.0.0.1:4444", "10.0.0.1:8003", "", "", 401},
 		{"a proxy", "127.0.0.1:4444", "127.0.0.1:8003", "X-Forwarded-For", "10.0.0.9", 401},
 		{"a proxy of the standard", "127.0.0.1:4444", "127.0.0.1:8003", "Forwarded", "for=10.0.0.9", 401},
-		{"another host with the token", "10.0.0.9:4444", "10.0.0.1:8003", "Authorization", "Bearer token-of-the-house", 200},
+		{"another host with the token", "10.0.0.9:4444", "10.0.0.1:8003", "Authorization", "Bearer token-of-the-workspace", 200},
 		{"a wrong token on loopback", "127.0.0.1:4444", "127.0.0.1:8003", "Authorization", "Bearer wrong", 401},
 		{"an empty token", "127.0.0.1:4444", "127.0.0.1:8003", "Authorization", "Bearer ", 401},
 	} {
@@ -139,7 +139,7 @@ func TestAnotherHostNeedsAToken(t *testing.T) {
 // TestGuessingIsSlowedDown for the token that a human chose, without locking out
 // those of the file.
 func TestGuessingIsSlowedDown(t *testing.T) {
-	r := newRig(t, options{token: "token-of-the-house", owner: func(_, _ netip.AddrPort) (int, error) { return -1, fmt.Errorf("not known") }})
+	r := newRig(t, options{token: "token-of-the-workspace", owner: func(_, _ netip.AddrPort) (int, error) { return -1, fmt.Errorf("not known") }})
 	_, got := r.call("POST", "/admin/tokens", `{"name": "safe", "role": "viewer"}`)
 	safe := got["token"].(string)
 	as := func(token string) (int, http.Header) {
@@ -156,7 +156,7 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 	if last != 429 {
 		t.Errorf("the 30th guess is answered with %d", last)
 	}
-	if status, _ := as("token-of-the-house"); status != 429 {
+	if status, _ := as("token-of-the-workspace"); status != 429 {
 		t.Errorf("the right guess among them is answered with %d", status)
 	}
 	if status, _ := as(safe); status != 200 {
@@ -196,10 +196,10 @@ func TestReadsAreNotHindered(t *testing.T) {
 	t.Error("400 changes at once are not too many")
 }
 
-// socketServer serves door at the workspace's unix socket.
-func socketServer(t *testing.T, door *admin.Door) (path string) {
+// socketServer serves an authenticator at the workspace's unix socket.
+func socketServer(t *testing.T, auth *admin.Authenticator) (path string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "door") // a socket's path is short
+	dir, err := os.MkdirTemp("", "auth") // a socket's path is short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,19 +209,19 @@ func socketServer(t *testing.T, door *admin.Door) (path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewUnstartedServer(door.Socket(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = json.NewEncoder(w).Encode(door.Actor(r, state.Actor{}))
+	srv := httptest.NewUnstartedServer(auth.Socket(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewEncoder(w).Encode(auth.Actor(r, state.Actor{}))
 	})))
 	srv.Listener.Close()
-	srv.Listener, srv.Config.ConnContext = ln, door.Connect
+	srv.Listener, srv.Config.ConnContext = ln, auth.Connect
 	srv.Start()
 	t.Cleanup(srv.Close)
 	return path
 }
 
 func TestTheSocketKnowsItsCallerByTheKernelsWord(t *testing.T) {
-	door := admin.NewDoor(admin.DoorConfig{})
-	path := socketServer(t, door)
+	auth := admin.NewAuthenticator(admin.AuthConfig{})
+	path := socketServer(t, auth)
 	c := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", path)
 	}}, Timeout: sourcetest.Patience}

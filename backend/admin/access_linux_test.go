@@ -53,8 +53,8 @@ func TestAnotherLocalUserNeedsAToken(t *testing.T) {
 		t.Errorf("%d actions were done all the same", n)
 	}
 
-	door := admin.NewDoor(admin.DoorConfig{Latest: func() *state.Snapshot { return &state.Snapshot{} }})
-	path := socketServer(t, door)
+	auth := admin.NewAuthenticator(admin.AuthConfig{Latest: func() *state.Snapshot { return &state.Snapshot{} }})
+	path := socketServer(t, auth)
 	if err := os.Chmod(strings.TrimSuffix(path, "/s.sock"), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -59,11 +59,11 @@ func TestAConsoleGoesNoFurtherThanItsToken(t *testing.T) {
 		}
 		given[role] = token
 	}
-	door := admin.NewDoor(admin.DoorConfig{Tokens: tokens, Latest: hub.Latest, Log: log,
+	auth := admin.NewAuthenticator(admin.AuthConfig{Tokens: tokens, Latest: hub.Latest, Log: log,
 		Owner: func(_, _ netip.AddrPort) (int, error) { return -1, errors.New("not known") }})
 	h := remote.NewHandler(hub, "test", log)
-	h.Authorize, h.Actor = door.Authorize, door.Actor
-	srv := httptest.NewServer(door.Guard("127.0.0.1:8003", h))
+	h.Authorize, h.Actor = auth.Authorize, auth.Actor
+	srv := httptest.NewServer(auth.Guard("127.0.0.1:8003", h))
 	defer srv.Close()
 
 	for _, tt := range []struct {
