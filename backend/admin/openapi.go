@@ -100,8 +100,8 @@ func sectionAnswers() (any []schema) {
 	return any
 }
 
-// document returns the OpenAPI document of routes.
-func document(routes []route, version string) []byte {
+// openAPIOf returns the OpenAPI document of routes.
+func openAPIOf(routes []route, version string) []byte {
 	paths := schema{}
 	for _, rt := range routes {
 		item, _ := paths[rt.pattern].(schema)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opsdeck/opsdeck/backend/document"
 	"github.com/opsdeck/opsdeck/backend/engine"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -111,7 +112,7 @@ func (s *Server) valid(w http.ResponseWriter, text []byte, prefix ...any) bool {
 	return false
 }
 
-func routingFault(p engine.Problem, prefix []any) invalid {
+func routingFault(p document.Problem, prefix []any) invalid {
 	loc := append([]any{"body"}, prefix...)
 	for _, part := range p.Path {
 		loc = append(loc, part)

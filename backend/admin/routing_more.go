@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/document"
 	"github.com/opsdeck/opsdeck/backend/engine"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -106,7 +107,7 @@ func (s *Server) replay(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	shift, err := s.cfg.Engine.ReplayRouting(text, req.Threshold, window)
-	var ps engine.Problems
+	var ps document.Problems
 	if errors.As(err, &ps) {
 		faults := make([]invalid, 0, len(ps))
 		for _, p := range ps {

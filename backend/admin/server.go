@@ -52,7 +52,7 @@ func New(cfg Config) *Server {
 		s.table[pattern] = rt
 		s.mux.HandleFunc(pattern, rt.handler)
 	}
-	s.document = document(routes, cfg.Hub.Latest().Workspace.Version)
+	s.document = openAPIOf(routes, cfg.Hub.Latest().Workspace.Version)
 	return s
 }
 

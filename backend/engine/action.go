@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -170,7 +171,7 @@ func (e *Engine) enable(ctx context.Context, m *module, a state.Action, progress
 		return state.Outcome{}, fmt.Errorf("its manifest is not good: %s", problem)
 	}
 	if status == state.ModuleUninstalled && !registered {
-		r := Record{ID: m.id, Name: man.Name, Category: m.category, Platform: m.platform, Status: status, Health: "unknown", Manifest: man.Text, Updated: isoTime(time.Now())}
+		r := Record{ID: m.id, Name: man.Name, Category: m.category, Platform: m.platform, Status: status, Health: "unknown", Manifest: man.Text, Updated: disk.FormatTime(time.Now())}
 		if err := e.registryNow().add(ctx, r); err != nil {
 			return state.Outcome{}, err
 		}

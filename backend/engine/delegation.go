@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -195,7 +196,7 @@ func (k *delegations) save() error {
 	if st, err := os.Stat(k.path); err == nil && st.Size() > delegationsFile {
 		b, err := lines(whole)
 		if err == nil {
-			err = writeFile(k.path, b)
+			err = disk.WriteFile(k.path, b)
 		}
 		if err != nil {
 			return back(err)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -72,7 +73,7 @@ func (e *Engine) scan(ctx context.Context) {
 		}
 	}
 	e.recheckOne(ctx, all)
-	if st, _ := stampFile(filepath.Join(e.cfg.DataDir, "module_credentials.db")); st != seen || fresh {
+	if st, _ := disk.StampOf(filepath.Join(e.cfg.DataDir, "module_credentials.db")); st != seen || fresh {
 		e.refreshCredentials()
 	}
 }
@@ -131,7 +132,7 @@ func (e *Engine) folders(known map[string]bool) map[string]*module {
 		for _, p := range plats {
 			id := c.Name() + "/" + p.Name()
 			dir := filepath.Join(e.cfg.ModulesDir, c.Name(), p.Name())
-			if known[id] || !valid(p.Name()) || !exists(filepath.Join(dir, "manifest.json")) {
+			if known[id] || !valid(p.Name()) || !disk.Exists(filepath.Join(dir, "manifest.json")) {
 				continue
 			}
 			out[id] = newModule(id, c.Name(), p.Name(), dir)
@@ -155,10 +156,10 @@ func (e *Engine) inspect(ctx context.Context, m *module, first chan fetched) (fr
 	seen, failing, sup, man, tried, status := m.seen, m.failure != nil, m.sup, m.manifest, m.adapter, m.status
 	e.mu.Unlock()
 	rel := e.rel(filepath.Join(m.dir, "manifest.json"))
-	st, err := stampFile(filepath.Join(m.dir, "manifest.json"))
+	st, err := disk.StampOf(filepath.Join(m.dir, "manifest.json"))
 	if err == nil && st == seen && !apply {
 		if failing && sup != nil && man != nil && !waits {
-			if now, err := stampFile(filepath.Join(m.dir, man.EntryPoint)); err == nil && now != tried {
+			if now, err := disk.StampOf(filepath.Join(m.dir, man.EntryPoint)); err == nil && now != tried {
 				e.note(m, "its adapter changed on disk: trying it")
 				e.restart(m, nil)
 			}
@@ -168,7 +169,7 @@ func (e *Engine) inspect(ctx context.Context, m *module, first chan fetched) (fr
 		}
 		return false
 	}
-	if err != nil && seen == (stamp{}) && !apply {
+	if err != nil && seen == (disk.Stamp{}) && !apply {
 		if status == "" { // it came and went
 			e.mu.Lock()
 			delete(e.modules, m.id)
@@ -184,7 +185,7 @@ func (e *Engine) inspect(ctx context.Context, m *module, first chan fetched) (fr
 		}
 	}
 	next, err := e.manifests.read(m.dir, rel, m.category, m.platform)
-	gone := !exists(filepath.Join(m.dir, "manifest.json"))
+	gone := !disk.Exists(filepath.Join(m.dir, "manifest.json"))
 	if !gone {
 		e.metrics.validation(err == nil)
 	}
@@ -313,9 +314,9 @@ func (e *Engine) register(ctx context.Context, m *module, man *Manifest) error {
 		}
 		status, reasons = to, append(reasons, why)
 	}
-	r := Record{ID: m.id, Name: man.Name, Category: m.category, Platform: m.platform, Status: status, Health: "unknown", Manifest: man.Text, Updated: isoTime(now)}
+	r := Record{ID: m.id, Name: man.Name, Category: m.category, Platform: m.platform, Status: status, Health: "unknown", Manifest: man.Text, Updated: disk.FormatTime(now)}
 	if status == state.ModuleInstalled {
-		r.Installed = isoTime(now)
+		r.Installed = disk.FormatTime(now)
 		e.metrics.install()
 	}
 	if err := e.registryNow().add(ctx, r); err != nil {
@@ -415,9 +416,9 @@ func (e *Engine) move(ctx context.Context, m *module, evs ...event) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	m.status = to
-	m.record.Status, m.record.Updated = to, isoTime(now)
+	m.record.Status, m.record.Updated = to, disk.FormatTime(now)
 	if to == state.ModuleInstalled && m.record.Installed == "" {
-		m.record.Installed = isoTime(now)
+		m.record.Installed = disk.FormatTime(now)
 	}
 	m.note(now, "%s -> %s: %s", from.Word(), to.Word(), why)
 	e.touched(m)
@@ -437,7 +438,7 @@ func (e *Engine) problem(m *module, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	m.problem = e.clean(err.Error())
-	m.seen = stamp{} // look again
+	m.seen = disk.Stamp{} // look again
 	e.touched(m)
 }
 

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -123,7 +123,7 @@ type Engine struct {
 	pyReady  chan struct{}
 	pyWanted chan struct{} // of one: somebody waits for it
 	textSize int           // of the last ModulesText, in bytes
-	credSeen stamp
+	credSeen disk.Stamp
 	locked   string // why the credential store is, as last seen
 	keys     []state.KeyUse
 	used     map[string]time.Time   // modules whose credentials were used since the last note
@@ -512,7 +512,7 @@ func (e *Engine) refreshCredentials() {
 	e.mu.Lock()
 	store := e.store
 	e.mu.Unlock()
-	seen, _ := stampFile(filepath.Join(e.cfg.DataDir, "module_credentials.db"))
+	seen, _ := disk.StampOf(filepath.Join(e.cfg.DataDir, "module_credentials.db"))
 	list, err := store.List()
 	if err != nil {
 		e.cfg.Log.Error("the credential store cannot be listed", "err", err)
@@ -538,10 +538,4 @@ func (e *Engine) refreshCredentials() {
 		e.touched(m)
 	}
 	e.changed = true
-}
-
-// exists reports whether a path is there at all.
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

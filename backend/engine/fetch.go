@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 )
 
@@ -211,7 +212,7 @@ func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout tim
 		return nil, &Failure{Stage: "start", Text: "it has no good manifest"}
 	}
 	file := filepath.Join(m.dir, man.EntryPoint)
-	st, err := stampFile(file)
+	st, err := disk.StampOf(file)
 	e.mu.Lock()
 	m.adapter = st
 	e.mu.Unlock()

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/opsdeck/opsdeck/backend/document"
 )
 
 func FuzzManifest(f *testing.F) {
@@ -43,7 +45,7 @@ func FuzzManifest(f *testing.F) {
 // problemsHold checks that every problem says where and what.
 func problemsHold(t *testing.T, text []byte, err error) {
 	t.Helper()
-	var ps Problems
+	var ps document.Problems
 	if !errors.As(err, &ps) || len(ps) == 0 {
 		t.Fatalf("%q: %T %v is no list of problems", text, err, err)
 	}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/itchyny/gojq"
+	"github.com/opsdeck/opsdeck/backend/document"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 )
 
@@ -52,7 +53,7 @@ const (
 var hole = regexp.MustCompile(`\$\{([A-Za-z0-9_.-]+)\}`)
 
 // readHTTP reads what the schema has found to be of its form.
-func readHTTP(d *document, h map[string]any) (*httpSpec, Problems) {
+func readHTTP(d *document.Document, h map[string]any) (*httpSpec, document.Problems) {
 	str := func(m map[string]any, k, dflt string) string {
 		if s, ok := m[k].(string); ok {
 			return s
@@ -66,9 +67,9 @@ func readHTTP(d *document, h map[string]any) (*httpSpec, Problems) {
 		}
 		return out
 	}
-	at := func(text string, path ...string) Problems {
+	at := func(text string, path ...string) document.Problems {
 		path = append([]string{"http"}, path...)
-		return Problems{d.problem(d.at[pathKey(path)], path, text)}
+		return document.Problems{d.ProblemAt(d.Offset(path...), path, text)}
 	}
 	s := &httpSpec{url: str(h, "url", ""), method: str(h, "method", http.MethodGet), headers: texts("headers"), query: texts("query"), body: h["body"], pages: maxPages}
 	if _, err := url.Parse(hole.ReplaceAllString(s.url, "x")); err != nil {
@@ -100,7 +101,7 @@ func readHTTP(d *document, h map[string]any) (*httpSpec, Problems) {
 	case "basic":
 		s.fields = append(s.fields, s.auth.user, s.auth.password)
 	}
-	compile := func(text string, path ...string) (*gojq.Code, Problems) {
+	compile := func(text string, path ...string) (*gojq.Code, document.Problems) {
 		q, err := gojq.Parse(text)
 		if err == nil {
 			var c *gojq.Code
@@ -110,7 +111,7 @@ func readHTTP(d *document, h map[string]any) (*httpSpec, Problems) {
 		}
 		return nil, at("not a jq program: "+err.Error(), path...)
 	}
-	var ps Problems
+	var ps document.Problems
 	if text := str(h, "transform", ""); text != "" {
 		if s.transform, ps = compile(text, "transform"); ps != nil {
 			return nil, ps

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -147,7 +148,7 @@ func TestWhatAnAdapterStartedEndsWithIt(t *testing.T) {
 		}
 		root := r.e.launcher.root
 		r.stop()
-		if exists(root) {
+		if disk.Exists(root) {
 			t.Errorf("%s is still there", root)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -179,7 +180,7 @@ func (e *Engine) saveKeys(store *secrets.Store, keys []string) (path string, err
 	if err != nil {
 		return "", err
 	}
-	if err := writeFile(path, text); err != nil {
+	if err := disk.WriteFile(path, text); err != nil {
 		return "", fmt.Errorf("write the key to %s: %w; nothing was changed", path, err)
 	}
 	if why := store.SetKeys(""); why != "" {

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -153,7 +154,7 @@ func child() {
 				key, err := secrets.NewKey()
 				check(err)
 				write := func(text string) {
-					check(writeFile(filepath.Join(dir, "key"), []byte(text)))
+					check(disk.WriteFile(filepath.Join(dir, "key"), []byte(text)))
 					if why := store.SetKeys(""); why != "" {
 						check(errors.New(why))
 					}
@@ -304,7 +305,7 @@ func TestKillLosesNothingCommitted(t *testing.T) {
 			}
 			text, err := os.ReadFile(filepath.Join(dir, "key"))
 			if err == nil {
-				err = writeFile(filepath.Join(dir, "key"), []byte(secrets.SplitKeys(string(text))[0]+"\n"))
+				err = disk.WriteFile(filepath.Join(dir, "key"), []byte(secrets.SplitKeys(string(text))[0]+"\n"))
 			}
 			if err != nil {
 				t.Fatal(err)

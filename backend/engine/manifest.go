@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,8 +10,12 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/document"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
+
+//go:embed manifest.schema.json
+var manifestSchema []byte
 
 // maxManifest bounds a manifest file, in bytes.
 const maxManifest = 1 << 20
@@ -67,14 +72,14 @@ type Manifest struct {
 func (m *Manifest) limits() limits { return limits{memory: m.Memory} }
 
 // manifests validates manifests.
-type manifests struct{ full, short *validator }
+type manifests struct{ full, short *document.Schema }
 
 func newManifests() (*manifests, error) {
-	full, err := newValidator(manifestSchema, "opsdeck:manifest#/$defs/full")
+	full, err := document.Compile(manifestSchema, "opsdeck:manifest#/$defs/full")
 	if err != nil {
 		return nil, fmt.Errorf("engine: manifest schema: %w", err)
 	}
-	short, err := newValidator(manifestSchema, "opsdeck:manifest#/$defs/short")
+	short, err := document.Compile(manifestSchema, "opsdeck:manifest#/$defs/short")
 	if err != nil {
 		return nil, fmt.Errorf("engine: manifest schema: %w", err)
 	}
@@ -87,37 +92,37 @@ func (ms *manifests) read(dir, rel, category, platform string) (*Manifest, error
 	path := filepath.Join(dir, "manifest.json")
 	fi, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, Problems{{File: rel, Text: "the file is gone: a manifest was expected"}}
+		return nil, document.Problems{{File: rel, Text: "the file is gone: a manifest was expected"}}
 	}
 	if err != nil {
-		return nil, Problems{{File: rel, Text: err.Error()}}
+		return nil, document.Problems{{File: rel, Text: err.Error()}}
 	}
 	if !fi.Mode().IsRegular() || fi.Size() > maxManifest {
-		return nil, Problems{{File: rel, Text: fmt.Sprintf("a regular file of at most %d bytes was expected", maxManifest)}}
+		return nil, document.Problems{{File: rel, Text: fmt.Sprintf("a regular file of at most %d bytes was expected", maxManifest)}}
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, Problems{{File: rel, Text: err.Error()}}
+		return nil, document.Problems{{File: rel, Text: err.Error()}}
 	}
 	m, err := ms.parse(rel, text)
 	if err != nil {
 		return nil, err
 	}
 	if m.Category != category || m.Platform != platform {
-		return nil, Problems{{File: rel, Text: fmt.Sprintf("it says category %q and platform %q; its folder says %q and %q", m.Category, m.Platform, category, platform)}}
+		return nil, document.Problems{{File: rel, Text: fmt.Sprintf("it says category %q and platform %q; its folder says %q and %q", m.Category, m.Platform, category, platform)}}
 	}
 	return m, nil
 }
 
 // parse reads a manifest of either shape. Its error is of type Problems.
 func (ms *manifests) parse(file string, text []byte) (*Manifest, error) {
-	d, err := parse(file, text)
+	d, err := document.Parse(file, text)
 	if err != nil {
 		return nil, err
 	}
-	fields, ok := d.value.(map[string]any)
+	fields, ok := d.Value.(map[string]any)
 	if !ok {
-		return nil, Problems{d.problem(0, nil, "an object was expected")}
+		return nil, document.Problems{d.ProblemAt(0, nil, "an object was expected")}
 	}
 	has := func(k string) bool { _, ok := fields[k]; return ok }
 	m := &Manifest{Fields: fields}
@@ -126,7 +131,7 @@ func (ms *manifests) parse(file string, text []byte) (*Manifest, error) {
 	if m.Short {
 		v = ms.short
 	}
-	if ps := v.check(d); ps != nil {
+	if ps := v.Check(d); ps != nil {
 		return nil, ps
 	}
 	str := func(k string) string { s, _ := fields[k].(string); return s }
@@ -173,7 +178,7 @@ func (ms *manifests) parse(file string, text []byte) (*Manifest, error) {
 		}
 	}
 	if h, ok := fields["http"].(map[string]any); ok {
-		var ps Problems
+		var ps document.Problems
 		if m.HTTP, ps = readHTTP(d, h); ps != nil {
 			return nil, ps
 		}

@@ -9,9 +9,11 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
+
+	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
-	"golang.org/x/time/rate"
 )
 
 const (
@@ -37,8 +39,8 @@ type module struct {
 	manifest *Manifest
 	problem  string
 	outdated bool
-	seen     stamp // of the manifest file
-	adapter  stamp // of the entry point, as last tried
+	seen     disk.Stamp // of the manifest file
+	adapter  disk.Stamp // of the entry point, as last tried
 
 	sup      *supervisor // nil while it is not to run
 	runner   string
@@ -96,7 +98,7 @@ func (e *Engine) fromRow(r Record) *module {
 	m := newModule(r.ID, r.Category, r.Platform, filepath.Join(e.cfg.ModulesDir, r.Category, r.Platform))
 	m.status, m.registered, m.record = r.Status, true, r
 	m.successes, m.failures = r.SuccessCount, r.FailureCount
-	m.lastFetch = parseISO(r.LastUsed)
+	m.lastFetch = disk.ParseTime(r.LastUsed)
 	if !valid(r.Category) || !valid(r.Platform) {
 		m.problem = "its name in the registry is no folder's name"
 		return m
@@ -364,4 +366,12 @@ func indented(text []byte) string {
 		return string(text)
 	}
 	return string(b)
+}
+
+// brief returns the first 80 bytes of a text, marked where it is cut.
+func brief(s string) string {
+	if len(s) > 80 {
+		return strings.ToValidUTF8(s[:80], "") + "..."
+	}
+	return s
 }

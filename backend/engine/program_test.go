@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -98,7 +99,7 @@ func TestChangedFilesWaitForAYes(t *testing.T) {
 	// Its undo puts back what ran before, and that has an undo too.
 	back := r.must("bob", out.Undo.Kind, "t/x", out.Undo.Args)
 	m = r.result("t/x", "[1]")
-	if m.Versions[0].How != "rolled back" || m.Versions[0].By != "bob" || !m.Versions[0].Approved || !exists(filepath.Join(r.dir, "modules/t/x/notes.txt")) {
+	if m.Versions[0].How != "rolled back" || m.Versions[0].By != "bob" || !m.Versions[0].Approved || !disk.Exists(filepath.Join(r.dir, "modules/t/x/notes.txt")) {
 		t.Errorf("after the rollback: %+v", m.Versions)
 	}
 	r.must("bob", back.Undo.Kind, "t/x", back.Undo.Args)

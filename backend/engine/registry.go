@@ -8,8 +8,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/state"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
 // createModules is the table as NEXUS' registry creates it, to the byte.
@@ -47,7 +47,7 @@ type registry struct {
 }
 
 func openRegistry(ctx context.Context, path string) (*registry, error) {
-	db, err := openDatabase(ctx, path, createModules, "synchronous(FULL)")
+	db, err := disk.OpenDatabase(ctx, path, createModules, "synchronous(FULL)")
 	if err != nil {
 		if _, missing := os.Stat(path); missing == nil {
 			err = fmt.Errorf("%w; put back a good copy of it", err)
@@ -118,7 +118,7 @@ var errMoved = errors.New("another program changed it")
 func (r *registry) move(ctx context.Context, id string, from, to state.ModuleStatus, now time.Time) error {
 	res, err := r.db.ExecContext(ctx, `UPDATE modules SET status = ?, updated_at = ?,
 		installed_at = CASE WHEN ? = 'installed' AND installed_at IS NULL THEN ? ELSE installed_at END
-		WHERE module_id = ? AND status = ?`, string(to), isoTime(now), string(to), isoTime(now), id, string(from))
+		WHERE module_id = ? AND status = ?`, string(to), disk.FormatTime(now), string(to), disk.FormatTime(now), id, string(from))
 	if err != nil {
 		return fmt.Errorf("engine: change %s from %s to %s in the registry: %w", id, from, to, err)
 	}
@@ -130,7 +130,7 @@ func (r *registry) move(ctx context.Context, id string, from, to state.ModuleSta
 
 // describe records the manifest in force.
 func (r *registry) describe(ctx context.Context, id, name, manifest string, now time.Time) error {
-	_, err := r.db.ExecContext(ctx, `UPDATE modules SET name = ?, manifest_json = ?, updated_at = ? WHERE module_id = ?`, name, manifest, isoTime(now), id)
+	_, err := r.db.ExecContext(ctx, `UPDATE modules SET name = ?, manifest_json = ?, updated_at = ? WHERE module_id = ?`, name, manifest, disk.FormatTime(now), id)
 	if err != nil {
 		return fmt.Errorf("engine: record the manifest of %s: %w", id, err)
 	}
@@ -157,7 +157,7 @@ func (r *registry) count(ctx context.Context, ts map[string]tally, now time.Time
 	for id, t := range ts {
 		if _, err := tx.ExecContext(ctx, `UPDATE modules SET success_count = coalesce(success_count, 0) + ?, failure_count = coalesce(failure_count, 0) + ?,
 			health_status = ?, last_used = coalesce(?, last_used), updated_at = ? WHERE module_id = ?`,
-			t.ok, t.failed, t.health, null(isoTime(t.used)), isoTime(now), id); err != nil {
+			t.ok, t.failed, t.health, null(disk.FormatTime(t.used)), disk.FormatTime(now), id); err != nil {
 			return fmt.Errorf("engine: record fetches of %s: %w", id, err)
 		}
 	}
@@ -172,21 +172,4 @@ func null(s string) any {
 		return nil
 	}
 	return s
-}
-
-// isoTime writes what Python's datetime.isoformat() does; "" for the zero time.
-func isoTime(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format("2006-01-02T15:04:05.000000")
-}
-
-func parseISO(s string) time.Time {
-	for _, layout := range []string{"2006-01-02T15:04:05.999999", "2006-01-02 15:04:05.999999", time.RFC3339Nano} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t
-		}
-	}
-	return time.Time{}
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -25,7 +26,7 @@ CREATE TABLE IF NOT EXISTS failed_jobs (
 	stage TEXT NOT NULL, cause TEXT NOT NULL, times INTEGER NOT NULL, raw BLOB, data BLOB)`
 
 func openResults(ctx context.Context, path string) (*results, error) {
-	db, err := openDatabase(ctx, path, createResults, "journal_mode(WAL)", "synchronous(NORMAL)")
+	db, err := disk.OpenDatabase(ctx, path, createResults, "journal_mode(WAL)", "synchronous(NORMAL)")
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +52,7 @@ func (r *results) load(ctx context.Context) (kept []keptResult, failed []*job, e
 		if json.Unmarshal(data, &k.module.Data) != nil {
 			continue // one bad row does not hide the others
 		}
-		k.module.Fetched, k.module.Newest, k.module.Restored = parseISO(fetched), parseISO(newest), true
+		k.module.Fetched, k.module.Newest, k.module.Restored = disk.ParseTime(fetched), disk.ParseTime(newest), true
 		kept = append(kept, k)
 	}
 	if err := rows.Err(); err != nil {
@@ -69,7 +70,7 @@ func (r *results) load(ctx context.Context) (kept []keptResult, failed []*job, e
 		if err := bad.Scan(&j.id, &j.module, &j.category, &j.platform, &fetched, &j.stage, &j.cause, &j.times, &raw, &data); err != nil {
 			return nil, nil, err
 		}
-		j.fetched, j.raw = parseISO(fetched), raw
+		j.fetched, j.raw = disk.ParseTime(fetched), raw
 		if len(data) > 0 && json.Unmarshal(data, &j.items) != nil {
 			continue
 		}
@@ -100,7 +101,7 @@ func (r *results) save(ctx context.Context, changed []keptResult, dropped []stri
 			return fmt.Errorf("%s: %w", m.Module, err)
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO results (module_id, category, platform, fetched_at, newest, items, truncated, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			m.Module, k.category, m.Platform, isoTime(m.Fetched), null(isoTime(m.Newest)), m.Items, m.Truncated, data); err != nil {
+			m.Module, k.category, m.Platform, disk.FormatTime(m.Fetched), null(disk.FormatTime(m.Newest)), m.Items, m.Truncated, data); err != nil {
 			return err
 		}
 	}
@@ -115,7 +116,7 @@ func (r *results) save(ctx context.Context, changed []keptResult, dropped []stri
 		}
 		for _, b := range bad {
 			if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO failed_jobs (job_id, module_id, category, platform, fetched_at, stage, cause, times, raw, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-				b.ID, b.Module, b.category, b.platform, isoTime(b.At), b.Stage, b.Cause, b.Times, []byte(b.raw), []byte(b.data)); err != nil {
+				b.ID, b.Module, b.category, b.platform, disk.FormatTime(b.At), b.Stage, b.Cause, b.Times, []byte(b.raw), []byte(b.data)); err != nil {
 				return err
 			}
 		}

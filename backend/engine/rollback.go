@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -37,7 +38,7 @@ func (e *Engine) tidy() {
 			if !ok || !valid(name) {
 				continue
 			}
-			if dir := filepath.Join(filepath.Dir(path), name); suffix == asideSuffix && !exists(dir) {
+			if dir := filepath.Join(filepath.Dir(path), name); suffix == asideSuffix && !disk.Exists(dir) {
 				if err := os.Rename(path, dir); err != nil {
 					e.cfg.Log.Error("a rollback was cut short, and the folder cannot be put back", "folder", dir, "err", err)
 				}

@@ -3,21 +3,26 @@ package engine
 import (
 	"bytes"
 	"crypto/sha256"
+	_ "embed"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
 
+	"github.com/opsdeck/opsdeck/backend/disk"
+	"github.com/opsdeck/opsdeck/backend/document"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
+
+//go:embed routing.schema.json
+var routingSchema []byte
 
 // ErrNoCategory: the routing configuration has no category of that name.
 var ErrNoCategory = errors.New("no such category")
@@ -31,10 +36,10 @@ const maxRouting = 1 << 20
 // routing is config/routing_config.json: the last good one is in force.
 type routing struct {
 	path, rel string
-	check     *validator
+	check     *document.Schema
 
 	mu      sync.Mutex
-	seen    stamp
+	seen    disk.Stamp
 	exists  bool
 	loaded  time.Time
 	problem string
@@ -42,23 +47,8 @@ type routing struct {
 	text    []byte // as in the file
 }
 
-// stamp tells whether a file was changed.
-type stamp struct {
-	size int64
-	mod  time.Time
-	sys  string
-}
-
-func stampFile(path string) (stamp, error) {
-	fi, err := os.Stat(path)
-	if err != nil {
-		return stamp{}, err
-	}
-	return stamp{fi.Size(), fi.ModTime(), fileID(fi)}, nil
-}
-
 func newRouting(path, rel string) (*routing, error) {
-	v, err := newValidator(routingSchema, "opsdeck:routing")
+	v, err := document.Compile(routingSchema, "opsdeck:routing")
 	if err != nil {
 		return nil, fmt.Errorf("engine: routing schema: %w", err)
 	}
@@ -67,14 +57,14 @@ func newRouting(path, rel string) (*routing, error) {
 
 // parse reads and validates a routing configuration. Its error is of type Problems.
 func (r *routing) parse(file string, text []byte) (map[string]any, error) {
-	d, err := parse(file, text)
+	d, err := document.Parse(file, text)
 	if err != nil {
 		return nil, err
 	}
-	if ps := r.check.check(d); ps != nil {
+	if ps := r.check.Check(d); ps != nil {
 		return nil, ps
 	}
-	return d.value.(map[string]any), nil
+	return d.Value.(map[string]any), nil
 }
 
 // reload reads the file where it changed (or force is given), and reports
@@ -83,14 +73,14 @@ func (r *routing) reload(force bool, now time.Time) (changed bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	was := r.problem
-	st, err := stampFile(r.path)
+	st, err := disk.StampOf(r.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		switch {
 		case r.config == nil:
-			changed, r.exists, r.problem, r.seen = r.exists || was != "", false, "", stamp{}
+			changed, r.exists, r.problem, r.seen = r.exists || was != "", false, "", disk.Stamp{}
 			return changed, fmt.Errorf("there is no routing configuration at %s: create it", r.rel)
 		default:
-			r.seen = stamp{}
+			r.seen = disk.Stamp{}
 			r.problem = fmt.Sprintf("%s is gone; the configuration of %s stays in force", r.rel, r.loaded.UTC().Format(time.DateTime))
 			return r.problem != was, errors.New(r.problem)
 		}
@@ -98,8 +88,8 @@ func (r *routing) reload(force bool, now time.Time) (changed bool, err error) {
 	if err == nil && !force && st == r.seen {
 		return false, nil
 	}
-	if err == nil && st.size > maxRouting {
-		err = Problems{{File: r.rel, Text: fmt.Sprintf("it has %d bytes: at most %d were expected", st.size, maxRouting)}}
+	if err == nil && st.Size > maxRouting {
+		err = document.Problems{{File: r.rel, Text: fmt.Sprintf("it has %d bytes: at most %d were expected", st.Size, maxRouting)}}
 	}
 	var text []byte
 	if err == nil {
@@ -195,12 +185,12 @@ func edited(base []byte, args map[string]string) (text []byte, what string, err 
 			at = tree.child(list).child(name)
 		}
 	}
-	d, err := parse("", []byte(fields))
+	d, err := document.Parse("", []byte(fields))
 	if err != nil {
 		return nil, what, err
 	}
-	if _, ok := d.value.(map[string]any); !ok {
-		return nil, what, Problems{d.problem(0, nil, "an object was expected")}
+	if _, ok := d.Value.(map[string]any); !ok {
+		return nil, what, document.Problems{d.ProblemAt(0, nil, "an object was expected")}
 	}
 	patch, err := parseOrdered([]byte(fields))
 	if err != nil {
@@ -277,11 +267,11 @@ func (r *routing) put(text []byte, now time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := writeFile(r.path, text); err != nil {
+	if err := disk.WriteFile(r.path, text); err != nil {
 		return nil, fmt.Errorf("engine: write %s: %w", r.rel, err)
 	}
 	before := r.text
-	r.seen, _ = stampFile(r.path)
+	r.seen, _ = disk.StampOf(r.path)
 	r.config, r.text, r.problem, r.loaded, r.exists = config, text, "", now, true
 	return before, nil
 }
@@ -301,7 +291,7 @@ func (r *routing) remove() error {
 	if err := os.Remove(r.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("engine: remove %s: %w", r.rel, err)
 	}
-	r.config, r.text, r.problem, r.exists, r.seen = nil, nil, "", false, stamp{}
+	r.config, r.text, r.problem, r.exists, r.seen = nil, nil, "", false, disk.Stamp{}
 	return nil
 }
 
@@ -435,39 +425,4 @@ func (o *ordered) text() []byte {
 	}
 	b.WriteByte('}')
 	return b.Bytes()
-}
-
-// writeFile replaces a file in one step that survives a kill and a power cut; a
-// link stays a link, and the file keeps its permissions.
-func writeFile(path string, text []byte) error {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	mode := fs.FileMode(0o644)
-	if fi, err := os.Stat(path); err == nil {
-		mode = fi.Mode().Perm()
-	}
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	tmp := f.Name()
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		_ = os.Remove(tmp)
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/aymanbagabas/go-udiff"
 
+	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -35,7 +36,7 @@ CREATE TABLE IF NOT EXISTS trial (
 	before BLOB, tag TEXT NOT NULL)`
 
 func openHistory(ctx context.Context, path string) (*routingHistory, error) {
-	db, err := openDatabase(ctx, path, createHistory, "synchronous(FULL)")
+	db, err := disk.OpenDatabase(ctx, path, createHistory, "synchronous(FULL)")
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +59,7 @@ func (h *routingHistory) begin(ctx context.Context, t trial) error {
 		return err
 	}
 	_, err = h.db.ExecContext(ctx, `INSERT INTO trial (one, at, until, by, why, before, tag) VALUES (1, ?, ?, ?, ?, ?, ?)`,
-		isoTime(t.At), isoTime(t.Until), string(by), t.Why, t.before, t.tag)
+		disk.FormatTime(t.At), disk.FormatTime(t.Until), string(by), t.Why, t.before, t.tag)
 	return err
 }
 
@@ -73,7 +74,7 @@ func (h *routingHistory) onTrial(ctx context.Context) (*trial, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.At, t.Until = parseISO(at), parseISO(until)
+	t.At, t.Until = disk.ParseTime(at), disk.ParseTime(until)
 	_ = json.Unmarshal([]byte(by), &t.By)
 	return &t, nil
 }
@@ -106,7 +107,7 @@ func (h *routingHistory) add(ctx context.Context, v state.RoutingVersion, text [
 	}
 	_, v.Added, v.Removed = unified(last, text)
 	if _, err := tx.ExecContext(ctx, `INSERT INTO versions (at, by, how, why, tag, added, removed, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		isoTime(v.At), string(by), v.How, v.Why, Tag(text), v.Added, v.Removed, text); err != nil {
+		disk.FormatTime(v.At), string(by), v.How, v.Why, Tag(text), v.Added, v.Removed, text); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, `DELETE FROM versions WHERE version <= (SELECT max(version) FROM versions) - ?`, keepRouting); err != nil {
@@ -129,7 +130,7 @@ func (h *routingHistory) list(ctx context.Context) ([]state.RoutingVersion, erro
 		if err := rows.Scan(&v.Version, &at, &by, &v.How, &v.Why, &v.Tag, &v.Added, &v.Removed); err != nil {
 			return nil, err
 		}
-		v.At = parseISO(at)
+		v.At = disk.ParseTime(at)
 		_ = json.Unmarshal([]byte(by), &v.By)
 		out = append(out, v)
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -57,7 +58,7 @@ func Scaffold(modulesDir, id, shape string) ([]string, error) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	if exists(dir) { // a rename would replace an empty folder
+	if disk.Exists(dir) { // a rename would replace an empty folder
 		return nil, fmt.Errorf("%s is there already: nothing was written", dir)
 	}
 	return names, os.Rename(tmp, dir)

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -30,7 +31,7 @@ func (e *Engine) runTests(ctx context.Context, m *module, man *Manifest) *state.
 	file := filepath.Join(m.dir, filepath.FromSlash(man.TestFile))
 	printed := ""
 	switch _, err := entryPoint(m.dir, man.TestFile); {
-	case !exists(file):
+	case !disk.Exists(file):
 		run.Err = fmt.Sprintf("it has no tests: %s is not there", e.rel(file))
 	case err != nil:
 		run.Err = strings.Replace(err.Error(), "entry point", "test file", 1)

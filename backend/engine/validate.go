@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/document"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -91,7 +92,7 @@ func (e *Engine) validate(ctx context.Context, m *module, tests bool) []state.Mo
 		}
 	}
 	man, err := e.manifests.read(m.dir, "manifest.json", m.category, m.platform)
-	var ps Problems
+	var ps document.Problems
 	if errors.As(err, &ps) {
 		for _, p := range ps {
 			text := p.Text

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/opsdeck/opsdeck/backend/disk"
 )
 
 const (
@@ -131,7 +133,7 @@ type versions struct {
 }
 
 // settled reports whether this workspace's modules were looked at before, as a whole.
-func (s *versions) settled() bool { return exists(filepath.Join(s.dir, "settled")) }
+func (s *versions) settled() bool { return disk.Exists(filepath.Join(s.dir, "settled")) }
 
 // settle notes that they were: from now on a module that appears waits for a yes.
 func (s *versions) settle() error {
@@ -141,7 +143,7 @@ func (s *versions) settle() error {
 	if err := s.make(); err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(s.dir, "settled"), []byte(time.Now().UTC().Format(time.RFC3339)+"\n"))
+	return disk.WriteFile(filepath.Join(s.dir, "settled"), []byte(time.Now().UTC().Format(time.RFC3339)+"\n"))
 }
 
 func (s *versions) make() error {
@@ -213,7 +215,7 @@ func (s *versions) write(h *history) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(s.indexFile(h.Module), append(text, '\n')); err != nil {
+	if err := disk.WriteFile(s.indexFile(h.Module), append(text, '\n')); err != nil {
 		return err
 	}
 	if dropped {
@@ -232,7 +234,7 @@ func (s *versions) keep(h *history, v version, read func(string) ([]byte, error)
 		return nil, err
 	}
 	for _, p := range v.Parts {
-		if p.Sum == "" || exists(s.blob(p.Sum)) {
+		if p.Sum == "" || disk.Exists(s.blob(p.Sum)) {
 			continue
 		}
 		text, err := read(p.Name)
@@ -263,7 +265,7 @@ func (s *versions) keep(h *history, v version, read func(string) ([]byte, error)
 // of power leaves of them is found out by its sum.
 func (s *versions) store(sum string, text []byte, sync bool) error {
 	if sync {
-		return writeFile(s.blob(sum), text)
+		return disk.WriteFile(s.blob(sum), text)
 	}
 	tmp := filepath.Join(s.dir, "blobs", ".new")
 	if err := os.WriteFile(tmp, text, 0o600); err != nil {

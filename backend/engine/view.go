@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/disk"
+	"github.com/opsdeck/opsdeck/backend/document"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -166,7 +168,7 @@ func (e *Engine) cleanValue(v any) any {
 	return v
 }
 
-func nullTime(t time.Time) any { return emptyNull(isoTime(t)) }
+func nullTime(t time.Time) any { return emptyNull(disk.FormatTime(t)) }
 
 func emptyNull(s string) any {
 	if s == "" {
@@ -212,10 +214,10 @@ func (e *Engine) RoutingCategory(name string) (map[string]any, bool) {
 }
 
 // ValidateRouting says what is wrong with a routing configuration; nil when it holds.
-func (e *Engine) ValidateRouting(text []byte) Problems {
-	var ps Problems
+func (e *Engine) ValidateRouting(text []byte) document.Problems {
+	var ps document.Problems
 	if _, err := e.routing.parse("", text); err != nil && !errors.As(err, &ps) {
-		ps = Problems{{Text: err.Error()}}
+		ps = document.Problems{{Text: err.Error()}}
 	}
 	return ps
 }

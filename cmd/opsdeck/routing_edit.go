@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/opsdeck/opsdeck/backend/document"
 	"github.com/opsdeck/opsdeck/backend/engine"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -127,7 +128,7 @@ func edited(cmd *cobra.Command, was string) (string, error) {
 		if err == nil {
 			return got, nil
 		}
-		var ps engine.Problems
+		var ps document.Problems
 		if errors.As(err, &ps) && len(ps) > 0 {
 			line = ps[0].Line
 		}

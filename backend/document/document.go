@@ -1,8 +1,7 @@
-package engine
+package document
 
 import (
 	"bytes"
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,12 +16,6 @@ import (
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
 )
-
-//go:embed manifest.schema.json
-var manifestSchema []byte
-
-//go:embed routing.schema.json
-var routingSchema []byte
 
 // Problem is one thing that is wrong with a file: where, and what was expected.
 type Problem struct {
@@ -74,23 +67,23 @@ func (ps Problems) Error() string {
 	return b.String()
 }
 
-// document is JSON text that remembers where each value stands.
-type document struct {
+// Document is JSON text that remembers where each value stands.
+type Document struct {
 	file  string
 	text  []byte
-	value any // as encoding/json gives it, numbers as json.Number
+	Value any // as encoding/json gives it, numbers as json.Number
 	at    map[string]int
 }
 
-// pathKey names a value in document.at.
+// pathKey names a value in Document.at.
 func pathKey(path []string) string { return strings.Join(path, "\x00") }
 
 // maxDepth bounds how deep a document nests.
 const maxDepth = 200
 
-// parse reads one JSON document. Its error is of type Problems.
-func parse(file string, text []byte) (*document, error) {
-	d := &document{file: file, text: text, at: map[string]int{}}
+// Parse reads one JSON document. Its error is of type Problems.
+func Parse(file string, text []byte) (*Document, error) {
+	d := &Document{file: file, text: text, at: map[string]int{}}
 	if !utf8.Valid(text) {
 		i := 0
 		for i < len(text) {
@@ -100,7 +93,7 @@ func parse(file string, text []byte) (*document, error) {
 			}
 			i += n
 		}
-		return nil, Problems{d.problem(i, nil, "this is not UTF-8: JSON text in UTF-8 was expected")}
+		return nil, Problems{d.ProblemAt(i, nil, "this is not UTF-8: JSON text in UTF-8 was expected")}
 	}
 	body := bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	skip := len(text) - len(body)
@@ -109,7 +102,7 @@ func parse(file string, text []byte) (*document, error) {
 	v, err := d.read(dec, body, skip, nil)
 	if err == nil {
 		if _, more := dec.Token(); more != io.EOF {
-			err = d.problem(skip+int(dec.InputOffset()), nil, "there is more after the end of the JSON value")
+			err = d.ProblemAt(skip+int(dec.InputOffset()), nil, "there is more after the end of the JSON value")
 		}
 	}
 	if err != nil {
@@ -126,25 +119,29 @@ func parse(file string, text []byte) (*document, error) {
 		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 			off, text = len(d.text), "the text ends before the JSON value does"
 		}
-		return nil, Problems{d.problem(off, nil, "not JSON: "+text)}
+		return nil, Problems{d.ProblemAt(off, nil, "not JSON: "+text)}
 	}
-	d.value = v
+	d.Value = v
 	return d, nil
 }
 
 // Error implements error.
 func (p Problem) Error() string { return p.String() }
 
-func (d *document) problem(off int, path []string, text string) Problem {
+// Offset returns where in the text the value at path begins, 0 where there is none.
+func (d *Document) Offset(path ...string) int { return d.at[pathKey(path)] }
+
+// ProblemAt returns a problem with what stands at an offset in the text.
+func (d *Document) ProblemAt(off int, path []string, text string) Problem {
 	off = max(0, min(off, len(d.text)))
 	line := 1 + bytes.Count(d.text[:off], []byte("\n"))
 	col := 1 + utf8.RuneCount(d.text[bytes.LastIndexByte(d.text[:off], '\n')+1:off])
 	return Problem{File: d.file, Line: line, Col: col, Path: path, Text: text}
 }
 
-func (d *document) read(dec *json.Decoder, body []byte, skip int, path []string) (any, error) {
+func (d *Document) read(dec *json.Decoder, body []byte, skip int, path []string) (any, error) {
 	if len(path) > maxDepth {
-		return nil, d.problem(skip+int(dec.InputOffset()), nil, fmt.Sprintf("it nests deeper than %d levels", maxDepth))
+		return nil, d.ProblemAt(skip+int(dec.InputOffset()), nil, fmt.Sprintf("it nests deeper than %d levels", maxDepth))
 	}
 	from := int(dec.InputOffset())
 	for from < len(body) && strings.IndexByte(" \t\r\n,:", body[from]) >= 0 {
@@ -165,7 +162,7 @@ func (d *document) read(dec *json.Decoder, body []byte, skip int, path []string)
 			}
 			name, ok := k.(string)
 			if !ok {
-				return nil, d.problem(skip+int(dec.InputOffset()), path, "a member's name was expected")
+				return nil, d.ProblemAt(skip+int(dec.InputOffset()), path, "a member's name was expected")
 			}
 			if m[name], err = d.read(dec, body, skip, append(slices.Clone(path), name)); err != nil {
 				return nil, err
@@ -188,11 +185,11 @@ func (d *document) read(dec *json.Decoder, body []byte, skip int, path []string)
 	return tok, nil
 }
 
-// validator checks documents against one schema.
-type validator struct{ schema *jsonschema.Schema }
+// Schema is a compiled JSON Schema.
+type Schema struct{ schema *jsonschema.Schema }
 
-// newValidator compiles a schema that is part of the program.
-func newValidator(text []byte, location string) (*validator, error) {
+// Compile compiles a schema that is part of the program.
+func Compile(text []byte, location string) (*Schema, error) {
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return nil, err
@@ -206,18 +203,18 @@ func newValidator(text []byte, location string) (*validator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &validator{s}, nil
+	return &Schema{s}, nil
 }
 
-// check lists what is wrong with d, in file order; nil when it holds.
-func (v *validator) check(d *document) Problems {
-	err := v.schema.Validate(d.value)
+// Check returns what is wrong with d, in file order; nil when it holds.
+func (v *Schema) Check(d *Document) Problems {
+	err := v.schema.Validate(d.Value)
 	var ve *jsonschema.ValidationError
 	if err == nil {
 		return nil
 	}
 	if !errors.As(err, &ve) {
-		return Problems{d.problem(0, nil, err.Error())}
+		return Problems{d.ProblemAt(0, nil, err.Error())}
 	}
 	var out Problems
 	var walk func(*jsonschema.ValidationError)
@@ -228,7 +225,7 @@ func (v *validator) check(d *document) Problems {
 			}
 			return
 		}
-		p := d.problem(d.at[pathKey(e.InstanceLocation)], e.InstanceLocation, "")
+		p := d.ProblemAt(d.at[pathKey(e.InstanceLocation)], e.InstanceLocation, "")
 		p.Text, p.Want = expected(e)
 		if n := len(out); n == 0 || out[n-1].String() != p.String() {
 			out = append(out, p)
@@ -255,14 +252,14 @@ func expected(e *jsonschema.ValidationError) (text, want string) {
 		for _, w := range k.Want {
 			names = append(names, fmt.Sprint(w))
 		}
-		return fmt.Sprintf("one of %s was expected, this is %v", strings.Join(names, ", "), brief(k.Got)), ""
+		return fmt.Sprintf("one of %s was expected, this is %v", strings.Join(names, ", "), shortened(k.Got)), ""
 	case *kind.Pattern:
-		return fmt.Sprintf("%q was found; it should match %s", brief(k.Got), k.Want), ""
+		return fmt.Sprintf("%q was found; it should match %s", shortened(k.Got), k.Want), ""
 	}
 	return e.ErrorKind.LocalizedString(message.NewPrinter(language.English)), ""
 }
 
-func brief(v any) string {
+func shortened(v any) string {
 	s := fmt.Sprint(v)
 	if len(s) > 80 {
 		return strings.ToValidUTF8(s[:80], "") + "..."
