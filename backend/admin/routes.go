@@ -110,14 +110,16 @@ func (s *Server) routes() []route {
 			answer: object("of", integer, "moved", integer, "tiers", list(object("tier", str, "before", integer, "after", integer)), "moves", list(object("category", str, "from", str, "to", str, "n", integer)), "lines", list(str)), handler: s.replay},
 		{method: "GET", pattern: "/admin/routing-config/figures", role: Viewer, summary: "What the services that own them count of tiers and providers; negative where not known", answer: object("tiers", object(), "providers", object()),
 			handler: func(w http.ResponseWriter, _ *http.Request) {
-				s.reply(w, http.StatusOK, map[string]any{"tiers": s.cfg.Engine.TierFigures(), "providers": s.cfg.Engine.ProviderFigures()})
+				s.reply(w, http.StatusOK, map[string]any{"tiers": s.cfg.Engine.Routing().TierFigures(), "providers": s.cfg.Engine.Routing().ProviderFigures()})
 			}},
 		{method: "POST", pattern: "/admin/delegations", role: Operator, summary: "Tell of delegations that happened, one or up to 1000: what changes of routing are replayed against",
 			body: map[string]any{"type": []any{"object", "array"}}, example: `{"category": "finance", "complexity": 0.9, "tier": "heavy", "latency_ms": 2100, "cost": 0.02}`, answer: object("taken", integer), handler: s.delegations},
 		{method: "GET", pattern: "/admin/system-info", role: Viewer, summary: "Routing, modules and adapters in short", answer: object("routing", object("categories", anything, "tiers", anything, "performance", anything), "modules", object("total", integer, "loaded", integer), "adapters", object("count", integer)),
 			handler: func(w http.ResponseWriter, _ *http.Request) { s.reply(w, http.StatusOK, s.cfg.Engine.SystemInfo()) }},
 		{method: "GET", pattern: "/admin/providers", role: Viewer, summary: "The providers and models that the routing configuration names", answer: object("providers", object(), "lidm_tier_models", object(), "tiers", object()),
-			handler: func(w http.ResponseWriter, _ *http.Request) { s.reply(w, http.StatusOK, s.cfg.Engine.Providers()) }},
+			handler: func(w http.ResponseWriter, _ *http.Request) {
+				s.reply(w, http.StatusOK, s.cfg.Engine.Routing().Providers())
+			}},
 
 		{method: "GET", pattern: "/context", role: Viewer, summary: "What every enabled module last gave", answer: object("timestamp", str, "categories", object()),
 			handler: func(w http.ResponseWriter, _ *http.Request) { s.reply(w, http.StatusOK, s.cfg.Engine.Context()) }},

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/opsdeck/opsdeck/backend/document"
-	"github.com/opsdeck/opsdeck/backend/engine"
+	"github.com/opsdeck/opsdeck/backend/routing"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -25,7 +25,7 @@ func jsonText(v any) string {
 }
 
 func (s *Server) routing(w http.ResponseWriter, r *http.Request) {
-	raw := s.cfg.Engine.RoutingJSON()
+	raw := s.cfg.Engine.Routing().JSON()
 	if raw == nil {
 		s.fail(w, http.StatusNotFound, "there is no routing configuration: create config/routing_config.json")
 		return
@@ -40,7 +40,7 @@ func (s *Server) routing(w http.ResponseWriter, r *http.Request) {
 }
 
 // quoted returns the ETag of a routing configuration's text.
-func quoted(text []byte) string { return `"` + engine.Tag(text) + `"` }
+func quoted(text []byte) string { return `"` + routing.Tag(text) + `"` }
 
 // tags returns the entity tags in an If-Match or If-None-Match header, without quotes.
 // Weak ones are no tags of ours.
@@ -63,7 +63,7 @@ func (s *Server) expect(w http.ResponseWriter, r *http.Request, args map[string]
 	}
 	header := strings.Join(all, ",")
 	if header == "*" {
-		if s.cfg.Engine.RoutingJSON() != nil {
+		if s.cfg.Engine.Routing().JSON() != nil {
 			return true
 		}
 		s.fail(w, http.StatusPreconditionFailed, "there is no routing configuration, and If-Match: * wants one")
@@ -78,10 +78,10 @@ func (s *Server) expect(w http.ResponseWriter, r *http.Request, args map[string]
 
 // outdated answers 412 where what is in force is none of what If-Match names.
 func (s *Server) outdated(w http.ResponseWriter, r *http.Request) bool {
-	raw := s.cfg.Engine.RoutingJSON()
+	raw := s.cfg.Engine.Routing().JSON()
 	now := "there is none now"
 	if raw != nil {
-		if slices.Contains(tags(strings.Join(r.Header.Values("If-Match"), ",")), engine.Tag(raw)) {
+		if slices.Contains(tags(strings.Join(r.Header.Values("If-Match"), ",")), routing.Tag(raw)) {
 			return false
 		}
 		w.Header().Set("ETag", quoted(raw))
@@ -93,14 +93,14 @@ func (s *Server) outdated(w http.ResponseWriter, r *http.Request) bool {
 
 // tagged sets the ETag of what is in force after a change.
 func (s *Server) tagged(w http.ResponseWriter) {
-	if raw := s.cfg.Engine.RoutingJSON(); raw != nil {
+	if raw := s.cfg.Engine.Routing().JSON(); raw != nil {
 		w.Header().Set("ETag", quoted(raw))
 	}
 }
 
 // valid answers 422 with every fault of a routing configuration.
 func (s *Server) valid(w http.ResponseWriter, text []byte, prefix ...any) bool {
-	ps := s.cfg.Engine.ValidateRouting(text)
+	ps := s.cfg.Engine.Routing().Validate(text)
 	if len(ps) == 0 {
 		return true
 	}
@@ -168,7 +168,7 @@ func (s *Server) routingNow() (n struct{ Categories, Tiers int }) {
 		Categories map[string]json.RawMessage `json:"categories"`
 		Tiers      map[string]json.RawMessage `json:"tiers"`
 	}
-	_ = json.Unmarshal(s.cfg.Engine.RoutingJSON(), &c)
+	_ = json.Unmarshal(s.cfg.Engine.Routing().JSON(), &c)
 	n.Categories, n.Tiers = len(c.Categories), len(c.Tiers)
 	return n
 }
@@ -185,7 +185,7 @@ func (s *Server) patchCategory(w http.ResponseWriter, r *http.Request) {
 	}
 	// What is not in the patch stays, so it is the merged category that must hold.
 	merged := map[string]any{}
-	if now, ok := s.cfg.Engine.RoutingCategory(name); ok {
+	if now, ok := s.cfg.Engine.Routing().Category(name); ok {
 		maps.Copy(merged, now)
 	}
 	maps.Copy(merged, patch)
@@ -200,7 +200,7 @@ func (s *Server) patchCategory(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.tagged(w)
-	cat, _ := s.cfg.Engine.RoutingCategory(name)
+	cat, _ := s.cfg.Engine.Routing().Category(name)
 	s.reply(w, http.StatusOK, map[string]any{"status": "updated", "category": name, "tier": cat["tier"]})
 }
 
@@ -210,7 +210,7 @@ func (s *Server) deleteCategory(w http.ResponseWriter, r *http.Request) {
 	if !s.expect(w, r, args) {
 		return
 	}
-	if _, ok := s.cfg.Engine.RoutingCategory(name); !ok {
+	if _, ok := s.cfg.Engine.Routing().Category(name); !ok {
 		s.fail(w, http.StatusNotFound, fmt.Sprintf("Category '%s' not found", name))
 		return
 	}

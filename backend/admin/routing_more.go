@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/document"
-	"github.com/opsdeck/opsdeck/backend/engine"
+	"github.com/opsdeck/opsdeck/backend/routing"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
 func (s *Server) routingHistory(w http.ResponseWriter, _ *http.Request) {
-	s.reply(w, http.StatusOK, map[string]any{"versions": s.cfg.Engine.RoutingVersions()})
+	s.reply(w, http.StatusOK, map[string]any{"versions": s.cfg.Engine.Routing().Versions()})
 }
 
 func (s *Server) routingVersion(w http.ResponseWriter, r *http.Request) {
@@ -23,7 +23,7 @@ func (s *Server) routingVersion(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, http.StatusNotFound, "a version is a number: GET /admin/routing-config/history lists them")
 		return
 	}
-	text, err := s.cfg.Engine.RoutingVersion(version)
+	text, err := s.cfg.Engine.Routing().Version(version)
 	if err != nil {
 		s.fail(w, http.StatusNotFound, err.Error())
 		return
@@ -73,7 +73,7 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	d, err := s.cfg.Engine.DecideRouting(text, state.Clean(req.Category), *req.Complexity)
+	d, err := s.cfg.Engine.Routing().Decide(text, state.Clean(req.Category), *req.Complexity)
 	if err != nil {
 		s.unprocessable(w, invalid{[]any{"body", "complexity"}, err.Error(), "value_error"})
 		return
@@ -106,7 +106,7 @@ func (s *Server) replay(w http.ResponseWriter, r *http.Request) {
 		s.unprocessable(w, invalid{[]any{"body"}, "a config or a threshold was expected", "value_error.missing"})
 		return
 	}
-	shift, err := s.cfg.Engine.ReplayRouting(text, req.Threshold, window)
+	shift, err := s.cfg.Engine.Routing().Replay(text, req.Threshold, window)
 	var ps document.Problems
 	if errors.As(err, &ps) {
 		faults := make([]invalid, 0, len(ps))
@@ -121,7 +121,7 @@ func (s *Server) replay(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.reply(w, http.StatusOK, struct {
-		engine.Shift
+		routing.ReplayDiff
 		Lines []string `json:"lines"`
 	}{shift, append([]string{}, shift.Lines()...)})
 }
@@ -132,7 +132,7 @@ func (s *Server) delegations(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, http.StatusBadRequest, "the body did not arrive whole")
 		return
 	}
-	n, err := s.cfg.Engine.AddDelegations(text)
+	n, err := s.cfg.Engine.Routing().AddDelegations(text)
 	if err != nil {
 		s.unprocessable(w, invalid{[]any{"body"}, err.Error(), "value_error"})
 		return

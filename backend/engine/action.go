@@ -21,26 +21,18 @@ var (
 
 // Kinds implements state.Executor.
 func (e *Engine) Kinds() []state.Kind {
-	return []state.Kind{
+	return append(e.routing.Kinds(),
 		state.ModuleEnable, state.ModuleDisable, state.ModuleReload, state.ModuleRestart, state.ModuleFetch, state.ModuleUninstall,
 		state.ModuleValidate, state.ModuleApprove, state.ModuleRollback, state.ModuleTest,
 		state.CredentialRotate, state.CredentialSet, state.CredentialDelete, state.CredentialUndo,
 		state.CredentialExpire, state.CredentialRekey, state.CredentialForget, state.CredentialUnlock,
-		state.RoutingReload, state.RoutingSet, state.RoutingStage, state.RoutingThreshold, state.RoutingRoute, state.RoutingRemove,
-		state.RoutingApply, state.RoutingDiscard, state.RoutingConfirm, state.RoutingRevert, state.RoutingRollback, state.RoutingTest, state.RoutingReplay, state.ModuleClearCache,
+		state.ModuleClearCache,
 		state.PipelinePause, state.PipelineResume, state.PipelineDrain, state.PipelineWorkers, state.PipelineRetry, state.PipelineDiscard,
-	}
+	)
 }
 
-// Execute implements state.Executor. For routing.set, Args["config"] is a whole
-// new configuration (with Args["keep"]="true" its members alone are set), or
-// Args["category"] names the one that Args["patch"], a JSON object, is merged into,
-// or that Args["delete"]="true" removes; Args["expect"] lists the tags ([Tag]) that
-// the configuration in force may have. For credential.rotate and credential.set see
-// [SecretJSON].
-// A routing.stage with Args["config"] and a routing.apply take Args["staged"], the tag
-// of what was staged when it was looked at ("" for nothing): what another has staged
-// since is neither overwritten nor applied unseen.
+// Execute implements state.Executor. For the arguments of routing actions see
+// [routing.Service.Execute], for those of credential.rotate and credential.set [SecretJSON].
 // A module.approve wants Args["digest"] to name what was shown, a module.rollback
 // takes the version in Args["version"], the one before where it is left out.
 // A module.fetch asks the module's upstream, past its cache, unless
@@ -50,14 +42,10 @@ func (e *Engine) Execute(ctx context.Context, a state.Action, progress func(stri
 	if progress == nil {
 		progress = func(string, float64) {}
 	}
+	if slices.Contains(e.routing.Kinds(), a.Kind) {
+		return e.routing.Execute(ctx, a)
+	}
 	switch a.Kind {
-	case state.RoutingReload:
-		return e.reloadRouting(a.Actor)
-	case state.RoutingSet, state.RoutingStage, state.RoutingThreshold, state.RoutingRoute, state.RoutingRemove,
-		state.RoutingApply, state.RoutingDiscard, state.RoutingConfirm, state.RoutingRevert, state.RoutingRollback:
-		return e.routingActions(ctx, a)
-	case state.RoutingTest, state.RoutingReplay:
-		return e.told(a, func() (state.Outcome, error) { return e.askRouting(a) })
 	case state.ModuleClearCache:
 		return e.clearCaches(a)
 	case state.PipelinePause, state.PipelineResume, state.PipelineDrain, state.PipelineWorkers, state.PipelineRetry, state.PipelineDiscard:
@@ -383,19 +371,6 @@ func (e *Engine) fetchNow(ctx context.Context, m *module, a state.Action, progre
 	return state.Outcome{Result: f.String()}, nil
 }
 
-func (e *Engine) reloadRouting(by state.Actor) (state.Outcome, error) {
-	changed, err := e.routing.reload(true, time.Now())
-	if changed && err == nil {
-		e.remember(by, "file", "")
-	}
-	e.routed()
-	if err != nil {
-		return state.Outcome{}, fmt.Errorf("reload the routing configuration: %w", cleanError{err, e.clean(err.Error())})
-	}
-	s := e.routing.section(e.cfg.Mask.Mask)
-	return state.Outcome{Result: fmt.Sprintf("reloaded %s: %s, %s", s.File, plurals(s.Categories, "category", "categories"), plural(s.Tiers, "tier"))}, nil
-}
-
 // clearCaches has the modules that Args["modules"] lists (separated by spaces; all
 // where it is empty) fetch anew instead of giving what they kept.
 func (e *Engine) clearCaches(a state.Action) (state.Outcome, error) {
@@ -405,13 +380,6 @@ func (e *Engine) clearCaches(a state.Action) (state.Outcome, error) {
 	}
 	n := e.ClearCaches(ids)
 	return state.Outcome{Result: "cleared " + plural(n, "cache")}, nil
-}
-
-func plurals(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }
 
 var _ state.Executor = (*Engine)(nil)

@@ -24,16 +24,7 @@ func valid(name string) bool { return slug.MatchString(name) }
 // scan looks at the disk: new modules, changed manifests, mended adapters, the
 // routing file, the credential store. It is called by one goroutine at a time.
 func (e *Engine) scan(ctx context.Context) {
-	now := time.Now()
-	e.lapse(now, false, "nobody confirmed it in time")
-	if changed, err := e.routing.reload(false, now); changed {
-		if err != nil {
-			e.cfg.Log.Warn("routing configuration", "err", err)
-		} else {
-			e.remember(state.Actor{User: "unknown", Via: "file"}, "file", "")
-		}
-		e.routed()
-	}
+	e.routing.Scan(time.Now())
 	e.mu.Lock()
 	known := make(map[string]bool, len(e.modules))
 	for id := range e.modules {

@@ -7,16 +7,10 @@
 //   - data/module_registry.db, in the schema that NEXUS' registry writes, readable
 //     by it at any time (registry.go).
 //   - data/module_versions: what was approved of every module, by content (versions.go).
-//   - config/routing_config.json: it is read, validated, watched, and changed only
-//     through an action, atomically (routing.go).
-//     A change is staged, applied on trial and confirmed, or taken back when nobody
-//     confirms it (routing_stage.go); data/routing.db has every configuration, with who
-//     and why (routing_history.go). Where a request would go, decide.go says.
 //   - data/pipeline.db: the last results, and failed jobs until they are retried or
 //     discarded (results.go, steer.go).
-//   - data/delegations.jsonl, the last delegations that logs and callers told of, a line
-//     each; what routing would make of them is replayed from it (delegation.go).
-//   - The sections modules, pipeline and routing of the snapshot.
+//   - The routing configuration, kept by backend/routing, with its section.
+//   - The sections modules and pipeline of the snapshot.
 //   - Every adapter process, with its children.
 //
 // [Engine] is a state.Source and a state.Executor. It writes what it knows as
@@ -25,7 +19,7 @@
 //
 // # What it refuses
 //
-// A manifest or routing file that does not hold to its schema, with file, line
+// A manifest that does not hold to its schema, with file, line
 // and what was expected; what ran before keeps running on its last good one. A
 // transition that the table in lifecycle.go does not have, with the reason. A
 // result that is too large, an adapter that does not answer, a value without a
@@ -35,8 +29,7 @@
 // # Who may write
 //
 // Actions, through Execute, one at a time for each module. Nobody else changes
-// the registry or the routing file. Of the modules' own folders, a rollback alone
-// writes the program files.
+// the registry. Of the modules' own folders, a rollback alone writes the program files.
 //
 // # The adapter protocol
 //
@@ -191,26 +184,6 @@
 // name in one step where the file system can exchange two names (Linux), in two elsewhere,
 // which the next start mends. The index says before what is to come (pending) and after
 // that it came, so that the version that lies there is approved, whichever it is.
-//
-// # How a routing configuration is read
-//
-// The engine routes no request itself: it answers where the services that share the
-// file send one ([Decide]), in both of its shapes and in any mixture of them.
-//
-//   - The threshold is lidm_delegation_threshold, else
-//     performance.complexity_threshold_direct, else 0.7.
-//   - A request of less complexity is answered directly, by the tier "standard". One of
-//     as much or more is delegated to its category's tier, to "heavy" where the category
-//     is not configured. So a lower threshold sends more to the heavy tier.
-//   - A tier that is disabled, or not listed where tiers are, gives way to the enabled one
-//     of the lowest priority number. "external" need not be listed. Without any tiers a
-//     tier's name stands for itself.
-//   - Limits of latency and cost move nothing. What they mean is told by what requests to
-//     the tier took ([Limits]).
-//
-// What holds to the schema and is likely not meant is a warning, never an error. A
-// change is staged, applied, and on trial until it is confirmed (routing_stage.go); what
-// was in force is in data/routing.db (routing_history.go).
 //
 // # Adding a lifecycle transition
 //

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/disk"
+	"github.com/opsdeck/opsdeck/backend/routing"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -55,7 +56,7 @@ type Config struct {
 	KeyFile func(keys []string) (path string, text []byte, err error)
 	// Query evaluates PromQL at this instant, over the series that other services' metrics
 	// are relayed into; nil where there are none.
-	Query func(ctx context.Context, promql string) ([]Sample, error)
+	Query func(ctx context.Context, promql string) ([]routing.Sample, error)
 	// Stages says what each stage of the pipeline, by its title, may do at a time.
 	Stages map[string]StageConfig
 	// Watch is how long a rotation watches the new credentials before it lets the
@@ -84,7 +85,7 @@ const flushEvery = 2 * time.Second
 type Engine struct {
 	cfg       Config
 	manifests *manifests
-	routing   *routing
+	routing   *routing.Service
 	metrics   *metrics
 	context   *contextStore
 	pool      pool
@@ -96,13 +97,6 @@ type Engine struct {
 	fetches chan struct{}      // scheduled fetches at a time: they mostly wait
 	wake    chan struct{}      // something is to be published
 	show    chan chan struct{} // what changed is to be published at once; closed when it is
-
-	trials      sync.Mutex // held while the routing configuration is changed, and while a trial lapses
-	histMu      sync.Mutex // guards hist
-	hist        *routingHistory
-	delegations *delegations
-	figures     routeFigures
-	answers     routingAnswers
 
 	mu       sync.Mutex
 	life     context.Context // of the present Run; nil when none
@@ -126,15 +120,11 @@ type Engine struct {
 	credSeen disk.Stamp
 	locked   string // why the credential store is, as last seen
 	keys     []state.KeyUse
-	used     map[string]time.Time   // modules whose credentials were used since the last note
-	noted    time.Time              // when uses were last noted
-	looks    state.Interests        // what is being looked at
-	staged   *staged                // a change of routing that waits to be applied
-	onTrial  *trial                 // one that waits to be confirmed
-	versions []state.RoutingVersion // of the routing configuration, newest first
-	unkept   string                 // why there are none
-	brief    state.Report           // the last briefing that was published
-	keeps    string                 // why results do not survive a restart; "" when they do
+	used     map[string]time.Time // modules whose credentials were used since the last note
+	noted    time.Time            // when uses were last noted
+	looks    state.Interests      // what is being looked at
+	brief    state.Report         // the last briefing that was published
+	keeps    string               // why results do not survive a restart; "" when they do
 }
 
 // New prepares an engine; nothing runs before Run.
@@ -171,12 +161,12 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, manifests: ms, context: newContextStore(), wake: make(chan struct{}, 1), show: make(chan chan struct{})}
 	e.pool.size = cfg.Resident
-	if e.routing, err = newRouting(cfg.RoutingFile, e.rel(cfg.RoutingFile)); err != nil {
+	e.routing, err = routing.New(routing.Config{File: cfg.RoutingFile, DataDir: cfg.DataDir, Rel: e.rel, Query: cfg.Query, Mask: cfg.Mask.Mask, Changed: e.routed, Log: cfg.Log})
+	if err != nil {
 		return nil, err
 	}
 	e.programs = &versions{dir: filepath.Join(cfg.DataDir, "module_versions")}
 	e.metrics = newMetrics(e)
-	e.delegations = &delegations{path: delegationsPath(cfg.DataDir)}
 	up := make(chan struct{})
 	e.up, e.settled = up, sync.OnceFunc(func() { close(up) })
 	e.starts = make(chan struct{}, max(2, runtime.NumCPU()))
@@ -241,14 +231,12 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 		wg.Wait()
 		launcher.close()
 		e.noteUses(true)
-		e.lapse(time.Now(), true, "it was not confirmed before the engine ended")
-		err = errors.Join(err, e.closeHistory(), e.flush(), store.Close(), reg.close())
+		err = errors.Join(err, e.routing.Close(), e.flush(), store.Close(), reg.close())
 	}()
 
 	wg.Go(func() { pipe.run(life) })
 	wg.Go(func() { e.keepResults(life, results, pipe) })
-	wg.Go(func() { e.keepDelegationsOn(life) })
-	wg.Go(func() { e.askFigures(life) })
+	wg.Go(func() { e.routing.Run(life) })
 	wg.Go(func() {
 		defer close(ready)
 		if len(rows) == 0 {
@@ -261,9 +249,7 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 		e.lookForPython(life)
 	})
 	e.tidy()
-	_, _ = e.routing.reload(true, started)
-	e.kept(nil)
-	e.lapse(started, true, "it was not confirmed before the engine ended")
+	e.routing.Open(started)
 	e.refreshCredentials()
 	e.publish(put, true, true, true, true)
 	wg.Go(func() {
@@ -370,6 +356,9 @@ func (e *Engine) publishLoop(ctx context.Context, put func(state.Section)) {
 	}
 }
 
+// Routing returns the routing configuration of the workspace.
+func (e *Engine) Routing() *routing.Service { return e.routing }
+
 // Flush implements [state.Flusher]. An action is over once what it did is published: who
 // asks after that finds it so.
 func (e *Engine) Flush(ctx context.Context) {
@@ -403,7 +392,7 @@ func (e *Engine) publish(put func(state.Section), modules, tick, pipeline, routi
 		put(e.pipelineSection(now, tick))
 	}
 	if routing {
-		put(e.routingSection())
+		put(e.routing.Section())
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/routing"
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 	"go.uber.org/goleak"
@@ -27,10 +28,6 @@ const (
 const patience = 30 * time.Second
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv("OPSDECK_ENGINE_TRIAL"); dir != "" {
-		trialChild(dir)
-		return
-	}
 	if os.Getenv("OPSDECK_ENGINE_CHILD") != "" {
 		child()
 		return
@@ -256,4 +253,36 @@ func read(t testing.TB, name string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// The routing configuration goes through the engine: an action reaches the file and the
+// section, and a change on trial does not outlive the engine.
+func TestRoutingRunsWithinTheEngine(t *testing.T) {
+	const file = "config/routing_config.json"
+	const before = `{"lidm_delegation_threshold": 0.7}`
+	r := newRig(t, map[string]string{file: before})
+	r.start(Config{Python: "none", Query: func(_ context.Context, q string) ([]routing.Sample, error) {
+		if strings.Contains(q, "llm_provider_requests_total") {
+			return []routing.Sample{{Labels: map[string]string{"provider": "local"}, Value: 3}}, nil
+		}
+		return nil, nil
+	}})
+	r.until("it is known, with its figures", func(s *state.Snapshot) bool {
+		return s.Routing.Threshold == 0.7 && len(s.Routing.Providers) == 1 && s.Routing.Providers[0].Requests == 3
+	})
+	r.e.Routing().TapLog(time.Now(), `{"complexity": 0.9, "category": "coding"}`)
+	if _, err := r.do(state.RoutingThreshold, "routing", map[string]string{"threshold": "0.9"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.do(state.RoutingApply, "routing", map[string]string{"confirm_within": "1h"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	r.until("it is on trial", func(s *state.Snapshot) bool { return s.Routing.Threshold == 0.9 && s.Routing.Trial != nil })
+	r.stop()
+	if got := read(t, filepath.Join(r.dir, file)); got != before {
+		t.Errorf("after the engine's end the file is %q, want %q", got, before)
+	}
+	if got := read(t, filepath.Join(r.dir, "data/delegations.jsonl")); !strings.Contains(got, `"coding"`) {
+		t.Errorf("the delegations are %q", got)
+	}
 }

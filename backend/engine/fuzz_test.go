@@ -57,46 +57,6 @@ func problemsHold(t *testing.T, text []byte, err error) {
 	}
 }
 
-func FuzzRouting(f *testing.F) {
-	f.Add([]byte(recordedRouting(f)), "finance", []byte(`{"tier":"heavy"}`))
-	f.Add([]byte(`{"lidm_delegation_threshold":0.7}`), "x", []byte(`{"tier":5}`))
-	f.Add([]byte(`{"categories":[]}`), "", []byte(`[]`))
-	dir := f.TempDir()
-	f.Fuzz(func(t *testing.T, text []byte, name string, patch []byte) {
-		r, err := newRouting(filepath.Join(dir, "r.json"), "r.json")
-		if err != nil {
-			t.Fatal(err)
-		}
-		change := func(args map[string]string) ([]byte, error) {
-			was, _, err := r.change(args, "", time.Now(), nil)
-			return was, err
-		}
-		if _, err := change(map[string]string{"config": string(text)}); err != nil {
-			if _, perr := r.parse("", text); perr != nil {
-				problemsHold(t, text, perr)
-			}
-			return
-		}
-		before := r.text
-		if _, err := change(map[string]string{"category": name, "patch": string(patch)}); err != nil {
-			if !bytes.Equal(before, r.text) {
-				t.Fatalf("a refused patch changed the configuration: %v", err)
-			}
-			return
-		}
-		if _, ok := object(r.config["categories"])[name]; !ok {
-			t.Fatalf("category %q is not there after %q on %q", name, patch, text)
-		}
-		if _, err := change(map[string]string{"category": name, "delete": "true"}); err != nil {
-			t.Fatal(err)
-		}
-		on, err := os.ReadFile(r.path)
-		if err != nil || !bytes.Equal(on, r.text) {
-			t.Fatalf("the file is not what is in force: %v", err)
-		}
-	})
-}
-
 // What an adapter writes is read to its end, whatever it is.
 func FuzzAdapterOutput(f *testing.F) {
 	for _, s := range []string{`{"op":"hello","protocol":1}`, `{"op":"result","id":1,"data":[1]}`, "print\n{\n{}\n", `{"op":"result","data":{"items":[1,`, "\x00\xff\n", `{"op":"error","stage":"memory","missing":"x"}`, `{"op":"result","load_seconds":1e999}`} {

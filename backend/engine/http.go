@@ -62,7 +62,7 @@ func readHTTP(d *document.Document, h map[string]any) (*httpSpec, document.Probl
 	}
 	texts := func(k string) map[string]string {
 		out := map[string]string{}
-		for name, v := range object(h[k]) {
+		for name, v := range asObject(h[k]) {
 			out[name], _ = v.(string)
 		}
 		return out
@@ -88,7 +88,7 @@ func readHTTP(d *document.Document, h map[string]any) (*httpSpec, document.Probl
 	if s.body != nil && (s.method == http.MethodGet || s.method == http.MethodHead) {
 		return nil, at("a "+s.method+" request has no body: set \"method\" to POST, or leave it out", "body")
 	}
-	a := object(h["auth"])
+	a := asObject(h["auth"])
 	s.auth = httpAuth{kind: str(a, "type", "none"), field: str(a, "field", "api_key"), name: str(a, "name", ""), user: str(a, "username_field", "username"), password: str(a, "password_field", "password")}
 	switch s.auth.kind {
 	case "header", "query":
@@ -117,7 +117,7 @@ func readHTTP(d *document.Document, h map[string]any) (*httpSpec, document.Probl
 			return nil, ps
 		}
 	}
-	if p := object(h["pagination"]); p != nil {
+	if p := asObject(h["pagination"]); p != nil {
 		if s.next, ps = compile(str(p, "next", "null"), "pagination", "next"); ps != nil {
 			return nil, ps
 		}
@@ -158,6 +158,12 @@ func readHTTP(d *document.Document, h map[string]any) (*httpSpec, document.Probl
 	slices.Sort(s.fields)
 	s.fields = slices.Compact(s.fields)
 	return s, nil
+}
+
+// asObject returns a JSON object, empty where v is something else.
+func asObject(v any) map[string]any {
+	m, _ := v.(map[string]any)
+	return m
 }
 
 // fill puts credentials into a value's strings.

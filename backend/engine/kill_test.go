@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/disk"
+	"github.com/opsdeck/opsdeck/backend/routing"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -47,7 +48,7 @@ type said struct {
 var killModules = []string{"t/a", "t/b", "t/c"}
 
 // openAll opens the files of a data folder.
-func openAll(dir string) (*registry, *secrets.Store, *routing, error) {
+func openAll(dir string) (*registry, *secrets.Store, *routing.File, error) {
 	reg, err := openRegistry(context.Background(), filepath.Join(dir, "module_registry.db"))
 	if err != nil {
 		return nil, nil, nil, err
@@ -59,11 +60,11 @@ func openAll(dir string) (*registry, *secrets.Store, *routing, error) {
 	if why := store.Locked(); why != "" {
 		return nil, nil, nil, errors.New(why)
 	}
-	rt, err := newRouting(filepath.Join(dir, "routing.json"), "routing.json")
+	rt, err := routing.NewFile(filepath.Join(dir, "routing.json"), "routing.json")
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	_, err = rt.reload(true, time.Now())
+	_, err = rt.Reload(true, time.Now())
 	return reg, store, rt, err
 }
 
@@ -143,7 +144,7 @@ func child() {
 		case op < 19:
 			next.Routing = n
 			do = func() {
-				_, _, err := rt.change(map[string]string{"config": fmt.Sprintf(`{"version": "%d", "categories": {}}`, n)}, "", time.Now(), nil)
+				_, _, err := rt.Change(map[string]string{"config": fmt.Sprintf(`{"version": "%d", "categories": {}}`, n)}, "", time.Now(), nil)
 				check(err)
 			}
 		default:
@@ -175,7 +176,7 @@ func child() {
 func hasKey(m map[string]int, k string) bool { _, ok := m[k]; return ok }
 
 // look reads what the files hold.
-func look(reg *registry, store *secrets.Store, rt *routing) (k kept, err error) {
+func look(reg *registry, store *secrets.Store, rt *routing.File) (k kept, err error) {
 	k = kept{Status: map[string]state.ModuleStatus{}, Counts: map[string]int64{}, Credentials: map[string]int{}}
 	rows, err := reg.all(context.Background())
 	if err != nil {
@@ -196,7 +197,7 @@ func look(reg *registry, store *secrets.Store, rt *routing) (k kept, err error) 
 			return k, err
 		}
 	}
-	k.Routing, err = strconv.Atoi(fmt.Sprint(rt.current()["version"]))
+	k.Routing, err = strconv.Atoi(fmt.Sprint(rt.Current()["version"]))
 	return k, err
 }
 

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/disk"
-	"github.com/opsdeck/opsdeck/backend/document"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -196,35 +195,12 @@ func (e *Engine) Health() map[string]any {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	_, loaded := e.counts()
-	return map[string]any{"status": "ok", "modules_loaded": loaded, "config_manager": e.routing.current() != nil}
-}
-
-// RoutingJSON is the routing configuration in force, exactly as in its file; nil
-// where there is none.
-func (e *Engine) RoutingJSON() json.RawMessage {
-	e.routing.mu.Lock()
-	defer e.routing.mu.Unlock()
-	return e.routing.text
-}
-
-// RoutingCategory is one category in force, not to be changed.
-func (e *Engine) RoutingCategory(name string) (map[string]any, bool) {
-	c, ok := object(e.routing.current()["categories"])[name]
-	return object(c), ok
-}
-
-// ValidateRouting says what is wrong with a routing configuration; nil when it holds.
-func (e *Engine) ValidateRouting(text []byte) document.Problems {
-	var ps document.Problems
-	if _, err := e.routing.parse("", text); err != nil && !errors.As(err, &ps) {
-		ps = document.Problems{{Text: err.Error()}}
-	}
-	return ps
+	return map[string]any{"status": "ok", "modules_loaded": loaded, "config_manager": e.routing.Current() != nil}
 }
 
 // SystemInfo is GET /admin/system-info.
 func (e *Engine) SystemInfo() map[string]any {
-	c := e.routing.current()
+	c := e.routing.Current()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	total, loaded := e.counts()
@@ -239,33 +215,6 @@ func (e *Engine) SystemInfo() map[string]any {
 		"modules":  map[string]any{"total": total, "loaded": loaded},
 		"adapters": map[string]any{"count": adapters},
 	}
-}
-
-// Providers is GET /admin/providers: the tiers of the routing configuration and
-// the providers and models that its categories name.
-func (e *Engine) Providers() map[string]any {
-	c := e.routing.current()
-	tiers, providers, models := map[string]any{}, map[string]any{}, map[string][]string{}
-	for _, v := range object(c["categories"]) {
-		cat := object(v)
-		tier, _ := cat["tier"].(string)
-		if p, _ := cat["provider"].(string); p != "" {
-			providers[p] = map[string]any{"configured": true}
-		}
-		if m, _ := cat["model"].(string); m != "" && tier != "" && !slices.Contains(models[tier], m) {
-			models[tier] = append(models[tier], m)
-		}
-	}
-	for name, v := range object(c["tiers"]) {
-		t := object(v)
-		list := models[name]
-		if list == nil {
-			list = []string{}
-		}
-		slices.Sort(list)
-		tiers[name] = map[string]any{"endpoint": t["endpoint"], "models": list, "enabled": t["enabled"]}
-	}
-	return map[string]any{"providers": providers, "lidm_tier_models": models, "tiers": tiers}
 }
 
 func orEmpty(v any) any {

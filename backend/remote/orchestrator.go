@@ -17,7 +17,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/opsdeck/opsdeck/backend/engine"
+	"github.com/opsdeck/opsdeck/backend/routing"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -32,7 +32,7 @@ type Orchestrator struct {
 	look chan struct{} // an action was done: look again now
 	// draft is the change of the routing configuration that is staged here: the
 	// orchestrator knows of it once it is applied.
-	draft *engine.RoutingDraft
+	draft *routing.Draft
 }
 
 // callLimit bounds one call: enabling a module may install what it needs.
@@ -53,7 +53,7 @@ func NewOrchestrator(at string, access Access, mask func(string) string) (*Orche
 		return nil, fmt.Errorf("orchestrator %s: %w", at, err)
 	}
 	o := &Orchestrator{base: u.Scheme + "://" + u.Host, mask: mask, http: hc, look: make(chan struct{}, 1)}
-	if o.draft, err = engine.NewRoutingDraft(o.text); err != nil {
+	if o.draft, err = routing.NewDraft(o.text); err != nil {
 		return nil, err
 	}
 	return o, nil

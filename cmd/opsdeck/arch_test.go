@@ -126,6 +126,18 @@ var bans = []struct {
 		return i.pkg == "backend" && !i.test && i.own && i.path != "backend/state" && i.path != "backend/policy" && i.path != "backend/journal" && i.path != "backend/supervisor"
 	}, "a new source is its section, its folder and one line in wire.go: the hub must not change for it"},
 
+	{"routing knows no engine", func(i imported) bool {
+		return i.pkg == "backend/routing" && !i.test && i.own && i.path != "backend/state" && i.path != "backend/disk" && i.path != "backend/document"
+	}, "an orchestrator elsewhere has a routing configuration and no engine of ours: commands and remote consoles read it without one"},
+
+	{"an orchestrator elsewhere needs no engine", func(i imported) bool {
+		return i.pkg == "backend/remote" && !i.test && i.own && in(i.path, "backend/engine")
+	}, "backend/remote speaks to what runs elsewhere: with the engine it would link adapters and databases that never run"},
+
+	{"disk and document know nothing of ours", func(i imported) bool {
+		return in(i.pkg, "backend/disk", "backend/document") && i.own && !i.test
+	}, "backend/disk and backend/document are read by everything that keeps files: what they import, all of it imports"},
+
 	{"no service locator", func(i imported) bool {
 		return in(i.path, "plugin", "expvar", "net/http/pprof") && (i.path != "net/http/pprof" || i.pkg != "backend/profile")
 	}, "these work by registration at import: dependencies are constructor arguments, all in wire.go. backend/profile mounts pprof's handlers by hand, for the unix socket alone"},
@@ -221,6 +233,9 @@ func TestBansCatchWhatTheyForbid(t *testing.T) {
 		"test helpers stay in tests":                                                                     own("backend/source/docker", "backend/source/sourcetest"),
 		"the hub knows no connector":                                                                     own("backend", "backend/source/docker"),
 		"no service locator":                                                                             other("cmd/opsdeck", "net/http/pprof"),
+		"routing knows no engine":                                                                        own("backend/routing", "backend/engine"),
+		"an orchestrator elsewhere needs no engine":                                                      own("backend/remote", "backend/engine"),
+		"disk and document know nothing of ours":                                                         own("backend/disk", "backend/state"),
 	}
 	for _, ban := range bans {
 		i, ok := offenders[ban.name]

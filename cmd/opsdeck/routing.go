@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/opsdeck/opsdeck/backend/config"
-	"github.com/opsdeck/opsdeck/backend/engine"
+	"github.com/opsdeck/opsdeck/backend/routing"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -53,7 +53,7 @@ func applyRouting(cmd *cobra.Command, s *caller, a *state.Action, args []string)
 		if err != nil {
 			return err
 		}
-		if _, err := engine.ParseRouting(args[0], text); err != nil {
+		if _, err := routing.Parse(args[0], text); err != nil {
 			return exitError{exitFailed, fmt.Errorf("%w; nothing was changed", err)}
 		}
 		a.Kind, a.Args["config"], a.Args["expect"] = state.RoutingSet, string(text), snap.Routing.Tag
@@ -94,7 +94,7 @@ func (g *globals) showVersion(cmd *cobra.Command, which string) error {
 	if err != nil {
 		return err
 	}
-	text, err := engine.ReadRoutingVersion(cmd.Context(), ws.Data, version)
+	text, err := routing.ReadVersion(cmd.Context(), ws.Data, version)
 	if err != nil {
 		return exitError{exitFailed, err}
 	}
@@ -120,7 +120,7 @@ func readRouting(cmd *cobra.Command, from string) ([]byte, error) {
 // neither needs an engine.
 func routingOf(cmd *cobra.Command, ws *config.Workspace, with string) (own []byte, parsed, other map[string]any, err error) {
 	if own, err = os.ReadFile(ws.Routing); err == nil {
-		parsed, err = engine.ParseRouting(ws.Rel(ws.Routing), own)
+		parsed, err = routing.Parse(ws.Rel(ws.Routing), own)
 	}
 	if err != nil {
 		return nil, nil, nil, exitError{exitFailed, fmt.Errorf("the routing configuration: %w", err)}
@@ -131,7 +131,7 @@ func routingOf(cmd *cobra.Command, ws *config.Workspace, with string) (own []byt
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		if other, err = engine.ParseRouting(with, text); err != nil {
+		if other, err = routing.Parse(with, text); err != nil {
 			return nil, nil, nil, exitError{exitFailed, err}
 		}
 	}
@@ -139,8 +139,8 @@ func routingOf(cmd *cobra.Command, ws *config.Workspace, with string) (own []byt
 }
 
 // delegations returns those that the workspace's engine keeps, or kept.
-func (*globals) delegations(ws *config.Workspace) ([]engine.Delegation, error) {
-	list, err := engine.ReadDelegations(filepath.Join(ws.Data, "delegations.jsonl"))
+func (*globals) delegations(ws *config.Workspace) ([]routing.Delegation, error) {
+	list, err := routing.ReadDelegations(filepath.Join(ws.Data, "delegations.jsonl"))
 	if err != nil {
 		return nil, exitError{exitFailed, fmt.Errorf("the delegations that are known: %w", err)}
 	}
@@ -162,12 +162,12 @@ func newRoutingTest(g *globals) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		d := engine.Decide(c, args[0], complexity)
+		d := routing.Decide(c, args[0], complexity)
 		list, err := g.delegations(ws)
 		if err != nil {
 			return err
 		}
-		d.Steps = append(d.Steps, engine.Limits(c, d, engine.Measured(list))...)
+		d.Steps = append(d.Steps, routing.Limits(c, d, routing.Measured(list))...)
 		if g.json {
 			return printJSON(cmd.OutOrStdout(), d)
 		}
@@ -198,9 +198,9 @@ func newRoutingReplay(g *globals) *cobra.Command {
 			if err != nil {
 				return usage("--threshold is %q: a number from 0 to 1 was expected", threshold)
 			}
-			text, err := engine.WithThreshold(own, &v)
+			text, err := routing.WithThreshold(own, &v)
 			if err == nil {
-				after, err = engine.ParseRouting("the changed threshold", text)
+				after, err = routing.Parse("the changed threshold", text)
 			}
 			if err != nil {
 				return exitError{exitFailed, err}
@@ -218,9 +218,9 @@ func newRoutingReplay(g *globals) *cobra.Command {
 			if err != nil {
 				return exitError{exitUsage, err}
 			}
-			list = slices.DeleteFunc(list, func(x engine.Delegation) bool { return time.Since(x.At) > d })
+			list = slices.DeleteFunc(list, func(x routing.Delegation) bool { return time.Since(x.At) > d })
 		}
-		shift := engine.Replay(before, after, list)
+		shift := routing.Replay(before, after, list)
 		if g.json {
 			return printJSON(cmd.OutOrStdout(), shift)
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/opsdeck/opsdeck/backend/document"
-	"github.com/opsdeck/opsdeck/backend/engine"
+	"github.com/opsdeck/opsdeck/backend/routing"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -56,7 +56,7 @@ func (g *globals) diffFile(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	diff, lines, err := engine.Preview(name, now, next, list)
+	diff, lines, err := routing.Preview(name, now, next, list)
 	if err != nil {
 		return exitError{exitFailed, err}
 	}
@@ -124,7 +124,7 @@ func edited(cmd *cobra.Command, was string) (string, error) {
 		case strings.TrimSpace(got) == strings.TrimSpace(was):
 			return "", exitError{exitFailed, errors.New("nothing was changed")}
 		}
-		_, err = engine.ParseRouting("routing_config.json", []byte(got))
+		_, err = routing.Parse("routing_config.json", []byte(got))
 		if err == nil {
 			return got, nil
 		}

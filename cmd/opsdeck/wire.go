@@ -20,6 +20,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/journal"
 	"github.com/opsdeck/opsdeck/backend/metrics"
 	"github.com/opsdeck/opsdeck/backend/remote"
+	"github.com/opsdeck/opsdeck/backend/routing"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/source/docker"
 	"github.com/opsdeck/opsdeck/backend/source/health"
@@ -147,14 +148,14 @@ func newRelay(ws *config.Workspace, mask func(string) string, log *slog.Logger) 
 }
 
 // query asks the embedded time series.
-func (w *wiring) query(ctx context.Context, promql string) ([]engine.Sample, error) {
+func (w *wiring) query(ctx context.Context, promql string) ([]routing.Sample, error) {
 	v, err := w.store.Query(ctx, promql, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	out := make([]engine.Sample, 0, len(v))
+	out := make([]routing.Sample, 0, len(v))
 	for _, s := range v {
-		out = append(out, engine.Sample{Labels: s.Metric.Map(), Value: s.F})
+		out = append(out, routing.Sample{Labels: s.Metric.Map(), Value: s.F})
 	}
 	return out, nil
 }
@@ -210,7 +211,7 @@ func (w *wiring) newLogs(ws *config.Workspace) *logs.Source {
 	cfg := logs.Config{Root: ws.Dir, Containers: w.docker, Mask: w.mask.Mask, Rotate: w.rotateLog, Watching: watching(ws),
 		Journals: []string{"/var/log/journal", "/run/log/journal"}}
 	if w.engine != nil {
-		cfg.Tap = w.engine.TapLog
+		cfg.Tap = w.engine.Routing().TapLog
 	}
 	for _, l := range ws.Logs {
 		if l.Remote() {

@@ -1,4 +1,4 @@
-package engine
+package routing
 
 import (
 	"errors"
@@ -7,34 +7,34 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// RoutingDraft stages changes of a configuration that is in force elsewhere, as that of
+// Draft stages changes of a configuration that is in force elsewhere, as that of
 // an orchestrator that is no engine of ours. It puts nothing in force.
-type RoutingDraft struct {
-	check *routing
+type Draft struct {
+	check *File
 	clean func(string) string
 
 	mu sync.Mutex
 	is *staged
 }
 
-// NewRoutingDraft makes an empty one; clean makes text from outside fit to be published.
-func NewRoutingDraft(clean func(string) string) (*RoutingDraft, error) {
-	r, err := newRouting("", "")
+// NewDraft makes an empty one; clean makes text from outside fit to be published.
+func NewDraft(clean func(string) string) (*Draft, error) {
+	r, err := NewFile("", "")
 	if err != nil {
 		return nil, err
 	}
-	return &RoutingDraft{check: r, clean: clean}, nil
+	return &Draft{check: r, clean: clean}, nil
 }
 
 // Describe fills in the rows, limits and oddities of the configuration text, its tag,
 // and what is staged for it. Of one that does not hold to the schema only the tag.
-func (d *RoutingDraft) Describe(out *state.Routing, text []byte) {
+func (d *Draft) Describe(out *state.Routing, text []byte) {
 	out.MaxLatencyMS, out.MaxCost, out.Tag = -1, -1, Tag(text)
 	config, err := d.check.parse("", text)
 	if err != nil {
 		return
 	}
-	describeRouting(out, config, d.clean)
+	describe(out, config, d.clean)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.is != nil && d.is.Base == out.Tag {
@@ -45,7 +45,7 @@ func (d *RoutingDraft) Describe(out *state.Routing, text []byte) {
 
 // Stage carries out a routing.stage, routing.threshold, routing.route, routing.remove
 // or routing.discard for the configuration now.
-func (d *RoutingDraft) Stage(now []byte, a state.Action) (out state.Outcome, err error) {
+func (d *Draft) Stage(now []byte, a state.Action) (out state.Outcome, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	args := a.Args
@@ -59,7 +59,7 @@ func (d *RoutingDraft) Stage(now []byte, a state.Action) (out state.Outcome, err
 		d.is = nil
 		return out, nil
 	default:
-		if args, err = routingArgs(a); err != nil {
+		if args, err = argsOf(a); err != nil {
 			return out, err
 		}
 	}
@@ -71,9 +71,9 @@ func (d *RoutingDraft) Stage(now []byte, a state.Action) (out state.Outcome, err
 	return s.outcome(a), nil
 }
 
-// Take is the whole staged text, which is of the configuration now, and was seen as
+// Take returns the whole staged text, which is of the configuration now, and was seen as
 // Args["staged"] says.
-func (d *RoutingDraft) Take(now []byte, a state.Action) ([]byte, error) {
+func (d *Draft) Take(now []byte, a state.Action) ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.is == nil {
@@ -89,7 +89,7 @@ func (d *RoutingDraft) Take(now []byte, a state.Action) ([]byte, error) {
 }
 
 // Done forgets what is staged.
-func (d *RoutingDraft) Done() {
+func (d *Draft) Done() {
 	d.mu.Lock()
 	d.is = nil
 	d.mu.Unlock()

@@ -1,4 +1,4 @@
-package engine
+package routing
 
 import (
 	"cmp"
@@ -103,11 +103,11 @@ func Decide(config map[string]any, category string, complexity float64) Decision
 // by what requests to its tier took. They move nothing: it is the services that keep to
 // them. The latency is the category's own max_latency_ms where it is delegated, else
 // performance_constraints.max_latency_ms, else performance.delegation_latency_threshold_ms.
-func Limits(config map[string]any, d Decision, took map[string]Took) (out []string) {
+func Limits(config map[string]any, d Decision, stats map[string]TierStats) (out []string) {
 	if d.Tier == "" {
 		return nil
 	}
-	t, ok := took[d.Tier]
+	t, ok := stats[d.Tier]
 	if !ok {
 		t = unmeasured
 	}
@@ -146,9 +146,9 @@ func Limits(config map[string]any, d Decision, took map[string]Took) (out []stri
 	return out
 }
 
-// goes says in two lines where requests of a category go, below the threshold and
+// destinations says in two lines where requests of a category go, below the threshold and
 // from it on.
-func goes(config map[string]any, category string) []state.RouteDestination {
+func destinations(config map[string]any, category string) []state.RouteDestination {
 	th, _ := threshold(config)
 	var out []state.RouteDestination
 	for _, c := range []struct {
@@ -174,31 +174,31 @@ func goes(config map[string]any, category string) []state.RouteDestination {
 // errComplexity: a complexity is out of its range.
 var errComplexity = errors.New("the complexity is a number from 0 to 1")
 
-// DecideRouting says where a request would go under a configuration, nil for the one
+// Decide says where a request would go under a configuration, nil for the one
 // in force. Its error may be of type Problems.
-func (e *Engine) DecideRouting(text []byte, category string, complexity float64) (Decision, error) {
+func (r *Service) Decide(text []byte, category string, complexity float64) (Decision, error) {
 	if !(complexity >= 0 && complexity <= 1) {
 		return Decision{}, errComplexity
 	}
-	config := e.routing.current()
+	config := r.config.Current()
 	if text != nil {
 		var err error
-		if config, err = e.routing.parse("", text); err != nil {
+		if config, err = r.config.parse("", text); err != nil {
 			return Decision{}, err
 		}
 	}
 	if config == nil {
-		return Decision{}, errors.New("there is no routing configuration: create " + e.routing.rel)
+		return Decision{}, errors.New("there is no routing configuration: create " + r.config.rel)
 	}
 	d := Decide(config, category, complexity)
-	d.Steps = append(d.Steps, Limits(config, d, Measured(e.delegations.list()))...)
+	d.Steps = append(d.Steps, Limits(config, d, Measured(r.delegations.list()))...)
 	return d, nil
 }
 
-// ParseRouting reads a routing configuration; file names it in errors, which are of
+// Parse reads a routing configuration; file names it in errors, which are of
 // type Problems.
-func ParseRouting(file string, text []byte) (map[string]any, error) {
-	r, err := newRouting(file, file)
+func Parse(file string, text []byte) (map[string]any, error) {
+	r, err := NewFile(file, file)
 	if err != nil {
 		return nil, err
 	}

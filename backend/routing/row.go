@@ -1,4 +1,4 @@
-package engine
+package routing
 
 import (
 	"encoding/json"
@@ -11,8 +11,8 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// describeRouting fills in what a section says of a configuration.
-func describeRouting(out *state.Routing, config map[string]any, clean func(string) string) {
+// describe fills in what a section says of a configuration.
+func describe(out *state.Routing, config map[string]any, clean func(string) string) {
 	out.Threshold, out.ThresholdFrom = threshold(config)
 	limits := object(config["performance_constraints"])
 	out.MaxLatencyMS, out.MaxCost = figure(limits["max_latency_ms"]), figure(limits["max_cost_per_request"])
@@ -23,7 +23,7 @@ func describeRouting(out *state.Routing, config map[string]any, clean func(strin
 		c := object(categories[name])
 		r := state.Route{ID: "category/" + clean(name), Name: clean(name), Tier: clean(words(c["tier"])), Provider: clean(words(c["provider"])), Model: clean(words(c["model"])),
 			Priority: clean(words(c["priority"])), MaxLatencyMS: figure(c["max_latency_ms"]), Figures: none}
-		r.Goes = goes(config, name)
+		r.Goes = destinations(config, name)
 		named[words(c["tier"])] = true
 		out.Rows = append(out.Rows, r)
 	}
@@ -44,7 +44,7 @@ func describeRouting(out *state.Routing, config map[string]any, clean func(strin
 	}
 }
 
-// oddities are what holds to the schema and is odd all the same.
+// oddities returns what holds to the schema and is odd all the same.
 func oddities(config map[string]any) (out []string) {
 	categories, tiers := object(config["categories"]), object(config["tiers"])
 	missing, off := map[string][]string{}, map[string][]string{}
@@ -74,7 +74,7 @@ func oddities(config map[string]any) (out []string) {
 	return out
 }
 
-// figure is a JSON number; -1 where there is none.
+// figure returns a JSON number; -1 where there is none.
 func figure(v any) float64 {
 	n, ok := v.(json.Number)
 	if !ok {
@@ -87,7 +87,7 @@ func figure(v any) float64 {
 	return f
 }
 
-// words is a JSON string or number as text; "" for anything else.
+// words returns a JSON string or number as text; "" for anything else.
 func words(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -103,7 +103,7 @@ func short64(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 // defaultThreshold is the guide's.
 const defaultThreshold = 0.7
 
-// threshold is the complexity from which on is delegated, and the member that says so.
+// threshold returns the complexity from which on is delegated, and the member that says so.
 func threshold(config map[string]any) (v float64, from string) {
 	if v := figure(config["lidm_delegation_threshold"]); v >= 0 {
 		return v, "lidm_delegation_threshold"

@@ -1,4 +1,4 @@
-package engine
+package routing
 
 import (
 	"cmp"
@@ -15,33 +15,33 @@ import (
 // keepTests is how many answers where a request goes are published.
 const keepTests = 20
 
-// routingAnswers are what was asked of routing in a console: nothing changes by it.
-type routingAnswers struct {
+// answers are what was asked of routing in a console: nothing changes by it.
+type answers struct {
 	mu     sync.Mutex
 	tests  []state.RouteTest // newest first
 	replay *state.RouteReplay
 }
 
-func (k *routingAnswers) both() ([]state.RouteTest, *state.RouteReplay) {
+func (k *answers) both() ([]state.RouteTest, *state.RouteReplay) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.tests, k.replay
 }
 
-// askRouting answers routing.test (Args["category"], Args["complexity"]) under what is
+// answer answers routing.test (Args["category"], Args["complexity"]) under what is
 // in force and, where something is staged, under that too; and routing.replay
 // (Args["threshold"], Args["since"]) for what is staged, or in force, with another
 // threshold.
-func (e *Engine) askRouting(a state.Action) (out state.Outcome, err error) {
-	e.mu.Lock()
-	is := e.staged
-	e.mu.Unlock()
-	if is != nil && is.Base != Tag(e.RoutingJSON()) {
+func (r *Service) answer(a state.Action) (out state.Outcome, err error) {
+	r.mu.Lock()
+	is := r.staged
+	r.mu.Unlock()
+	if is != nil && is.Base != Tag(r.JSON()) {
 		is = nil
 	}
-	defer e.routed()
+	defer r.changed()
 	if a.Kind == state.RoutingReplay {
-		return e.askReplay(a, is)
+		return r.askReplay(a, is)
 	}
 	complexity, err := strconv.ParseFloat(strings.TrimSpace(a.Args["complexity"]), 64)
 	if err != nil {
@@ -51,15 +51,15 @@ func (e *Engine) askRouting(a state.Action) (out state.Outcome, err error) {
 	if len(category) > longestName {
 		return out, fmt.Errorf("the category has %d bytes: at most %d were expected", len(category), longestName)
 	}
-	answer := func(text []byte, tag string) error {
-		d, err := e.DecideRouting(text, category, complexity)
+	decide := func(text []byte, tag string) error {
+		d, err := r.Decide(text, category, complexity)
 		if err != nil {
 			return err
 		}
-		t := state.RouteTest{By: a.Actor, At: time.Now(), Category: e.clean(d.Category), Complexity: d.Complexity, Tag: tag, Staged: text != nil,
-			Tier: e.clean(d.Tier), Strategy: d.Strategy, Endpoint: e.clean(d.Endpoint), Provider: e.clean(d.Provider), Model: e.clean(d.Model)}
+		t := state.RouteTest{By: a.Actor, At: time.Now(), Category: r.clean(d.Category), Complexity: d.Complexity, Tag: tag, Staged: text != nil,
+			Tier: r.clean(d.Tier), Strategy: d.Strategy, Endpoint: r.clean(d.Endpoint), Provider: r.clean(d.Provider), Model: r.clean(d.Model)}
 		for _, s := range d.Steps {
-			t.Steps = append(t.Steps, e.clean(s))
+			t.Steps = append(t.Steps, r.clean(s))
 		}
 		where := cmp.Or(t.Tier, "nowhere") + " (" + t.Strategy + ")"
 		if t.Staged {
@@ -67,22 +67,22 @@ func (e *Engine) askRouting(a state.Action) (out state.Outcome, err error) {
 		} else {
 			out.Result = fmt.Sprintf("%s at complexity %g goes to %s", t.Category, t.Complexity, where)
 		}
-		k := &e.answers
+		k := &r.answers
 		k.mu.Lock()
 		k.tests = append([]state.RouteTest{t}, k.tests[:min(len(k.tests), keepTests-1)]...)
 		k.mu.Unlock()
 		return nil
 	}
-	if err := answer(nil, Tag(e.RoutingJSON())); err != nil {
+	if err := decide(nil, Tag(r.JSON())); err != nil {
 		return out, err
 	}
 	if is != nil {
-		err = answer(is.text, is.Tag)
+		err = decide(is.text, is.Tag)
 	}
 	return out, err
 }
 
-func (e *Engine) askReplay(a state.Action, is *staged) (out state.Outcome, err error) {
+func (r *Service) askReplay(a state.Action, is *staged) (out state.Outcome, err error) {
 	var after []byte
 	what := "the configuration in force"
 	if is != nil {
@@ -104,20 +104,20 @@ func (e *Engine) askReplay(a state.Action, is *staged) (out state.Outcome, err e
 		}
 		what += ", over the last " + text
 	}
-	shift, err := e.ReplayRouting(after, threshold, window)
+	shift, err := r.Replay(after, threshold, window)
 	if err != nil {
 		return out, err
 	}
 	if shift.Of == 0 {
 		return out, errors.New("no delegations of that time are known")
 	}
-	r := &state.RouteReplay{By: a.Actor, At: time.Now(), What: e.clean(what)}
+	told := &state.RouteReplay{By: a.Actor, At: time.Now(), What: r.clean(what)}
 	for _, line := range shift.Lines() {
-		r.Lines = append(r.Lines, e.clean(line))
+		told.Lines = append(told.Lines, r.clean(line))
 	}
-	k := &e.answers
+	k := &r.answers
 	k.mu.Lock()
-	k.replay = r
+	k.replay = told
 	k.mu.Unlock()
-	return state.Outcome{Result: strings.Join(r.Lines[:min(3, len(r.Lines))], "; ")}, nil
+	return state.Outcome{Result: strings.Join(told.Lines[:min(3, len(told.Lines))], "; ")}, nil
 }

@@ -1,4 +1,4 @@
-package engine
+package routing
 
 import (
 	"encoding/json"
@@ -71,7 +71,7 @@ func TestQuantileOfTiersPutTogether(t *testing.T) {
 
 func TestQuestionsAreAnsweredUnderWhatIsInForceAndWhatIsStaged(t *testing.T) {
 	r := routingRig(t)
-	if _, err := r.do(state.RoutingTest, "category/finance", map[string]string{"category": "finance", "complexity": "much"}, nil); err == nil || !strings.Contains(err.Error(), "from 0 to 1") {
+	if _, err := r.do(state.RoutingTest, "category/finance", map[string]string{"category": "finance", "complexity": "much"}); err == nil || !strings.Contains(err.Error(), "from 0 to 1") {
 		t.Errorf("got %v", err)
 	}
 	out := r.act(state.RoutingTest, "category/finance", map[string]string{"category": "finance", "complexity": "0.6"})
@@ -92,7 +92,7 @@ func TestQuestionsAreAnsweredUnderWhatIsInForceAndWhatIsStaged(t *testing.T) {
 	}
 	r.until("they are bounded", func(s *state.Snapshot) bool { return len(s.Routing.Tests) == keepTests })
 
-	if _, err := r.do(state.RoutingReplay, "routing", nil, nil); err == nil || !strings.Contains(err.Error(), "no delegations of that time are known") {
+	if _, err := r.do(state.RoutingReplay, "routing", nil); err == nil || !strings.Contains(err.Error(), "no delegations of that time are known") {
 		t.Errorf("got %v", err)
 	}
 	now := time.Now()
@@ -126,12 +126,12 @@ func TestWhatAnotherStagedIsNeitherOverwrittenNorAppliedUnseen(t *testing.T) {
 		{state.RoutingStage, map[string]string{"config": recordedRouting(t) + " ", "staged": ""}, "staged a change of the routing configuration meanwhile: look at it first"},
 		{state.RoutingApply, map[string]string{"staged": "5e1f"}, "meanwhile: look at it first"},
 	} {
-		if _, err := r.do(c.kind, "routing", c.args, nil); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := r.do(c.kind, "routing", c.args); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", c.kind, err, c.want)
 		}
 	}
 	r.act(state.RoutingApply, "routing", map[string]string{"staged": seen})
-	if _, err := r.do(state.RoutingStage, "routing", map[string]string{"config": recordedRouting(t), "staged": seen}, nil); err == nil || !strings.Contains(err.Error(), "applied or discarded meanwhile") {
+	if _, err := r.do(state.RoutingStage, "routing", map[string]string{"config": recordedRouting(t), "staged": seen}); err == nil || !strings.Contains(err.Error(), "applied or discarded meanwhile") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -139,7 +139,7 @@ func TestWhatAnotherStagedIsNeitherOverwrittenNorAppliedUnseen(t *testing.T) {
 func TestWhatIsUndoneIsAsItWasByteForByte(t *testing.T) {
 	odd := "{ \"lidm_delegation_threshold\":0.70,\n\n\t\"mine\": 1e2}"
 	r := newRig(t, map[string]string{routingFile: odd})
-	r.start(Config{Python: "none"})
+	r.start(nil)
 	r.until("it is loaded", func(s *state.Snapshot) bool { return s.Routing.Tag == Tag([]byte(odd)) })
 	change := map[string]string{"patch": `{"lidm_delegation_threshold": 0.9}`, "confirm_within": "1h"}
 	r.act(state.RoutingSet, "routing", change)
@@ -151,7 +151,7 @@ func TestWhatIsUndoneIsAsItWasByteForByte(t *testing.T) {
 
 func TestAFirstConfigurationOnTrialIsTakenAwayAgain(t *testing.T) {
 	r := newRig(t, nil)
-	r.start(Config{Python: "none"})
+	r.start(nil)
 	r.until("it runs", func(s *state.Snapshot) bool { return s.Versions[state.SectionRouting] > 0 })
 	r.act(state.RoutingSet, "routing", map[string]string{"config": `{"lidm_delegation_threshold": 0.9}`, "confirm_within": "1h"})
 	r.until("it is in force", func(s *state.Snapshot) bool { return s.Routing.Trial != nil && s.Routing.JSON != "" })
@@ -181,7 +181,7 @@ func FuzzDecide(f *testing.F) {
 	f.Add(recordedRouting(f), "coding", 0.5)
 	f.Add(`{"lidm_delegation_threshold": 0.8, "performance_constraints": {"max_latency_ms": 5000, "max_cost_per_request": 0.05}}`, "x", 0.8)
 	f.Add(`{"categories": {"": {"tier": 5}}, "tiers": {"5": {"priority": -1, "enabled": false}, "": {}}}`, "", 1.0)
-	r, err := newRouting("f", "f")
+	r, err := NewFile("f", "f")
 	if err != nil {
 		f.Fatal(err)
 	}

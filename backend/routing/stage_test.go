@@ -1,4 +1,4 @@
-package engine
+package routing
 
 import (
 	"bufio"
@@ -15,16 +15,16 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// routingRig is an engine with the recorded routing configuration.
+// routingRig returns an engine with the recorded routing configuration.
 func routingRig(t *testing.T) *rig {
 	r := newRig(t, nil)
 	r.write(routingFile, recordedRouting(t))
-	r.start(Config{Python: "none"})
+	r.start(nil)
 	r.until("routing is known", func(s *state.Snapshot) bool { return s.Routing.Tag != "" && len(s.Routing.Rows) > 0 })
 	return r
 }
 
-// tier is the tier of a category in the file.
+// tier returns the tier of a category in the file.
 func (r *rig) tier(category string) string {
 	r.t.Helper()
 	b, err := os.ReadFile(filepath.Join(r.dir, routingFile))
@@ -40,7 +40,7 @@ func (r *rig) tier(category string) string {
 // act does an action and fails the test when it fails.
 func (r *rig) act(kind state.Kind, target string, args map[string]string) state.Outcome {
 	r.t.Helper()
-	out, err := r.do(kind, target, args, nil)
+	out, err := r.do(kind, target, args)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestBadChangesAreRefusedAndStageNothing(t *testing.T) {
 		{state.RoutingRollback, "routing", map[string]string{"version": "99"}, "no version is kept yet"},
 		{state.RoutingSet, "routing", map[string]string{"config": `{}`, "confirm_within": "99d"}, "1s to 24h0m0s was expected"},
 	} {
-		if _, err := r.do(c.kind, c.target, c.args, nil); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "nothing was changed") {
+		if _, err := r.do(c.kind, c.target, c.args); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "nothing was changed") {
 			t.Errorf("%s %v: got %v, want it to say %q", c.kind, c.args, err, c.want)
 		}
 	}
@@ -143,7 +143,7 @@ func TestChangeIsUndoneUnlessItIsConfirmedInTime(t *testing.T) {
 	if s := r.until("it is on trial", func(s *state.Snapshot) bool { return s.Routing.Trial != nil }); s.Routing.Trial.Until.Before(s.Routing.Trial.At) {
 		t.Errorf("got %+v", s.Routing.Trial)
 	}
-	if _, err := r.do(state.RoutingSet, "routing", map[string]string{"config": "{}"}, nil); err == nil || !strings.Contains(err.Error(), "waits to be confirmed until") {
+	if _, err := r.do(state.RoutingSet, "routing", map[string]string{"config": "{}"}); err == nil || !strings.Contains(err.Error(), "waits to be confirmed until") {
 		t.Errorf("a second change: %v", err)
 	}
 	r.until("it is undone", func(s *state.Snapshot) bool {
@@ -183,7 +183,7 @@ func TestAnUnconfirmedChangeDoesNotOutliveTheEngine(t *testing.T) {
 	}
 	// Killed, it is undone at the next start.
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "OPSDECK_ENGINE_TRIAL="+r.dir)
+	cmd.Env = append(os.Environ(), "OPSDECK_ROUTING_TRIAL="+r.dir)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -200,7 +200,7 @@ func TestAnUnconfirmedChangeDoesNotOutliveTheEngine(t *testing.T) {
 	if got := r.tier("finance"); got != "heavy" {
 		t.Errorf("finance is %s after the kill: it was to be in force then", got)
 	}
-	r.start(Config{Python: "none"})
+	r.start(nil)
 	s := r.until("it was undone", func(s *state.Snapshot) bool {
 		return len(s.Routing.History) > 0 && s.Routing.History[0].How == "reverted" && s.Routing.Trial == nil
 	})
@@ -211,25 +211,12 @@ func TestAnUnconfirmedChangeDoesNotOutliveTheEngine(t *testing.T) {
 
 // trialChild applies a change on trial, says so, and waits to be killed.
 func trialChild(dir string) {
-	e, err := New(Config{Workspace: dir, Python: "none"})
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
+	e, err := New(configIn(dir))
+	if err == nil {
+		e.Open(time.Now())
+		_, err = e.Execute(context.Background(), state.Action{Kind: state.RoutingSet, Target: "routing",
+			Args: map[string]string{"category": "finance", "patch": `{"tier": "heavy"}`, "confirm_within": "1h"}})
 	}
-	known := make(chan struct{}, 1)
-	go func() {
-		_ = e.Run(context.Background(), func(s state.Section) {
-			if r, ok := s.(state.Routing); ok && r.Tag != "" {
-				select {
-				case known <- struct{}{}:
-				default:
-				}
-			}
-		})
-	}()
-	<-known
-	_, err = e.Execute(context.Background(), state.Action{Kind: state.RoutingSet, Target: "routing",
-		Args: map[string]string{"category": "finance", "patch": `{"tier": "heavy"}`, "confirm_within": "1h"}}, nil)
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -240,15 +227,15 @@ func trialChild(dir string) {
 
 func TestHistoryKeepsWhoAndWhyAndIsBounded(t *testing.T) {
 	r := routingRig(t)
-	for i := range keepRouting + 5 {
+	for i := range keepVersions + 5 {
 		r.act(state.RoutingSet, "routing", map[string]string{"config": fmt.Sprintf(`{"version": "%d", "categories": {}}`, i), "why": fmt.Sprint("change ", i)})
 	}
-	h, err := r.e.history(false)
+	h, err := r.e.openedHistory(false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	list, err := h.list(context.Background())
-	if err != nil || len(list) != keepRouting || list[0].Why != fmt.Sprint("change ", keepRouting+4) {
+	if err != nil || len(list) != keepVersions || list[0].Why != fmt.Sprint("change ", keepVersions+4) {
 		t.Fatalf("%d versions, the newest %+v (%v)", len(list), list[0], err)
 	}
 	r.act(state.RoutingRollback, "routing", map[string]string{"version": fmt.Sprint(list[7].Version)})

@@ -1,4 +1,4 @@
-package engine
+package routing
 
 import (
 	"encoding/json"
@@ -10,7 +10,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// recordedRouting is the configuration that the real service served.
+// recordedRouting returns the configuration that the real service served.
 func recordedRouting(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(contractDir, "admin-api/15-routing-get.json"))
@@ -30,17 +30,17 @@ const routingFile = "config/routing_config.json"
 
 func TestRouting(t *testing.T) {
 	r := newRig(t, map[string]string{routingFile: recordedRouting(t)})
-	r.start(Config{Python: "none"})
+	r.start(nil)
 	r.until("the recorded shape is loaded", func(s *state.Snapshot) bool { return s.Routing.Categories == 13 && s.Routing.Tiers == 2 })
 
 	set := func(args map[string]string) (state.Outcome, error) {
-		return r.do(state.RoutingSet, "routing", args, nil)
+		return r.do(state.RoutingSet, "routing", args)
 	}
 	out, err := set(map[string]string{"category": "finance", "patch": `{"tier":"heavy","priority":"high","note":"kept"}`})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c, ok := r.e.RoutingCategory("finance"); !ok || c["tier"] != "heavy" || c["note"] != "kept" || c["provider"] != nil {
+	if c, ok := r.e.Category("finance"); !ok || c["tier"] != "heavy" || c["note"] != "kept" || c["provider"] != nil {
 		t.Errorf("got %v", c)
 	}
 	text, _ := os.ReadFile(filepath.Join(r.dir, routingFile))
@@ -57,13 +57,13 @@ func TestRouting(t *testing.T) {
 	if _, err := set(map[string]string{"config": `{"categories": {"x": {"tier": 5, "max_latency_ms": "soon"}}}`}); err == nil || !strings.Contains(err.Error(), "categories.x.max_latency_ms: an integer or null was expected, this is string; nothing was changed") {
 		t.Errorf("got %v", err)
 	}
-	if ps := r.e.ValidateRouting([]byte(`{"categories": {"x": {"tier": 5, "max_latency_ms": "soon"}}}`)); len(ps) != 1 || ps[0].Want != "integer" || strings.Join(ps[0].Path, "/") != "categories/x/max_latency_ms" {
+	if ps := r.e.Validate([]byte(`{"categories": {"x": {"tier": 5, "max_latency_ms": "soon"}}}`)); len(ps) != 1 || ps[0].Want != "integer" || strings.Join(ps[0].Path, "/") != "categories/x/max_latency_ms" {
 		t.Errorf("got %+v", ps)
 	}
-	if _, err := r.do(out.Undo.Kind, out.Undo.Target, out.Undo.Args, nil); err != nil {
+	if _, err := r.do(out.Undo.Kind, out.Undo.Target, out.Undo.Args); err != nil {
 		t.Fatal(err)
 	}
-	if c, _ := r.e.RoutingCategory("finance"); c["tier"] != "standard" {
+	if c, _ := r.e.Category("finance"); c["tier"] != "standard" {
 		t.Errorf("undo: %v", c)
 	}
 
@@ -73,7 +73,7 @@ func TestRouting(t *testing.T) {
 	if !strings.Contains(s.Routing.Problem, routingFile+":3:19: categories.x.tier: a number or a string was expected, this is boolean") || s.Routing.Categories != 13 {
 		t.Errorf("got %q, %d categories", s.Routing.Problem, s.Routing.Categories)
 	}
-	if _, err := r.do(state.RoutingReload, "routing", nil, nil); err == nil || !strings.Contains(err.Error(), "stays in force") && !strings.Contains(err.Error(), ":3:19") {
+	if _, err := r.do(state.RoutingReload, "routing", nil); err == nil || !strings.Contains(err.Error(), "stays in force") && !strings.Contains(err.Error(), ":3:19") {
 		t.Errorf("reload: %v", err)
 	}
 	// The guide's short form loads too.
@@ -81,61 +81,11 @@ func TestRouting(t *testing.T) {
 	r.until("the short form is loaded", func(s *state.Snapshot) bool {
 		return s.Routing.Problem == "" && strings.Contains(s.Routing.JSON, "0.8")
 	})
-	if out, err := r.do(state.RoutingReload, "routing", nil, nil); err != nil || !strings.Contains(out.Result, "reloaded") {
+	if out, err := r.do(state.RoutingReload, "routing", nil); err != nil || !strings.Contains(out.Result, "reloaded") {
 		t.Errorf("%v %v", out, err)
 	}
 	if err := os.Remove(filepath.Join(r.dir, routingFile)); err != nil {
 		t.Fatal(err)
 	}
 	r.until("the file is gone", func(s *state.Snapshot) bool { return strings.Contains(s.Routing.Problem, "is gone") })
-}
-
-func TestModuleJSONHasTheRecordedMembers(t *testing.T) {
-	var rec struct {
-		Response struct{ Body map[string]any }
-	}
-	text, err := os.ReadFile(filepath.Join(contractDir, "admin-api/03-module-get.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, &rec); err != nil {
-		t.Fatal(err)
-	}
-	r := newRig(t, nil)
-	r.copyIn(modulesDir, "modules")
-	r.start(Config{Python: "none"})
-	r.module("host/disk", "runs", healthy)
-	for _, id := range []string{"host/disk", "host/load", "weather/openweather"} {
-		got, err := r.e.ModuleJSON(id, true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for k := range rec.Response.Body {
-			if _, ok := got[k]; !ok {
-				t.Errorf("%s: the member %q is missing", id, k)
-			}
-		}
-		for k := range rec.Response.Body["registry"].(map[string]any) {
-			if _, ok := got["registry"].(map[string]any)[k]; !ok {
-				t.Errorf("%s: the member registry.%s is missing", id, k)
-			}
-		}
-		if _, err := json.Marshal(got); err != nil {
-			t.Error(err)
-		}
-	}
-	if got := r.e.ModulesJSON(); got["total"] != 3 || got["loaded"] != 1 {
-		t.Errorf("total %v, loaded %v", got["total"], got["loaded"])
-	}
-	for range 2 { // once made, once kept
-		want, _ := json.Marshal(r.e.ModulesJSON())
-		if got, err := r.e.ModulesText(); err != nil || !sameJSON(string(got), string(want)) {
-			t.Errorf("the text is not that of the value: %s, %v", got, err)
-		}
-	}
-	for _, v := range []any{r.e.Health(), r.e.SystemInfo(), r.e.Providers(), r.e.Context()} {
-		if _, err := json.Marshal(v); err != nil {
-			t.Error(err)
-		}
-	}
 }

@@ -1,4 +1,4 @@
-package engine
+package routing
 
 import (
 	"context"
@@ -18,14 +18,14 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// keepRouting is how many versions of the routing configuration are kept.
-const keepRouting = 100
+// keepVersions is how many versions of the routing configuration are kept.
+const keepVersions = 100
 
-// routingHistory is data/routing.db: every version of the routing configuration that
+// history is data/routing.db: every version of the routing configuration that
 // was in force, with who, how and why, and the change that is on trial. A commit has
 // reached the disk when it returns: what is on trial is written down before it is in
 // force, so that it can be undone whatever happens meanwhile.
-type routingHistory struct{ db *sql.DB }
+type history struct{ db *sql.DB }
 
 const createHistory = `
 CREATE TABLE IF NOT EXISTS versions (
@@ -35,15 +35,15 @@ CREATE TABLE IF NOT EXISTS trial (
 	one INTEGER PRIMARY KEY CHECK (one = 1), at TEXT NOT NULL, until TEXT NOT NULL, by TEXT NOT NULL, why TEXT NOT NULL,
 	before BLOB, tag TEXT NOT NULL)`
 
-func openHistory(ctx context.Context, path string) (*routingHistory, error) {
+func openHistory(ctx context.Context, path string) (*history, error) {
 	db, err := disk.OpenDatabase(ctx, path, createHistory, "synchronous(FULL)")
 	if err != nil {
 		return nil, err
 	}
-	return &routingHistory{db}, nil
+	return &history{db}, nil
 }
 
-func (h *routingHistory) close() error { return h.db.Close() }
+func (h *history) close() error { return h.db.Close() }
 
 // trial is a change that is undone unless it is confirmed.
 type trial struct {
@@ -53,7 +53,7 @@ type trial struct {
 }
 
 // begin writes down what is to be on trial, before it is put in force.
-func (h *routingHistory) begin(ctx context.Context, t trial) error {
+func (h *history) begin(ctx context.Context, t trial) error {
 	by, err := json.Marshal(t.By)
 	if err != nil {
 		return err
@@ -63,8 +63,8 @@ func (h *routingHistory) begin(ctx context.Context, t trial) error {
 	return err
 }
 
-// onTrial is the change on trial, nil for none.
-func (h *routingHistory) onTrial(ctx context.Context) (*trial, error) {
+// onTrial returns the change on trial, nil for none.
+func (h *history) onTrial(ctx context.Context) (*trial, error) {
 	var t trial
 	var at, until, by string
 	err := h.db.QueryRowContext(ctx, `SELECT at, until, by, why, before, tag FROM trial`).Scan(&at, &until, &by, &t.Why, &t.before, &t.tag)
@@ -80,13 +80,13 @@ func (h *routingHistory) onTrial(ctx context.Context) (*trial, error) {
 }
 
 // end takes the trial's note away.
-func (h *routingHistory) end(ctx context.Context) error {
+func (h *history) end(ctx context.Context) error {
 	_, err := h.db.ExecContext(ctx, `DELETE FROM trial`)
 	return err
 }
 
 // add records a version that is in force now.
-func (h *routingHistory) add(ctx context.Context, v state.RoutingVersion, text []byte) error {
+func (h *history) add(ctx context.Context, v state.RoutingVersion, text []byte) error {
 	by, err := json.Marshal(v.By)
 	if err != nil {
 		return err
@@ -110,14 +110,14 @@ func (h *routingHistory) add(ctx context.Context, v state.RoutingVersion, text [
 		disk.FormatTime(v.At), string(by), v.How, v.Why, Tag(text), v.Added, v.Removed, text); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `DELETE FROM versions WHERE version <= (SELECT max(version) FROM versions) - ?`, keepRouting); err != nil {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM versions WHERE version <= (SELECT max(version) FROM versions) - ?`, keepVersions); err != nil {
 		return err
 	}
 	return tx.Commit()
 }
 
-// list is the versions that are kept, newest first.
-func (h *routingHistory) list(ctx context.Context) ([]state.RoutingVersion, error) {
+// list returns the versions that are kept, newest first.
+func (h *history) list(ctx context.Context) ([]state.RoutingVersion, error) {
 	rows, err := h.db.QueryContext(ctx, `SELECT version, at, by, how, why, tag, added, removed FROM versions ORDER BY version DESC`)
 	if err != nil {
 		return nil, err
@@ -141,7 +141,7 @@ func (h *routingHistory) list(ctx context.Context) ([]state.RoutingVersion, erro
 }
 
 // compare fills in the differences of versions, newest first, each from the one before.
-func (h *routingHistory) compare(ctx context.Context, list []state.RoutingVersion) error {
+func (h *history) compare(ctx context.Context, list []state.RoutingVersion) error {
 	var is []byte
 	for i := range list {
 		if i == 0 {
@@ -167,17 +167,17 @@ func (h *routingHistory) compare(ctx context.Context, list []state.RoutingVersio
 	return nil
 }
 
-// text is one version as it was in force.
-func (h *routingHistory) text(ctx context.Context, version int64) ([]byte, error) {
+// text returns one version as it was in force.
+func (h *history) text(ctx context.Context, version int64) ([]byte, error) {
 	var text []byte
 	err := h.db.QueryRowContext(ctx, `SELECT text FROM versions WHERE version = ?`, version).Scan(&text)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, fmt.Errorf("version %d is not kept: the last %d are", version, keepRouting)
+		return nil, fmt.Errorf("version %d is not kept: the last %d are", version, keepVersions)
 	}
 	return text, err
 }
 
-// unified is what makes one configuration into another, and how many lines it adds and
+// unified returns what makes one configuration into another, and how many lines it adds and
 // removes. What is only written in another way is no difference.
 func unified(was, is []byte) (diff string, added, removed int) {
 	for _, text := range []*[]byte{&was, &is} {
@@ -201,15 +201,15 @@ func unified(was, is []byte) (diff string, added, removed int) {
 // historyDeadline bounds each use of the history.
 const historyDeadline = 10 * time.Second
 
-// history opens data/routing.db at its first use; create makes it where it is missing.
+// openedHistory opens data/routing.db at its first use; create makes it where it is missing.
 // It is nil where there is none and none is made.
-func (e *Engine) history(create bool) (*routingHistory, error) {
-	e.histMu.Lock()
-	defer e.histMu.Unlock()
-	if e.hist != nil {
-		return e.hist, nil
+func (r *Service) openedHistory(create bool) (*history, error) {
+	r.histMu.Lock()
+	defer r.histMu.Unlock()
+	if r.hist != nil {
+		return r.hist, nil
 	}
-	path := filepath.Join(e.cfg.DataDir, "routing.db")
+	path := filepath.Join(r.cfg.DataDir, "routing.db")
 	if _, err := os.Stat(path); !create && errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -217,17 +217,17 @@ func (e *Engine) history(create bool) (*routingHistory, error) {
 	defer cancel()
 	h, err := openHistory(ctx, path)
 	if err != nil {
-		return nil, fmt.Errorf("the history of the routing configuration, %s: %w", e.rel(path), err)
+		return nil, fmt.Errorf("the history of the routing configuration, %s: %w", r.cfg.Rel(path), err)
 	}
-	e.hist = h
+	r.hist = h
 	return h, nil
 }
 
-func (e *Engine) closeHistory() error {
-	e.histMu.Lock()
-	defer e.histMu.Unlock()
-	h := e.hist
-	if e.hist = nil; h == nil {
+func (r *Service) closeHistory() error {
+	r.histMu.Lock()
+	defer r.histMu.Unlock()
+	h := r.hist
+	if r.hist = nil; h == nil {
 		return nil
 	}
 	return h.close()
@@ -235,27 +235,27 @@ func (e *Engine) closeHistory() error {
 
 // remember records the configuration in force, where it is another than the newest
 // version, and what it came by. What cannot be recorded is said, and goes on.
-func (e *Engine) remember(by state.Actor, how, why string) {
-	text := e.RoutingJSON()
+func (r *Service) remember(by state.Actor, how, why string) {
+	text := r.JSON()
 	if text == nil {
 		return
 	}
-	h, err := e.history(true)
+	h, err := r.openedHistory(true)
 	if err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), historyDeadline)
 		defer cancel()
 		err = h.add(ctx, state.RoutingVersion{At: time.Now(), By: by, How: how, Why: why}, text)
 	}
-	e.kept(err)
+	r.kept(err)
 }
 
 // kept says whether the history can be kept, and reads what it has.
-func (e *Engine) kept(err error) {
+func (r *Service) kept(err error) {
 	var list []state.RoutingVersion
 	var t *trial
 	if err == nil {
-		var h *routingHistory
-		if h, err = e.history(false); h != nil {
+		var h *history
+		if h, err = r.openedHistory(false); h != nil {
 			ctx, cancel := context.WithTimeout(context.Background(), historyDeadline)
 			defer cancel()
 			var terr error
@@ -266,21 +266,21 @@ func (e *Engine) kept(err error) {
 	}
 	text := ""
 	if err != nil {
-		text = e.clean(err.Error())
-		e.cfg.Log.Error("routing", "err", text)
+		text = r.clean(err.Error())
+		r.cfg.Log.Error("routing", "err", text)
 	}
 	for i := range list {
-		list[i].Why, list[i].Diff = e.clean(list[i].Why), e.clean(list[i].Diff)
+		list[i].Why, list[i].Diff = r.clean(list[i].Why), r.clean(list[i].Diff)
 	}
-	e.mu.Lock()
-	e.unkept, e.versions, e.onTrial = text, list, t
-	e.mu.Unlock()
-	e.routed()
+	r.mu.Lock()
+	r.unkept, r.versions, r.onTrial = text, list, t
+	r.mu.Unlock()
+	r.changed()
 }
 
-// RoutingVersion is one version of the routing configuration as it was in force.
-func (e *Engine) RoutingVersion(version int64) ([]byte, error) {
-	h, err := e.history(false)
+// Version returns one version of the routing configuration as it was in force.
+func (r *Service) Version(version int64) ([]byte, error) {
+	h, err := r.openedHistory(false)
 	if err != nil {
 		return nil, err
 	}
@@ -292,9 +292,9 @@ func (e *Engine) RoutingVersion(version int64) ([]byte, error) {
 	return h.text(ctx, version)
 }
 
-// ReadRoutingVersion is a version that the engine of a data folder keeps, or kept; the
+// ReadVersion returns a version that the engine of a data folder keeps, or kept; the
 // folder is not written.
-func ReadRoutingVersion(ctx context.Context, dataDir string, version int64) ([]byte, error) {
+func ReadVersion(ctx context.Context, dataDir string, version int64) ([]byte, error) {
 	path := filepath.Join(dataDir, "routing.db")
 	if _, err := os.Stat(path); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -312,9 +312,9 @@ func ReadRoutingVersion(ctx context.Context, dataDir string, version int64) ([]b
 	return text, errors.Join(err, h.close())
 }
 
-// RoutingVersions are the versions that are kept, newest first.
-func (e *Engine) RoutingVersions() []state.RoutingVersion {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return append([]state.RoutingVersion{}, e.versions...)
+// Versions returns the versions that are kept, newest first.
+func (r *Service) Versions() []state.RoutingVersion {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]state.RoutingVersion{}, r.versions...)
 }

@@ -1,4 +1,4 @@
-package engine
+package routing
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 
 func configOf(t testing.TB, text string) map[string]any {
 	t.Helper()
-	c, err := ParseRouting("r.json", []byte(text))
+	c, err := Parse("r.json", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// delegated are delegations as a service under config would tell of them.
+// delegated returns delegations as a service under config would tell of them.
 func delegated(config map[string]any, n int) (out []Delegation) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range n {
@@ -84,7 +84,7 @@ func TestReplayShowsTheShift(t *testing.T) {
 		}
 	}
 	s := Replay(before, after, list)
-	if s.Of != 3000 || s.Moved != moved || len(s.Moves) != 1 || s.Moves[0] != (Move{"coding", "heavy", "standard", moved}) {
+	if s.Of != 3000 || s.Moved != moved || len(s.Moves) != 1 || s.Moves[0] != (CategoryMove{"coding", "heavy", "standard", moved}) {
 		t.Fatalf("got %+v, want %d moved", s, moved)
 	}
 	if s.LatencyAfter >= s.LatencyBefore || s.CostAfter >= s.CostBefore || s.Measured != 3000 || s.Tiers[0].P95MS != 2000 {
@@ -114,7 +114,7 @@ func BenchmarkReplay10000(b *testing.B) {
 
 // What nearly every line of a log costs.
 func BenchmarkTapOfALineWithout(b *testing.B) {
-	e := &Engine{}
+	e := &Service{}
 	line := `{"level":"info","message":"GET /v1/tasks 200","duration":12,"timestamp":"2026-02-11T12:00:00Z","request_id":"a1b2c3"}`
 	for b.Loop() {
 		e.TapLog(time.Time{}, line)
@@ -146,8 +146,8 @@ func TestDelegationsComeFromLogsAndCallsAndSurviveARestart(t *testing.T) {
 	}
 	r.until("they are told", func(s *state.Snapshot) bool { return s.Routing.Delegations == 4 })
 	r.stop()
-	r.start(Config{Python: "none"})
-	r.until("they are back", func(*state.Snapshot) bool { return len(r.e.delegations.list()) == 4 && r.e.RoutingJSON() != nil })
+	r.start(nil)
+	r.until("they are back", func(*state.Snapshot) bool { return len(r.e.delegations.list()) == 4 && r.e.JSON() != nil })
 	if got := r.e.delegations.list(); !slices.EqualFunc(got, want, func(a, b Delegation) bool {
 		return a.At.Equal(b.At) && a.Tier == b.Tier && a.Complexity == b.Complexity
 	}) {
@@ -223,7 +223,7 @@ func TestDelegationsAfterADamagedLineAreRead(t *testing.T) {
 }
 
 func BenchmarkTapOfADelegation(b *testing.B) {
-	e := &Engine{cfg: Config{Mask: &secrets.Mask{}}, delegations: &delegations{}}
+	e := &Service{cfg: Config{Mask: (&secrets.Mask{}).Mask}, delegations: &delegations{}}
 	line := `{"complexity": 0.9, "category": "coding", "tier": "heavy", "latency_ms": 2100}`
 	for i := 0; b.Loop(); i++ {
 		e.TapLog(time.Unix(int64(i), 0), line)
@@ -232,7 +232,7 @@ func BenchmarkTapOfADelegation(b *testing.B) {
 
 func TestFiguresAreAskedForAndNeverMadeUp(t *testing.T) {
 	r := newRig(t, map[string]string{routingFile: recordedRouting(t)})
-	r.start(Config{Python: "none", Query: func(_ context.Context, q string) ([]Sample, error) {
+	r.start(func(_ context.Context, q string) ([]Sample, error) {
 		switch {
 		case strings.Contains(q, "lidm_delegation_requests_total"):
 			return []Sample{{map[string]string{"tier": "heavy"}, 12}}, nil
@@ -242,7 +242,7 @@ func TestFiguresAreAskedForAndNeverMadeUp(t *testing.T) {
 			return []Sample{{map[string]string{"provider": "local"}, 310}}, nil
 		}
 		return nil, nil
-	}})
+	})
 	s := r.until("they are there", func(s *state.Snapshot) bool {
 		h := s.Routing.Row("tier/heavy")
 		return h != nil && h.Figures.Requests == 12 && len(s.Routing.Providers) == 1

@@ -1,4 +1,4 @@
-package engine
+package routing
 
 import (
 	"bufio"
@@ -25,6 +25,8 @@ const (
 	keepDelegations = 10_000
 	// delegationsFile may grow to this, in bytes; then what is kept is written anew.
 	delegationsFile = 8 << 20
+	// saveEvery is how often what came is written.
+	saveEvery = 2 * time.Second
 	// longestName bounds a category's or tier's name, in bytes.
 	longestName = 128
 )
@@ -68,17 +70,17 @@ type delegations struct {
 	unsaved []Delegation
 }
 
-// kept is the part of the ring that counts.
+// kept returns the part of the ring that counts.
 func (k *delegations) kept() []Delegation { return k.ring[max(0, len(k.ring)-keepDelegations):] }
 
-// list is what is kept, oldest first.
+// list returns what is kept, oldest first.
 func (k *delegations) list() []Delegation {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.Clone(k.kept())
 }
 
-// count is how many are kept.
+// count returns how many are kept.
 func (k *delegations) count() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -231,31 +233,31 @@ func lines(list []Delegation) ([]byte, error) {
 }
 
 // keepDelegationsOn reads what was kept and writes what comes, until ctx ends.
-func (e *Engine) keepDelegationsOn(ctx context.Context) {
+func (r *Service) keepDelegationsOn(ctx context.Context) {
 	said := ""
 	say := func(err error) {
 		if err == nil || err.Error() == said {
 			return
 		}
 		said = err.Error()
-		e.cfg.Log.Error("delegations are not kept", "err", e.clean(said))
+		r.cfg.Log.Error("delegations are not kept", "err", r.clean(said))
 	}
-	say(e.delegations.load())
-	e.routed()
-	defer func() { say(e.delegations.save()) }()
+	say(r.delegations.load())
+	r.changed()
+	defer func() { say(r.delegations.save()) }()
 	n := -1
-	e.every(ctx, flushEvery, func() {
-		say(e.delegations.save())
-		if now := e.delegations.count(); now != n {
+	every(ctx, saveEvery, func() {
+		say(r.delegations.save())
+		if now := r.delegations.count(); now != n {
 			n = now
-			e.routed()
+			r.changed()
 		}
 	})
 }
 
 // AddDelegations takes in delegations that a service tells of, a JSON object or an
 // array of at most 1000, and says how many. The error names the first that is none.
-func (e *Engine) AddDelegations(text []byte) (int, error) {
+func (r *Service) AddDelegations(text []byte) (int, error) {
 	var list []json.RawMessage
 	if text = bytes.TrimSpace(text); len(text) > 0 && text[0] == '[' {
 		if err := json.Unmarshal(text, &list); err != nil {
@@ -273,10 +275,10 @@ func (e *Engine) AddDelegations(text []byte) (int, error) {
 		if !ok {
 			return 0, fmt.Errorf("delegation %d: an object with a complexity from 0 to 1 and a category or tier was expected", i+1)
 		}
-		d.Category, d.Tier, d.Strategy = e.clean(d.Category), e.clean(d.Tier), e.clean(d.Strategy)
+		d.Category, d.Tier, d.Strategy = r.clean(d.Category), r.clean(d.Tier), r.clean(d.Strategy)
 		out = append(out, d)
 	}
-	return e.delegations.add(out, false), nil
+	return r.delegations.add(out, false), nil
 }
 
 // TapLog looks at a record of the followed logs: one whose text is a JSON object with a
@@ -285,14 +287,14 @@ func (e *Engine) AddDelegations(text []byte) (int, error) {
 // "latency_ms" (or "duration_ms"), "cost" (or "cost_usd") and "ok" (or "success") are
 // taken where they are there. It never waits, and costs a search of the text where
 // there is nothing.
-func (e *Engine) TapLog(at time.Time, text string) {
+func (r *Service) TapLog(at time.Time, text string) {
 	if !strings.Contains(text, `"complexity`) {
 		return
 	}
 	if i := strings.IndexByte(text, '{'); i >= 0 && len(text) < 64<<10 {
 		if d, ok := delegationOf([]byte(text[i:]), at); ok {
-			d.Category, d.Tier, d.Strategy = e.clean(d.Category), e.clean(d.Tier), e.clean(d.Strategy)
-			e.delegations.add([]Delegation{d}, true)
+			d.Category, d.Tier, d.Strategy = r.clean(d.Category), r.clean(d.Tier), r.clean(d.Strategy)
+			r.delegations.add([]Delegation{d}, true)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package engine
+package routing
 
 import (
 	"context"
@@ -19,10 +19,10 @@ type Sample struct {
 // figuresEvery is how often the counts of tiers and providers are asked for.
 const figuresEvery = 15 * time.Second
 
-// routeFigures are what the services that own them count of tiers and providers. The
+// figures are what the services that own them count of tiers and providers. The
 // engine routes nothing itself: it asks the time series, into which their metrics are
 // relayed, and makes up nothing.
-type routeFigures struct {
+type figures struct {
 	mu               sync.Mutex
 	tiers, providers map[string]state.RouteFigures
 	why              string
@@ -32,7 +32,7 @@ type routeFigures struct {
 const unknownFigures = "not known: no service exposes them (metrics.scrape in opsdeck.yaml)"
 
 // into fills in a section.
-func (f *routeFigures) into(out *state.Routing) {
+func (f *figures) into(out *state.Routing) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	out.Figures = f.why
@@ -46,19 +46,19 @@ func (f *routeFigures) into(out *state.Routing) {
 	}
 }
 
-// TierFigures are the counts of tiers by name, as of the last look; empty where no service
+// TierFigures returns the counts of tiers by name, as of the last look; empty where no service
 // exposes any.
-func (e *Engine) TierFigures() map[string]state.RouteFigures {
-	e.figures.mu.Lock()
-	defer e.figures.mu.Unlock()
-	return copied(e.figures.tiers)
+func (r *Service) TierFigures() map[string]state.RouteFigures {
+	r.figures.mu.Lock()
+	defer r.figures.mu.Unlock()
+	return copied(r.figures.tiers)
 }
 
-// ProviderFigures are those of providers.
-func (e *Engine) ProviderFigures() map[string]state.RouteFigures {
-	e.figures.mu.Lock()
-	defer e.figures.mu.Unlock()
-	return copied(e.figures.providers)
+// ProviderFigures returns those of providers.
+func (r *Service) ProviderFigures() map[string]state.RouteFigures {
+	r.figures.mu.Lock()
+	defer r.figures.mu.Unlock()
+	return copied(r.figures.providers)
 }
 
 func copied(in map[string]state.RouteFigures) map[string]state.RouteFigures {
@@ -68,42 +68,42 @@ func copied(in map[string]state.RouteFigures) map[string]state.RouteFigures {
 }
 
 // askFigures asks for the counts until ctx ends.
-func (e *Engine) askFigures(ctx context.Context) {
+func (r *Service) askFigures(ctx context.Context) {
 	look := func() {
 		limited, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		tiers := e.figuresBy(limited, "tier", "lidm_delegation_requests_total", "lidm_delegation_errors_total", "lidm_delegation_latency_ms", "lidm_delegation_fallbacks_total")
-		providers := e.figuresBy(limited, "provider", "llm_provider_requests_total", "llm_provider_errors_total", "llm_provider_latency_ms", "")
+		tiers := r.figuresBy(limited, "tier", "lidm_delegation_requests_total", "lidm_delegation_errors_total", "lidm_delegation_latency_ms", "lidm_delegation_fallbacks_total")
+		providers := r.figuresBy(limited, "provider", "llm_provider_requests_total", "llm_provider_errors_total", "llm_provider_latency_ms", "")
 		why := ""
 		if len(tiers)+len(providers) == 0 {
 			why = unknownFigures
 		}
-		f := &e.figures
+		f := &r.figures
 		f.mu.Lock()
 		same := maps.Equal(f.tiers, tiers) && maps.Equal(f.providers, providers) && f.why == why
 		f.tiers, f.providers, f.why = tiers, providers, why
 		f.mu.Unlock()
 		if !same {
-			e.routed()
+			r.changed()
 		}
 	}
 	look()
-	e.every(ctx, figuresEvery, look)
+	every(ctx, figuresEvery, look)
 }
 
-// figuresBy are counts and the mean latency by a label; none where there are none.
-func (e *Engine) figuresBy(ctx context.Context, label, requests, errors, latency, fallbacks string) map[string]state.RouteFigures {
-	if e.cfg.Query == nil {
+// figuresBy returns counts and the mean latency by a label; none where there are none.
+func (r *Service) figuresBy(ctx context.Context, label, requests, errors, latency, fallbacks string) map[string]state.RouteFigures {
+	if r.cfg.Query == nil {
 		return nil
 	}
 	out := map[string]state.RouteFigures{}
 	ask := func(query string, set func(*state.RouteFigures, float64)) {
-		list, err := e.cfg.Query(ctx, query)
+		list, err := r.cfg.Query(ctx, query)
 		if err != nil {
 			return // the store is not open yet, or closed: the next look asks again
 		}
 		for _, s := range list {
-			name := e.clean(s.Labels[label])
+			name := r.clean(s.Labels[label])
 			if name == "" || s.Value != s.Value {
 				continue
 			}

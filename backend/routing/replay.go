@@ -1,4 +1,4 @@
-package engine
+package routing
 
 import (
 	"cmp"
@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// Shift is what a change of the routing configuration would have made of delegations
+// ReplayDiff is what a change of the routing configuration would have made of delegations
 // that happened.
-type Shift struct {
+type ReplayDiff struct {
 	// Of is how many were looked at, Moved how many go elsewhere.
-	Of    int         `json:"of"`
-	Moved int         `json:"moved"`
-	Tiers []TierShift `json:"tiers"` // by name
-	Moves []Move      `json:"moves"` // the largest first
+	Of    int            `json:"of"`
+	Moved int            `json:"moved"`
+	Tiers []TierDiff     `json:"tiers"` // by name
+	Moves []CategoryMove `json:"moves"` // the largest first
 	// Latency and Cost are expected means over all that are measured: of their tiers,
 	// before and after; negative where unknown. P95 is that of what their tiers took, put
 	// together. Measured is how many delegations have a tier whose latency is known,
@@ -32,18 +32,18 @@ type Shift struct {
 	Costed        int     `json:"costed"`
 }
 
-// TierShift is one tier's load before and after.
-type TierShift struct {
+// TierDiff is one tier's load before and after.
+type TierDiff struct {
 	Tier   string `json:"tier"`
 	Before int    `json:"before"`
 	After  int    `json:"after"`
-	Took
+	TierStats
 }
 
-// Took is what delegations to a tier took. Latencies were measured over Records of
+// TierStats is what delegations to a tier took. Latencies were measured over Records of
 // them, the cost over Costed; negative where unknown. Failed counts those without an
 // answer.
-type Took struct {
+type TierStats struct {
 	MeanMS   float64 `json:"mean_ms"`
 	P95MS    float64 `json:"p95_ms"`
 	MeanCost float64 `json:"mean_cost"`
@@ -54,10 +54,10 @@ type Took struct {
 	latencies []float64 // sorted
 }
 
-// Measured is what delegations took, by tier.
-func Measured(list []Delegation) map[string]Took {
-	took, cost := map[string][]float64{}, map[string][]float64{}
-	out := map[string]Took{}
+// Measured returns what delegations took, by tier.
+func Measured(list []Delegation) map[string]TierStats {
+	stats, cost := map[string][]float64{}, map[string][]float64{}
+	out := map[string]TierStats{}
 	for _, d := range list {
 		if d.Tier == "" {
 			continue
@@ -68,14 +68,14 @@ func Measured(list []Delegation) map[string]Took {
 		}
 		out[d.Tier] = t
 		if d.LatencyMS >= 0 {
-			took[d.Tier] = append(took[d.Tier], d.LatencyMS)
+			stats[d.Tier] = append(stats[d.Tier], d.LatencyMS)
 		}
 		if d.Cost >= 0 {
 			cost[d.Tier] = append(cost[d.Tier], d.Cost)
 		}
 	}
 	for name, t := range out {
-		l := took[name]
+		l := stats[name]
 		slices.Sort(l)
 		t.MeanMS, t.P95MS, t.MeanCost, t.Records, t.Costed, t.latencies = mean(l), -1, mean(cost[name]), len(l), len(cost[name]), l
 		if n := len(l); n > 0 {
@@ -87,16 +87,16 @@ func Measured(list []Delegation) map[string]Took {
 }
 
 // unmeasured is what a tier takes that nobody measured.
-var unmeasured = Took{MeanMS: -1, P95MS: -1, MeanCost: -1}
+var unmeasured = TierStats{MeanMS: -1, P95MS: -1, MeanCost: -1}
 
-// quantile is the q-th quantile of the latencies of tiers put together, each in the
+// quantile returns the q-th quantile of the latencies of tiers put together, each in the
 // part of all requests that weights gives it; -1 of none.
-func quantile(q float64, took map[string]Took, weights map[string]int) float64 {
+func quantile(q float64, stats map[string]TierStats, weights map[string]int) float64 {
 	type part struct{ ms, weight float64 }
 	var parts []part
 	sum := 0.0
 	for name, n := range weights {
-		l := took[name].latencies
+		l := stats[name].latencies
 		for _, ms := range l {
 			parts = append(parts, part{ms, float64(n) / float64(len(l))})
 		}
@@ -114,8 +114,8 @@ func quantile(q float64, took map[string]Took, weights map[string]int) float64 {
 	return -1
 }
 
-// Move is how many delegations of a category go to another tier.
-type Move struct {
+// CategoryMove is how many delegations of a category go to another tier.
+type CategoryMove struct {
 	Category string `json:"category"`
 	From     string `json:"from"`
 	To       string `json:"to"`
@@ -128,17 +128,17 @@ const maxMoves = 10
 // Replay decides delegations that happened under two configurations. What a tier
 // takes and costs is what was measured of it; of a tier without records nothing is
 // said.
-func Replay(before, after map[string]any, list []Delegation) Shift {
-	s := Shift{Of: len(list), Tiers: []TierShift{}, Moves: []Move{}}
-	took := Measured(list)
-	tiers, moves := map[string]*TierShift{}, map[Move]int{}
-	tier := func(name string) *TierShift {
+func Replay(before, after map[string]any, list []Delegation) ReplayDiff {
+	s := ReplayDiff{Of: len(list), Tiers: []TierDiff{}, Moves: []CategoryMove{}}
+	stats := Measured(list)
+	tiers, moves := map[string]*TierDiff{}, map[CategoryMove]int{}
+	tier := func(name string) *TierDiff {
 		name = cmp.Or(name, "nowhere")
 		t := tiers[name]
 		if t == nil {
-			t = &TierShift{Tier: name, Took: unmeasured}
-			if m, ok := took[name]; ok {
-				t.Took = m
+			t = &TierDiff{Tier: name, TierStats: unmeasured}
+			if m, ok := stats[name]; ok {
+				t.TierStats = m
 			}
 			tiers[name] = t
 		}
@@ -153,7 +153,7 @@ func Replay(before, after map[string]any, list []Delegation) Shift {
 		to.After++
 		if from != to {
 			s.Moved++
-			moves[Move{Category: d.Category, From: from.Tier, To: to.Tier}]++
+			moves[CategoryMove{Category: d.Category, From: from.Tier, To: to.Tier}]++
 		}
 		if from.MeanMS >= 0 && to.MeanMS >= 0 {
 			lb, la = append(lb, from.MeanMS), append(la, to.MeanMS)
@@ -165,7 +165,7 @@ func Replay(before, after map[string]any, list []Delegation) Shift {
 		}
 	}
 	s.Measured, s.Costed = len(lb), len(cb)
-	s.P95Before, s.P95After = quantile(0.95, took, pb), quantile(0.95, took, pa)
+	s.P95Before, s.P95After = quantile(0.95, stats, pb), quantile(0.95, stats, pa)
 	s.LatencyBefore, s.LatencyAfter, s.CostBefore, s.CostAfter = mean(lb), mean(la), mean(cb), mean(ca)
 	for _, name := range slices.Sorted(maps.Keys(tiers)) {
 		s.Tiers = append(s.Tiers, *tiers[name])
@@ -174,7 +174,7 @@ func Replay(before, after map[string]any, list []Delegation) Shift {
 		m.N = n
 		s.Moves = append(s.Moves, m)
 	}
-	slices.SortFunc(s.Moves, func(a, b Move) int {
+	slices.SortFunc(s.Moves, func(a, b CategoryMove) int {
 		return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Category, b.Category), cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
 	})
 	s.Moves = s.Moves[:min(len(s.Moves), maxMoves)]
@@ -213,8 +213,8 @@ func mean(vs []float64) float64 {
 	return sum / float64(len(vs))
 }
 
-// Lines is the shift in sentences, what counts most first: a small dialog shows no more.
-func (s Shift) Lines() []string {
+// Lines returns the shift in sentences, what counts most first: a small dialog shows no more.
+func (s ReplayDiff) Lines() []string {
 	if s.Of == 0 {
 		return nil
 	}
@@ -248,17 +248,17 @@ func (s Shift) Lines() []string {
 	return out
 }
 
-// Preview is what a configuration would change: the difference from the one in force,
+// Preview returns what a configuration would change: the difference from the one in force,
 // what is odd about it, and what it would have made of delegations that happened. Its
 // error is of type Problems, with file as the name.
 func Preview(file string, now, next []byte, list []Delegation) (diff string, lines []string, err error) {
-	config, err := ParseRouting(file, next)
+	config, err := Parse(file, next)
 	if err != nil {
 		return "", nil, err
 	}
 	var before map[string]any
 	if now != nil {
-		if before, err = ParseRouting("in force", now); err != nil {
+		if before, err = Parse("in force", now); err != nil {
 			return "", nil, err
 		}
 	}
@@ -266,7 +266,7 @@ func Preview(file string, now, next []byte, list []Delegation) (diff string, lin
 	return diff, append(oddities(config), Replay(before, config, list).Lines()...), nil
 }
 
-// WithThreshold is a configuration with another threshold; the same for nil.
+// WithThreshold returns a configuration with another threshold; the same for nil.
 func WithThreshold(text []byte, threshold *float64) ([]byte, error) {
 	if threshold == nil {
 		return text, nil
@@ -275,27 +275,27 @@ func WithThreshold(text []byte, threshold *float64) ([]byte, error) {
 	return out, err
 }
 
-// ReplayRouting replays the known delegations, of the last window where it is above 0,
+// Replay replays the known delegations, of the last window where it is above 0,
 // under the configuration in force and another: after, nil for the same one, with
 // another threshold where that is not nil. Its error may be of type Problems.
-func (e *Engine) ReplayRouting(after []byte, threshold *float64, window time.Duration) (Shift, error) {
+func (r *Service) Replay(after []byte, threshold *float64, window time.Duration) (ReplayDiff, error) {
 	if after == nil {
-		if after = e.RoutingJSON(); after == nil {
-			return Shift{}, errors.New("there is no routing configuration: create " + e.routing.rel)
+		if after = r.JSON(); after == nil {
+			return ReplayDiff{}, errors.New("there is no routing configuration: create " + r.config.rel)
 		}
 	}
 	after, err := WithThreshold(after, threshold)
 	if err != nil {
-		return Shift{}, err
+		return ReplayDiff{}, err
 	}
-	config, err := e.routing.parse("", after)
+	config, err := r.config.parse("", after)
 	if err != nil {
-		return Shift{}, err
+		return ReplayDiff{}, err
 	}
-	list := e.delegations.list()
+	list := r.delegations.list()
 	if window > 0 {
 		from := time.Now().Add(-window)
 		list = slices.DeleteFunc(list, func(d Delegation) bool { return d.At.Before(from) })
 	}
-	return Replay(e.routing.current(), config, list), nil
+	return Replay(r.config.Current(), config, list), nil
 }
