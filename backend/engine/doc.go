@@ -11,7 +11,7 @@
 //     discarded (results.go, steer.go).
 //   - The routing configuration, kept by backend/routing, with its section.
 //   - The sections modules and pipeline of the snapshot.
-//   - Every adapter process, with its children.
+//   - Which adapters run, and when: how one is run is backend/engine/adapter's.
 //
 // [Engine] is a state.Source and a state.Executor. It writes what it knows as
 // whole new sections, at most five times a second and only when something
@@ -30,45 +30,6 @@
 //
 // Actions, through Execute, one at a time for each module. Nobody else changes
 // the registry. Of the modules' own folders, a rollback alone writes the program files.
-//
-// # The adapter protocol
-//
-// An adapter is a program that reads JSON objects, one a line, on standard input
-// and writes JSON objects, one a line, on standard output. Standard error is its
-// log. It runs in its module's folder; of the environment it gets PATH, HOME, the
-// locale, TZ and SSL_CERT_*, and TMPDIR, a folder of its own that goes with it. It
-// ends when its input ends. "op" is always the first member of what the engine sends.
-//
-//	adapter: {"op":"hello","protocol":1}                     within the timeout
-//	engine:  {"op":"configure","module":"weather/x","category":"weather","platform":"x",
-//	          "dir":"/ws/modules/weather/x","workspace":"/ws","entry_point":"adapter.sh","class_name":"",
-//	          "shared":"/ws/shared","credentials":{...},"settings":{...},"timeout_seconds":10}
-//	          and rate_limit_per_minute, max_retries, retry_delay_seconds where its manifest has them
-//	adapter: {"op":"ready","load_seconds":0.01,"capabilities":{"read":true}} or {"op":"error","error":"why"}
-//	engine:  {"op":"fetch","id":1}             at every interval
-//	adapter: {"op":"result","id":1,"data":[...],"metadata":{...},"keeps":"its cache"}
-//	                                           or {"op":"error","id":1,"error":"why","traceback":"..."}
-//	engine:  {"op":"bye"}                      and the end of input
-//
-// keeps says what would be lost with the process, load_seconds the processor time
-// that loading took: both may be left out. data is an array of items, or one item.
-// An id that is left out means the fetch under way. A line that is not a JSON object
-// goes to the adapter's log. Members that are not known are ignored, on both sides.
-//
-// A Python adapter does not speak this itself: entry points that end in .py are
-// run by the embedded shim.py, which does, and which provides the packages
-// shared.adapters.base and shared.adapters.registry. Any other entry point is run
-// as a program, so it must be executable. The smallest one, in sh:
-//
-//	#!/bin/sh
-//	echo '{"op":"hello","protocol":1}'
-//	while read -r line; do
-//	  case $line in
-//	    '{"op":"configure"'*) echo '{"op":"ready"}' ;;
-//	    '{"op":"fetch"'*) echo '{"op":"result","data":[{"load":"'"$(cut -d' ' -f1 /proc/loadavg)"'"}]}' ;;
-//	    '{"op":"bye"'*) exit 0 ;;
-//	  esac
-//	done
 //
 // # What a manifest may say
 //
@@ -114,35 +75,6 @@
 // is a failure, with the first line of the answer. Answers of over 8 MiB are refused,
 // TLS is verified, and neither redirects nor pages are followed to another host. A
 // transform ends with the fetch's timeout, or when it takes 256 MiB.
-//
-// # The limits of an adapter
-//
-// An adapter, with all that it starts, may not
-//
-//   - hold more private memory than memory_limit_mb of its manifest, 1024 MiB
-//     otherwise (RLIMIT_DATA for each process, twice that and 2 GiB of mapped
-//     space, and the memory of all of them together, counted once a second);
-//   - run longer than its timeout for one import or one fetch;
-//   - have more than 64 processes or 1024 threads (counted at once when the number
-//     of tasks on the host jumps: RLIMIT_NPROC counts a user's, and root's not at
-//     all; it is 4096 above the host's, where the engine is not root), 1024 open files in one process, or a file of over 1 GiB;
-//   - gain privileges (no_new_privs) or leave a core file;
-//   - write a line of over 8 MiB, or more than 1000 messages that nobody asked for.
-//     What it prints is read slowly after 1 MiB in a second.
-//
-// It runs on all processors but the first that the engine has, which is left to the
-// engine, and its priority is 5 below the engine's. One that takes much of the processor within
-// a fetch has the lowest priority until the fetch ends, with all that it started
-// (share_linux.go), so that others' fetches do not wait for it. One whose last fetch
-// took less than 5 ms of the processor runs ahead of all others (SCHED_RR) for the first
-// 25 ms of the next, where the engine may have it so (CAP_SYS_NICE) and the host has two
-// processors: what is cheap does not wait for what is not. One that uses more than
-// half a core for 30 s while nothing is asked of it is stopped, with that as a warning,
-// and started again for its next fetch.
-//
-// Going over a limit fails the module with that as its reason. Whatever an adapter
-// started ends with it, also in a session of its own or forked twice, and also when
-// the engine is killed. Outside Linux, only what Python can set on itself holds.
 //
 // # Validation
 //
@@ -193,39 +125,6 @@
 //
 // Give it a title in state.Stage's order and a function in pipeline.go; newPipeline
 // chains them.
-//
-// # Why credentials travel on the pipe
-//
-// Arguments and environments of a process can be read by others of the same user
-// and are kept in crash dumps and process listings. A pipe is read once.
-//
-// # Why a process for each module
-//
-// One adapter's hang, leak, crash or sys.exit must not touch another's fetches,
-// and a reload must really load the code again. A process is the only unit of
-// Python that can be stopped from outside.
-//
-// # Why adapters are forked
-//
-// An interpreter of its own costs each adapter 10 MiB and 100 ms. keeper.py is one
-// interpreter that has imported what adapters commonly use; they fork from it in
-// milliseconds and share its memory until they write to it. It never runs a
-// module's code, so that none can harm it; where it ends all the same, another is
-// started and what was under way is done again. It is the subreaper of all adapters
-// and each adapter of its own children, so that whatever leaves its family is found
-// below one of them; when the engine's end of its socket closes, it ends all it
-// keeps. Programs are started by it too. Where there is no Python, and outside
-// Linux, adapters are children of the engine: those of a killed engine die by the
-// parent-death signal, and what they left behind is known by its TMPDIR.
-//
-// # Why a module stays resident
-//
-// Adapters leave after a fetch where over 32 are resident (pool.go; "resident" of the
-// workspace's modules says how many), and are forked again for the next. Many keep something in class attributes or globals between
-// fetches, as the operations guide advises for caching: holdings.py looks for what
-// changed since loading, for threads, tasks, child processes and open files, and such
-// an adapter stays. So does one whose loading takes over a 200th of its interval, and
-// a program, unless its manifest says "resident": false.
 //
 // # Why the disk is polled
 //

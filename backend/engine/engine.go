@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/disk"
+	"github.com/opsdeck/opsdeck/backend/engine/adapter"
 	"github.com/opsdeck/opsdeck/backend/routing"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -88,7 +89,7 @@ type Engine struct {
 	routing   *routing.Service
 	metrics   *metrics
 	context   *contextStore
-	pool      pool
+	pool      *adapter.Pool
 	programs  *versions
 
 	up      <-chan struct{}    // closed once Run has begun, or could not
@@ -103,7 +104,7 @@ type Engine struct {
 	wg       *sync.WaitGroup // of the present Run's module goroutines
 	registry *registry
 	store    *secrets.Store
-	launcher *launcher
+	launcher *adapter.Launcher
 	pipeline *pipeline
 	modules  map[string]*module
 	tallies  map[string]tally
@@ -111,12 +112,8 @@ type Engine struct {
 	rerouted bool // the routing section is to be published
 	piped    bool // the pipeline section is to be published before its second is over
 	looked   bool // the disk was looked at: until then the modules are not known
-	python   python
-	pyErr    string
-	pyTried  time.Time
-	pyReady  chan struct{}
-	pyWanted chan struct{} // of one: somebody waits for it
-	textSize int           // of the last ModulesText, in bytes
+	python   *adapter.Interpreter
+	textSize int // of the last ModulesText, in bytes
 	credSeen disk.Stamp
 	locked   string // why the credential store is, as last seen
 	keys     []state.KeyUse
@@ -147,7 +144,6 @@ func New(cfg Config) (*Engine, error) {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Second)
 	cfg.Scan = cmp.Or(cfg.Scan, time.Second)
 	cfg.Watch = cmp.Or(cfg.Watch, 10*time.Second)
-	cfg.Resident = max(1, cmp.Or(cfg.Resident, poolSize))
 	cfg.Idle = cmp.Or(cfg.Idle, 30*time.Second)
 	if cfg.Mask == nil {
 		cfg.Mask = &secrets.Mask{}
@@ -160,13 +156,14 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{cfg: cfg, manifests: ms, context: newContextStore(), wake: make(chan struct{}, 1), show: make(chan chan struct{})}
-	e.pool.size = cfg.Resident
+	e.pool = adapter.NewPool(cfg.Resident)
 	e.routing, err = routing.New(routing.Config{File: cfg.RoutingFile, DataDir: cfg.DataDir, Rel: e.rel, Query: cfg.Query, Mask: cfg.Mask.Mask, Changed: e.routed, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}
 	e.programs = &versions{dir: filepath.Join(cfg.DataDir, "module_versions")}
 	e.metrics = newMetrics(e)
+	e.python = adapter.NewInterpreter(cfg.Python, e.touchedAll)
 	up := make(chan struct{})
 	e.up, e.settled = up, sync.OnceFunc(func() { close(up) })
 	e.starts = make(chan struct{}, max(2, runtime.NumCPU()))
@@ -210,15 +207,15 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 	results := newContextStore()
 
 	e.mu.Lock()
-	e.life, e.wg, e.registry, e.store, e.launcher = life, &modules, reg, store, newLauncher(e.cfg.DataDir, e.cfg.Idle, e.cfg.Log)
+	e.life, e.wg, e.registry, e.store, e.launcher = life, &modules, reg, store, adapter.New(e.cfg.DataDir, e.cfg.Idle, e.cfg.Log)
 	e.context, e.pipeline = results, newPipeline(results, started, e.cfg.Stages)
 	e.modules, e.tallies = map[string]*module{}, map[string]tally{}
-	e.python, e.pyErr, e.pyReady, e.pyWanted = python{}, "", make(chan struct{}), make(chan struct{}, 1)
+	e.python = adapter.NewInterpreter(e.cfg.Python, e.touchedAll)
 	e.looked = false
 	for id, row := range rows {
 		e.modules[id] = e.fromRow(row)
 	}
-	launcher, pipe, ready, wanted := e.launcher, e.pipeline, e.pyReady, e.pyWanted
+	launcher, pipe, python := e.launcher, e.pipeline, e.python
 	e.mu.Unlock()
 	e.settled()
 
@@ -229,7 +226,7 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 		e.mu.Unlock()
 		modules.Wait()
 		wg.Wait()
-		launcher.close()
+		launcher.Close()
 		e.noteUses(true)
 		err = errors.Join(err, e.routing.Close(), e.flush(), store.Close(), reg.close())
 	}()
@@ -237,17 +234,7 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 	wg.Go(func() { pipe.run(life) })
 	wg.Go(func() { e.keepResults(life, results, pipe) })
 	wg.Go(func() { e.routing.Run(life) })
-	wg.Go(func() {
-		defer close(ready)
-		if len(rows) == 0 {
-			select {
-			case <-wanted:
-			case <-time.After(pythonLater):
-			case <-life.Done():
-			}
-		}
-		e.lookForPython(life)
-	})
+	wg.Go(func() { python.Find(life, len(rows) == 0) })
 	e.tidy()
 	e.routing.Open(started)
 	e.refreshCredentials()
@@ -426,9 +413,10 @@ func (e *Engine) pipelineSection(now time.Time, tick bool) state.Pipeline {
 func (e *Engine) modulesSection() state.Modules {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	out := state.Modules{Dir: e.rel(e.cfg.ModulesDir), Python: e.python.path, PythonErr: state.Clean(e.pyErr), List: make([]state.Module, 0, len(e.modules))}
-	if e.python.version != "" {
-		out.Python += " (" + e.python.version + ")"
+	py, problem := e.python.Known()
+	out := state.Modules{Dir: e.rel(e.cfg.ModulesDir), Python: py.Path, PythonErr: state.Clean(problem), List: make([]state.Module, 0, len(e.modules))}
+	if py.Version != "" {
+		out.Python += " (" + py.Version + ")"
 	}
 	out.Locked, out.Keys = e.locked, e.keys
 	if e.cfg.KeyFrom != nil {
@@ -454,6 +442,23 @@ func (e *Engine) touched(m *module) {
 	case e.wake <- struct{}{}:
 	default:
 	}
+}
+
+// interpreterNow returns the Python of the present run.
+func (e *Engine) interpreterNow() *adapter.Interpreter {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.python
+}
+
+// touchedAll says that every module changed.
+func (e *Engine) touchedAll() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, m := range e.modules {
+		e.touched(m)
+	}
+	e.changed = true
 }
 
 // routed says that the routing section changed.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/disk"
+	"github.com/opsdeck/opsdeck/backend/engine/adapter"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 )
 
@@ -38,7 +38,7 @@ func acquire(ctx context.Context, slots chan struct{}) (release func(), err erro
 // cycle makes one fetch, starting the runner where there is none, and records
 // what came of it. What an operator asked for does not queue for a slot. room says
 // that the pipeline promised a place for what it gives.
-func (e *Engine) cycle(ctx context.Context, m *module, r **runner, urgent, room bool) (res fetched) {
+func (e *Engine) cycle(ctx context.Context, m *module, r **adapter.Runner, urgent, room bool) (res fetched) {
 	if room {
 		e.mu.Lock()
 		pipe := e.pipeline
@@ -62,7 +62,7 @@ func (e *Engine) cycle(ctx context.Context, m *module, r **runner, urgent, room 
 	}
 	e.touched(m)
 	e.mu.Unlock()
-	var got *reply
+	var got *adapter.Reply
 	var from time.Time
 	var budget context.Context
 	for try := 1; ; try++ {
@@ -85,7 +85,7 @@ func (e *Engine) cycle(ctx context.Context, m *module, r **runner, urgent, room 
 			e.mu.Unlock()
 			from = time.Now()
 			var cancel context.CancelFunc
-			budget, cancel = context.WithTimeoutCause(ctx, timeout, &Failure{Stage: "timeout", Text: fmt.Sprintf("its fetch timed out after %s; its runner was killed", timeout)})
+			budget, cancel = context.WithTimeoutCause(ctx, timeout, &adapter.Failure{Stage: "timeout", Text: fmt.Sprintf("its fetch timed out after %s; its runner was killed", timeout)})
 			defer cancel()
 		}
 		var err error
@@ -93,7 +93,7 @@ func (e *Engine) cycle(ctx context.Context, m *module, r **runner, urgent, room 
 		if err == nil {
 			break
 		}
-		if errors.Is(err, errKeeperGone) && try <= 3 { // no fault of its own
+		if errors.Is(err, adapter.ErrForkServerGone) && try <= 3 { // no fault of its own
 			continue
 		}
 		if !e.again(budget, m, man, try, err) {
@@ -107,7 +107,7 @@ func (e *Engine) cycle(ctx context.Context, m *module, r **runner, urgent, room 
 }
 
 // begin starts the module's adapter.
-func (e *Engine) begin(ctx context.Context, m *module, r **runner, urgent bool) (err error) {
+func (e *Engine) begin(ctx context.Context, m *module, r **adapter.Runner, urgent bool) (err error) {
 	if !urgent {
 		release, err := acquire(ctx, e.starts)
 		if err != nil {
@@ -120,31 +120,31 @@ func (e *Engine) begin(ctx context.Context, m *module, r **runner, urgent bool) 
 }
 
 // attempt asks once. A runner whose state cannot be known afterwards is ended.
-func (e *Engine) attempt(ctx context.Context, m *module, man *Manifest, r **runner) (*reply, error) {
+func (e *Engine) attempt(ctx context.Context, m *module, man *Manifest, r **adapter.Runner) (*adapter.Reply, error) {
 	if *r == nil {
 		return e.fetchHTTP(ctx, m, man)
 	}
-	got, err := (*r).fetch(ctx)
+	got, err := (*r).Fetch(ctx)
 	if err == nil {
 		e.yielded(m, *r, false)
 		return got, nil
 	}
-	var f *Failure
-	if fate := (*r).fate.Load(); fate != nil && fate.Stage == stageIdle { // not for this fetch's sake
-		(*r).stop(false)
+	var f *adapter.Failure
+	if fate := (*r).WhyEnded(); fate != nil && fate.Stage == adapter.StageIdle { // not for this fetch's sake
+		(*r).Stop(false)
 		*r = nil
 		e.rested(m, fate)
-		return nil, errKeeperGone
+		return nil, adapter.ErrForkServerGone
 	}
 	if !errors.As(err, &f) || slices.Contains([]string{"timeout", "crash", "memory", "limit"}, f.Stage) || f.Text == "" || strings.HasPrefix(f.Text, "its result was refused") {
-		if fate := (*r).fate.Load(); fate != nil {
+		if fate := (*r).WhyEnded(); fate != nil {
 			f = fate // it was ended for a reason, and takes its time
 		}
 		if f != nil && f.Traceback == "" {
-			err = &Failure{f.Stage, f.Text, (*r).log.String()}
+			err = &adapter.Failure{Stage: f.Stage, Text: f.Text, Traceback: (*r).Log().String()}
 		}
 		e.yielded(m, *r, true)
-		(*r).stop(false)
+		(*r).Stop(false)
 		*r = nil
 	}
 	return nil, err
@@ -154,7 +154,7 @@ func (e *Engine) attempt(ctx context.Context, m *module, man *Manifest, r **runn
 // that is due: not where trying again cannot help, nor beyond the fetch's timeout
 // or the module's rate limit.
 func (e *Engine) again(ctx context.Context, m *module, man *Manifest, try int, err error) bool {
-	var f *Failure
+	var f *adapter.Failure
 	if man == nil || try > man.Retries || !errors.As(err, &f) || slices.Contains([]string{"start", "import", "timeout", "memory", "limit"}, f.Stage) {
 		return false
 	}
@@ -176,15 +176,15 @@ func (e *Engine) again(ctx context.Context, m *module, man *Manifest, try int, e
 
 // tried says how often a failed fetch was tried.
 func tried(err error, n int) error {
-	var f *Failure
+	var f *adapter.Failure
 	if !errors.As(err, &f) {
 		return err
 	}
-	return &Failure{f.Stage, fmt.Sprintf("%s (tried %d times)", f.Text, n), f.Traceback}
+	return &adapter.Failure{Stage: f.Stage, Text: fmt.Sprintf("%s (tried %d times)", f.Text, n), Traceback: f.Traceback}
 }
 
 // launch starts a runner and lets it load its adapter.
-func (e *Engine) launch(ctx context.Context, m *module) (*runner, error) {
+func (e *Engine) launch(ctx context.Context, m *module) (*adapter.Runner, error) {
 	e.mu.Lock()
 	man, timeout, launcher, store := m.manifest, m.timeout(e), e.launcher, e.store
 	if m.begun && m.runner != "idle" {
@@ -199,17 +199,17 @@ func (e *Engine) launch(ctx context.Context, m *module) (*runner, error) {
 		return nil, err
 	}
 	e.mu.Lock()
-	m.runner, m.pid, m.loadedAt, m.log = "running", r.pid(), time.Now(), &r.log
-	m.capabilities, _ = e.cleanValue(r.capabilities).(map[string]any)
+	m.runner, m.pid, m.loadedAt, m.log = "running", r.PID(), time.Now(), r.Log()
+	m.capabilities, _ = e.cleanValue(r.Capabilities()).(map[string]any)
 	e.touched(m)
 	e.mu.Unlock()
 	return r, nil
 }
 
 // load starts an adapter, gives it its credentials and waits until it is ready.
-func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout time.Duration, l *launcher, values func() (secrets.Values, error)) (*runner, error) {
+func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout time.Duration, l *adapter.Launcher, values func() (secrets.Values, error)) (*adapter.Runner, error) {
 	if man == nil {
-		return nil, &Failure{Stage: "start", Text: "it has no good manifest"}
+		return nil, &adapter.Failure{Stage: "start", Text: "it has no good manifest"}
 	}
 	file := filepath.Join(m.dir, man.EntryPoint)
 	st, err := disk.StampOf(file)
@@ -217,27 +217,27 @@ func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout tim
 	m.adapter = st
 	e.mu.Unlock()
 	if err != nil {
-		return nil, &Failure{Stage: "start", Text: fmt.Sprintf("its adapter %s cannot be read: %v", e.rel(file), errors.Unwrap(err))}
+		return nil, &adapter.Failure{Stage: "start", Text: fmt.Sprintf("its adapter %s cannot be read: %v", e.rel(file), errors.Unwrap(err))}
 	}
 	creds, err := values()
 	if err != nil {
-		return nil, &Failure{Stage: "start", Text: "its credentials cannot be had: " + err.Error()}
+		return nil, &adapter.Failure{Stage: "start", Text: "its credentials cannot be had: " + err.Error()}
 	}
 	if err := e.mayRun(m); err != nil {
-		return nil, &Failure{Stage: "start", Text: err.Error()}
+		return nil, &adapter.Failure{Stage: "start", Text: err.Error()}
 	}
-	entry, err := entryPoint(m.dir, man.EntryPoint)
+	entry, err := adapter.EntryPoint(m.dir, man.EntryPoint)
 	if err != nil {
-		return nil, &Failure{Stage: "start", Text: err.Error()}
+		return nil, &adapter.Failure{Stage: "start", Text: err.Error()}
 	}
 	// A program needs no interpreter, but is kept by one where there is one.
-	py, err := e.interpreter(ctx)
+	py, err := e.interpreterNow().Await(ctx)
 	if err != nil && (man.Python() || ctx.Err() != nil) {
 		return nil, err
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, timeout, &Failure{Stage: "timeout", Text: fmt.Sprintf("its adapter did not load within %s", timeout)})
+	limited, cancel := context.WithTimeoutCause(ctx, timeout, &adapter.Failure{Stage: "timeout", Text: fmt.Sprintf("its adapter did not load within %s", timeout)})
 	defer cancel()
-	r, err := l.startRunner(limited, py, m.dir, entry, man.limits())
+	r, err := l.Start(limited, py, adapter.Spec{Dir: m.dir, EntryPoint: entry, Limits: man.limits()})
 	if err != nil {
 		return nil, err
 	}
@@ -245,9 +245,9 @@ func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout tim
 	greedy := m.greedy
 	e.mu.Unlock()
 	if greedy {
-		r.lower()
+		r.Lower()
 	}
-	err = r.configure(limited, &configure{
+	err = r.Configure(limited, &adapter.Configure{
 		Module: m.id, Category: m.category, Platform: m.platform, Dir: m.dir, Workspace: e.cfg.Workspace,
 		EntryPoint: man.EntryPoint, ClassName: man.ClassName, Shared: e.cfg.SharedDir,
 		Credentials: creds.Reveal(), Settings: man.Settings, Timeout: timeout.Seconds(),
@@ -255,32 +255,13 @@ func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout tim
 	})
 	if err != nil {
 		e.yielded(m, r, true)
-		r.stop(false)
-		if f := (*Failure)(nil); errors.As(err, &f) && f.Traceback == "" {
-			err = &Failure{f.Stage, f.Text, r.log.String()}
+		r.Stop(false)
+		if f := (*adapter.Failure)(nil); errors.As(err, &f) && f.Traceback == "" {
+			err = &adapter.Failure{Stage: f.Stage, Text: f.Text, Traceback: r.Log().String()}
 		}
 		return nil, err
 	}
 	return r, nil
-}
-
-// entryPoint is a module's entry point, which must really lie in its folder.
-func entryPoint(dir, name string) (string, error) {
-	home, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		return "", fmt.Errorf("its folder cannot be read: %w", err)
-	}
-	file, err := filepath.EvalSymlinks(filepath.Join(home, name))
-	if err != nil {
-		return "", fmt.Errorf("its entry point %s cannot be read: %w", name, err)
-	}
-	if rel, err := filepath.Rel(home, file); err != nil || !filepath.IsLocal(rel) || rel == "." {
-		return "", fmt.Errorf("its entry point %s leads out of its folder, to %s: a file in the folder was expected", name, file)
-	}
-	if fi, err := os.Stat(file); err != nil || !fi.Mode().IsRegular() {
-		return "", fmt.Errorf("its entry point %s is no regular file", name)
-	}
-	return name, nil
 }
 
 // stored gives the module's credentials in the store, none where it has none.
@@ -307,14 +288,14 @@ func (e *Engine) failed(ctx context.Context, m *module, err error, took time.Dur
 	if ctx.Err() != nil {
 		return fetched{err: errStopping}
 	}
-	var f *Failure
+	var f *adapter.Failure
 	if !errors.As(err, &f) {
-		f = &Failure{Stage: "start", Text: err.Error()}
+		f = &adapter.Failure{Stage: "start", Text: err.Error()}
 	}
 	now := time.Now()
 	e.mu.Lock()
 	if _, has := m.credentials(); !has && m.manifest != nil && m.manifest.NeedsCredentials && f.Stage != "import" && f.Stage != "start" {
-		f = &Failure{f.Stage, f.Text + " (it has no credentials stored: set them)", f.Traceback}
+		f = &adapter.Failure{Stage: f.Stage, Text: f.Text + " (it has no credentials stored: set them)", Traceback: f.Traceback}
 	}
 	text := e.clean(f.Text)
 	if m.failure == nil || m.lastErr != text {
@@ -346,8 +327,8 @@ func (e *Engine) failed(ctx context.Context, m *module, err error, took time.Dur
 
 // yielded records whether the module's process has the lowest priority now. Where it
 // is ended with that, the next starts with it.
-func (e *Engine) yielded(m *module, r *runner, ended bool) {
-	low := r.share.isLow()
+func (e *Engine) yielded(m *module, r *adapter.Runner, ended bool) {
+	low := r.LowPriority()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if low && !m.yielded && !m.greedy {
@@ -358,7 +339,7 @@ func (e *Engine) yielded(m *module, r *runner, ended bool) {
 
 // rested records that a process was ended for what it did between fetches. The next
 // fetch starts another.
-func (e *Engine) rested(m *module, why *Failure) {
+func (e *Engine) rested(m *module, why *adapter.Failure) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	text := e.clean(why.Text)
@@ -371,9 +352,9 @@ func (e *Engine) rested(m *module, why *Failure) {
 
 // died records that a runner ended between fetches.
 func (e *Engine) died(m *module, err error, wait time.Duration) {
-	var f *Failure
+	var f *adapter.Failure
 	if !errors.As(err, &f) {
-		f = &Failure{Stage: "crash", Text: err.Error()}
+		f = &adapter.Failure{Stage: "crash", Text: err.Error()}
 	}
 	now := time.Now()
 	e.mu.Lock()
@@ -387,11 +368,11 @@ func (e *Engine) died(m *module, err error, wait time.Duration) {
 }
 
 // fetched records a result and hands it to the pipeline.
-func (e *Engine) fetched(ctx context.Context, m *module, got *reply, at time.Time, took time.Duration, room bool) fetched {
+func (e *Engine) fetched(ctx context.Context, m *module, got *adapter.Reply, at time.Time, took time.Duration, room bool) fetched {
 	raw := got.Data
 	if text := string(raw); e.cfg.Mask.Has(text) {
 		if text = e.cfg.Mask.Mask(text); !json.Valid([]byte(text)) {
-			return e.failed(ctx, m, &Failure{Stage: "result", Text: "its result holds a stored secret in a place where it cannot be masked"}, took)
+			return e.failed(ctx, m, &adapter.Failure{Stage: "result", Text: "its result holds a stored secret in a place where it cannot be masked"}, took)
 		}
 		raw = json.RawMessage(text)
 	}
@@ -461,22 +442,22 @@ func (e *Engine) probe(ctx context.Context, m *module, with *secrets.Values) fet
 		values = func() (secrets.Values, error) { return *with, nil }
 	}
 	from := time.Now()
-	var got *reply
+	var got *adapter.Reply
 	var err error
 	if man != nil && man.HTTP != nil {
-		limited, stop := context.WithTimeoutCause(ctx, timeout, &Failure{Stage: "timeout", Text: fmt.Sprintf("its fetch timed out after %s", timeout)})
+		limited, stop := context.WithTimeoutCause(ctx, timeout, &adapter.Failure{Stage: "timeout", Text: fmt.Sprintf("its fetch timed out after %s", timeout)})
 		defer stop()
 		got, err = e.askHTTP(limited, m, man, values)
 	} else {
-		var r *runner
+		var r *adapter.Runner
 		if r, err = e.load(ctx, m, man, timeout, launcher, values); err != nil {
 			return fetched{err: errors.New(e.clean(err.Error()))}
 		}
-		defer r.stop(true)
-		limited, stop := context.WithTimeoutCause(ctx, timeout, &Failure{Stage: "timeout", Text: fmt.Sprintf("its fetch timed out after %s", timeout)})
+		defer r.Stop(true)
+		limited, stop := context.WithTimeoutCause(ctx, timeout, &adapter.Failure{Stage: "timeout", Text: fmt.Sprintf("its fetch timed out after %s", timeout)})
 		defer stop()
 		from = time.Now()
-		got, err = r.fetch(limited)
+		got, err = r.Fetch(limited)
 	}
 	if err != nil {
 		return fetched{err: errors.New(e.clean(err.Error()))}

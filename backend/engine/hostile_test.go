@@ -1,11 +1,11 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -116,7 +116,7 @@ func quantiles(list []float64) string {
 	return fmt.Sprintf("p50 %.1f ms, p95 %.1f ms, p99 %.1f ms of %d", s[len(s)/2], s[len(s)*95/100], s[len(s)*99/100], len(s))
 }
 
-func TestKeeperThatDiesIsStartedAgainAndNoFetchFails(t *testing.T) {
+func TestForkServerThatDiesIsStartedAgainAndNoFetchFails(t *testing.T) {
 	needPython(t)
 	needProc(t)
 	r := newRig(t, merged(adapterOf("x", "import asyncio\n@register_adapter\nclass A(BaseAdapter):\n    async def fetch_raw(self, config):\n        open('began', 'w').close()\n        await asyncio.sleep(0.3)\n        return [1]\n"), adapterOf("y", works)))
@@ -127,10 +127,7 @@ func TestKeeperThatDiesIsStartedAgainAndNoFetchFails(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { _, err := r.do(state.ModuleFetch, "t/x", nil, nil); done <- err }()
 		r.module("t/x", "is fetching", func(m *state.Module) bool { return m.Fetching })
-		l := r.e.launcher
-		l.keeping.Lock()
-		_ = l.keeper.cmd.Process.Kill()
-		l.keeping.Unlock()
+		_ = syscall.Kill(r.e.launcher.ForkServerPID(), syscall.SIGKILL)
 		if err := <-done; err != nil {
 			t.Errorf("the fetch under way failed: %v", err)
 		}
@@ -141,20 +138,6 @@ func TestKeeperThatDiesIsStartedAgainAndNoFetchFails(t *testing.T) {
 	for _, id := range []string{"t/x", "t/y"} {
 		if m := r.module(id, "works", healthy); m.Failures != 0 || m.LastError != "" {
 			t.Errorf("%s: %d failures, %q", id, m.Failures, m.LastError)
-		}
-	}
-}
-
-// The adapter's output may end long before the keeper has been seen to its end.
-func TestOutputThatEndsWithTheKeeperIsNoCrash(t *testing.T) {
-	for _, leaving := range []bool{false, true} {
-		k := &keeper{leaving: make(chan struct{})}
-		if leaving {
-			close(k.leaving)
-		}
-		r := &runner{process: &forked{k: k}, dead: make(chan struct{})}
-		if err := r.crashed(t.Context()); errors.Is(err, errKeeperGone) != leaving {
-			t.Errorf("the keeper is ending: %v; got %v", leaving, err)
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/itchyny/gojq"
 	"github.com/opsdeck/opsdeck/backend/document"
+	"github.com/opsdeck/opsdeck/backend/engine/adapter"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 )
 
@@ -190,7 +191,7 @@ func fill(v any, creds map[string]string, escape func(string) string) any {
 func plainly(s string) string { return s }
 
 // fetchHTTP makes the module's request with the credentials that are stored.
-func (e *Engine) fetchHTTP(ctx context.Context, m *module, man *Manifest) (*reply, error) {
+func (e *Engine) fetchHTTP(ctx context.Context, m *module, man *Manifest) (*adapter.Reply, error) {
 	e.mu.Lock()
 	store := e.store
 	e.mu.Unlock()
@@ -198,19 +199,19 @@ func (e *Engine) fetchHTTP(ctx context.Context, m *module, man *Manifest) (*repl
 }
 
 // askHTTP makes the module's request, of all its pages.
-func (e *Engine) askHTTP(ctx context.Context, m *module, man *Manifest, values func() (secrets.Values, error)) (*reply, error) {
+func (e *Engine) askHTTP(ctx context.Context, m *module, man *Manifest, values func() (secrets.Values, error)) (*adapter.Reply, error) {
 	if err := e.mayRun(m); err != nil {
-		return nil, &Failure{Stage: "start", Text: err.Error()}
+		return nil, &adapter.Failure{Stage: "start", Text: err.Error()}
 	}
 	v, err := values()
 	if err != nil {
-		return nil, &Failure{Stage: "start", Text: "its credentials cannot be had: " + err.Error()}
+		return nil, &adapter.Failure{Stage: "start", Text: "its credentials cannot be had: " + err.Error()}
 	}
 	creds := map[string]string{}
 	for _, f := range man.HTTP.fields {
 		x, ok := v.Reveal()[f]
 		if !ok || x == nil || x == "" {
-			return nil, &Failure{Stage: "start", Text: fmt.Sprintf("credential %q is missing: none of that name is stored for this module", f)}
+			return nil, &adapter.Failure{Stage: "start", Text: fmt.Sprintf("credential %q is missing: none of that name is stored for this module", f)}
 		}
 		creds[f] = fmt.Sprint(x)
 	}
@@ -250,15 +251,15 @@ func (e *Engine) askHTTP(ctx context.Context, m *module, man *Manifest, values f
 }
 
 // httpResult is a value as an adapter would give it.
-func httpResult(v any) (*reply, error) {
+func httpResult(v any) (*adapter.Reply, error) {
 	text, err := gojq.Marshal(v)
 	if err != nil {
-		return nil, &Failure{Stage: "result", Text: "its result has no JSON form: " + err.Error()}
+		return nil, &adapter.Failure{Stage: "result", Text: "its result has no JSON form: " + err.Error()}
 	}
-	if len(text) > maxResult {
-		return nil, &Failure{Stage: "result", Text: fmt.Sprintf("its result was refused: it is over %d MiB", maxResult>>20)}
+	if len(text) > adapter.MaxResult {
+		return nil, &adapter.Failure{Stage: "result", Text: fmt.Sprintf("its result was refused: it is over %d MiB", adapter.MaxResult>>20)}
 	}
-	return &reply{Op: "result", Data: text}, nil
+	return &adapter.Reply{Op: "result", Data: text}, nil
 }
 
 // request is one page's; next is its address where it is not the first.
@@ -266,12 +267,12 @@ func (s *httpSpec) request(ctx context.Context, creds map[string]string, next st
 	// Go's errors about URLs quote them, and they may hold credentials.
 	u, err := url.Parse(fill(s.url, creds, url.QueryEscape).(string))
 	if err != nil {
-		return nil, &Failure{Stage: "start", Text: "its url is none after its credentials were put in"}
+		return nil, &adapter.Failure{Stage: "start", Text: "its url is none after its credentials were put in"}
 	}
 	if next != "" {
 		n, err := u.Parse(next)
 		if err != nil || !sameHost(n, u) {
-			return nil, &Failure{Stage: "fetch", Text: "its next page is at another host than its url: that was not followed"}
+			return nil, &adapter.Failure{Stage: "fetch", Text: "its next page is at another host than its url: that was not followed"}
 		}
 		u = n
 	}
@@ -294,13 +295,13 @@ func (s *httpSpec) request(ctx context.Context, creds map[string]string, next st
 	default:
 		text, err := json.Marshal(b)
 		if err != nil {
-			return nil, &Failure{Stage: "start", Text: "its body has no JSON form"}
+			return nil, &adapter.Failure{Stage: "start", Text: "its body has no JSON form"}
 		}
 		body, kind = bytes.NewReader(text), "application/json"
 	}
 	req, err := http.NewRequestWithContext(ctx, s.method, u.String(), body)
 	if err != nil {
-		return nil, &Failure{Stage: "start", Text: "its request cannot be made: its url or method is none"}
+		return nil, &adapter.Failure{Stage: "start", Text: "its request cannot be made: its url or method is none"}
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "opsdeck")
@@ -351,7 +352,7 @@ func (s *httpSpec) answer(ctx context.Context, req *http.Request) (any, error) {
 		if errors.As(err, &ue) {
 			err = ue.Err
 		}
-		return nil, &Failure{Stage: "fetch", Text: what + ": " + err.Error()}
+		return nil, &adapter.Failure{Stage: "fetch", Text: what + ": " + err.Error()}
 	}
 	defer resp.Body.Close()
 	good := resp.StatusCode >= 200 && resp.StatusCode < 300
@@ -365,17 +366,17 @@ func (s *httpSpec) answer(ctx context.Context, req *http.Request) (any, error) {
 		if line = strings.TrimSpace(line); line != "" {
 			out += ": " + brief(line)
 		}
-		return nil, &Failure{Stage: "fetch", Text: out, Traceback: string(text)}
+		return nil, &adapter.Failure{Stage: "fetch", Text: out, Traceback: string(text)}
 	}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxResult+1))
+	text, err := io.ReadAll(io.LimitReader(resp.Body, adapter.MaxResult+1))
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, timedOut(ctx)
 		}
-		return nil, &Failure{Stage: "fetch", Text: what + ": its answer broke off: " + err.Error()}
+		return nil, &adapter.Failure{Stage: "fetch", Text: what + ": its answer broke off: " + err.Error()}
 	}
-	if len(text) > maxResult {
-		return nil, &Failure{Stage: "fetch", Text: fmt.Sprintf("%s: its answer was refused: it is over %d MiB", what, maxResult>>20)}
+	if len(text) > adapter.MaxResult {
+		return nil, &adapter.Failure{Stage: "fetch", Text: fmt.Sprintf("%s: its answer was refused: it is over %d MiB", what, adapter.MaxResult>>20)}
 	}
 	if len(bytes.TrimSpace(text)) == 0 {
 		return nil, nil
@@ -384,14 +385,14 @@ func (s *httpSpec) answer(ctx context.Context, req *http.Request) (any, error) {
 	d.UseNumber()
 	var v any
 	if err := d.Decode(&v); err != nil {
-		return nil, &Failure{Stage: "fetch", Text: fmt.Sprintf("%s: its answer is not JSON (%s): %v", what, brief(resp.Header.Get("Content-Type")), err), Traceback: string(text[:min(len(text), 4096)])}
+		return nil, &adapter.Failure{Stage: "fetch", Text: fmt.Sprintf("%s: its answer is not JSON (%s): %v", what, brief(resp.Header.Get("Content-Type")), err), Traceback: string(text[:min(len(text), 4096)])}
 	}
 	return numbers(v), nil
 }
 
 func timedOut(ctx context.Context) error {
-	if f := (*Failure)(nil); errors.As(context.Cause(ctx), &f) {
-		return &Failure{Stage: f.Stage, Text: strings.TrimSuffix(f.Text, "; its runner was killed")}
+	if f := (*adapter.Failure)(nil); errors.As(context.Cause(ctx), &f) {
+		return &adapter.Failure{Stage: f.Stage, Text: strings.TrimSuffix(f.Text, "; its runner was killed")}
 	}
 	return context.Cause(ctx)
 }
@@ -443,14 +444,14 @@ func run(ctx context.Context, c *gojq.Code, v any) (any, error) {
 			break
 		}
 		if err, ok := x.(error); ok {
-			if f := (*Failure)(nil); errors.As(context.Cause(limited), &f) {
+			if f := (*adapter.Failure)(nil); errors.As(context.Cause(limited), &f) {
 				return nil, timedOut(limited)
 			}
 			var halt *gojq.HaltError
 			if errors.As(err, &halt) && halt.Value() == nil {
 				break
 			}
-			return nil, &Failure{Stage: "transform", Text: "its transform failed: " + brief(err.Error())}
+			return nil, &adapter.Failure{Stage: "transform", Text: "its transform failed: " + brief(err.Error())}
 		}
 		out = append(out, x)
 	}
@@ -473,7 +474,7 @@ func guard(ctx context.Context, cancel context.CancelCauseFunc) {
 			return
 		case <-t.C:
 			if gauge.Read(sample); sample[0].Value.Uint64() > from+maxTransform {
-				cancel(&Failure{Stage: "memory", Text: fmt.Sprintf("its transform made more than %d MiB", maxTransform>>20)})
+				cancel(&adapter.Failure{Stage: "memory", Text: fmt.Sprintf("its transform made more than %d MiB", maxTransform>>20)})
 				return
 			}
 		}

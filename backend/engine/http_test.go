@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/engine/adapter"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -26,7 +27,7 @@ func askedHTTP(t *testing.T, h string, creds map[string]any) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, &Failure{Stage: "timeout", Text: "its fetch timed out after 1s; its runner was killed"})
+	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, &adapter.Failure{Stage: "timeout", Text: "its fetch timed out after 1s; its runner was killed"})
 	defer cancel()
 	defer client.CloseIdleConnections()
 	got, err := (&Engine{cfg: Config{NoApproval: true}}).askHTTP(ctx, &module{}, man, func() (secrets.Values, error) { return secrets.NewValues(creds), nil })

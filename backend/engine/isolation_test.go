@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/disk"
+	"github.com/opsdeck/opsdeck/backend/engine/adapter"
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -98,7 +99,7 @@ func pidsIn(t *testing.T, file string) (pids []int) {
 
 func needProc(t *testing.T) {
 	t.Helper()
-	if !forks {
+	if !adapter.Forks {
 		sourcetest.Missing(t, "a kernel with subreapers and parent-death signals")
 	}
 }
@@ -146,7 +147,7 @@ func TestWhatAnAdapterStartedEndsWithIt(t *testing.T) {
 				waitGone(t, pid)
 			}
 		}
-		root := r.e.launcher.root
+		root := r.e.launcher.Root()
 		r.stop()
 		if disk.Exists(root) {
 			t.Errorf("%s is still there", root)
@@ -186,15 +187,15 @@ func TestKilledEngineLeavesNothingRunning(t *testing.T) {
 		}
 	}
 	t.Setenv("TMPDIR", tmp)
-	prefix := filepath.Join(tmp, leftover(filepath.Join(dir, "data")))
+	prefix := filepath.Join(tmp, adapter.TempPrefix(filepath.Join(dir, "data")))
 	if left, _ := filepath.Glob(prefix + "*"); len(left) != 1 {
 		t.Errorf("the killed engine left %v: want its folder", left)
 	}
-	l := newLauncher(filepath.Join(dir, "data"), time.Minute, testLog(t))
-	if left, _ := filepath.Glob(prefix + "*"); len(left) != 1 || left[0] != l.root {
+	l := adapter.New(filepath.Join(dir, "data"), time.Minute, testLog(t))
+	if left, _ := filepath.Glob(prefix + "*"); len(left) != 1 || left[0] != l.Root() {
 		t.Errorf("there are %v; want the new engine's alone", left)
 	}
-	l.close()
+	l.Close()
 }
 
 func TestAdaptersRunConfined(t *testing.T) {
@@ -226,32 +227,5 @@ read -r line
 	m = r.module("t/sh", "fetches", func(m *state.Module) bool { return m.Successes+m.Failures > 0 })
 	if want := `core 0, data 1048576, files 1024, NoNewPrivs: 1`; !strings.Contains(m.LastResult, want) {
 		t.Errorf("got %s %s, want %s", m.LastResult, m.LastError, want)
-	}
-}
-
-func TestEntryPointThatLeadsElsewhereIsRefused(t *testing.T) {
-	outside := filepath.Join(t.TempDir(), "a.sh")
-	if err := os.WriteFile(outside, []byte("#!/bin/sh\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	for name, target := range map[string]string{"out.sh": outside, "up.sh": "../x.sh", "inside.sh": "real.sh", "loop.sh": "loop.sh", "folder.sh": "."} {
-		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, name := range []string{filepath.Join(dir, "real.sh"), filepath.Join(filepath.Dir(dir), "x.sh")} {
-		if err := os.WriteFile(name, nil, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, want := range map[string]string{
-		"real.sh": "", "inside.sh": "", "out.sh": "leads out of its folder", "up.sh": "leads out of its folder",
-		"loop.sh": "cannot be read", "folder.sh": "leads out of its folder", "..": "leads out of its folder", "absent.sh": "cannot be read", "../x.sh": "leads out of its folder",
-	} {
-		_, err := entryPoint(dir, name)
-		if got := fmt.Sprint(err); want == "" && err != nil || !strings.Contains(got, want) {
-			t.Errorf("%s: got %v, want %q", name, err, want)
-		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/document"
+	"github.com/opsdeck/opsdeck/backend/engine/adapter"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -69,7 +70,7 @@ type Manifest struct {
 }
 
 // limits are what its adapter runs under.
-func (m *Manifest) limits() limits { return limits{memory: m.Memory} }
+func (m *Manifest) limits() adapter.Limits { return adapter.Limits{Memory: m.Memory} }
 
 // manifests validates manifests.
 type manifests struct{ full, short *document.Schema }
@@ -152,7 +153,7 @@ func (ms *manifests) parse(file string, text []byte) (*Manifest, error) {
 	m.Version, m.DisplayName, m.Description = str("version"), str("display_name"), str("description")
 	m.Interval, m.Timeout = dur("interval_seconds"), dur("timeout_seconds")
 	m.Settings, _ = fields["settings"].(map[string]any)
-	m.Memory = int64(num("memory_limit_mb", defaultMemory)) << 20
+	m.Memory = int64(num("memory_limit_mb", adapter.DefaultMemory)) << 20
 	if b, ok := fields["resident"].(bool); ok {
 		m.Resident = &b
 	}

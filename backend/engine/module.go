@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/opsdeck/opsdeck/backend/disk"
+	"github.com/opsdeck/opsdeck/backend/engine/adapter"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -48,7 +49,7 @@ type module struct {
 	begun    bool // a runner was started before
 	restarts int
 	loadedAt time.Time
-	log      *ring // of the last runner that loaded
+	log      *adapter.Log // of the last runner that loaded
 
 	next, lastFetch, lastOK time.Time
 	fetching                bool
@@ -66,7 +67,7 @@ type module struct {
 	latencies               []float64
 	items                   int
 	result                  string
-	failure                 *Failure // why the last attempt failed; nil when it did not
+	failure                 *adapter.Failure // why the last attempt failed; nil when it did not
 	lastErr, traceback      string
 	errAt                   time.Time
 	warning                 string // the adapter's own errors beside good data

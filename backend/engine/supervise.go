@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/engine/adapter"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -55,12 +56,12 @@ func (e *Engine) stop(m *module) {
 
 // supervise fetches at intervals until ctx ends.
 func (e *Engine) supervise(ctx context.Context, m *module, sup *supervisor, first chan fetched) {
-	var r *runner
+	var r *adapter.Runner
 	crashes := 0
 	defer func() {
-		e.pool.forget(sup)
+		e.pool.Forget(sup.leave)
 		if r != nil {
-			r.stop(true)
+			r.Stop(true)
 		}
 		e.mu.Lock()
 		m.held = false
@@ -73,8 +74,8 @@ func (e *Engine) supervise(ctx context.Context, m *module, sup *supervisor, firs
 		if r == nil {
 			return
 		}
-		e.pool.forget(sup)
-		r.stop(true)
+		e.pool.Forget(sup.leave)
+		r.Stop(true)
 		r = nil
 		e.mu.Lock()
 		m.runner, m.pid = "idle", 0
@@ -88,7 +89,7 @@ func (e *Engine) supervise(ctx context.Context, m *module, sup *supervisor, firs
 		var asked ask
 		var dead <-chan struct{}
 		if r != nil {
-			dead = r.dead
+			dead = r.Ended()
 		}
 		if first != nil {
 			asked.answer, first = first, nil
@@ -97,15 +98,15 @@ func (e *Engine) supervise(ctx context.Context, m *module, sup *supervisor, firs
 			case <-ctx.Done():
 				return
 			case <-dead:
-				err := r.crashed(ctx)
-				r.stop(false)
+				err := r.Crashed(ctx)
+				r.Stop(false)
 				r = nil
-				e.pool.forget(sup)
-				if errors.Is(err, errKeeperGone) { // no fault of its own
+				e.pool.Forget(sup.leave)
+				if errors.Is(err, adapter.ErrForkServerGone) { // no fault of its own
 					leave()
 					continue
 				}
-				if f := (*Failure)(nil); errors.As(err, &f) && f.Stage == stageIdle {
+				if f := (*adapter.Failure)(nil); errors.As(err, &f) && f.Stage == adapter.StageIdle {
 					e.rested(m, f)
 					continue
 				}
@@ -153,8 +154,8 @@ func (e *Engine) supervise(ctx context.Context, m *module, sup *supervisor, firs
 			return
 		}
 		if r == nil {
-			e.pool.forget(sup)
-		} else if r.lift() != nil || res.err == nil && !e.stays(m, sup, r) {
+			e.pool.Forget(sup.leave)
+		} else if r.Lift() != nil || res.err == nil && !e.stays(m, sup, r) {
 			leave() // or it keeps the lowest priority
 		}
 	}
@@ -240,6 +241,27 @@ func (e *Engine) ClearCaches(ids []string) int {
 		}
 	}
 	return n
+}
+
+// dear is the part of its interval that an adapter may take to load, and still be
+// loaded anew for each fetch.
+const dear = 1.0 / 200
+
+// stays reports whether a module's process stays after a fetch.
+func (e *Engine) stays(m *module, s *supervisor, r *adapter.Runner) bool {
+	e.mu.Lock()
+	man, interval, keeps := m.manifest, m.interval(e), m.keeps
+	e.mu.Unlock()
+	switch {
+	case man == nil:
+		return true
+	case man.Resident != nil:
+		return *man.Resident
+	case !man.Python() || keeps != "" || r.LoadCost() > time.Duration(dear*float64(interval)):
+		e.pool.Forget(s.leave) // it takes no place from those that could leave
+		return true
+	}
+	return e.pool.Park(s.leave, float64(r.LoadCost())/float64(interval))
 }
 
 var _ state.Source = (*Engine)(nil)

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/opsdeck/opsdeck/backend/disk"
+	"github.com/opsdeck/opsdeck/backend/engine/adapter"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -30,7 +31,7 @@ func (e *Engine) runTests(ctx context.Context, m *module, man *Manifest) *state.
 	run := &state.TestRun{At: from}
 	file := filepath.Join(m.dir, filepath.FromSlash(man.TestFile))
 	printed := ""
-	switch _, err := entryPoint(m.dir, man.TestFile); {
+	switch _, err := adapter.EntryPoint(m.dir, man.TestFile); {
 	case !disk.Exists(file):
 		run.Err = fmt.Sprintf("it has no tests: %s is not there", e.rel(file))
 	case err != nil:

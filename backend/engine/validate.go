@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/document"
+	"github.com/opsdeck/opsdeck/backend/engine/adapter"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -33,7 +34,7 @@ const (
 // errand runs one of the engine's own Python programs in a process as adapters have
 // it: under their limits, without credentials, killed with its children. It gives
 // what its main returned, and what was printed.
-func (e *Engine) errand(ctx context.Context, m *module, code string, given any, lim limits, patience time.Duration) (data json.RawMessage, printed string, err error) {
+func (e *Engine) errand(ctx context.Context, m *module, code string, given any, lim adapter.Limits, patience time.Duration) (data json.RawMessage, printed string, err error) {
 	e.mu.Lock()
 	if e.life == nil {
 		e.mu.Unlock()
@@ -48,32 +49,11 @@ func (e *Engine) errand(ctx context.Context, m *module, code string, given any, 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	defer context.AfterFunc(life, func() { stop(errStopping) })()
-	py, err := e.interpreter(ctx)
+	py, err := e.interpreterNow().Await(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	r, err := launcher.startRunner(ctx, py, m.dir, "errand.py", lim)
-	if err != nil {
-		return nil, "", err
-	}
-	defer func() {
-		r.stop(false)
-		printed = r.log.String()
-	}()
-	if _, err := r.hear(ctx, func(m *reply) bool { return m.Op == "hello" }); err != nil {
-		return nil, "", err
-	}
-	if err := r.tell(ctx, request{Op: "run", errand: &errand{Code: code, Given: given}}); err != nil {
-		return nil, "", r.broken(ctx, err)
-	}
-	got, err := r.hear(ctx, func(m *reply) bool { return m.Op == "done" || m.Op == "error" })
-	if err != nil {
-		return nil, "", err
-	}
-	if got.Op == "error" {
-		return nil, "", r.failed(got, "run")
-	}
-	return got.Data, "", nil
+	return launcher.RunTask(ctx, py, m.dir, code, given, lim)
 }
 
 // validate checks a module as it lies on disk, and records what it found. Nothing of
@@ -139,7 +119,7 @@ func (e *Engine) checkProgram(ctx context.Context, m *module, man *Manifest, tre
 	if man.HTTP != nil {
 		return
 	}
-	if _, err := entryPoint(m.dir, man.EntryPoint); err != nil {
+	if _, err := adapter.EntryPoint(m.dir, man.EntryPoint); err != nil {
 		add("error", "entry point", man.EntryPoint, 0, err.Error(), "put it there, or name another in the manifest")
 		return
 	}

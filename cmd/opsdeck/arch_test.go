@@ -134,6 +134,10 @@ var bans = []struct {
 		return i.pkg == "backend/remote" && !i.test && i.own && in(i.path, "backend/engine")
 	}, "backend/remote speaks to what runs elsewhere: with the engine it would link adapters and databases that never run"},
 
+	{"an adapter is run without knowing of modules", func(i imported) bool {
+		return i.pkg == "backend/engine/adapter" && !i.test && i.own
+	}, "backend/engine/adapter runs other people's programs from a plain description: what it knew of modules, stages or routing could leak into them, and it could not be tested without"},
+
 	{"disk and document know nothing of ours", func(i imported) bool {
 		return in(i.pkg, "backend/disk", "backend/document") && i.own && !i.test
 	}, "backend/disk and backend/document are read by everything that keeps files: what they import, all of it imports"},
@@ -236,6 +240,7 @@ func TestBansCatchWhatTheyForbid(t *testing.T) {
 		"routing knows no engine":                                                                        own("backend/routing", "backend/engine"),
 		"an orchestrator elsewhere needs no engine":                                                      own("backend/remote", "backend/engine"),
 		"disk and document know nothing of ours":                                                         own("backend/disk", "backend/state"),
+		"an adapter is run without knowing of modules":                                                   own("backend/engine/adapter", "backend/engine"),
 	}
 	for _, ban := range bans {
 		i, ok := offenders[ban.name]

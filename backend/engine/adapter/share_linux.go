@@ -1,4 +1,4 @@
-package engine
+package adapter
 
 import (
 	"errors"
@@ -40,7 +40,7 @@ var processors = sync.OnceValue(func() (list []int) {
 	return list
 })
 
-// adapterProcessors are those that adapters run on: all but the first, which is left
+// adapterProcessors returns those that adapters run on: all but the first, which is left
 // to the engine and the rest of the host, so that neither waits for an adapter. They
 // are nil, for all, where there is one only.
 func adapterProcessors() []int {
@@ -62,9 +62,9 @@ func runOn(pid int, list []int) {
 	_ = unix.SchedSetaffinity(pid, &set)
 }
 
-// places are how many adapters may be ahead at once: with one processor left to the
+// aheadPlaces returns how many adapters may be ahead at once: with one processor left to the
 // engine and everybody else, they can hold up nobody.
-func places() int { return max(0, runtime.NumCPU()-1) }
+func aheadPlaces() int { return max(0, runtime.NumCPU()-1) }
 
 // share is what one adapter, with all that it started, takes of the processor. Its
 // time is divided into phases: loading, a fetch, and between fetches.
@@ -135,7 +135,7 @@ func (s *share) fallBack(pid int, places chan struct{}) {
 	<-places
 }
 
-// clock is the processor time that one process has taken.
+// clock returns the processor time that one process has taken.
 func clock(pid int) time.Duration {
 	var t unix.Timespec
 	if unix.ClockGettime(int32(^pid<<3|2), &t) != nil { // as clock_getcpuclockid(3) makes it
@@ -182,17 +182,17 @@ func (s *share) isLow() bool {
 	return s.low
 }
 
-// lower gives the process and all below it the lowest priority.
-func (r *runner) lower() {
+// Lower gives the process and all below it the lowest priority.
+func (r *Runner) Lower() {
 	r.share.mu.Lock()
 	defer r.share.mu.Unlock()
 	r.share.low = true
 	r.share.hold(r.kin())
 }
 
-// lift gives the priority back to a process that has the lowest, with all below it.
+// Lift gives the priority back to a process that has the lowest, with all below it.
 // It fails where the engine may not do that.
-func (r *runner) lift() error {
+func (r *Runner) Lift() error {
 	r.share.mu.Lock()
 	defer r.share.mu.Unlock()
 	if !r.share.low {
@@ -202,8 +202,8 @@ func (r *runner) lift() error {
 	return prioritize(r.kin(), adapterPriority())
 }
 
-// kin is the process with all below it.
-func (r *runner) kin() []proc {
+// kin returns the process with all below it.
+func (r *Runner) kin() []proc {
 	list := procs()
 	i := slices.IndexFunc(list, func(p proc) bool { return p.pid == r.pid() })
 	if i < 0 {
@@ -230,7 +230,7 @@ func (*share) hold(kin []proc) {
 	}
 }
 
-// adapterPriority is the nice value of adapters.
+// adapterPriority returns the nice value of adapters.
 func adapterPriority() int {
 	n, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
 	if err != nil {

@@ -1,4 +1,4 @@
-package engine
+package adapter
 
 import (
 	"context"
@@ -13,43 +13,43 @@ import (
 	"time"
 )
 
-// errKeeperGone says that the keeper ended, not an adapter.
-var errKeeperGone = errors.New("what keeps its adapter ended")
+// ErrForkServerGone says that the fork server ended, not an adapter.
+var ErrForkServerGone = errors.New("the fork server of its adapter ended")
 
-// keeperStarts bounds how long the keeper may take to import what adapters use.
-const keeperStarts = 30 * time.Second
+// startupTime bounds how long the fork server may take to import what adapters use.
+const startupTime = 30 * time.Second
 
-// keeperAnswers bounds how long it may take to fork, which takes milliseconds.
-const keeperAnswers = 10 * time.Second
+// answerTime bounds how long it may take to fork, which takes milliseconds.
+const answerTime = 10 * time.Second
 
-// keeper is the interpreter that adapters are forked from: see keeper.py. Both
+// forkServer is the interpreter that adapters are forked from: see forkserver.py. Both
 // sides send one JSON object a packet.
-type keeper struct {
+type forkServer struct {
 	python, tmp string
 	cmd         *exec.Cmd
 	conn        *net.UnixConn
-	log         ring
+	log         Log
 	leaving     chan struct{} // closed when it is ending, before what it kept was ended
 	gone        chan struct{} // closed when it ended
 	wg          sync.WaitGroup
 
 	mu   sync.Mutex
 	next int64
-	// kids are the adapters that were asked for, by key, until they ended.
-	kids map[int64]*forked
+	// children are the adapters that were asked for, by key, until they ended.
+	children map[int64]*forked
 }
 
-// forked is an adapter that the keeper is the parent of.
+// forked is an adapter that the fork server is the parent of.
 type forked struct {
-	k       *keeper
+	k       *forkServer
 	key     int64
 	process int
 	started chan error // gets whether it was
-	over    chan ended // gets how it ended
+	over    chan exit  // gets how it ended
 }
 
-// told is what the keeper says.
-type told struct {
+// serverMessage is what the fork server says.
+type serverMessage struct {
 	Op     string `json:"op"`
 	Key    int64  `json:"key"`
 	PID    int    `json:"pid"`
@@ -57,9 +57,9 @@ type told struct {
 	Error  string `json:"error"`
 }
 
-// startKeeper starts a keeper whose adapters' temporary folders lie below tmp, and
+// startForkServer starts a fork server whose adapters' temporary folders lie below tmp, and
 // waits until it is ready.
-func startKeeper(ctx context.Context, sp *spawner, py python, tmp string) (*keeper, error) {
+func startForkServer(ctx context.Context, sp *spawner, py Python, tmp string) (*forkServer, error) {
 	conn, theirs, err := packets()
 	if err != nil {
 		return nil, err
@@ -72,8 +72,8 @@ func startKeeper(ctx context.Context, sp *spawner, py python, tmp string) (*keep
 	if err != nil {
 		return nil, errors.Join(err, conn.Close(), theirs.Close(), in.Close(), out.Close())
 	}
-	k := &keeper{python: py.path, tmp: tmp, conn: conn, leaving: make(chan struct{}), gone: make(chan struct{}), kids: map[int64]*forked{}}
-	k.cmd = exec.Command(py.path, "-c", bootstrap)
+	k := &forkServer{python: py.Path, tmp: tmp, conn: conn, leaving: make(chan struct{}), gone: make(chan struct{}), children: map[int64]*forked{}}
+	k.cmd = exec.Command(py.Path, "-c", bootstrap)
 	k.cmd.ExtraFiles = []*os.File{in, theirs}
 	// It outlives the engine by the moment in which it ends what it keeps.
 	k.cmd.Dir, k.cmd.Env, k.cmd.SysProcAttr = "/", childEnv(tmp), &syscall.SysProcAttr{Setpgid: true}
@@ -95,15 +95,15 @@ func startKeeper(ctx context.Context, sp *spawner, py python, tmp string) (*keep
 		_ = logIn.Close()
 	})
 	k.wg.Go(func() { k.listen(hello) })
-	t := time.NewTimer(keeperStarts)
+	t := time.NewTimer(startupTime)
 	defer t.Stop()
 	select {
 	case <-hello:
 		return k, nil
 	case <-k.gone:
-		err = fmt.Errorf("the keeper did not start: %s", k.log.lastLine())
+		err = fmt.Errorf("the fork server did not start: %s", k.log.lastLine())
 	case <-t.C:
-		err = fmt.Errorf("the keeper did not start within %s", keeperStarts)
+		err = fmt.Errorf("the fork server did not start within %s", startupTime)
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
@@ -111,22 +111,22 @@ func startKeeper(ctx context.Context, sp *spawner, py python, tmp string) (*keep
 	return nil, err
 }
 
-// listen takes what the keeper says until it ends, and waits for it.
-func (k *keeper) listen(hello chan struct{}) {
+// listen takes what the fork server says until it ends, and waits for it.
+func (k *forkServer) listen(hello chan struct{}) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := k.conn.Read(buf)
 		if err != nil || n == 0 {
 			break
 		}
-		var m told
+		var m serverMessage
 		if json.Unmarshal(buf[:n], &m) != nil {
 			continue
 		}
 		k.mu.Lock()
-		f := k.kids[m.Key]
+		f := k.children[m.Key]
 		if f != nil && (m.Op == "ended" || m.Op == "failed") {
-			delete(k.kids, m.Key)
+			delete(k.children, m.Key)
 		}
 		k.mu.Unlock()
 		switch {
@@ -140,7 +140,7 @@ func (k *keeper) listen(hello chan struct{}) {
 		case m.Op == "failed":
 			f.started <- errors.New(m.Error)
 		case m.Op == "ended":
-			f.over <- ended{status: syscall.WaitStatus(m.Status)}
+			f.over <- exit{status: syscall.WaitStatus(m.Status)}
 		}
 	}
 	close(k.leaving)
@@ -149,19 +149,19 @@ func (k *keeper) listen(hello chan struct{}) {
 	killMarked(k.tmp) // its adapters went with it; this ends what they left behind
 	close(k.gone)
 	k.mu.Lock()
-	left := k.kids
-	k.kids = nil
+	left := k.children
+	k.children = nil
 	k.mu.Unlock()
 	for _, f := range left {
 		select {
-		case f.started <- errKeeperGone:
+		case f.started <- ErrForkServerGone:
 		default:
 		}
-		f.over <- ended{lost: true, err: errKeeperGone}
+		f.over <- exit{lost: true, err: ErrForkServerGone}
 	}
 }
 
-func (k *keeper) alive() bool {
+func (k *forkServer) alive() bool {
 	select {
 	case <-k.gone:
 		return false
@@ -171,21 +171,21 @@ func (k *keeper) alive() bool {
 }
 
 // start forks an adapter.
-func (k *keeper) start(ctx context.Context, w want, files [3]*os.File) (process, error) {
-	f := &forked{k: k, started: make(chan error, 1), over: make(chan ended, 1)}
+func (k *forkServer) start(ctx context.Context, w spawn, files [3]*os.File) (process, error) {
+	f := &forked{k: k, started: make(chan error, 1), over: make(chan exit, 1)}
 	k.mu.Lock()
-	if k.kids == nil {
+	if k.children == nil {
 		k.mu.Unlock()
-		return nil, errKeeperGone
+		return nil, ErrForkServerGone
 	}
 	k.next++
 	f.key = k.next
-	k.kids[f.key] = f
+	k.children[f.key] = f
 	k.mu.Unlock()
 	msg, err := json.Marshal(struct {
 		Op  string `json:"op"`
 		Key int64  `json:"key"`
-		want
+		spawn
 	}{"start", f.key, w})
 	if err != nil {
 		return nil, err
@@ -194,7 +194,7 @@ func (k *keeper) start(ctx context.Context, w want, files [3]*os.File) (process,
 	if _, _, err := k.conn.WriteMsgUnix(msg, rights, nil); err != nil {
 		_ = k.conn.Close() // listen ends, and with it all that waits
 	}
-	stuck := time.NewTimer(keeperAnswers)
+	stuck := time.NewTimer(answerTime)
 	defer stuck.Stop()
 	select {
 	case err := <-f.started:
@@ -203,8 +203,8 @@ func (k *keeper) start(ctx context.Context, w want, files [3]*os.File) (process,
 		}
 		return f, nil
 	case <-stuck.C:
-		_ = k.conn.Close() // listen ends, and with it the keeper: another takes its place
-		return nil, fmt.Errorf("%w: it did not answer within %s", errKeeperGone, keeperAnswers)
+		_ = k.conn.Close() // listen ends, and with it the fork server: another takes its place
+		return nil, fmt.Errorf("%w: it did not answer within %s", ErrForkServerGone, answerTime)
 	case <-ctx.Done():
 		k.wg.Go(func() { // it is on its way: whoever asked for it ends it
 			if <-f.started == nil {
@@ -215,8 +215,8 @@ func (k *keeper) start(ctx context.Context, w want, files [3]*os.File) (process,
 	}
 }
 
-// close ends the keeper and with it all that it keeps.
-func (k *keeper) close() {
+// close ends the fork server and with it all that it keeps.
+func (k *forkServer) close() {
 	// Half a close: it says farewell to what it keeps, and then ends.
 	_ = k.conn.CloseWrite()
 	select {
@@ -228,10 +228,10 @@ func (k *keeper) close() {
 	_ = k.conn.Close()
 }
 
-func (f *forked) pid() int    { return f.process }
-func (f *forked) wait() ended { return <-f.over }
+func (f *forked) pid() int   { return f.process }
+func (f *forked) wait() exit { return <-f.over }
 
-// lost reports whether the keeper is ending, and the adapter with it.
+// lost reports whether the fork server is ending, and the adapter with it.
 func (f *forked) lost() bool {
 	select {
 	case <-f.k.leaving:

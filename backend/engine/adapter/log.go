@@ -1,4 +1,4 @@
-package engine
+package adapter
 
 import (
 	"io"
@@ -49,14 +49,14 @@ func copyLog(to io.Writer, from *os.File) {
 	}
 }
 
-// ring keeps the newest of what is written to it.
-type ring struct {
+// Log keeps the newest of what is written to it.
+type Log struct {
 	mu  sync.Mutex
 	buf []byte
 }
 
 // Write implements io.Writer.
-func (r *ring) Write(p []byte) (int, error) {
+func (r *Log) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.buf = append(r.buf, p...)
@@ -66,15 +66,23 @@ func (r *ring) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String is what is kept.
-func (r *ring) String() string {
+// String returns what is kept.
+func (r *Log) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return strings.ToValidUTF8(string(r.buf), "?")
 }
 
-func (r *ring) lastLine() string {
+func (r *Log) lastLine() string {
 	s := strings.TrimSpace(r.String())
 	s = s[strings.LastIndexByte(s, '\n')+1:]
-	return brief(strings.TrimSpace(s))
+	return shortened(strings.TrimSpace(s))
+}
+
+// shortened returns the first 80 bytes of a text, marked where it is cut.
+func shortened(s string) string {
+	if len(s) > 80 {
+		return strings.ToValidUTF8(s[:80], "") + "..."
+	}
+	return s
 }

@@ -1,4 +1,4 @@
-package engine
+package adapter
 
 import (
 	"bytes"
@@ -8,27 +8,30 @@ import (
 	"time"
 )
 
+// maxCapabilities bounds what an adapter says that it can do, in bytes.
+const maxCapabilities = 64 << 10
+
 // protocolVersion is that of doc.go.
 const protocolVersion = 1
 
-// request is one message to an adapter. Op comes first, for simple adapters.
-type request struct {
+// message is one message to an adapter. Op comes first, for simple adapters.
+type message struct {
 	Op       string `json:"op"`
 	ID       int64  `json:"id,omitempty"`
 	Protocol int    `json:"protocol,omitempty"`
-	*configure
-	*errand
+	*Configure
+	*task
 }
 
-// errand is a program of the engine's own that the shim runs in an adapter's place,
+// task is a program of the engine's own that the shim runs in an adapter's place,
 // under the same limits: its function main is given Given.
-type errand struct {
+type task struct {
 	Code  string `json:"code"`
 	Given any    `json:"given"`
 }
 
-// configure is what an adapter is told before its first fetch.
-type configure struct {
+// Configure is what an adapter is told before its first fetch.
+type Configure struct {
 	Module      string         `json:"module"`
 	Category    string         `json:"category"`
 	Platform    string         `json:"platform"`
@@ -45,8 +48,8 @@ type configure struct {
 	RetryDelay  *float64       `json:"retry_delay_seconds,omitempty"`
 }
 
-// reply is one message from an adapter.
-type reply struct {
+// Reply is one message from an adapter.
+type Reply struct {
 	Op        string          `json:"op"`
 	ID        int64           `json:"id"`
 	Protocol  int             `json:"protocol"`
@@ -75,14 +78,42 @@ type Failure struct {
 	Traceback string
 }
 
-// stageIdle is that of a process which was ended for what it did between fetches.
-const stageIdle = "idle"
+// StageIdle is that of a process which was ended for what it did between fetches.
+const StageIdle = "idle"
 
 // Error implements error.
 func (f *Failure) Error() string { return f.Text }
 
+// RunTask runs one of the engine's own Python programs in a process as adapters have it:
+// under their limits, in dir, killed with its children. It returns what its main
+// returned, and what was printed.
+func (l *Launcher) RunTask(ctx context.Context, py Python, dir, code string, given any, lim Limits) (data json.RawMessage, printed string, err error) {
+	r, err := l.Start(ctx, py, Spec{dir, "task.py", lim})
+	if err != nil {
+		return nil, "", err
+	}
+	defer func() {
+		r.Stop(false)
+		printed = r.stderr.String()
+	}()
+	if _, err := r.hear(ctx, func(m *Reply) bool { return m.Op == "hello" }); err != nil {
+		return nil, "", err
+	}
+	if err := r.tell(ctx, message{Op: "run", task: &task{Code: code, Given: given}}); err != nil {
+		return nil, "", r.broken(ctx, err)
+	}
+	got, err := r.hear(ctx, func(m *Reply) bool { return m.Op == "done" || m.Op == "error" })
+	if err != nil {
+		return nil, "", err
+	}
+	if got.Op == "error" {
+		return nil, "", r.failed(got, "run")
+	}
+	return got.Data, "", nil
+}
+
 // tell sends one message.
-func (r *runner) tell(ctx context.Context, m request) error {
+func (r *Runner) tell(ctx context.Context, m message) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -96,7 +127,7 @@ func (r *runner) tell(ctx context.Context, m request) error {
 }
 
 // hear waits for the next message that is wanted.
-func (r *runner) hear(ctx context.Context, want func(*reply) bool) (*reply, error) {
+func (r *Runner) hear(ctx context.Context, want func(*Reply) bool) (*Reply, error) {
 	if r.launcher.asked.Add(1) == 1 {
 		r.launcher.look()
 	}
@@ -108,14 +139,14 @@ func (r *runner) hear(ctx context.Context, want func(*reply) bool) (*reply, erro
 		select {
 		case l, ok := <-r.replies:
 			if !ok {
-				return nil, r.crashed(ctx)
+				return nil, r.Crashed(ctx)
 			}
 			if l.err != nil {
 				return nil, &Failure{Stage: "result", Text: "its result was refused: " + l.err.Error()}
 			}
-			var m reply
+			var m Reply
 			if err := json.Unmarshal(l.text, &m); err != nil || m.Op == "" {
-				_, _ = r.log.Write(append(l.text[:min(len(l.text), 512)], '\n'))
+				_, _ = r.stderr.Write(append(l.text[:min(len(l.text), 512)], '\n'))
 				continue
 			}
 			if want(&m) {
@@ -127,10 +158,10 @@ func (r *runner) hear(ctx context.Context, want func(*reply) bool) (*reply, erro
 	}
 }
 
-// configure waits for hello, sends what the adapter needs, waits for ready.
-func (r *runner) configure(ctx context.Context, c *configure) error {
+// Configure waits for hello, sends what the adapter needs, waits for ready.
+func (r *Runner) Configure(ctx context.Context, c *Configure) error {
 	r.share.turn(r.pid(), true, r.launcher.ahead)
-	hello, err := r.hear(ctx, func(m *reply) bool { return m.Op == "hello" || m.Op == "error" })
+	hello, err := r.hear(ctx, func(m *Reply) bool { return m.Op == "hello" || m.Op == "error" })
 	if err != nil {
 		return err
 	}
@@ -146,33 +177,33 @@ func (r *runner) configure(ctx context.Context, c *configure) error {
 	if c.Settings == nil {
 		c.Settings = map[string]any{}
 	}
-	if err := r.tell(ctx, request{Op: "configure", Protocol: protocolVersion, configure: c}); err != nil {
+	if err := r.tell(ctx, message{Op: "configure", Protocol: protocolVersion, Configure: c}); err != nil {
 		return r.broken(ctx, err)
 	}
-	m, err := r.hear(ctx, func(m *reply) bool { return m.Op == "ready" || m.Op == "error" })
+	m, err := r.hear(ctx, func(m *Reply) bool { return m.Op == "ready" || m.Op == "error" })
 	if err != nil {
 		return err
 	}
 	if m.Op == "error" {
 		return r.failed(m, "import")
 	}
-	if len(m.Capabilities) <= maxShown && json.Unmarshal(m.Capabilities, &r.capabilities) != nil {
-		r.capabilities = nil // it is no object
+	if len(m.Capabilities) <= maxCapabilities && json.Unmarshal(m.Capabilities, &r.capability) != nil {
+		r.capability = nil // it is no object
 	}
 	r.cost = time.Duration(max(0, min(m.Cost, 1e6)) * float64(time.Second))
 	return nil
 }
 
-// fetch asks for data and waits for it.
-func (r *runner) fetch(ctx context.Context) (*reply, error) {
+// Fetch asks for data and waits for it.
+func (r *Runner) Fetch(ctx context.Context) (*Reply, error) {
 	r.next++
 	id := r.next
 	r.share.turn(r.pid(), true, r.launcher.ahead)
 	defer r.share.turn(r.pid(), false, r.launcher.ahead)
-	if err := r.tell(ctx, request{Op: "fetch", ID: id}); err != nil {
+	if err := r.tell(ctx, message{Op: "fetch", ID: id}); err != nil {
 		return nil, r.broken(ctx, err)
 	}
-	m, err := r.hear(ctx, func(m *reply) bool { return (m.Op == "result" || m.Op == "error") && (m.ID == id || m.ID == 0) })
+	m, err := r.hear(ctx, func(m *Reply) bool { return (m.Op == "result" || m.Op == "error") && (m.ID == id || m.ID == 0) })
 	if err != nil {
 		return nil, err
 	}
@@ -185,13 +216,13 @@ func (r *runner) fetch(ctx context.Context) (*reply, error) {
 	return m, nil
 }
 
-// overMemory is the failure of an adapter that wanted too much.
-func overMemory(l limits, how string) *Failure {
-	return &Failure{Stage: "memory", Text: fmt.Sprintf("its adapter went over its memory limit of %d MiB (%s)", l.memory>>20, how)}
+// overMemory returns the failure of an adapter that wanted too much.
+func overMemory(l Limits, how string) *Failure {
+	return &Failure{Stage: "memory", Text: fmt.Sprintf("its adapter went over its memory limit of %d MiB (%s)", l.Memory>>20, how)}
 }
 
-// failed is the failure that an adapter tells of.
-func (r *runner) failed(m *reply, stage string) error {
+// failed returns the failure that an adapter tells of.
+func (r *Runner) failed(m *Reply, stage string) error {
 	if m.Stage == "memory" {
 		f := overMemory(r.limits, m.Error)
 		f.Traceback = m.Traceback

@@ -1,8 +1,8 @@
 """Keeps adapters for opsdeck: see "Why adapters are forked" in doc.go.
 
-It is handed {"keeper": this text, "shim": the shim's, "holdings": holdings.py's,
+It is handed {"server": this text, "shim": the shim's, "holdings": holdings.py's,
 "one": limits or null}. With
-"one" this very process becomes one adapter. Without, it is the keeper: it imports
+"one" this very process becomes one adapter. Without, it is the fork server: it imports
 what adapters commonly use, forks an adapter for every request that comes on
 descriptor 4, is the parent of them and of all that they leave behind, and ends
 them with itself. It never runs a module's code. Python 3.8 and later.
@@ -99,7 +99,7 @@ def prepare(given):
         finish(0)
 
     def finish(status):
-        """Ends a forked process as the interpreter would, without the keeper's own frames."""
+        """Ends a forked process as the interpreter would, without the fork server's own frames."""
         import atexit
         import threading
         try:

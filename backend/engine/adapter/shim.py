@@ -526,4 +526,4 @@ def _main(source_name, Holdings):
         pass
 
 
-_main(_opsdeck_shim_name, _opsdeck_holdings)  # noqa: F821  given by the keeper
+_main(_opsdeck_shim_name, _opsdeck_holdings)  # noqa: F821  given by the fork server

@@ -1,4 +1,4 @@
-package engine
+package adapter
 
 import (
 	"bufio"
@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// maxResult bounds one line from an adapter, in bytes.
-	maxResult = 8 << 20
+	// MaxResult bounds one line from an adapter, in bytes.
+	MaxResult = 8 << 20
 	// maxAside bounds how many messages an adapter may send that nobody asked for
 	// while one that was asked for is waited for.
 	maxAside = 1000
@@ -24,28 +24,28 @@ const (
 	graceful = 300 * time.Millisecond
 )
 
-// runner is one adapter process. Its methods but dead and log are called by one
+// Runner is one adapter process. Its methods but dead and log are called by one
 // goroutine at a time.
-type runner struct {
+type Runner struct {
 	process
-	launcher *launcher
-	limits   limits
+	launcher *Launcher
+	limits   Limits
 	share    share
 	tmp      string
 	cost     time.Duration // of loading it, in processor time
-	// capabilities is what it said that it can do; nil for nothing.
-	capabilities map[string]any
-	in           *os.File
-	replies      chan line
-	dead         chan struct{}           // closed when the process has ended and was reaped
-	logged       chan struct{}           // closed when its log has ended
-	how          ended                   // once dead is closed
-	fate         atomic.Pointer[Failure] // why the engine ended it
-	wg           sync.WaitGroup
-	log          ring
-	next         int64
-	stopped      bool // the engine ended it
-	once         sync.Once
+	// capability is what it said that it can do; nil for nothing.
+	capability map[string]any
+	in         *os.File
+	replies    chan line
+	dead       chan struct{}           // closed when the process has ended and was reaped
+	logged     chan struct{}           // closed when its log has ended
+	how        exit                    // once dead is closed
+	fate       atomic.Pointer[Failure] // why the engine ended it
+	wg         sync.WaitGroup
+	stderr     Log
+	next       int64
+	stopped    bool // the engine ended it
+	once       sync.Once
 }
 
 // line is one line of an adapter's output, or why there is none.
@@ -54,13 +54,21 @@ type line struct {
 	err  error
 }
 
-var errTooLong = fmt.Errorf("it wrote a line of over %d MiB", maxResult>>20)
+var errTooLong = fmt.Errorf("it wrote a line of over %d MiB", MaxResult>>20)
 
-// startRunner starts the adapter's process.
-func (l *launcher) startRunner(ctx context.Context, py python, dir, entry string, lim limits) (*runner, error) {
-	r := &runner{launcher: l, limits: lim, replies: make(chan line), dead: make(chan struct{}), logged: make(chan struct{})}
+// Spec is an adapter that is to be started: the program entryPoint in the folder dir,
+// which the shim runs where its name ends in .py.
+type Spec struct {
+	Dir, EntryPoint string
+	Limits          Limits
+}
+
+// Start starts the adapter's process.
+func (l *Launcher) Start(ctx context.Context, py Python, s Spec) (*Runner, error) {
+	dir, entry, lim := s.Dir, s.EntryPoint, s.Limits
+	r := &Runner{launcher: l, limits: lim, replies: make(chan line), dead: make(chan struct{}), logged: make(chan struct{})}
 	var files []*os.File
-	fail := func(err error) (*runner, error) {
+	fail := func(err error) (*Runner, error) {
 		for _, f := range files {
 			_ = f.Close()
 		}
@@ -77,7 +85,7 @@ func (l *launcher) startRunner(ctx context.Context, py python, dir, entry string
 		files = append(files, a, b)
 	}
 	inR, inW, outR, outW, errR, errW := files[0], files[1], files[2], files[3], files[4], files[5]
-	w := want{Dir: dir, Memory: lim.memory, Space: lim.addressSpace(), Files: maxFiles, Size: maxFileSize, Nice: adapterPriority(), Processors: adapterProcessors()}
+	w := spawn{Dir: dir, Memory: lim.Memory, Space: lim.addressSpace(), Files: maxFiles, Size: maxFileSize, Nice: adapterPriority(), Processors: adapterProcessors()}
 	if all, _ := hostTasks(); all > 0 && os.Geteuid() != 0 { // the kernel holds root to no such bound
 		w.Tasks = int64(all + maxMore)
 	}
@@ -98,7 +106,7 @@ func (l *launcher) startRunner(ctx context.Context, py python, dir, entry string
 	l.look()
 	r.wg.Go(func() {
 		defer close(r.logged)
-		copyLog(&r.log, errR)
+		copyLog(&r.stderr, errR)
 		_ = errR.Close()
 	})
 	r.wg.Go(func() { r.read(outR) })
@@ -116,8 +124,29 @@ func (l *launcher) startRunner(ctx context.Context, py python, dir, entry string
 	return r, nil
 }
 
+// PID returns the process ID.
+func (r *Runner) PID() int { return r.pid() }
+
+// Ended returns what is closed when the process has ended and was reaped.
+func (r *Runner) Ended() <-chan struct{} { return r.dead }
+
+// WhyEnded returns why the process was ended from here, nil where it was not.
+func (r *Runner) WhyEnded() *Failure { return r.fate.Load() }
+
+// Log returns what the process writes to its log.
+func (r *Runner) Log() *Log { return &r.stderr }
+
+// LoadCost returns how long loading the adapter took the processor.
+func (r *Runner) LoadCost() time.Duration { return r.cost }
+
+// Capabilities returns what the adapter said that it can do, nil for nothing.
+func (r *Runner) Capabilities() map[string]any { return r.capability }
+
+// LowPriority reports whether the process has the lowest priority.
+func (r *Runner) LowPriority() bool { return r.share.isLow() }
+
 // condemn ends the process for a reason.
-func (r *runner) condemn(why *Failure) {
+func (r *Runner) condemn(why *Failure) {
 	if r.fate.CompareAndSwap(nil, why) {
 		_ = syscall.Kill(-r.pid(), syscall.SIGSTOP) // all of its group at once: they start nothing more
 		r.end()
@@ -125,7 +154,7 @@ func (r *runner) condemn(why *Failure) {
 }
 
 // read passes on lines until the output ends.
-func (r *runner) read(out *os.File) {
+func (r *Runner) read(out *os.File) {
 	defer close(r.replies)
 	defer out.Close()
 	br := bufio.NewReaderSize(out, 64<<10)
@@ -133,7 +162,7 @@ func (r *runner) read(out *os.File) {
 	var p pace
 	for {
 		part, err := br.ReadSlice('\n')
-		if len(buf)+len(part) > maxResult {
+		if len(buf)+len(part) > MaxResult {
 			r.send(line{err: errTooLong})
 			_, _ = io.Copy(io.Discard, br)
 			return
@@ -145,7 +174,7 @@ func (r *runner) read(out *os.File) {
 		if text := bytes.TrimSpace(buf); len(text) > 0 {
 			if text[0] != '{' {
 				// Programs print; what is no message is log.
-				_, _ = r.log.Write(append(bytes.Clone(text), '\n'))
+				_, _ = r.stderr.Write(append(bytes.Clone(text), '\n'))
 				p.took(len(text))
 			} else if !r.send(line{text: bytes.Clone(text)}) {
 				return
@@ -163,7 +192,7 @@ func (r *runner) read(out *os.File) {
 
 // send gives a line to whoever waits for one. Unasked lines of a process that
 // has ended are dropped.
-func (r *runner) send(l line) bool {
+func (r *Runner) send(l line) bool {
 	select {
 	case r.replies <- l:
 		return true
@@ -178,24 +207,24 @@ func (r *runner) send(l line) bool {
 	}
 }
 
-// crashed waits for the end of a process whose output has ended, and tells of it.
-func (r *runner) crashed(ctx context.Context) error {
+// Crashed waits for the end of a process whose output has ended, and tells of it.
+func (r *Runner) Crashed(ctx context.Context) error {
 	select {
 	case <-r.dead:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-time.After(graceful):
 		if r.orphaned() {
-			return errKeeperGone
+			return ErrForkServerGone
 		}
-		return &Failure{Stage: "crash", Text: "its adapter closed its output but still runs", Traceback: r.log.String()}
+		return &Failure{Stage: "crash", Text: "its adapter closed its output but still runs", Traceback: r.stderr.String()}
 	}
 	if f := r.fate.Load(); f != nil {
 		<-r.logged
-		return &Failure{Stage: f.Stage, Text: f.Text, Traceback: r.log.String()}
+		return &Failure{Stage: f.Stage, Text: f.Text, Traceback: r.stderr.String()}
 	}
 	if r.how.lost {
-		return errKeeperGone
+		return ErrForkServerGone
 	}
 	text := "its runner ended by itself"
 	switch ws := r.how.status; {
@@ -207,37 +236,37 @@ func (r *runner) crashed(ctx context.Context) error {
 		text = "its runner died: " + r.how.err.Error()
 	}
 	<-r.logged // the reasons are in its last lines
-	if last := r.log.lastLine(); last != "" {
+	if last := r.stderr.lastLine(); last != "" {
 		text += ": " + last
 	}
-	return &Failure{Stage: "crash", Text: text, Traceback: r.log.String()}
+	return &Failure{Stage: "crash", Text: text, Traceback: r.stderr.String()}
 }
 
 // broken explains a write that failed: the process is gone, or time is up.
-func (r *runner) broken(ctx context.Context, err error) error {
+func (r *Runner) broken(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	select {
 	case <-r.dead:
-		return r.crashed(ctx)
+		return r.Crashed(ctx)
 	case <-time.After(graceful):
 		if r.orphaned() {
-			return errKeeperGone
+			return ErrForkServerGone
 		}
-		return &Failure{Stage: "crash", Text: "its adapter does not read its input: " + err.Error(), Traceback: r.log.String()}
+		return &Failure{Stage: "crash", Text: "its adapter does not read its input: " + err.Error(), Traceback: r.stderr.String()}
 	}
 }
 
 // orphaned reports whether what kept the process is ending: the process goes with
 // it, and what it left behind is looked for before its end is told.
-func (r *runner) orphaned() bool {
+func (r *Runner) orphaned() bool {
 	f, ok := r.process.(*forked)
 	return ok && f.lost()
 }
 
 // alive reports whether the process runs.
-func (r *runner) alive() bool {
+func (r *Runner) alive() bool {
 	select {
 	case <-r.dead:
 		return false
@@ -246,14 +275,14 @@ func (r *runner) alive() bool {
 	}
 }
 
-// stop ends the process and all that it started, and waits for it. Polite gives
+// Stop ends the process and all that it started, and waits for it. Polite gives
 // it a moment to leave by itself.
-func (r *runner) stop(polite bool) {
+func (r *Runner) Stop(polite bool) {
 	r.once.Do(func() {
 		r.stopped = true
 		if polite && r.alive() {
 			ctx, cancel := context.WithTimeout(context.Background(), graceful)
-			_ = r.tell(ctx, request{Op: "bye"})
+			_ = r.tell(ctx, message{Op: "bye"})
 			cancel()
 		}
 		_ = r.in.Close()

@@ -1,4 +1,4 @@
-package engine
+package adapter
 
 import (
 	"bytes"
@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// forks says that adapters are forked from a keeper.
-const forks = true
+// Forks says that adapters are forked from a fork server.
+const Forks = true
 
 // ownGroup puts the child into a session of its own, and with that into a process
 // group, and has the kernel kill it when the thread that started it ends: see
@@ -34,24 +34,24 @@ func onMainThread() bool { return syscall.Gettid() == syscall.Getpid() }
 // privileges by starting a program.
 func withoutPrivileges() { _ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }
 
-// packets is a pair of connected sockets that keep messages apart.
+// packets returns a pair of connected sockets that keep messages apart.
 func packets() (*net.UnixConn, *os.File, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, os.NewSyscallError("socketpair", err)
 	}
-	mine, theirs := os.NewFile(uintptr(fds[0]), "keeper"), os.NewFile(uintptr(fds[1]), "keeper")
+	mine, theirs := os.NewFile(uintptr(fds[0]), "forkserver"), os.NewFile(uintptr(fds[1]), "forkserver")
 	defer mine.Close() // net has its own
 	c, err := net.FileConn(mine)
 	if err != nil {
-		return nil, nil, fmt.Errorf("keeper: %w", err)
+		return nil, nil, fmt.Errorf("forkserver: %w", err)
 	}
 	return c.(*net.UnixConn), theirs, nil
 }
 
 // confine sets limits on a process that has just started. What the system refuses
 // is watched all the same.
-func confine(pid int, w want) {
+func confine(pid int, w spawn) {
 	runOn(pid, w.Processors)
 	_ = prioritize([]proc{{pid: pid, group: pid, session: pid}}, w.Nice)
 	for _, r := range []struct {
@@ -84,7 +84,7 @@ type proc struct {
 // every architecture that Go runs on.
 const tick = time.Second / 100
 
-// procs are all processes. Those that end meanwhile are left out.
+// procs returns all processes. Those that end meanwhile are left out.
 func procs() []proc {
 	dir, err := os.Open("/proc")
 	if err != nil {
@@ -134,7 +134,7 @@ func slurp(name string, buf []byte) (int, error) {
 	return unix.Read(fd, buf)
 }
 
-// family is a process with all below it, itself first.
+// family returns a process with all below it, itself first.
 func family(all map[int][]proc, root proc) []proc {
 	out := []proc{root}
 	for i := 0; i < len(out); i++ {
@@ -225,7 +225,7 @@ const (
 
 // watch ends adapters that go over what no other limit holds: the number of
 // processes, and the memory of all of them together.
-func (l *launcher) watch(ctx context.Context) {
+func (l *Launcher) watch(ctx context.Context) {
 	t := time.NewTimer(0)
 	defer t.Stop()
 	var last time.Time
@@ -260,7 +260,7 @@ func (l *launcher) watch(ctx context.Context) {
 	}
 }
 
-// hostTasks are the processes and threads of the host, and how many of them run or
+// hostTasks returns the processes and threads of the host, and how many of them run or
 // wait for a processor; 0 where that is not known.
 func hostTasks() (all, wanting int) {
 	buf := make([]byte, 128)
@@ -277,7 +277,7 @@ func hostTasks() (all, wanting int) {
 }
 
 // count takes a census of all adapters.
-func (l *launcher) count() {
+func (l *Launcher) count() {
 	now := time.Now()
 	list := procs()
 	below := byParent(list)
@@ -286,7 +286,7 @@ func (l *launcher) count() {
 		own[p.pid] = p
 	}
 	l.mu.Lock()
-	runners := make([]*runner, 0, len(l.runners))
+	runners := make([]*Runner, 0, len(l.runners))
 	for r := range l.runners {
 		runners = append(runners, r)
 	}
@@ -305,30 +305,30 @@ func (l *launcher) count() {
 			bytes += p.resident
 			used += p.used
 		}
-		if bytes > r.limits.memory && l.weighing.CompareAndSwap(false, true) {
+		if bytes > r.limits.Memory && l.weighing.CompareAndSwap(false, true) {
 			// On its own: it waits for locks that a process which forks keeps taking.
 			l.wg.Go(func() {
 				defer l.weighing.Store(false)
-				if proportional(kin) > r.limits.memory {
+				if proportional(kin) > r.limits.Memory {
 					r.condemn(overMemory(r.limits, "with all that it started"))
 				}
 			})
 		}
-		percent := r.share.count(now, used, l.idly)
+		percent := r.share.count(now, used, l.idle)
 		switch {
 		case len(kin) > maxProcesses:
 			r.condemn(&Failure{Stage: "limit", Text: fmt.Sprintf("its adapter started more than %d processes", maxProcesses)})
 		case threads > maxThreads:
 			r.condemn(&Failure{Stage: "limit", Text: fmt.Sprintf("its adapter started more than %d threads", maxThreads)})
 		case percent > 0:
-			r.condemn(&Failure{Stage: stageIdle, Text: fmt.Sprintf("its adapter used %d %% of a core for %s while nothing was asked of it", percent, l.idly)})
+			r.condemn(&Failure{Stage: StageIdle, Text: fmt.Sprintf("its adapter used %d %% of a core for %s while nothing was asked of it", percent, l.idle)})
 		default: // one that is to end needs the processor for that
 			r.share.yield(kin)
 		}
 	}
 }
 
-// proportional is the memory of some processes in bytes, shared pages counted once.
+// proportional returns the memory of some processes in bytes, shared pages counted once.
 func proportional(list []proc) (sum int64) {
 	buf := make([]byte, 4096)
 	for _, p := range list {

@@ -1,16 +1,12 @@
-package engine
+package adapter
 
 import (
 	"encoding/json"
 	"fmt"
 	"runtime"
-	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/opsdeck/opsdeck/backend/state"
 )
 
 const tellsPolicy = `import os, time
@@ -44,12 +40,10 @@ func TestFrugalAdapterGoesAheadForAMoment(t *testing.T) {
 		runtime.LockOSThread()
 		allowed <- unix.SchedSetAttr(0, &unix.SchedAttr{Policy: unix.SCHED_RR, Priority: 1}, 0) == nil
 	}()
-	if <-allowed && places() > 0 {
+	if <-allowed && aheadPlaces() > 0 {
 		want = unix.SCHED_RR | 0x40000000 // SCHED_RESET_ON_FORK
 	}
-	r := newRig(t, adapterOf("x", tellsPolicy))
-	r.start(Config{Interval: time.Hour})
-	r.module("t/x", "fetches", healthy)
+	l, r := loaded(t, tellsPolicy)
 	most, all := adapterProcessors(), processors()
 	if most == nil {
 		most = all
@@ -61,15 +55,12 @@ func TestFrugalAdapterGoesAheadForAMoment(t *testing.T) {
 	told := func(policy, fetch int, first string) string {
 		return fmt.Sprintf(`[{"policy":%d,"child":0,"later":0,"fetch":%d,"runs":[%s,%s]}]`, policy, fetch, first, runs[0])
 	}
-	r.result("t/x", told(0, 1, runs[0]))
+	if got := fetchedFrom(t, r); got != told(0, 1, runs[0]) {
+		t.Fatalf("it begins with %s, want %s", got, told(0, 1, runs[0]))
+	}
 	for fetch := 2; ; fetch++ {
-		if _, err := r.do(state.ModuleFetch, "t/x", nil, nil); err != nil {
-			t.Fatal(err)
-		}
 		behind := told(0, fetch, runs[0])
-		got := strings.Join(strings.Fields(r.module("t/x", fmt.Sprintf("fetch %d", fetch), func(m *state.Module) bool {
-			return m.Successes >= int64(fetch) && strings.Contains(m.LastResult, fmt.Sprintf(`"fetch": %d`, fetch))
-		}).LastResult), "")
+		got := fetchedFrom(t, r)
 		if fetch%2 == 0 && got == told(want, fetch, runs[1]) {
 			break
 		}
@@ -77,12 +68,12 @@ func TestFrugalAdapterGoesAheadForAMoment(t *testing.T) {
 			t.Fatalf("it goes on with %s, want %s", got, told(want, fetch, runs[1]))
 		}
 	}
-	if n := len(r.e.launcher.ahead); n != 0 {
+	if n := len(l.ahead); n != 0 {
 		t.Errorf("%d places are still taken", n)
 	}
 }
 
-// listed is a list as JSON.
+// listed returns a list as JSON.
 func listed(list []int) string {
 	b, _ := json.Marshal(list)
 	return string(b)

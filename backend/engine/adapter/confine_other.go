@@ -1,6 +1,6 @@
 //go:build !linux
 
-package engine
+package adapter
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// forks: a process that links the system's frameworks may not go on after a fork
+// Forks: a process that links the system's frameworks may not go on after a fork
 // without an exec, so that each adapter has an interpreter of its own.
-const forks = false
+const Forks = false
 
 // ownGroup puts the child into a process group of its own. Where the engine is
 // killed, the child ends by itself when its input does.
@@ -27,26 +27,26 @@ func packets() (*net.UnixConn, *os.File, error) { return nil, nil, errors.ErrUns
 
 // confine: Python adapters limit themselves before they load anything; others run
 // under the limits of the engine.
-func confine(int, want) {}
+func confine(int, spawn) {}
 
 func killBelow(int) {}
 
 func killMarked(string) {}
 
-func (l *launcher) watch(ctx context.Context) { <-ctx.Done() }
+func (l *Launcher) watch(ctx context.Context) { <-ctx.Done() }
 
 // share is not known of here: the system's own scheduler is trusted.
 type share struct{}
 
-func places() int { return 0 }
+func aheadPlaces() int { return 0 }
 
 func (*share) turn(int, bool, chan struct{}) {}
 
 func (*share) isLow() bool { return false }
 
-func (*runner) lower() {}
+func (*Runner) Lower() {}
 
-func (*runner) lift() error { return nil }
+func (*Runner) Lift() error { return nil }
 
 func hostTasks() (all, wanting int) { return 0, 0 }
 

@@ -1,4 +1,4 @@
-package engine
+package adapter
 
 import (
 	"context"
@@ -25,24 +25,24 @@ var shimText string
 //go:embed holdings.py
 var holdingsText string
 
-//go:embed keeper.py
-var keeperText string
+//go:embed forkserver.py
+var forkServerText string
 
 // bootstrap is the program text on an interpreter's command line: it reads the
 // rest from descriptor 3, so that nothing need lie on disk.
 const bootstrap = `import os, json
 f = os.fdopen(3, encoding="utf-8"); g = json.load(f); f.close()
-exec(compile(g["keeper"], "<opsdeck-keeper>", "exec"), {"__name__": "opsdeck_keeper", "_opsdeck_given": g})`
+exec(compile(g["server"], "<opsdeck-forkserver>", "exec"), {"__name__": "opsdeck_forkserver", "_opsdeck_given": g})`
 
-// limits bound one adapter with all that it starts.
-type limits struct {
-	// memory bounds what is private to it and written, in bytes.
-	memory int64
+// Limits bound one adapter with all that it starts.
+type Limits struct {
+	// Memory bounds what is private to it and written, in bytes.
+	Memory int64
 }
 
 const (
-	// defaultMemory is an adapter's where its manifest says nothing, in MiB.
-	defaultMemory = 1024
+	// DefaultMemory is an adapter's where its manifest says nothing, in MiB.
+	DefaultMemory = 1024
 	// maxFiles bounds the open files of one process of an adapter.
 	maxFiles = 1024
 	// maxFileSize bounds a file that an adapter writes, in bytes.
@@ -55,12 +55,12 @@ const (
 	maxMore = 4096
 )
 
-// addressSpace is how much an adapter may map, written or not, in bytes: enough
+// addressSpace returns how much an adapter may map, written or not, in bytes: enough
 // for libraries that reserve much and use little.
-func (l limits) addressSpace() int64 { return 2*l.memory + 2<<30 }
+func (l Limits) addressSpace() int64 { return 2*l.Memory + 2<<30 }
 
-// want is what is to be started.
-type want struct {
+// spawn is what is to be started.
+type spawn struct {
 	// Program is what to run, "" for the shim.
 	Program string `json:"program,omitempty"`
 	Dir     string `json:"dir"`
@@ -76,8 +76,8 @@ type want struct {
 	Tasks int64 `json:"tasks"`
 }
 
-// ended is how a process came to its end.
-type ended struct {
+// exit is how a process came to its end.
+type exit struct {
 	status syscall.WaitStatus
 	// lost says that not the adapter ended but what kept it.
 	lost bool
@@ -88,23 +88,23 @@ type ended struct {
 type process interface {
 	pid() int
 	// wait returns when it has ended; it is called once.
-	wait() ended
+	wait() exit
 	// end kills it with all that it started. It does not wait.
 	end()
 }
 
-// launcher starts adapters' processes, watches over what they use, and leaves
+// Launcher starts adapters' processes, watches over what they use, and leaves
 // nothing of them behind.
-type launcher struct {
-	log     *slog.Logger
+type Launcher struct {
+	logger  *slog.Logger
 	spawner *spawner
 	root    string // of all private temporary folders
 	rootErr error
 	wg      sync.WaitGroup
 	life    context.Context // until close
 	stop    context.CancelFunc
-	// idly is for how long an adapter may use half a core while nothing is asked of it.
-	idly time.Duration
+	// idle is for how long an adapter may use half a core while nothing is asked of it.
+	idle time.Duration
 	// ahead holds one thing for every adapter that goes ahead of others.
 	ahead chan struct{}
 
@@ -118,24 +118,24 @@ type launcher struct {
 
 	mu      sync.Mutex
 	next    int
-	runners map[*runner]bool
+	runners map[*Runner]bool
 
-	keeping sync.Mutex // held while a keeper is started
-	keeper  *keeper
-	// unkept is until when no keeper is tried, after one that did not start.
-	unkept time.Time
+	serverMu sync.Mutex // held while a fork server is started
+	server   *forkServer
+	// retryAt is until when no fork server is tried, after one that did not start.
+	retryAt time.Time
 }
 
-// leftover is how the temporary folders of one workspace's engines begin.
-func leftover(dataDir string) string {
+// TempPrefix returns how the temporary folders of one workspace's engines begin.
+func TempPrefix(dataDir string) string {
 	sum := sha256.Sum256([]byte(dataDir))
 	return fmt.Sprintf("opsdeck-%x-", sum[:6])
 }
 
-// newLauncher removes what a killed engine of the same data folder left behind.
-func newLauncher(dataDir string, idly time.Duration, log *slog.Logger) *launcher {
-	l := &launcher{log: log, spawner: newSpawner(), runners: map[*runner]bool{}, idly: idly, ahead: make(chan struct{}, places()), stir: make(chan struct{}, 1)}
-	prefix := leftover(dataDir)
+// New removes what a killed engine of the same data folder left behind.
+func New(dataDir string, idly time.Duration, log *slog.Logger) *Launcher {
+	l := &Launcher{logger: log, spawner: newSpawner(), runners: map[*Runner]bool{}, idle: idly, ahead: make(chan struct{}, aheadPlaces()), stir: make(chan struct{}, 1)}
+	prefix := TempPrefix(dataDir)
 	old, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*"))
 	for _, dir := range old {
 		if fi, err := os.Lstat(dir); err == nil && fi.IsDir() && ours(fi) {
@@ -150,7 +150,7 @@ func newLauncher(dataDir string, idly time.Duration, log *slog.Logger) *launcher
 }
 
 // look has the watch look at once.
-func (l *launcher) look() {
+func (l *Launcher) look() {
 	select {
 	case l.stir <- struct{}{}:
 	default:
@@ -163,14 +163,14 @@ func ours(fi fs.FileInfo) bool {
 	return ok && int(st.Uid) == os.Geteuid()
 }
 
-// close ends the keeper. Every runner must have ended before.
-func (l *launcher) close() {
+// Close ends the fork server. Every runner must have ended before.
+func (l *Launcher) Close() {
 	l.stop()
-	l.keeping.Lock()
-	if l.keeper != nil {
-		l.keeper.close()
+	l.serverMu.Lock()
+	if l.server != nil {
+		l.server.close()
 	}
-	l.keeping.Unlock()
+	l.serverMu.Unlock()
 	l.wg.Wait()
 	l.spawner.stop()
 	if l.root != "" {
@@ -178,8 +178,21 @@ func (l *launcher) close() {
 	}
 }
 
+// Root returns the folder that has the private folders of all adapters.
+func (l *Launcher) Root() string { return l.root }
+
+// ForkServerPID returns the process that adapters are forked from, 0 where there is none.
+func (l *Launcher) ForkServerPID() int {
+	l.serverMu.Lock()
+	defer l.serverMu.Unlock()
+	if l.server == nil {
+		return 0
+	}
+	return l.server.cmd.Process.Pid
+}
+
 // folder makes a private temporary folder below dir.
-func (l *launcher) folder(dir string) (string, error) {
+func (l *Launcher) folder(dir string) (string, error) {
 	if l.rootErr != nil {
 		return "", l.rootErr
 	}
@@ -193,8 +206,8 @@ func (l *launcher) folder(dir string) (string, error) {
 
 // start starts a process with files as its standard input, output and error. tmp
 // is its private folder, which the caller removes.
-func (l *launcher) start(ctx context.Context, py python, w want, files [3]*os.File) (p process, tmp string, err error) {
-	if k := l.kept(py); k != nil {
+func (l *Launcher) start(ctx context.Context, py Python, w spawn, files [3]*os.File) (p process, tmp string, err error) {
+	if k := l.forkServer(py); k != nil {
 		if w.Tmp, err = l.folder(k.tmp); err != nil {
 			return nil, "", err
 		}
@@ -202,11 +215,11 @@ func (l *launcher) start(ctx context.Context, py python, w want, files [3]*os.Fi
 			return p, w.Tmp, nil
 		}
 		_ = os.RemoveAll(w.Tmp)
-		if !errors.Is(err, errKeeperGone) {
+		if !errors.Is(err, ErrForkServerGone) {
 			return nil, "", err
 		}
-		l.log.Warn("the keeper of adapters ended; the next starts anew", "err", err)
-		if k = l.kept(py); k != nil {
+		l.logger.Warn("the fork server of adapters ended; the next starts anew", "err", err)
+		if k = l.forkServer(py); k != nil {
 			if w.Tmp, err = l.folder(k.tmp); err != nil {
 				return nil, "", err
 			}
@@ -227,50 +240,50 @@ func (l *launcher) start(ctx context.Context, py python, w want, files [3]*os.Fi
 	return p, w.Tmp, nil
 }
 
-// keeperRetry is how long adapters are started without a keeper after one that
+// retryTime is how long adapters are started without a fork server after one that
 // did not start.
-const keeperRetry = time.Minute
+const retryTime = time.Minute
 
-// kept is the keeper to start adapters with; nil where there can be none.
-func (l *launcher) kept(py python) *keeper {
-	if !forks || py.path == "" {
+// forkServer returns the fork server to start adapters with; nil where there can be none.
+func (l *Launcher) forkServer(py Python) *forkServer {
+	if !Forks || py.Path == "" {
 		return nil
 	}
-	l.keeping.Lock()
-	defer l.keeping.Unlock()
-	if l.keeper != nil && l.keeper.alive() && l.keeper.python == py.path {
-		return l.keeper
+	l.serverMu.Lock()
+	defer l.serverMu.Unlock()
+	if l.server != nil && l.server.alive() && l.server.python == py.Path {
+		return l.server
 	}
-	if time.Now().Before(l.unkept) {
+	if time.Now().Before(l.retryAt) {
 		return nil
 	}
-	if l.keeper != nil {
-		l.keeper.close()
-		_ = os.RemoveAll(l.keeper.tmp)
-		l.keeper = nil
+	if l.server != nil {
+		l.server.close()
+		_ = os.RemoveAll(l.server.tmp)
+		l.server = nil
 	}
 	tmp, err := l.folder(l.root)
 	if err == nil {
-		l.keeper, err = startKeeper(l.life, l.spawner, py, tmp)
+		l.server, err = startForkServer(l.life, l.spawner, py, tmp)
 	}
 	if err != nil {
 		if l.life.Err() == nil {
-			l.unkept = time.Now().Add(keeperRetry)
-			l.log.Warn("adapters are started one by one: no keeper runs", "err", err)
+			l.retryAt = time.Now().Add(retryTime)
+			l.logger.Warn("adapters are started one by one: no fork server runs", "err", err)
 		}
 		return nil
 	}
-	return l.keeper
+	return l.server
 }
 
-// given is what an interpreter reads from descriptor 3.
-func given(one *want) []byte {
-	b, _ := json.Marshal(map[string]any{"keeper": keeperText, "shim": shimText, "holdings": holdingsText, "one": one})
+// given returns what an interpreter reads from descriptor 3.
+func given(one *spawn) []byte {
+	b, _ := json.Marshal(map[string]any{"server": forkServerText, "shim": shimText, "holdings": holdingsText, "one": one})
 	return b
 }
 
 // direct starts a process as a child of the engine.
-func (l *launcher) direct(py python, w want, files [3]*os.File) (process, error) {
+func (l *Launcher) direct(py Python, w spawn, files [3]*os.File) (process, error) {
 	p := &direct{tmp: w.Tmp}
 	var in, out *os.File
 	if w.Program == "" {
@@ -279,7 +292,7 @@ func (l *launcher) direct(py python, w want, files [3]*os.File) (process, error)
 			return nil, err
 		}
 		defer in.Close()
-		p.cmd = exec.Command(py.path, "-c", bootstrap)
+		p.cmd = exec.Command(py.Path, "-c", bootstrap)
 		p.cmd.ExtraFiles = []*os.File{in}
 	} else {
 		p.cmd = exec.Command(w.Program)
@@ -314,12 +327,12 @@ type direct struct {
 
 func (d *direct) pid() int { return d.cmd.Process.Pid }
 
-func (d *direct) wait() ended {
+func (d *direct) wait() exit {
 	err := d.cmd.Wait()
 	// What it started is in its group, or carries its mark, and goes with it.
 	_ = syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL)
 	killMarked(d.tmp)
-	e := ended{err: err}
+	e := exit{err: err}
 	if ps := d.cmd.ProcessState; ps != nil {
 		e.status, _ = ps.Sys().(syscall.WaitStatus)
 	}

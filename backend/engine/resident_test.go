@@ -11,37 +11,6 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-func TestPoolKeepsTheDearest(t *testing.T) {
-	p := pool{size: poolSize}
-	var all []*supervisor
-	for i := range poolSize {
-		s := &supervisor{leave: make(chan struct{}, 1)}
-		all = append(all, s)
-		if !p.park(s, float64(i+1)) {
-			t.Fatal("there is place, and it was refused")
-		}
-	}
-	late := &supervisor{leave: make(chan struct{}, 1)}
-	if p.park(late, 2) {
-		t.Error("one that is hardly dearer pushed another out")
-	}
-	if !p.park(late, 2.1) {
-		t.Error("one that is much dearer was refused")
-	}
-	select {
-	case <-all[0].leave:
-	default:
-		t.Error("the cheapest was not told to leave")
-	}
-	if !p.park(all[5], 1) {
-		t.Error("one that has a place lost it")
-	}
-	p.forget(late)
-	if !p.park(all[0], 0.1) {
-		t.Error("a free place was refused")
-	}
-}
-
 // What an adapter keeps between its fetches is noticed, and nothing else.
 func TestAdaptersThatKeepSomethingAreNoticed(t *testing.T) {
 	needPython(t)
