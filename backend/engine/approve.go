@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/aymanbagabas/go-udiff"
-
+	"github.com/opsdeck/opsdeck/backend/engine/version"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -26,20 +24,20 @@ func (u unapproved) Is(target error) bool { return target == ErrUnapproved }
 
 // look gives a module's program as it lies on disk. Where nothing was touched since
 // the last look that costs a stat a file.
-func (e *Engine) look(m *module) (*content, error) {
+func (e *Engine) look(m *module) (*version.Content, error) {
 	e.mu.Lock()
 	tree := m.tree
 	e.mu.Unlock()
-	if tree.unchanged() {
+	if tree.Unchanged() {
 		return tree, nil
 	}
-	next, err := readContent(m.dir, tree)
+	next, err := version.Read(m.dir, tree)
 	if err != nil {
 		return nil, err
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if m.tree == nil || m.tree.digest != next.digest {
+	if m.tree == nil || m.tree.Digest != next.Digest {
 		e.touched(m)
 	}
 	m.tree = next
@@ -56,18 +54,18 @@ func (e *Engine) meet(m *module) {
 	if met || !valid(m.category) || !valid(m.platform) {
 		return
 	}
-	h, err := e.programs.load(m.id)
+	h, err := e.programs.Load(m.id)
 	barred := ""
 	if err != nil {
-		h, barred = &history{Module: m.id}, err.Error()
+		h, barred = &version.History{Module: m.id}, err.Error()
 	}
 	tree, lerr := e.look(m)
 	if err == nil && lerr == nil && h.Pending != "" {
-		if v := h.find(h.Pending); h.Pending == tree.digest && !e.unseen(v) {
+		if v := h.Find(h.Pending); h.Pending == tree.Digest && !e.unseen(v) {
 			h.Approved = h.Pending
 		}
 		h.Pending = ""
-		if err := e.programs.save(h); err != nil {
+		if err := e.programs.Save(h); err != nil {
 			e.cfg.Log.Error("versions of a module", "module", m.id, "err", err)
 		}
 	}
@@ -75,7 +73,7 @@ func (e *Engine) meet(m *module) {
 	m.past, m.barred = h, e.clean(barred)
 	e.touched(m)
 	e.mu.Unlock()
-	if barred != "" || lerr != nil || h.approved() != nil || !registered {
+	if barred != "" || lerr != nil || h.InForce() != nil || !registered {
 		return
 	}
 	if slices.Contains([]state.ModuleStatus{state.ModuleInstalled, state.ModuleDisabled, state.ModuleApproved}, status) {
@@ -84,40 +82,35 @@ func (e *Engine) meet(m *module) {
 }
 
 // trust keeps what lies on disk as the version that may run.
-func (e *Engine) trust(m *module, tree *content, how, by string) error {
+func (e *Engine) trust(m *module, tree *version.Content, how, by string) error {
 	e.mu.Lock()
 	h := m.past
 	e.mu.Unlock()
 	if h == nil {
-		h = &history{Module: m.id}
+		h = &version.History{Module: m.id}
 	}
-	next, err := e.keepContent(m, h, tree, how, by, func(h *history) { h.Approved, h.Pending = tree.digest, "" })
+	next, err := e.programs.Keep(h, m.dir, tree, version.Version{At: time.Now().UTC(), By: by, How: how, Manifest: e.manifestVersion(m)}, func(h *version.History) { h.Approved, h.Pending = tree.Digest, "" })
 	if err != nil {
 		e.cfg.Log.Error("a version of a module is not kept", "module", m.id, "err", err)
 		return fmt.Errorf("its version cannot be kept: %w", err)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	m.past, m.change, m.known = next, nil, tree.digest
+	m.past, m.change, m.known = next, nil, tree.Digest
 	if how == "found" {
-		m.note(time.Now(), "its files are approved as they were found: version %s", briefDigest(tree.digest))
+		m.note(time.Now(), "its files are approved as they were found: version %s", version.Short(tree.Digest))
 	}
 	e.touched(m)
 	return nil
 }
 
-// keepContent puts what lies on disk among the versions of h.
-func (e *Engine) keepContent(m *module, h *history, tree *content, how, by string, change func(*history)) (*history, error) {
-	root, err := os.OpenRoot(m.dir)
+// manifestVersion returns the version that the manifest on disk names, "" where it is bad.
+func (e *Engine) manifestVersion(m *module) string {
+	man, err := e.manifests.read(m.dir, "", m.category, m.platform)
 	if err != nil {
-		return nil, err
+		return ""
 	}
-	defer root.Close()
-	v := version{Digest: tree.digest, At: time.Now().UTC(), By: by, How: how, Parts: tree.parts}
-	if man, err := e.manifests.read(m.dir, "", m.category, m.platform); err == nil {
-		v.Manifest = man.Version
-	}
-	return e.programs.keep(h, v, func(name string) ([]byte, error) { return readPart(root, name) }, change)
+	return man.Version
 }
 
 // mayRun decides whether the code of a module may run now. It is asked before
@@ -134,8 +127,8 @@ func (e *Engine) mayRun(m *module) error {
 		return fmt.Errorf("its files cannot be read: %w", err)
 	}
 	e.mu.Lock()
-	a, barred, how := m.past.approved(), m.barred, "loaded"
-	request := a != nil && a.Digest != tree.digest && m.manifest != nil && m.manifest.HTTP != nil
+	a, barred, how := m.past.InForce(), m.barred, "loaded"
+	request := a != nil && a.Digest != tree.Digest && m.manifest != nil && m.manifest.HTTP != nil
 	if request { // nothing of its files runs: the manifest in force does, where that was approved
 		was := e.approvedManifest(m)
 		request = was != nil && reflect.DeepEqual(was.Fields, m.manifest.Fields)
@@ -144,7 +137,7 @@ func (e *Engine) mayRun(m *module) error {
 	switch {
 	case request:
 		return nil
-	case a != nil && a.Digest == tree.digest:
+	case a != nil && a.Digest == tree.Digest:
 		return nil
 	case e.cfg.NoApproval:
 		_ = e.trust(m, tree, how, "") // what is not kept runs all the same
@@ -158,7 +151,7 @@ func (e *Engine) mayRun(m *module) error {
 }
 
 // heldBack says that files changed since a version was approved.
-func heldBack(a *version) string {
+func heldBack(a *version.Version) string {
 	return (&state.ProgramChange{By: a.By, At: a.At}).Why()
 }
 
@@ -179,9 +172,9 @@ func (e *Engine) MayRun(id string) error {
 		return nil // there is no folder: others say so
 	}
 	e.mu.Lock()
-	a := m.past.approved()
+	a := m.past.InForce()
 	e.mu.Unlock()
-	if a != nil && a.Digest != tree.digest {
+	if a != nil && a.Digest != tree.Digest {
 		return unapproved{heldBack(a)}
 	}
 	return nil
@@ -189,24 +182,24 @@ func (e *Engine) MayRun(id string) error {
 
 // waits reports whether a module waits for a yes to its changed files; e.mu is held.
 func (m *module) waits(e *Engine) bool {
-	a := m.past.approved()
-	return !e.cfg.NoApproval && (m.barred != "" || a != nil && m.tree != nil && a.Digest != m.tree.digest)
+	a := m.past.InForce()
+	return !e.cfg.NoApproval && (m.barred != "" || a != nil && m.tree != nil && a.Digest != m.tree.Digest)
 }
 
 // noticed says in the module's history, once, that its files changed or are again as
 // they were approved. It reports whether they moved since they were last looked at.
 // The caller holds m.op.
-func (e *Engine) noticed(ctx context.Context, m *module, tree *content) (moved bool) {
+func (e *Engine) noticed(ctx context.Context, m *module, tree *version.Content) (moved bool) {
 	e.mu.Lock()
-	was, a, status := m.known, m.past.approved(), m.status
-	m.known = tree.digest
+	was, a, status := m.known, m.past.InForce(), m.status
+	m.known = tree.Digest
 	e.mu.Unlock()
-	if was == tree.digest {
+	if was == tree.Digest {
 		return false
 	}
 	var c *state.ProgramChange
-	if a != nil && a.Digest != tree.digest {
-		c = e.compare(m, a, tree)
+	if a != nil && a.Digest != tree.Digest {
+		c = e.changeOf(m, a, tree)
 	}
 	e.mu.Lock()
 	before := m.change
@@ -228,115 +221,20 @@ func (e *Engine) noticed(ctx context.Context, m *module, tree *content) (moved b
 	return was != ""
 }
 
-// maxProgramDiff bounds a diff that is shown, in bytes.
-const maxProgramDiff = 64 << 10
-
-// compare is how what lies on disk differs from an approved version.
-func (e *Engine) compare(m *module, a *version, tree *content) *state.ProgramChange {
-	c := &state.ProgramChange{Digest: tree.digest, Approved: a.Digest, By: e.clean(a.By), At: a.At, Held: !e.cfg.NoApproval}
-	var names []string
-	for _, p := range append(slices.Clone(a.Parts), tree.parts...) {
-		names = append(names, p.Name)
-	}
-	slices.Sort(names)
-	root, err := os.OpenRoot(m.dir)
-	if err == nil {
-		defer root.Close()
-	}
-	var b strings.Builder
-	for _, name := range slices.Compact(names) {
-		was, now := partOf(a.Parts, name), tree.part(name)
-		switch {
-		case was != nil && now != nil && *was == *now:
-			continue
-		case was == nil:
-			c.Added = append(c.Added, e.clean(name))
-		case now == nil:
-			c.Removed = append(c.Removed, e.clean(name))
-		default:
-			c.Modified = append(c.Modified, e.clean(name))
-		}
-		b.WriteString(e.comparePart(c, root, name, was, now))
-	}
-	c.Diff = e.clean(b.String())
-	if len(c.Diff) > maxProgramDiff {
-		c.Diff = strings.ToValidUTF8(c.Diff[:maxProgramDiff], "") + "\n... (cut)"
-	}
+// changeOf returns how what lies on disk differs from an approved version.
+func (e *Engine) changeOf(m *module, a *version.Version, tree *version.Content) *state.ProgramChange {
+	c := e.programs.Diff(m.dir, a, tree, e.clean)
+	c.Held = !e.cfg.NoApproval
 	return c
 }
 
-// comparePart is the diff of one file.
-func (e *Engine) comparePart(c *state.ProgramChange, root *os.Root, name string, was, now *part) string {
-	label := func(p *part, side string) string {
-		if p == nil {
-			return "/dev/null"
-		}
-		return side + "/" + name
-	}
-	head := fmt.Sprintf("--- %s\n+++ %s\n", label(was, "approved"), label(now, "disk"))
-	say := func(format string, args ...any) string { return head + fmt.Sprintf(format, args...) + "\n" }
-	switch {
-	case was != nil && was.Link != "" || now != nil && now.Link != "":
-		to := func(p *part) string {
-			if p == nil {
-				return "nothing"
-			}
-			if p.Link == "" {
-				return "a file"
-			}
-			return "a link to " + p.Link
-		}
-		return say("%s, and was %s", to(now), to(was))
-	case was != nil && was.Sum == "" || now != nil && now.Sum == "":
-		return say("it is too large to be compared (over %d MiB)", maxProgramFile>>20)
-	}
-	mode := ""
-	if was != nil && now != nil && was.Exec != now.Exec {
-		mode = fmt.Sprintf("executable: %t, and was %t\n", now.Exec, was.Exec)
-	}
-	var old, text []byte
-	var err error
-	if was != nil {
-		if old, err = e.programs.read(*was); err != nil {
-			return say("what was approved cannot be shown: %v", err)
-		}
-	}
-	if now != nil {
-		if root == nil {
-			return say("it cannot be read")
-		}
-		if text, err = readPart(root, name); err != nil {
-			return say("it cannot be read: %v", err)
-		}
-	}
-	a, aok := textOf(old)
-	b, bok := textOf(text)
-	if !aok || !bok {
-		return head + mode + fmt.Sprintf("no text: %d bytes, and was %d bytes\n", len(text), len(old))
-	}
-	diff := udiff.Unified(label(was, "approved"), label(now, "disk"), a, b)
-	for line := range strings.Lines(diff) {
-		switch {
-		case strings.HasPrefix(line, "+++ "), strings.HasPrefix(line, "--- "):
-		case strings.HasPrefix(line, "+"):
-			c.Plus++
-		case strings.HasPrefix(line, "-"):
-			c.Minus++
-		}
-	}
-	if diff == "" {
-		diff = head
-	}
-	return diff + mode
-}
-
 // pendingDigest refuses to approve anything but what was shown.
-func pendingDigest(a state.Action, tree *content) error {
+func pendingDigest(a state.Action, tree *version.Content) error {
 	shown := a.Args["digest"]
 	switch {
 	case len(shown) < 12:
 		return errors.New(`the argument "digest" must name the files that were shown: see its changes`)
-	case !strings.HasPrefix(tree.digest, shown):
+	case !strings.HasPrefix(tree.Digest, shown):
 		return errors.New("its files changed again since they were shown: look at the changes once more")
 	}
 	return nil
@@ -355,9 +253,9 @@ func (e *Engine) approve(ctx context.Context, m *module, a state.Action, progres
 		return state.Outcome{}, err
 	}
 	e.mu.Lock()
-	was, status, registered := m.past.approved(), m.status, m.registered
+	was, status, registered := m.past.InForce(), m.status, m.registered
 	e.mu.Unlock()
-	if was != nil && was.Digest == tree.digest && status != state.ModuleValidated {
+	if was != nil && was.Digest == tree.Digest && status != state.ModuleValidated {
 		return state.Outcome{}, errors.New("its files are as they were approved")
 	}
 	progress("checking it", 10)
@@ -367,16 +265,16 @@ func (e *Engine) approve(ctx context.Context, m *module, a state.Action, progres
 	if err := ctx.Err(); err != nil {
 		return state.Outcome{}, context.Cause(ctx)
 	}
-	if now, err := e.look(m); err != nil || now.digest != tree.digest {
+	if now, err := e.look(m); err != nil || now.Digest != tree.Digest {
 		return state.Outcome{}, errors.New("its files changed while they were checked: look at the changes once more")
 	}
 	progress("keeping its version", 30)
 	if err := e.trust(m, tree, "approved", a.Actor.User); err != nil {
 		return state.Outcome{}, err
 	}
-	e.note(m, "its files were approved by %s: version %s", a.Actor.User, briefDigest(tree.digest))
-	out := state.Outcome{Result: "approved version " + briefDigest(tree.digest)}
-	if was != nil && was.Digest != tree.digest {
+	e.note(m, "its files were approved by %s: version %s", a.Actor.User, version.Short(tree.Digest))
+	out := state.Outcome{Result: "approved version " + version.Short(tree.Digest)}
+	if was != nil && was.Digest != tree.Digest {
 		out.Undo = &state.Action{Kind: state.ModuleRollback, Target: m.id, Args: map[string]string{"version": was.Digest}, Actor: a.Actor}
 	}
 	switch {
@@ -435,10 +333,10 @@ func (e *Engine) Changes(id string) (*state.ProgramChange, string, error) {
 		return nil, "", fmt.Errorf("its files cannot be read: %w", err)
 	}
 	e.mu.Lock()
-	a := m.past.approved()
+	a := m.past.InForce()
 	e.mu.Unlock()
-	if a == nil || a.Digest == tree.digest {
-		return nil, tree.digest, nil
+	if a == nil || a.Digest == tree.Digest {
+		return nil, tree.Digest, nil
 	}
-	return e.compare(m, a, tree), tree.digest, nil
+	return e.changeOf(m, a, tree), tree.Digest, nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/disk"
+	"github.com/opsdeck/opsdeck/backend/engine/version"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -331,7 +332,7 @@ func (e *Engine) register(ctx context.Context, m *module, man *Manifest) error {
 // workspace came with.
 func (e *Engine) firstEvents(m *module, man *Manifest) []event {
 	evs := []event{evCheck, evPass}
-	if man.Status == state.ModuleInstalled && (e.cfg.NoApproval || !e.programs.settled()) {
+	if man.Status == state.ModuleInstalled && (e.cfg.NoApproval || !e.programs.Settled()) {
 		evs = append(evs, evEnable)
 	}
 	return evs
@@ -352,15 +353,15 @@ func (e *Engine) found(m *module) {
 
 // approvedManifest is the manifest of the version that was approved, or nil; e.mu is held.
 func (e *Engine) approvedManifest(m *module) *Manifest {
-	a := m.past.approved()
+	a := m.past.InForce()
 	if a == nil {
 		return nil
 	}
-	p := partOf(a.Parts, "manifest.json")
+	p := version.Find(a.Parts, "manifest.json")
 	if p == nil {
 		return nil
 	}
-	text, err := e.programs.read(*p)
+	text, err := e.programs.Read(*p)
 	if err != nil {
 		return nil
 	}

@@ -6,7 +6,8 @@
 //
 //   - data/module_registry.db, in the schema that NEXUS' registry writes, readable
 //     by it at any time (registry.go).
-//   - data/module_versions: what was approved of every module, by content (versions.go).
+//   - Which version of a module may run: those are kept in data/module_versions by
+//     backend/engine/version.
 //   - data/pipeline.db: the last results, and failed jobs until they are retried or
 //     discarded (results.go, steer.go).
 //   - The routing configuration, kept by backend/routing, with its section.
@@ -99,23 +100,7 @@
 // and has no credentials. With Config.NoApproval changed files are taken as they come,
 // and their versions kept when they are loaded.
 //
-// Its program (content.go) is manifest.json, what an interpreter loads or runs, what may
-// be executed, templates, and configuration as people write it. A link that leads out
-// of the folder is refused; what editors and interpreters leave is passed over.
-//
-// # Why data files need no approval
-//
-// Real adapters keep caches, cursors and databases beside their code. If these counted,
-// such a module would stand still after its own first write, and a rollback would undo
-// what it learned. So files that hold no program are neither approved, kept nor put back.
-//
-// # Why a version is an exchange of folders
-//
-// Files written one by one leave a mixture when the engine is killed. A version is put
-// together in a folder beside the module's, with its data files linked in, and takes its
-// name in one step where the file system can exchange two names (Linux), in two elsewhere,
-// which the next start mends. The index says before what is to come (pending) and after
-// that it came, so that the version that lies there is approved, whichever it is.
+// What belongs to a program, and how its versions are kept, is backend/engine/version's.
 //
 // # Adding a lifecycle transition
 //

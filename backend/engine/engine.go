@@ -15,6 +15,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/engine/adapter"
+	"github.com/opsdeck/opsdeck/backend/engine/version"
 	"github.com/opsdeck/opsdeck/backend/routing"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -90,7 +91,7 @@ type Engine struct {
 	metrics   *metrics
 	context   *contextStore
 	pool      *adapter.Pool
-	programs  *versions
+	programs  *version.Store
 
 	up      <-chan struct{}    // closed once Run has begun, or could not
 	settled func()             // closes it
@@ -161,7 +162,7 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.programs = &versions{dir: filepath.Join(cfg.DataDir, "module_versions")}
+	e.programs = version.NewStore(filepath.Join(cfg.DataDir, "module_versions"))
 	e.metrics = newMetrics(e)
 	e.python = adapter.NewInterpreter(cfg.Python, e.touchedAll)
 	up := make(chan struct{})
@@ -235,14 +236,16 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 	wg.Go(func() { e.keepResults(life, results, pipe) })
 	wg.Go(func() { e.routing.Run(life) })
 	wg.Go(func() { python.Find(life, len(rows) == 0) })
-	e.tidy()
+	for dir, err := range version.Tidy(e.cfg.ModulesDir, valid) {
+		e.cfg.Log.Error("a rollback was cut short, and the folder cannot be put back", "folder", dir, "err", err)
+	}
 	e.routing.Open(started)
 	e.refreshCredentials()
 	e.publish(put, true, true, true, true)
 	wg.Go(func() {
 		e.scan(life)
 		if life.Err() == nil {
-			if err := e.programs.settle(); err != nil {
+			if err := e.programs.Settle(); err != nil {
 				e.cfg.Log.Error("versions of modules cannot be kept", "err", err)
 			}
 		}

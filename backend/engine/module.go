@@ -13,6 +13,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/engine/adapter"
+	"github.com/opsdeck/opsdeck/backend/engine/version"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -74,10 +75,10 @@ type module struct {
 	history                 []state.Event
 	rows                    map[string]secrets.Info // of the credential store, shared
 
-	tree     *content // its program on disk, as last looked at
-	past     *history // its versions; nil until it was met
-	barred   string   // why its versions cannot be read
-	known    string   // the digest on disk that was last dealt with
+	tree     *version.Content // its program on disk, as last looked at
+	past     *version.History // its versions; nil until it was met
+	barred   string           // why its versions cannot be read
+	known    string           // the digest on disk that was last dealt with
 	change   *state.ProgramChange
 	recheck  bool // its files changed: it is to be validated
 	findings []state.ModuleFinding
@@ -281,8 +282,8 @@ func (m *module) buildProgram(out *state.Module) {
 	out.Change, out.Findings, out.Checked, out.Tests = m.change, m.findings, m.checked, m.tests
 	on := ""
 	if m.tree != nil {
-		on = m.tree.digest
-		for _, p := range m.tree.parts[:min(len(m.tree.parts), maxShownFiles)] {
+		on = m.tree.Digest
+		for _, p := range m.tree.Parts[:min(len(m.tree.Parts), maxShownFiles)] {
 			out.Files = append(out.Files, state.ProgramFile{Name: state.Clean(p.Name), Size: p.Size})
 		}
 	}

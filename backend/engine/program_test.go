@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/disk"
+	"github.com/opsdeck/opsdeck/backend/engine/version"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
@@ -163,7 +164,7 @@ func TestModuleThatAppearsWaitsWhateverItsManifestSays(t *testing.T) {
 	r := newRig(t, scriptModule("x", "[1]"))
 	r.start(Config{Python: "none"})
 	r.result("t/x", "[1]")
-	r.until("the first look is over", func(*state.Snapshot) bool { return r.e.programs.settled() })
+	r.until("the first look is over", func(*state.Snapshot) bool { return r.e.programs.Settled() })
 	for name, text := range scriptModule("y", "[1]") {
 		r.write(name, text)
 	}
@@ -297,12 +298,12 @@ func TestLinksThatLeadOutAreRefused(t *testing.T) {
 		os.Symlink("a.sh", filepath.Join(r.dir, "modules/t/x/in.sh"))); err != nil {
 		t.Fatal(err)
 	}
-	c, err := readContent(filepath.Join(r.dir, "modules/t/x"), nil)
+	c, err := version.Read(filepath.Join(r.dir, "modules/t/x"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.problems) != 1 || !strings.Contains(c.problems[0], "out.py is a link that leads out") || c.part("in.sh") == nil || c.part("in.sh").Link != "a.sh" {
-		t.Errorf("problems %q, parts %+v", c.problems, c.parts)
+	if len(c.Problems) != 1 || !strings.Contains(c.Problems[0], "out.py is a link that leads out") || c.Part("in.sh") == nil || c.Part("in.sh").Link != "a.sh" {
+		t.Errorf("problems %q, parts %+v", c.Problems, c.Parts)
 	}
 	r.start(Config{Python: "none"})
 	r.result("t/x", "[1]") // it came with the workspace

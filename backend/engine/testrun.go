@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/engine/adapter"
@@ -85,16 +84,4 @@ func (e *Engine) testModule(ctx context.Context, m *module, _ state.Action, prog
 		out += fmt.Sprintf("; the first: %s (%s:%d): %s", f.Test, f.File, f.Line, first)
 	}
 	return state.Outcome{Result: out}, nil
-}
-
-// textOf is a file as a diff shows it: ok is false for what is no text.
-func textOf(b []byte) (text string, ok bool) {
-	if strings.ContainsRune(string(b), 0) || len(b) > 1<<20 {
-		return "", false
-	}
-	if !utf8.Valid(b) {
-		// Text in another encoding still shows what changed in it.
-		return strings.ToValidUTF8(string(b), "\uFFFD"), true
-	}
-	return string(b), true
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/document"
 	"github.com/opsdeck/opsdeck/backend/engine/adapter"
+	"github.com/opsdeck/opsdeck/backend/engine/version"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -67,7 +68,7 @@ func (e *Engine) validate(ctx context.Context, m *module, tests bool) []state.Mo
 	if err != nil {
 		add("error", "files", "", 0, "its folder cannot be read: "+err.Error(), "")
 	} else {
-		for _, p := range tree.problems {
+		for _, p := range tree.Problems {
 			add("error", "files", "", 0, p, "")
 		}
 	}
@@ -115,7 +116,7 @@ func (e *Engine) validate(ctx context.Context, m *module, tests bool) []state.Mo
 func refusing(f state.ModuleFinding) bool { return f.Severity == "error" }
 
 // checkProgram checks the entry point, and Python's syntax and imports.
-func (e *Engine) checkProgram(ctx context.Context, m *module, man *Manifest, tree *content, add func(severity, check, file string, line int, text, remedy string)) {
+func (e *Engine) checkProgram(ctx context.Context, m *module, man *Manifest, tree *version.Content, add func(severity, check, file string, line int, text, remedy string)) {
 	if man.HTTP != nil {
 		return
 	}
@@ -130,7 +131,7 @@ func (e *Engine) checkProgram(ctx context.Context, m *module, man *Manifest, tre
 		return
 	}
 	files := []string{man.EntryPoint}
-	for _, p := range tree.parts {
+	for _, p := range tree.Parts {
 		if strings.HasSuffix(p.Name, ".py") && p.Name != man.EntryPoint && p.Link == "" && p.Sum != "" && len(files) < maxCompiled {
 			files = append(files, p.Name)
 		}

@@ -138,6 +138,10 @@ var bans = []struct {
 		return i.pkg == "backend/engine/adapter" && !i.test && i.own
 	}, "backend/engine/adapter runs other people's programs from a plain description: what it knew of modules, stages or routing could leak into them, and it could not be tested without"},
 
+	{"versions are kept without knowing of modules", func(i imported) bool {
+		return i.pkg == "backend/engine/version" && !i.test && i.own && i.path != "backend/state" && i.path != "backend/disk"
+	}, "backend/engine/version keeps what lies in folders by its content: who may approve it, and what runs, is decided above it"},
+
 	{"disk and document know nothing of ours", func(i imported) bool {
 		return in(i.pkg, "backend/disk", "backend/document") && i.own && !i.test
 	}, "backend/disk and backend/document are read by everything that keeps files: what they import, all of it imports"},
@@ -241,6 +245,7 @@ func TestBansCatchWhatTheyForbid(t *testing.T) {
 		"an orchestrator elsewhere needs no engine":                                                      own("backend/remote", "backend/engine"),
 		"disk and document know nothing of ours":                                                         own("backend/disk", "backend/state"),
 		"an adapter is run without knowing of modules":                                                   own("backend/engine/adapter", "backend/engine"),
+		"versions are kept without knowing of modules":                                                   own("backend/engine/version", "backend/engine/adapter"),
 	}
 	for _, ban := range bans {
 		i, ok := offenders[ban.name]

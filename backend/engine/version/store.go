@@ -1,4 +1,4 @@
-package engine
+package version
 
 import (
 	"bytes"
@@ -28,8 +28,8 @@ const (
 	maxIndex = 16 << 20
 )
 
-// version is one state of a module's program that was approved, or replaced.
-type version struct {
+// Version is one state of a module's program that was approved, or replaced.
+type Version struct {
 	Digest string    `json:"digest"`
 	At     time.Time `json:"at"`
 	// By is who approved it; How is "found", "enabled", "approved", "rolled back" or
@@ -38,23 +38,23 @@ type version struct {
 	How string `json:"how"`
 	// Manifest is the version that its manifest names.
 	Manifest string `json:"manifest_version,omitempty"`
-	Parts    []part `json:"files"`
+	Parts    []Part `json:"files"`
 }
 
-// history is a module's index of versions.
-type history struct {
+// History is a module's index of versions.
+type History struct {
 	Module string `json:"module"`
 	// Approved is the digest of the version that may run, "" for none; Pending of the
 	// one that a rollback was putting in its place.
 	Approved string `json:"approved,omitempty"`
 	Pending  string `json:"pending,omitempty"`
 	// Versions are the newest first.
-	Versions []version `json:"versions"`
+	Versions []Version `json:"versions"`
 }
 
-// find is the version whose digest begins so; nil where there is none, or several.
-func (h *history) find(digest string) *version {
-	var got *version
+// Find returns the version whose digest begins so; nil where there is none, or several.
+func (h *History) Find(digest string) *Version {
+	var got *Version
 	for i := range h.Versions {
 		switch v := &h.Versions[i]; {
 		case v.Digest == digest:
@@ -68,17 +68,17 @@ func (h *history) find(digest string) *version {
 	return got
 }
 
-// approved is the version that may run, or nil.
-func (h *history) approved() *version {
+// InForce returns the version that may run, or nil.
+func (h *History) InForce() *Version {
 	if h == nil || h.Approved == "" {
 		return nil
 	}
-	return h.find(h.Approved)
+	return h.Find(h.Approved)
 }
 
-// before is the version that was in force before digest, or nil.
-func (h *history) before(digest string) *version {
-	at := slices.IndexFunc(h.Versions, func(v version) bool { return v.Digest == digest })
+// before returns the version that was in force before digest, or nil.
+func (h *History) before(digest string) *Version {
+	at := slices.IndexFunc(h.Versions, func(v Version) bool { return v.Digest == digest })
 	for i := at + 1; i < len(h.Versions); i++ {
 		if h.Versions[i].Digest != digest {
 			return &h.Versions[i]
@@ -87,12 +87,46 @@ func (h *history) before(digest string) *version {
 	return nil
 }
 
+// Choose returns the version that a rollback leads to, with digest on disk: the one whose
+// digest begins with want, or the one before where that is "".
+func (h *History) Choose(digest, want string) (*Version, error) {
+	if want == "" {
+		if a := h.InForce(); a != nil && a.Digest != digest {
+			return a, nil
+		}
+		if v := h.before(digest); v != nil {
+			return v, nil
+		}
+		return nil, errors.New("no version before this one is kept")
+	}
+	v := h.Find(want)
+	switch {
+	case v == nil:
+		return nil, fmt.Errorf("no single version of it begins with %q: opsdeck modules versions %s has them all", want, h.Module)
+	case v.Digest == digest && v.Digest == h.Approved:
+		return nil, errors.New("that version lies on disk, and is approved")
+	}
+	return v, nil
+}
+
+// ReplacedBy returns the index once v lies on disk, as the version that may run where
+// approved is its digest.
+func (h *History) ReplacedBy(v Version, approved string) *History {
+	next := &History{Module: h.Module, Approved: approved, Versions: []Version{v}}
+	for _, o := range h.Versions {
+		if o.Digest != v.Digest {
+			next.Versions = append(next.Versions, o)
+		}
+	}
+	return next
+}
+
 var digestForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // readHistory reads an index. What does not hold is refused: digests become names
 // of files, and names of files are written to.
-func readHistory(text []byte) (*history, error) {
-	var h history
+func readHistory(text []byte) (*History, error) {
+	var h History
 	d := json.NewDecoder(bytes.NewReader(text))
 	if err := d.Decode(&h); err != nil {
 		return nil, err
@@ -101,7 +135,7 @@ func readHistory(text []byte) (*history, error) {
 		return nil, errors.New("there is more after its end")
 	}
 	for _, s := range []string{h.Approved, h.Pending} {
-		if s != "" && (!digestForm.MatchString(s) || h.find(s) == nil) {
+		if s != "" && (!digestForm.MatchString(s) || h.Find(s) == nil) {
 			return nil, fmt.Errorf("%q is none of its versions", s)
 		}
 	}
@@ -111,33 +145,36 @@ func readHistory(text []byte) (*history, error) {
 		}
 		for i, p := range v.Parts {
 			if !filepath.IsLocal(filepath.FromSlash(p.Name)) || p.Name == "." || p.Size < 0 || p.Sum != "" && !digestForm.MatchString(p.Sum) || strings.ContainsRune(p.Name, 0) {
-				return nil, fmt.Errorf("the file %q of version %s is none", p.Name, briefDigest(v.Digest))
+				return nil, fmt.Errorf("the file %q of version %s is none", p.Name, Short(v.Digest))
 			}
 			if i > 0 && cmp.Compare(v.Parts[i-1].Name, p.Name) >= 0 {
-				return nil, fmt.Errorf("the files of version %s are not in order", briefDigest(v.Digest))
+				return nil, fmt.Errorf("the files of version %s are not in order", Short(v.Digest))
 			}
 		}
 		if digestOf(v.Parts) != v.Digest {
-			return nil, fmt.Errorf("the version %s is not what its name says", briefDigest(v.Digest))
+			return nil, fmt.Errorf("the version %s is not what its name says", Short(v.Digest))
 		}
 	}
 	return &h, nil
 }
 
-// versions is data/module_versions: what was approved, by content. blobs/ has each
+// NewStore makes the store in a folder, which need not be there.
+func NewStore(dir string) *Store { return &Store{dir: dir} }
+
+// Store is data/module_versions: what was approved, by content. blobs/ has each
 // file once, by the SHA-256 of what it holds; index/ has a file for each module,
 // replaced as a whole. What is written of an index has reached the disk when it returns.
-type versions struct {
+type Store struct {
 	dir string
 	mu  sync.Mutex // held while anything is written or collected
 }
 
-// settled reports whether this workspace's modules were looked at before, as a whole.
-func (s *versions) settled() bool { return disk.Exists(filepath.Join(s.dir, "settled")) }
+// Settled reports whether this workspace's modules were looked at before, as a whole.
+func (s *Store) Settled() bool { return disk.Exists(filepath.Join(s.dir, "settled")) }
 
-// settle notes that they were: from now on a module that appears waits for a yes.
-func (s *versions) settle() error {
-	if s.settled() {
+// Settle notes that they were: from now on a module that appears waits for a yes.
+func (s *Store) Settle() error {
+	if s.Settled() {
 		return nil
 	}
 	if err := s.make(); err != nil {
@@ -146,7 +183,7 @@ func (s *versions) settle() error {
 	return disk.WriteFile(filepath.Join(s.dir, "settled"), []byte(time.Now().UTC().Format(time.RFC3339)+"\n"))
 }
 
-func (s *versions) make() error {
+func (s *Store) make() error {
 	for _, d := range []string{"", "blobs", "index"} {
 		if err := os.MkdirAll(filepath.Join(s.dir, d), 0o700); err != nil {
 			return err
@@ -155,16 +192,16 @@ func (s *versions) make() error {
 	return nil
 }
 
-// indexFile is where a module's index lies; no slug has a plus sign.
-func (s *versions) indexFile(id string) string {
+// indexFile returns where a module's index lies; no slug has a plus sign.
+func (s *Store) indexFile(id string) string {
 	return filepath.Join(s.dir, "index", strings.Replace(id, "/", "+", 1)+".json")
 }
 
-// load reads a module's index; one without any is empty.
-func (s *versions) load(id string) (*history, error) {
-	h, err := loadHistory(s.indexFile(id))
+// Load reads a module's index; one without any is empty.
+func (s *Store) Load(id string) (*History, error) {
+	h, err := readIndex(s.indexFile(id))
 	if errors.Is(err, fs.ErrNotExist) {
-		return &history{Module: id}, nil
+		return &History{Module: id}, nil
 	}
 	if err == nil && h.Module != id {
 		err = fmt.Errorf("it is of the module %q", h.Module)
@@ -175,7 +212,7 @@ func (s *versions) load(id string) (*history, error) {
 	return h, nil
 }
 
-func loadHistory(file string) (*history, error) {
+func readIndex(file string) (*History, error) {
 	fi, err := os.Stat(file)
 	if err != nil {
 		return nil, err
@@ -190,8 +227,8 @@ func loadHistory(file string) (*history, error) {
 	return readHistory(text)
 }
 
-// save replaces a module's index and removes what no index speaks of any more.
-func (s *versions) save(h *history) error {
+// Save replaces a module's index and removes what no index speaks of any more.
+func (s *Store) Save(h *History) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.make(); err != nil {
@@ -200,8 +237,8 @@ func (s *versions) save(h *history) error {
 	return s.write(h)
 }
 
-// write is save; s.mu is held.
-func (s *versions) write(h *history) error {
+// write returns save; s.mu is held.
+func (s *Store) write(h *History) error {
 	dropped := false
 	for len(h.Versions) > keepVersions {
 		last := len(h.Versions) - 1
@@ -224,10 +261,10 @@ func (s *versions) write(h *history) error {
 	return nil
 }
 
-// keep puts what content holds among the versions, as the newest; read gives a
+// keepParts puts what content holds among the versions, as the newest; read gives a
 // file's text. change, where it is not nil, is made in the same write. The index
 // given is not changed: the new one is returned.
-func (s *versions) keep(h *history, v version, read func(string) ([]byte, error), change func(*history)) (*history, error) {
+func (s *Store) keepParts(h *History, v Version, read func(string) ([]byte, error), change func(*History)) (*History, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.make(); err != nil {
@@ -248,7 +285,7 @@ func (s *versions) keep(h *history, v version, read func(string) ([]byte, error)
 			return nil, err
 		}
 	}
-	next := &history{Module: h.Module, Approved: h.Approved, Pending: h.Pending, Versions: []version{v}}
+	next := &History{Module: h.Module, Approved: h.Approved, Pending: h.Pending, Versions: []Version{v}}
 	for _, o := range h.Versions {
 		if o.Digest != v.Digest {
 			next.Versions = append(next.Versions, o)
@@ -260,10 +297,22 @@ func (s *versions) keep(h *history, v version, read func(string) ([]byte, error)
 	return next, s.write(next)
 }
 
+// Keep puts what lies in dir, read as tree, among the versions of h: v says the rest
+// of it. See keep.
+func (s *Store) Keep(h *History, dir string, tree *Content, v Version, change func(*History)) (*History, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	v.Digest, v.Parts = tree.Digest, tree.Parts
+	return s.keepParts(h, v, func(name string) ([]byte, error) { return readPart(root, name) }, change)
+}
+
 // store writes one file. Those that are approved as they are found are many at once,
 // and lie in the modules' folders too: these may reach the disk later, and what a loss
 // of power leaves of them is found out by its sum.
-func (s *versions) store(sum string, text []byte, sync bool) error {
+func (s *Store) store(sum string, text []byte, sync bool) error {
 	if sync {
 		return disk.WriteFile(s.blob(sum), text)
 	}
@@ -274,10 +323,10 @@ func (s *versions) store(sum string, text []byte, sync bool) error {
 	return os.Rename(tmp, s.blob(sum))
 }
 
-func (s *versions) blob(sum string) string { return filepath.Join(s.dir, "blobs", sum) }
+func (s *Store) blob(sum string) string { return filepath.Join(s.dir, "blobs", sum) }
 
-// read gives a kept file's text, which must be what its name says.
-func (s *versions) read(p part) ([]byte, error) {
+// Read gives a kept file's text, which must be what its name says.
+func (s *Store) Read(p Part) ([]byte, error) {
 	if p.Sum == "" {
 		return nil, fmt.Errorf("%s was too large to be kept", p.Name)
 	}
@@ -293,7 +342,7 @@ func (s *versions) read(p part) ([]byte, error) {
 
 // collect removes files that no version holds. Where an index cannot be read nothing
 // is: what it speaks of is not known.
-func (s *versions) collect() {
+func (s *Store) collect() {
 	list, err := os.ReadDir(filepath.Join(s.dir, "index"))
 	if err != nil {
 		return
@@ -303,7 +352,7 @@ func (s *versions) collect() {
 		if !strings.HasSuffix(de.Name(), ".json") || strings.HasPrefix(de.Name(), ".") {
 			continue
 		}
-		h, err := loadHistory(filepath.Join(s.dir, "index", de.Name()))
+		h, err := readIndex(filepath.Join(s.dir, "index", de.Name()))
 		if err != nil {
 			return
 		}

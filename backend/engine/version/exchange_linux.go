@@ -1,4 +1,4 @@
-package engine
+package version
 
 import "golang.org/x/sys/unix"
 

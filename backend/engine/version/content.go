@@ -1,4 +1,4 @@
-package engine
+package version
 
 import (
 	"bytes"
@@ -53,8 +53,8 @@ func passedOver(base string, dir bool) bool {
 		strings.HasSuffix(base, ".swp") || strings.HasSuffix(base, ".swo") || strings.HasSuffix(base, ".tmp")
 }
 
-// part is one program file of a module.
-type part struct {
+// Part is one program file of a module.
+type Part struct {
 	// Name is its path in the folder, with slashes.
 	Name string `json:"name"`
 	Size int64  `json:"size"`
@@ -69,7 +69,7 @@ type part struct {
 }
 
 // digestOf names what a list of parts holds: the same for the same files.
-func digestOf(parts []part) string {
+func digestOf(parts []Part) string {
 	h := sha256.New()
 	for _, p := range parts {
 		fmt.Fprintf(h, "%q %t %d %s %q %d\n", p.Name, p.Exec, p.Size, p.Sum, p.Link, p.When)
@@ -93,18 +93,18 @@ func markOf(name string) (mark, error) {
 	return mark{st.Size, st.Mtim.Nano(), st.Ctim.Nano(), uint64(st.Dev), st.Ino, uint32(st.Mode)}, nil
 }
 
-// content is a module's program as it lies on disk. It is never changed once made.
-type content struct {
-	parts  []part
-	digest string
-	// problems are what cannot be approved, nor kept.
-	problems []string
+// Content is a module's program as it lies on disk. It is never changed once made.
+type Content struct {
+	Parts  []Part
+	Digest string
+	// Problems are what cannot be approved, nor kept.
+	Problems []string
 	marks    map[string]mark // of every folder and program file, by path
 	sums     map[mark]string // of what was read
 }
 
-// unchanged reports whether nothing was touched since: a stat a file.
-func (c *content) unchanged() bool {
+// Unchanged reports whether nothing was touched since: a stat a file.
+func (c *Content) Unchanged() bool {
 	if c == nil {
 		return false
 	}
@@ -116,20 +116,20 @@ func (c *content) unchanged() bool {
 	return true
 }
 
-// part is the one of that name, or nil.
-func (c *content) part(name string) *part { return partOf(c.parts, name) }
+// Part returns the one of that name, or nil.
+func (c *Content) Part(name string) *Part { return Find(c.Parts, name) }
 
-func partOf(parts []part, name string) *part {
-	if i, ok := slices.BinarySearchFunc(parts, name, func(p part, n string) int { return cmp.Compare(p.Name, n) }); ok {
+func Find(parts []Part, name string) *Part {
+	if i, ok := slices.BinarySearchFunc(parts, name, func(p Part, n string) int { return cmp.Compare(p.Name, n) }); ok {
 		return &parts[i]
 	}
 	return nil
 }
 
-// readContent reads the program in a module's folder. Of what was read before, only
+// Read reads the program in a module's folder. Of what was read before, only
 // what was touched is read again.
-func readContent(dir string, before *content) (*content, error) {
-	c := &content{marks: map[string]mark{}, sums: map[mark]string{}}
+func Read(dir string, before *Content) (*Content, error) {
+	c := &Content{marks: map[string]mark{}, sums: map[mark]string{}}
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return nil, err
@@ -148,12 +148,12 @@ func readContent(dir string, before *content) (*content, error) {
 	if err := c.walk(root, dir, ".", 0, before); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(c.parts, func(a, b part) int { return cmp.Compare(a.Name, b.Name) })
-	c.digest = digestOf(c.parts)
+	slices.SortFunc(c.Parts, func(a, b Part) int { return cmp.Compare(a.Name, b.Name) })
+	c.Digest = digestOf(c.Parts)
 	return c, nil
 }
 
-func (c *content) walk(root *os.Root, dir, in string, depth int, before *content) error {
+func (c *Content) walk(root *os.Root, dir, in string, depth int, before *Content) error {
 	// The mark comes before the list: what is added in between shows at the next look.
 	m, err := markOf(filepath.Join(dir, in))
 	if err != nil {
@@ -176,7 +176,7 @@ func (c *content) walk(root *os.Root, dir, in string, depth int, before *content
 		}
 		if de.IsDir() {
 			if depth == maxProgramDepth {
-				c.problems = append(c.problems, fmt.Sprintf("%s nests over %d folders deep", name, maxProgramDepth))
+				c.Problems = append(c.Problems, fmt.Sprintf("%s nests over %d folders deep", name, maxProgramDepth))
 				continue
 			}
 			if err := c.walk(root, dir, name, depth+1, before); err != nil {
@@ -187,9 +187,9 @@ func (c *content) walk(root *os.Root, dir, in string, depth int, before *content
 		if err := c.add(root, dir, name, before); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if len(c.parts) > maxProgramFiles {
-			c.parts = c.parts[:maxProgramFiles]
-			c.problems = append(c.problems, fmt.Sprintf("it has over %d program files: keep libraries out of its folder", maxProgramFiles))
+		if len(c.Parts) > maxProgramFiles {
+			c.Parts = c.Parts[:maxProgramFiles]
+			c.Problems = append(c.Problems, fmt.Sprintf("it has over %d program files: keep libraries out of its folder", maxProgramFiles))
 			return nil
 		}
 	}
@@ -197,7 +197,7 @@ func (c *content) walk(root *os.Root, dir, in string, depth int, before *content
 }
 
 // add takes one file into the content, where it belongs to the program.
-func (c *content) add(root *os.Root, dir, name string, before *content) error {
+func (c *Content) add(root *os.Root, dir, name string, before *Content) error {
 	full := filepath.Join(dir, name)
 	m, err := markOf(full)
 	if err != nil {
@@ -211,26 +211,26 @@ func (c *content) add(root *os.Root, dir, name string, before *content) error {
 		}
 		fi, err := root.Stat(name) // which follows it, and refuses to leave the folder
 		if err != nil || filepath.IsAbs(to) {
-			c.problems = append(c.problems, fmt.Sprintf("%s is a link that leads out of its folder, or nowhere (to %s): put the file itself there", name, to))
+			c.Problems = append(c.Problems, fmt.Sprintf("%s is a link that leads out of its folder, or nowhere (to %s): put the file itself there", name, to))
 		}
 		if err != nil || fi.IsDir() || programFile(name, fi.Mode()) {
 			c.marks[full] = m
-			c.parts = append(c.parts, part{Name: name, Link: to})
+			c.Parts = append(c.Parts, Part{Name: name, Link: to})
 		}
 		return nil
 	case unix.S_IFREG:
 	default:
-		c.problems = append(c.problems, name+" is neither a file nor a folder")
+		c.Problems = append(c.Problems, name+" is neither a file nor a folder")
 		return nil
 	}
 	if !programFile(name, fs.FileMode(m.mode&0o777)) {
 		return nil
 	}
 	c.marks[full] = m
-	p := part{Name: name, Size: m.size, Exec: m.mode&0o111 != 0}
+	p := Part{Name: name, Size: m.size, Exec: m.mode&0o111 != 0}
 	if m.size > maxProgramFile {
 		p.When = m.change
-		c.parts = append(c.parts, p)
+		c.Parts = append(c.Parts, p)
 		return nil
 	}
 	if before != nil {
@@ -245,7 +245,7 @@ func (c *content) add(root *os.Root, dir, name string, before *content) error {
 		p.Sum, p.Size = hex.EncodeToString(sum[:]), int64(len(text))
 	}
 	c.sums[m] = p.Sum
-	c.parts = append(c.parts, p)
+	c.Parts = append(c.Parts, p)
 	return nil
 }
 
@@ -269,5 +269,5 @@ func readPart(root *os.Root, name string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// briefDigest is enough of a digest to tell versions of one module apart.
-func briefDigest(d string) string { return d[:min(len(d), 12)] }
+// Short returns enough of a digest to tell versions of one module apart.
+func Short(d string) string { return d[:min(len(d), 12)] }
