@@ -162,8 +162,8 @@ func TestEveryCallAnswersAsTheDocumentSays(t *testing.T) {
 				id = string(p[0].ID)
 			}
 		}
-		if len(r.engine.Jobs()) > 0 {
-			job = r.engine.Jobs()[0].ID
+		if len(r.engine.Pipeline().Jobs()) > 0 {
+			job = r.engine.Pipeline().Jobs()[0].ID
 		}
 		t.Run(op.ID, func(t *testing.T) {
 			body := ""

@@ -25,12 +25,12 @@ func (s *Server) relevance(w http.ResponseWriter, r *http.Request) {
 		s.unprocessable(w, invalid{[]any{"query", "query"}, "at most 1024 bytes were expected", "value_error"})
 		return
 	}
-	s.reply(w, http.StatusOK, s.cfg.Engine.Relevance(state.Clean(q.Get("query")), q.Get("category"), limit))
+	s.reply(w, http.StatusOK, s.cfg.Engine.Delivered().Relevance(state.Clean(q.Get("query")), q.Get("category"), limit))
 }
 
 func (s *Server) jobs(w http.ResponseWriter, r *http.Request) {
 	module, status := r.URL.Query().Get("module"), r.URL.Query().Get("status")
-	list := slices.DeleteFunc(s.cfg.Engine.Jobs(), func(j state.Job) bool {
+	list := slices.DeleteFunc(s.cfg.Engine.Pipeline().Jobs(), func(j state.Job) bool {
 		return module != "" && j.Module != module || status != "" && j.Status != status
 	})
 	if list == nil {
@@ -40,7 +40,7 @@ func (s *Server) jobs(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) job(w http.ResponseWriter, r *http.Request) {
-	j, ok := s.cfg.Engine.Job(r.PathValue("job"))
+	j, ok := s.cfg.Engine.Pipeline().Job(r.PathValue("job"))
 	if !ok {
 		s.fail(w, http.StatusNotFound, "there is no such job, or it was long ago: GET /pipeline/jobs lists the last")
 		return

@@ -122,11 +122,17 @@ func (s *Server) routes() []route {
 			}},
 
 		{method: "GET", pattern: "/context", role: Viewer, summary: "What every enabled module last gave", answer: object("timestamp", str, "categories", object()),
-			handler: func(w http.ResponseWriter, _ *http.Request) { s.reply(w, http.StatusOK, s.cfg.Engine.Context()) }},
+			handler: func(w http.ResponseWriter, _ *http.Request) {
+				s.reply(w, http.StatusOK, s.cfg.Engine.Delivered().Context)
+			}},
 		{method: "GET", pattern: "/context/summary", role: Viewer, summary: "What is in /context, in figures", answer: object("timestamp", str, "categories", list(object("category", str, "items", integer, "modules", integer, "new", integer, "gone", integer, "bytes", integer)), "modules", integer, "items", integer, "failing", list(str)),
-			handler: func(w http.ResponseWriter, _ *http.Request) { s.reply(w, http.StatusOK, s.cfg.Engine.ContextSummary()) }},
+			handler: func(w http.ResponseWriter, _ *http.Request) {
+				s.reply(w, http.StatusOK, s.cfg.Engine.Delivered().Summary())
+			}},
 		{method: "GET", pattern: "/context/briefing", role: Viewer, summary: "What is in /context, what changed and what does not work, in sentences", answer: object("timestamp", str, "text", str, "headlines", list(str), "attention", list(str), "items", list(ref("Relevant"))),
-			handler: func(w http.ResponseWriter, _ *http.Request) { s.reply(w, http.StatusOK, s.cfg.Engine.Briefing()) }},
+			handler: func(w http.ResponseWriter, _ *http.Request) {
+				s.reply(w, http.StatusOK, s.cfg.Engine.Delivered().Briefing())
+			}},
 		{method: "GET", pattern: "/context/relevance", role: Viewer, summary: "The items in /context, the most relevant first, with their reasons",
 			query:  map[string]string{"query": "words that an item should hold", "category": "this category alone", "limit": "how many at most, up to 200; 20"},
 			answer: object("timestamp", str, "query?", str, "of", integer, "items", list(ref("Relevant"))), handler: s.relevance},

@@ -238,7 +238,7 @@ func (s *Server) reloadRouting(all bool) http.HandlerFunc {
 
 func (s *Server) contextCategory(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("category")
-	c, ok := s.cfg.Engine.ContextCategory(name)
+	c, ok := s.cfg.Engine.Delivered().Category(name)
 	if !ok {
 		s.fail(w, http.StatusNotFound, fmt.Sprintf("Category '%s' has no context: no module of it has delivered yet", name))
 		return

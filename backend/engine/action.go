@@ -224,10 +224,10 @@ func (e *Engine) leave(m *module) {
 	e.stop(m)
 	e.mu.Lock()
 	m.failure, m.streak, m.warning, m.outdated = nil, 0, "", false
-	store := e.context
+	store := e.pipeline.Store()
 	e.touched(m)
 	e.mu.Unlock()
-	store.drop(m.category, m.id)
+	store.Drop(m.category, m.id)
 }
 
 func (e *Engine) uninstall(ctx context.Context, m *module, a state.Action, progress func(string, float64)) (state.Outcome, error) {

@@ -2,12 +2,10 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
@@ -81,21 +79,6 @@ func BenchmarkScan200Modules(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		e.scan(context.Background())
-	}
-}
-
-// One fetch's way through all four stages.
-func BenchmarkPipelineJob(b *testing.B) {
-	store := newContextStore()
-	raw, _ := json.Marshal([]map[string]any{{"temperature": 21.5, "timestamp": "2026-02-11T12:00:00Z"}, {"temperature": 22, "timestamp": 1770811200.5}})
-	b.ReportAllocs()
-	for b.Loop() {
-		j := &job{module: "a/b", category: "a", platform: "b", fetched: time.Now(), raw: raw}
-		for _, f := range []func(*job) error{ingest, store.aggregate, store.synthesize, store.deliver} {
-			if err := f(j); err != nil {
-				b.Fatal(err)
-			}
-		}
 	}
 }
 

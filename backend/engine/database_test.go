@@ -165,7 +165,7 @@ func TestIllegalTransitionsAreRefusedWithAReason(t *testing.T) {
 	if m.PID != 0 || m.Runner != "stopped" || !m.NextFetch.IsZero() {
 		t.Errorf("a disabled module runs: %+v", m)
 	}
-	if _, ok := r.e.ContextCategory("t"); ok {
+	if _, ok := r.e.Delivered().Category("t"); ok {
 		t.Error("a disabled module's data is still served")
 	}
 	refuse(state.ModuleDisable, "t/x", "disabled already")

@@ -8,8 +8,8 @@
 //     by it at any time (registry.go).
 //   - Which version of a module may run: those are kept in data/module_versions by
 //     backend/engine/version.
-//   - data/pipeline.db: the last results, and failed jobs until they are retried or
-//     discarded (results.go, steer.go).
+//   - What a fetch gave, until it is handed to backend/engine/pipeline, which takes it to
+//     /context.
 //   - The routing configuration, kept by backend/routing, with its section.
 //   - The sections modules and pipeline of the snapshot.
 //   - Which adapters run, and when: how one is run is backend/engine/adapter's.
@@ -20,12 +20,10 @@
 //
 // # What it refuses
 //
-// A manifest that does not hold to its schema, with file, line
-// and what was expected; what ran before keeps running on its last good one. A
-// transition that the table in lifecycle.go does not have, with the reason. A
-// result that is too large, an adapter that does not answer, a value without a
-// JSON form. Secret values in anything that it publishes: text from adapters
-// passes the mask and state.Clean.
+// A manifest that does not hold to its schema, with file, line and what was expected;
+// what ran before keeps running on its last good one. A transition that the table in
+// lifecycle.go does not have, with the reason. Secret values in anything that it
+// publishes: text from adapters passes the mask and state.Clean.
 //
 // # Who may write
 //
@@ -105,11 +103,6 @@
 // # Adding a lifecycle transition
 //
 // Add a row to transitions in lifecycle.go; TestLifecycle walks the whole table.
-//
-// # Adding a pipeline stage
-//
-// Give it a title in state.Stage's order and a function in pipeline.go; newPipeline
-// chains them.
 //
 // # Why the disk is polled
 //

@@ -15,6 +15,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/engine/adapter"
+	"github.com/opsdeck/opsdeck/backend/engine/pipeline"
 	"github.com/opsdeck/opsdeck/backend/engine/version"
 	"github.com/opsdeck/opsdeck/backend/routing"
 	"github.com/opsdeck/opsdeck/backend/secrets"
@@ -60,7 +61,7 @@ type Config struct {
 	// are relayed into; nil where there are none.
 	Query func(ctx context.Context, promql string) ([]routing.Sample, error)
 	// Stages says what each stage of the pipeline, by its title, may do at a time.
-	Stages map[string]StageConfig
+	Stages map[string]pipeline.StageConfig
 	// Watch is how long a rotation watches the new credentials before it lets the
 	// old ones go: 10s.
 	Watch time.Duration
@@ -89,7 +90,6 @@ type Engine struct {
 	manifests *manifests
 	routing   *routing.Service
 	metrics   *metrics
-	context   *contextStore
 	pool      *adapter.Pool
 	programs  *version.Store
 
@@ -102,11 +102,12 @@ type Engine struct {
 
 	mu       sync.Mutex
 	life     context.Context // of the present Run; nil when none
+	running  bool            // it ran once: its pipeline tells something
 	wg       *sync.WaitGroup // of the present Run's module goroutines
 	registry *registry
 	store    *secrets.Store
 	launcher *adapter.Launcher
-	pipeline *pipeline
+	pipeline *pipeline.Pipeline
 	modules  map[string]*module
 	tallies  map[string]tally
 	changed  bool // the modules section is to be published
@@ -121,8 +122,6 @@ type Engine struct {
 	used     map[string]time.Time // modules whose credentials were used since the last note
 	noted    time.Time            // when uses were last noted
 	looks    state.Interests      // what is being looked at
-	brief    state.Report         // the last briefing that was published
-	keeps    string               // why results do not survive a restart; "" when they do
 }
 
 // New prepares an engine; nothing runs before Run.
@@ -156,20 +155,26 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: cfg, manifests: ms, context: newContextStore(), wake: make(chan struct{}, 1), show: make(chan chan struct{})}
+	e := &Engine{cfg: cfg, manifests: ms, wake: make(chan struct{}, 1), show: make(chan chan struct{})}
 	e.pool = adapter.NewPool(cfg.Resident)
 	e.routing, err = routing.New(routing.Config{File: cfg.RoutingFile, DataDir: cfg.DataDir, Rel: e.rel, Query: cfg.Query, Mask: cfg.Mask.Mask, Changed: e.routed, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}
 	e.programs = version.NewStore(filepath.Join(cfg.DataDir, "module_versions"))
-	e.metrics = newMetrics(e)
+	e.metrics, e.pipeline = newMetrics(e), pipeline.New(e.pipeConfig(), time.Now())
 	e.python = adapter.NewInterpreter(cfg.Python, e.touchedAll)
 	up := make(chan struct{})
 	e.up, e.settled = up, sync.OnceFunc(func() { close(up) })
 	e.starts = make(chan struct{}, max(2, runtime.NumCPU()))
 	e.fetches = make(chan struct{}, max(8, 4*runtime.NumCPU()))
 	return e, nil
+}
+
+// pipeConfig says what the pipeline of a run works with.
+func (e *Engine) pipeConfig() pipeline.Config {
+	path := filepath.Join(e.cfg.DataDir, "pipeline.db")
+	return pipeline.Config{Stages: e.cfg.Stages, Path: path, Name: e.rel(path), Enabled: e.isEnabled, Fetch: e.fetchAgain, Mask: e.cfg.Mask.Mask, Changed: e.repiped, Log: e.cfg.Log}
 }
 
 // rel names a path as an operator would: relative to the workspace where it is in it.
@@ -205,11 +210,11 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 	cancel := func() { end(nil) }
 	var wg, modules sync.WaitGroup
 	started := time.Now()
-	results := newContextStore()
 
 	e.mu.Lock()
 	e.life, e.wg, e.registry, e.store, e.launcher = life, &modules, reg, store, adapter.New(e.cfg.DataDir, e.cfg.Idle, e.cfg.Log)
-	e.context, e.pipeline = results, newPipeline(results, started, e.cfg.Stages)
+	e.pipeline = pipeline.New(e.pipeConfig(), started)
+	e.running = true
 	e.modules, e.tallies = map[string]*module{}, map[string]tally{}
 	e.python = adapter.NewInterpreter(e.cfg.Python, e.touchedAll)
 	e.looked = false
@@ -232,8 +237,7 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 		err = errors.Join(err, e.routing.Close(), e.flush(), store.Close(), reg.close())
 	}()
 
-	wg.Go(func() { pipe.run(life) })
-	wg.Go(func() { e.keepResults(life, results, pipe) })
+	wg.Go(func() { pipe.Run(life) })
 	wg.Go(func() { e.routing.Run(life) })
 	wg.Go(func() { python.Find(life, len(rows) == 0) })
 	for dir, err := range version.Tidy(e.cfg.ModulesDir, valid) {
@@ -396,7 +400,7 @@ func (e *Engine) Interest(in state.Interests) {
 // pipelineSection is the pipeline as state; tick says that a second of its history ends.
 func (e *Engine) pipelineSection(now time.Time, tick bool) state.Pipeline {
 	e.mu.Lock()
-	p, problem, held := e.pipeline, e.keeps, 0
+	p, held := e.pipeline, 0
 	for _, m := range e.modules {
 		if m.held {
 			held++
@@ -404,10 +408,10 @@ func (e *Engine) pipelineSection(now time.Time, tick bool) state.Pipeline {
 	}
 	want, brief := e.looks.Keys(state.LookJob), len(e.looks.Keys(state.LookBrief)) > 0
 	e.mu.Unlock()
-	out := p.section(now, e.cfg.Mask.Mask, tick, slices.Contains(want, "*"), want)
-	out.Held, out.Problem = held, problem
+	out := p.Section(now, tick, slices.Contains(want, "*"), want)
+	out.Held = held
 	if brief {
-		out.Reports = []state.Report{e.briefed(now)}
+		out.Reports = []state.Report{p.Briefing(now, e.Delivered)}
 	}
 	return out
 }

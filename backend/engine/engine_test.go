@@ -234,10 +234,10 @@ func TestModulesOfEveryShapeRun(t *testing.T) {
 				return false
 			}
 		}
-		cat, ok := r.e.ContextCategory("host")
+		cat, ok := r.e.Delivered().Category("host")
 		return len(s.Pipeline.Stages) == 4 && ok && cat.Summary.Modules == 2
 	})
-	cat, ok := r.e.ContextCategory("host")
+	cat, ok := r.e.Delivered().Category("host")
 	if !ok || cat.Summary.Modules != 2 || cat.Summary.Items != 4 || cat.Summary.Newest.IsZero() {
 		t.Errorf("context: %+v", cat)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/engine/adapter"
+	"github.com/opsdeck/opsdeck/backend/engine/pipeline"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 )
 
@@ -45,7 +46,7 @@ func (e *Engine) cycle(ctx context.Context, m *module, r **adapter.Runner, urgen
 		e.mu.Unlock()
 		defer func() {
 			if !res.handed {
-				pipe.leave()
+				pipe.Leave()
 			}
 		}()
 	}
@@ -321,7 +322,7 @@ func (e *Engine) failed(ctx context.Context, m *module, err error, took time.Dur
 	e.mu.Unlock()
 	e.metrics.fetch(m, took, false)
 	e.cfg.Log.Warn("fetch failed", "module", m.id, "stage", f.Stage, "err", text)
-	pipe.refuse(&job{module: m.id, category: m.category, platform: m.platform, fetched: now}, errors.New(text))
+	pipe.Refuse(pipeline.NewJob(m.id, m.category, m.platform, now, nil), errors.New(text))
 	return fetched{took: took, err: errors.New(text)}
 }
 
@@ -376,7 +377,7 @@ func (e *Engine) fetched(ctx context.Context, m *module, got *adapter.Reply, at 
 		}
 		raw = json.RawMessage(text)
 	}
-	items, _ := itemsOf(raw)
+	items, _ := pipeline.Items(raw)
 	now := time.Now()
 	e.mu.Lock()
 	if m.failure != nil || m.lastOK.IsZero() {
@@ -412,11 +413,11 @@ func (e *Engine) fetched(ctx context.Context, m *module, got *adapter.Reply, at 
 	pipe := e.pipeline
 	e.mu.Unlock()
 	e.metrics.fetch(m, took, true)
-	j := &job{module: m.id, category: m.category, platform: m.platform, fetched: at, raw: raw}
+	j := pipeline.NewJob(m.id, m.category, m.platform, at, raw)
 	if room {
-		pipe.submit(j)
+		pipe.Submit(j)
 	} else {
-		pipe.noRoom(j)
+		pipe.NoRoom(j)
 	}
 	return fetched{items: len(items), took: took, handed: room, aside: !room}
 }
@@ -462,7 +463,7 @@ func (e *Engine) probe(ctx context.Context, m *module, with *secrets.Values) fet
 	if err != nil {
 		return fetched{err: errors.New(e.clean(err.Error()))}
 	}
-	items, _ := itemsOf(got.Data)
+	items, _ := pipeline.Items(got.Data)
 	return fetched{items: len(items), took: time.Since(from)}
 }
 

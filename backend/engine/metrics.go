@@ -82,19 +82,16 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		v.Collect(ch)
 	}
 	m.e.mu.Lock()
-	p := m.e.pipeline
+	p, ran := m.e.pipeline, m.e.running
 	m.e.mu.Unlock()
-	if p == nil {
+	if !ran {
 		return
 	}
-	for _, s := range p.stages {
-		s.mu.Lock()
-		depth, inFlight, done, errs := len(s.queue), s.inFlight, s.finished, s.errors
-		s.mu.Unlock()
-		ch <- prometheus.MustNewConstMetric(m.depth, prometheus.GaugeValue, float64(depth), s.title)
-		ch <- prometheus.MustNewConstMetric(m.inFlight, prometheus.GaugeValue, float64(inFlight), s.title)
-		ch <- prometheus.MustNewConstMetric(m.done, prometheus.CounterValue, float64(done), s.title)
-		ch <- prometheus.MustNewConstMetric(m.errors, prometheus.CounterValue, float64(errs), s.title)
+	for _, s := range p.Counts() {
+		ch <- prometheus.MustNewConstMetric(m.depth, prometheus.GaugeValue, float64(s.Depth), s.Title)
+		ch <- prometheus.MustNewConstMetric(m.inFlight, prometheus.GaugeValue, float64(s.InFlight), s.Title)
+		ch <- prometheus.MustNewConstMetric(m.done, prometheus.CounterValue, float64(s.Done), s.Title)
+		ch <- prometheus.MustNewConstMetric(m.errors, prometheus.CounterValue, float64(s.Errors), s.Title)
 	}
 }
 

@@ -1,195 +1,17 @@
 package engine
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/engine/pipeline"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// pipeRig is a pipeline without an engine; its stages do what the test says.
-type pipeRig struct {
-	t *testing.T
-	p *pipeline
-}
-
-func newPipeRig(t *testing.T, cfg map[string]StageConfig, work map[string]func(*job) error) *pipeRig {
-	p := newPipeline(newContextStore(), time.Now(), cfg)
-	for title, f := range work {
-		p.stage(title).work = f
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		p.run(ctx)
-	}()
-	t.Cleanup(func() {
-		cancel()
-		<-done
-	})
-	return &pipeRig{t, p}
-}
-
-func (r *pipeRig) submit(module string) *job {
-	r.t.Helper()
-	if ok, _ := r.p.room(); !ok {
-		r.t.Fatal("there is no room")
-	}
-	j := &job{module: module, category: "c", platform: module, fetched: time.Now(), raw: json.RawMessage(`[1]`)}
-	r.p.submit(j)
-	return j
-}
-
-// until waits for a job's status.
-func (r *pipeRig) until(j *job, status string) {
-	r.t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for {
-		j.mu.Lock()
-		got, stage := j.status, j.stage
-		j.mu.Unlock()
-		if got == status {
-			return
-		}
-		select {
-		case <-deadline:
-			r.t.Fatalf("job %s of %s is %s in %s, want %s", j.id, j.module, got, stage, status)
-		case <-tick.C:
-		}
-	}
-}
-
-func TestAFullStageHoldsBackTheOneBeforeAndThenTheFetches(t *testing.T) {
-	gate := make(chan struct{})
-	r := newPipeRig(t, map[string]StageConfig{"ingest": {Workers: 1, Capacity: 3}, "aggregate": {Workers: 1, Capacity: 2}},
-		map[string]func(*job) error{"aggregate": func(*job) error { <-gate; return nil }})
-	var all []*job
-	for i := 0; ; i++ {
-		ok, _ := r.p.room()
-		if !ok {
-			// Nothing moves any more once one is in work and both queues are full.
-			if n := len(all); n == 1+2+3 {
-				break
-			}
-			continue
-		}
-		j := &job{module: fmt.Sprintf("c/m%d", i), category: "c", fetched: time.Now(), raw: json.RawMessage(`[1]`)}
-		r.p.submit(j)
-		all = append(all, j)
-		if len(all) > 6 {
-			t.Fatalf("%d jobs were taken in", len(all))
-		}
-	}
-	ok, freed := r.p.room()
-	if ok {
-		t.Fatal("there is room beyond the bounds")
-	}
-	close(gate)
-	select {
-	case <-freed:
-	case <-time.After(patience):
-		t.Fatal("nobody was told of the room")
-	}
-	for _, j := range all {
-		r.until(j, "done")
-	}
-}
-
-func TestStagesWorkOnAsManyJobsAtATimeAsTheyMay(t *testing.T) {
-	var mu sync.Mutex
-	now, most := 0, 0
-	entered, leave := make(chan struct{}), make(chan struct{})
-	r := newPipeRig(t, map[string]StageConfig{"ingest": {Workers: 3}}, map[string]func(*job) error{"ingest": func(*job) error {
-		mu.Lock()
-		now++
-		most = max(most, now)
-		mu.Unlock()
-		entered <- struct{}{}
-		<-leave
-		mu.Lock()
-		now--
-		mu.Unlock()
-		return nil
-	}})
-	var js []*job
-	for i := range 6 {
-		js = append(js, r.submit(fmt.Sprint("c/", i)))
-	}
-	for range 3 {
-		<-entered
-	}
-	for range 3 {
-		leave <- struct{}{}
-		<-entered
-	}
-	close(leave)
-	for _, j := range js {
-		r.until(j, "done")
-	}
-	if most != 3 {
-		t.Errorf("%d at a time, want 3", most)
-	}
-}
-
-func TestJobCanBeFollowedAndAFailedOneIsKeptAndRetried(t *testing.T) {
-	bad := true
-	r := newPipeRig(t, nil, map[string]func(*job) error{"synthesize": func(*job) error {
-		if bad {
-			panic("half a thought")
-		}
-		return nil
-	}})
-	j := r.submit("c/a")
-	r.until(j, "failed")
-	got, ok := r.p.jobs.job(j.id, state.Clean)
-	if !ok || got.Stage != "synthesize" || !strings.Contains(got.Cause, "half a thought") || len(got.Steps) != 3 || got.Steps[2].Err == "" || got.Steps[0].Ended.IsZero() {
-		t.Errorf("got %+v", got)
-	}
-	again := r.submit("c/a")
-	r.until(again, "failed")
-	if list := r.p.jobs.list(false, nil, state.Clean); list[0].Times != 2 || list[1].Status != "superseded" {
-		t.Errorf("two failures of one module in one place: %+v", list)
-	}
-	bad = false
-	taken, err := r.p.jobs.take(again.id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := r.p.stage("synthesize")
-	if !s.reserve() {
-		t.Fatal("no room")
-	}
-	s.put(taken)
-	r.until(again, "done")
-	if _, err := r.p.jobs.take(again.id); !errors.Is(err, errNoJob) {
-		t.Errorf("got %v, want errNoJob", err)
-	}
-}
-
-func TestKeptJobsAreBoundedInNumberAndBytes(t *testing.T) {
-	k := newJobs(time.Now())
-	for i := range 3 * keepJobs {
-		j := &job{module: fmt.Sprint("c/", i), fetched: time.Now(), raw: make(json.RawMessage, 1<<20)}
-		k.add(j)
-		k.failed(j, "ingest", errors.New("x"))
-	}
-	if len(k.bad) > keepFailed || k.bytes > keepFailedBytes || len(k.byID) > keepJobs+keepFailed {
-		t.Errorf("%d failed jobs of %d bytes, %d by ID", len(k.bad), k.bytes, len(k.byID))
-	}
-}
-
 // pipeEngine is an engine with modules whose fetches work.
-func pipeEngine(t *testing.T, interval time.Duration, names ...string) *rig {
+func pipeEngine(t *testing.T, cfg Config, names ...string) *rig {
 	needPython(t)
 	files := map[string]string{}
 	for _, n := range names {
@@ -198,7 +20,7 @@ func pipeEngine(t *testing.T, interval time.Duration, names ...string) *rig {
 		}
 	}
 	r := newRig(t, files)
-	r.start(Config{Interval: interval})
+	r.start(cfg)
 	for _, n := range names {
 		r.module("t/"+n, "works", healthy)
 	}
@@ -206,8 +28,7 @@ func pipeEngine(t *testing.T, interval time.Duration, names ...string) *rig {
 }
 
 func TestPauseHoldsFetchesBackAndResumeLetsThemGo(t *testing.T) {
-	r := pipeEngine(t, 50*time.Millisecond, "a")
-	r.e.pipeline.stage("ingest").capacity = 2
+	r := pipeEngine(t, Config{Interval: 50 * time.Millisecond, Stages: map[string]pipeline.StageConfig{"ingest": {Capacity: 2}}}, "a")
 	out, err := r.do(state.PipelinePause, "ingest", nil, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -239,14 +60,14 @@ func TestPauseHoldsFetchesBackAndResumeLetsThemGo(t *testing.T) {
 }
 
 func TestDrainWorksEverythingOffAndStaysShut(t *testing.T) {
-	r := pipeEngine(t, 20*time.Millisecond, "a", "b")
+	r := pipeEngine(t, Config{Interval: 20 * time.Millisecond}, "a", "b")
 	out, err := r.do(state.PipelineDrain, "pipeline", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, st := range r.e.pipeline.stages {
-		if n := len(st.queue) + st.inFlight; n != 0 {
-			t.Errorf("%d jobs in %s", n, st.title)
+	for _, st := range r.e.pipeline.Counts() {
+		if n := st.Depth + st.InFlight; n != 0 {
+			t.Errorf("%d jobs in %s", n, st.Title)
 		}
 	}
 	r.until("the fetches wait", func(s *state.Snapshot) bool { return s.Pipeline.Held == 2 && s.Pipeline.Closed != "" })
@@ -273,13 +94,13 @@ func TestResultsAndFailedJobsSurviveARestart(t *testing.T) {
 	r.start(Config{Interval: time.Hour})
 	r.module("t/a", "works", healthy)
 	r.until("the failure is kept", func(s *state.Snapshot) bool { return len(failedJobs(s)) == 1 })
-	r.until("it is delivered", func(*state.Snapshot) bool { _, ok := r.e.ContextCategory("t"); return ok })
+	r.until("it is delivered", func(*state.Snapshot) bool { _, ok := r.e.Delivered().Category("t"); return ok })
 	r.stop()
-	was, _ := r.e.ContextCategory("t")
+	was, _ := r.e.Delivered().Category("t")
 	r.write("modules/t/a/adapter.py", "raise ImportError('not now')\n")
 	r.start(Config{Interval: time.Hour, Python: "none"})
-	var cat *ContextCategory
-	r.until("/context is back", func(*state.Snapshot) (ok bool) { cat, ok = r.e.ContextCategory("t"); return ok })
+	var cat *pipeline.Category
+	r.until("/context is back", func(*state.Snapshot) (ok bool) { cat, ok = r.e.Delivered().Category("t"); return ok })
 	if m := cat.Modules[0]; !m.Restored || string(m.Data[1]) != "2" || m.Fetched.Sub(was.Modules[0].Fetched).Abs() > time.Millisecond {
 		t.Errorf("got %+v", m)
 	}

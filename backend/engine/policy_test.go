@@ -186,7 +186,7 @@ func TestStaleDataIsMarkedAndThenDropped(t *testing.T) {
 	r.until("its data is marked and dropped", func() func(*state.Snapshot) bool {
 		marked := false
 		return func(*state.Snapshot) bool {
-			c, ok := r.e.ContextCategory("t")
+			c, ok := r.e.Delivered().Category("t")
 			if ok && c.Modules[0].Stale && c.Modules[0].Age > 0 {
 				marked = true
 			}

@@ -236,8 +236,8 @@ class A(BaseAdapter):
 	sqlite(t, filepath.Join(r.dir, "data/module_credentials.db"), "UPDATE credentials SET module_id = 't/openweather' WHERE module_id = 'weather/openweather'")
 	r.start(Config{Key: contractKey(t)})
 	r.module("t/openweather", "runs", healthy)
-	r.until("it is delivered", func(s *state.Snapshot) bool { _, ok := r.e.ContextCategory("t"); return ok && s.Version > 0 })
-	cat, _ := r.e.ContextCategory("t")
+	r.until("it is delivered", func(s *state.Snapshot) bool { _, ok := r.e.Delivered().Category("t"); return ok && s.Version > 0 })
+	cat, _ := r.e.Delivered().Category("t")
 	if got := string(cat.Modules[0].Data[0]); got != `{"url":"https://x/?key=***"}` {
 		t.Errorf("/context serves %s", got)
 	}

@@ -167,7 +167,7 @@ func (e *Engine) room(m *module, asked bool) (ok bool, freed <-chan struct{}) {
 	e.mu.Lock()
 	pipe := e.pipeline
 	e.mu.Unlock()
-	ok, freed = pipe.room()
+	ok, freed = pipe.Room()
 	held := !ok && !asked
 	e.mu.Lock()
 	if m.held != held {

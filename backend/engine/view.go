@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/disk"
+	"github.com/opsdeck/opsdeck/backend/engine/pipeline"
 	"github.com/opsdeck/opsdeck/backend/secrets"
 	"github.com/opsdeck/opsdeck/backend/state"
 )
@@ -224,39 +225,21 @@ func orEmpty(v any) any {
 	return v
 }
 
-// Context is what all enabled modules last gave.
-func (e *Engine) Context() Context {
+// Delivered returns what all enabled modules last gave, with which of them fail.
+func (e *Engine) Delivered() pipeline.Delivered {
+	stale, failing := map[string][]string{}, map[string]string{}
 	e.mu.Lock()
-	store := e.context
-	failing := map[string][]string{}
+	p := e.pipeline
 	for _, m := range e.modules {
 		if m.failure != nil && m.status == state.ModuleInstalled {
-			failing[m.category] = append(failing[m.category], m.id)
+			stale[m.category] = append(stale[m.category], m.id)
+		}
+		if m.shown() == state.ModuleFailed && m.registered {
+			failing[m.id] = e.clean(m.reason())
 		}
 	}
 	e.mu.Unlock()
-	c := store.all(time.Now())
-	for name, ids := range failing {
-		if cat := c.Categories[name]; cat != nil {
-			slices.Sort(ids)
-			with := *cat
-			with.Summary.Failing = ids
-			with.Modules = slices.Clone(with.Modules)
-			for i := range with.Modules {
-				if o := &with.Modules[i]; slices.Contains(ids, o.Module) {
-					o.Stale, o.Age = true, c.Timestamp.Sub(o.Fetched).Round(time.Millisecond).Seconds()
-				}
-			}
-			c.Categories[name] = &with
-		}
-	}
-	return c
-}
-
-// ContextCategory is the part of one category; false where nothing was delivered.
-func (e *Engine) ContextCategory(name string) (*ContextCategory, bool) {
-	c, ok := e.Context().Categories[name]
-	return c, ok
+	return p.Delivered(time.Now(), stale, failing)
 }
 
 // ModulesOf lists the modules that target names: one by its ID, all of a platform

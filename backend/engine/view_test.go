@@ -50,7 +50,7 @@ func TestModuleJSONHasTheRecordedMembers(t *testing.T) {
 			t.Errorf("the text is not that of the value: %s, %v", got, err)
 		}
 	}
-	for _, v := range []any{r.e.Health(), r.e.SystemInfo(), r.e.Routing().Providers(), r.e.Context()} {
+	for _, v := range []any{r.e.Health(), r.e.SystemInfo(), r.e.Routing().Providers(), r.e.Delivered().Context} {
 		if _, err := json.Marshal(v); err != nil {
 			t.Error(err)
 		}

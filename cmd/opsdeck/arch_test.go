@@ -142,6 +142,10 @@ var bans = []struct {
 		return i.pkg == "backend/engine/version" && !i.test && i.own && i.path != "backend/state" && i.path != "backend/disk"
 	}, "backend/engine/version keeps what lies in folders by its content: who may approve it, and what runs, is decided above it"},
 
+	{"the pipeline knows no module", func(i imported) bool {
+		return i.pkg == "backend/engine/pipeline" && !i.test && i.own && i.path != "backend/state" && i.path != "backend/disk"
+	}, "backend/engine/pipeline is handed what was fetched, whoever fetched it: what it knew of adapters or of the registry would have to be started to test a stage"},
+
 	{"disk and document know nothing of ours", func(i imported) bool {
 		return in(i.pkg, "backend/disk", "backend/document") && i.own && !i.test
 	}, "backend/disk and backend/document are read by everything that keeps files: what they import, all of it imports"},
@@ -246,6 +250,7 @@ func TestBansCatchWhatTheyForbid(t *testing.T) {
 		"disk and document know nothing of ours":                                                         own("backend/disk", "backend/state"),
 		"an adapter is run without knowing of modules":                                                   own("backend/engine/adapter", "backend/engine"),
 		"versions are kept without knowing of modules":                                                   own("backend/engine/version", "backend/engine/adapter"),
+		"the pipeline knows no module":                                                                   own("backend/engine/pipeline", "backend/engine"),
 	}
 	for _, ban := range bans {
 		i, ok := offenders[ban.name]

@@ -17,6 +17,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/alerting"
 	"github.com/opsdeck/opsdeck/backend/config"
 	"github.com/opsdeck/opsdeck/backend/engine"
+	"github.com/opsdeck/opsdeck/backend/engine/pipeline"
 	"github.com/opsdeck/opsdeck/backend/journal"
 	"github.com/opsdeck/opsdeck/backend/metrics"
 	"github.com/opsdeck/opsdeck/backend/remote"
@@ -124,10 +125,10 @@ func (w *wiring) newOrchestrator(ws *config.Workspace) (_ state.Source, err erro
 }
 
 // stages returns the pipeline's settings in the terms of the engine.
-func stages(in map[string]config.Stage) map[string]engine.StageConfig {
-	out := map[string]engine.StageConfig{}
+func stages(in map[string]config.Stage) map[string]pipeline.StageConfig {
+	out := map[string]pipeline.StageConfig{}
 	for title, s := range in {
-		out[title] = engine.StageConfig(s)
+		out[title] = pipeline.StageConfig(s)
 	}
 	return out
 }

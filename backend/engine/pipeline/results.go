@@ -1,11 +1,11 @@
-package engine
+package pipeline
 
 import (
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/disk"
@@ -36,7 +36,7 @@ func openResults(ctx context.Context, path string) (*results, error) {
 func (r *results) close() error { return r.db.Close() }
 
 // load reads what was kept.
-func (r *results) load(ctx context.Context) (kept []keptResult, failed []*job, err error) {
+func (r *results) load(ctx context.Context) (kept []keptResult, failed []*Job, err error) {
 	rows, err := r.db.QueryContext(ctx, `SELECT module_id, category, platform, fetched_at, coalesce(newest, ''), items, truncated, data FROM results`)
 	if err != nil {
 		return nil, nil, err
@@ -64,7 +64,7 @@ func (r *results) load(ctx context.Context) (kept []keptResult, failed []*job, e
 	}
 	defer bad.Close()
 	for bad.Next() {
-		j := &job{status: "failed"}
+		j := &Job{status: "failed"}
 		var fetched string
 		var raw, data []byte
 		if err := bad.Scan(&j.id, &j.module, &j.category, &j.platform, &fetched, &j.stage, &j.cause, &j.times, &raw, &data); err != nil {
@@ -83,7 +83,7 @@ func (r *results) load(ctx context.Context) (kept []keptResult, failed []*job, e
 // keptResult is one module's result with its category.
 type keptResult struct {
 	category string
-	module   ContextModule
+	module   Module
 }
 
 // save writes changed results, forgets dropped ones, and, where bad is not nil, puts
@@ -101,7 +101,7 @@ func (r *results) save(ctx context.Context, changed []keptResult, dropped []stri
 			return fmt.Errorf("%s: %w", m.Module, err)
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO results (module_id, category, platform, fetched_at, newest, items, truncated, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			m.Module, k.category, m.Platform, disk.FormatTime(m.Fetched), null(disk.FormatTime(m.Newest)), m.Items, m.Truncated, data); err != nil {
+			m.Module, k.category, m.Platform, disk.FormatTime(m.Fetched), sql.NullString{String: disk.FormatTime(m.Newest), Valid: !m.Newest.IsZero()}, m.Items, m.Truncated, data); err != nil {
 			return err
 		}
 	}
@@ -131,7 +131,7 @@ type failedJob struct {
 	raw, data          json.RawMessage
 }
 
-// unsaved are the failed jobs, where they changed since the last call; nil otherwise.
+// unsaved returns the failed jobs, where they changed since the last call; nil otherwise.
 func (k *jobs) unsaved() []failedJob {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -151,7 +151,7 @@ func (k *jobs) unsaved() []failedJob {
 }
 
 // restore takes over failed jobs of before a restart.
-func (k *jobs) restore(bad []*job) {
+func (k *jobs) restore(bad []*Job) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, j := range bad {
@@ -161,31 +161,33 @@ func (k *jobs) restore(bad []*job) {
 	k.bad = append(bad, k.bad...)
 }
 
+// saveEvery is how often changed results are written.
+const saveEvery = 2 * time.Second
+
 // keepResults opens data/pipeline.db, takes over what it has, and writes changes to
 // it until ctx ends. A file that cannot be used costs what a restart would keep,
 // nothing else: it is said, and tried again.
-func (e *Engine) keepResults(ctx context.Context, store *contextStore, pipe *pipeline) {
-	path := filepath.Join(e.cfg.DataDir, "pipeline.db")
+func (p *Pipeline) keepResults(ctx context.Context) {
 	var db *results
 	var said string
 	say := func(err error) {
 		text := ""
 		if err != nil {
-			text = e.clean(fmt.Sprintf("results do not survive a restart: %s: %v", e.rel(path), err))
+			text = p.clean(fmt.Sprintf("results do not survive a restart: %s: %v", p.cfg.Name, err))
 		}
 		if text == said {
 			return
 		}
 		if said = text; text != "" {
-			e.cfg.Log.Error("pipeline", "problem", text)
+			p.cfg.Log.Error("pipeline", "problem", text)
 		}
-		e.mu.Lock()
-		e.keeps = text
-		e.mu.Unlock()
+		p.mu.Lock()
+		p.unkept = text
+		p.mu.Unlock()
 	}
 	open := func() {
 		var err error
-		if db, err = openResults(ctx, path); err != nil {
+		if db, err = openResults(ctx, p.cfg.Path); err != nil {
 			say(err)
 			return
 		}
@@ -194,22 +196,23 @@ func (e *Engine) keepResults(ctx context.Context, store *contextStore, pipe *pip
 		if err != nil {
 			return
 		}
-		store.restore(e.stillEnabled(kept))
-		pipe.jobs.restore(bad)
+		kept = slices.DeleteFunc(kept, func(k keptResult) bool { return !p.cfg.Enabled(k.module.Module) })
+		p.data.restore(kept)
+		p.known.restore(bad)
 	}
 	save := func(ctx context.Context) {
 		if db == nil {
 			return
 		}
-		changed, dropped := store.unsaved()
-		bad := pipe.jobs.unsaved()
+		changed, dropped := p.data.unsaved()
+		bad := p.known.unsaved()
 		if len(changed)+len(dropped) == 0 && bad == nil {
 			return
 		}
 		err := db.save(ctx, changed, dropped, bad)
 		if err != nil {
-			store.again(changed, dropped)
-			pipe.jobs.again()
+			p.data.again(changed, dropped)
+			p.known.again()
 		}
 		say(err)
 	}
@@ -222,10 +225,10 @@ func (e *Engine) keepResults(ctx context.Context, store *contextStore, pipe *pip
 		defer cancel()
 		save(last)
 		if err := db.close(); err != nil {
-			e.cfg.Log.Error("pipeline", "err", err)
+			p.cfg.Log.Error("pipeline", "err", err)
 		}
 	}()
-	e.every(ctx, flushEvery, func() {
+	every(ctx, saveEvery, func() {
 		if db == nil {
 			open()
 		}
@@ -239,15 +242,16 @@ func (k *jobs) again() {
 	k.mu.Unlock()
 }
 
-// stillEnabled are the results of modules that are enabled now.
-func (e *Engine) stillEnabled(kept []keptResult) []keptResult {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var out []keptResult
-	for _, k := range kept {
-		if m := e.modules[k.module.Module]; m != nil && m.status == state.ModuleInstalled {
-			out = append(out, k)
+// every calls f at an interval until ctx ends.
+func every(ctx context.Context, d time.Duration, f func()) {
+	t := time.NewTicker(d)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			f()
 		}
 	}
-	return out
 }

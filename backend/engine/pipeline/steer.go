@@ -1,4 +1,4 @@
-package engine
+package pipeline
 
 import (
 	"context"
@@ -9,26 +9,20 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// steer carries out the pipeline's actions.
-func (e *Engine) steer(ctx context.Context, a state.Action, progress func(string, float64)) (out state.Outcome, err error) {
-	e.mu.Lock()
-	p, alive := e.pipeline, e.life != nil
-	e.mu.Unlock()
-	if !alive {
-		return out, errNotRunning
-	}
-	defer e.repiped()
+// Execute carries out an action on the stages and jobs.
+func (p *Pipeline) Execute(ctx context.Context, a state.Action, progress func(string, float64)) (out state.Outcome, err error) {
+	defer p.cfg.Changed()
 	by := a.Actor.User + ", " + time.Now().Format(time.TimeOnly)
 	undo := func(k state.Kind, args map[string]string) *state.Action {
 		return &state.Action{Kind: k, Target: a.Target, Args: args, Actor: a.Actor}
 	}
 	switch a.Kind {
 	case state.PipelineDrain:
-		return e.drain(ctx, p, by, progress)
+		return p.drain(ctx, by, progress)
 	case state.PipelineRetry:
-		return e.retry(ctx, p, a.Target, progress)
+		return p.retry(ctx, a.Target, progress)
 	case state.PipelineDiscard:
-		j, err := p.jobs.take(a.Target)
+		j, err := p.known.take(a.Target)
 		if err != nil {
 			return out, err
 		}
@@ -65,8 +59,15 @@ func (e *Engine) steer(ctx context.Context, a state.Action, progress func(string
 	s.workers = n
 	s.mu.Unlock()
 	s.wake()
-	return state.Outcome{Result: fmt.Sprintf("%s works on up to %s at a time, until the next start; it was %d", s.title, plural(n, "job"), was),
+	return state.Outcome{Result: fmt.Sprintf("%s works on up to %s at a time, until the next start; it was %d", s.title, jobCount(n), was),
 		Undo: undo(state.PipelineWorkers, map[string]string{"workers": strconv.Itoa(was)})}, nil
+}
+
+func jobCount(n int) string {
+	if n == 1 {
+		return "1 job"
+	}
+	return fmt.Sprintf("%d jobs", n)
 }
 
 func waiting(n int) string {
@@ -76,26 +77,15 @@ func waiting(n int) string {
 	return fmt.Sprintf("%d jobs wait", n)
 }
 
-// repiped publishes the pipeline, and the modules that it holds back, anew.
-func (e *Engine) repiped() {
-	e.mu.Lock()
-	e.piped = true
-	e.mu.Unlock()
-	select {
-	case e.wake <- struct{}{}:
-	default:
-	}
-}
-
 // drain closes the intake and waits until everything that is in was worked off.
 // It stays closed: resuming ingest opens it. Cancelled, it is opened again.
-func (e *Engine) drain(ctx context.Context, p *pipeline, by string, progress func(string, float64)) (state.Outcome, error) {
+func (p *Pipeline) drain(ctx context.Context, by string, progress func(string, float64)) (state.Outcome, error) {
 	first := p.stages[0]
 	first.mu.Lock()
 	was := first.closed
 	first.closed = by
 	first.mu.Unlock()
-	e.repiped()
+	p.cfg.Changed()
 	open := func() {
 		first.mu.Lock()
 		first.closed = was
@@ -121,7 +111,7 @@ func (e *Engine) drain(ctx context.Context, p *pipeline, by string, progress fun
 				Undo: &state.Action{Kind: state.PipelineResume, Target: first.title}}, nil
 		}
 		all = max(all, left)
-		progress(fmt.Sprintf("%s to work off", plural(left, "job")), 100*float64(all-left)/float64(all))
+		progress(fmt.Sprintf("%s to work off", jobCount(left)), 100*float64(all-left)/float64(all))
 		select {
 		case <-ctx.Done():
 			open()
@@ -133,8 +123,8 @@ func (e *Engine) drain(ctx context.Context, p *pipeline, by string, progress fun
 
 // retry puts a failed job back where it failed, and waits for what comes of it. One
 // that failed before it got in is fetched again.
-func (e *Engine) retry(ctx context.Context, p *pipeline, id string, progress func(string, float64)) (out state.Outcome, err error) {
-	j, err := p.jobs.take(id)
+func (p *Pipeline) retry(ctx context.Context, id string, progress func(string, float64)) (out state.Outcome, err error) {
+	j, err := p.known.take(id)
 	if err != nil {
 		return out, err
 	}
@@ -142,25 +132,19 @@ func (e *Engine) retry(ctx context.Context, p *pipeline, id string, progress fun
 	title := j.stage
 	j.mu.Unlock()
 	back := func(err error) (state.Outcome, error) {
-		p.jobs.failed(j, title, err)
+		p.known.failed(j, title, err)
 		return out, err
 	}
 	if title == stageFetch {
 		progress("fetching again", -1)
-		got, err := e.with(ctx, j.module, func(m *module) (state.Outcome, error) {
-			if err := e.enabled(m); err != nil {
-				return out, err
-			}
-			f := e.ask(ctx, m)
-			return state.Outcome{Result: f.String()}, f.err
-		})
+		got, err := p.cfg.Fetch(ctx, j.module)
 		if err != nil {
 			return back(err)
 		}
 		j.mu.Lock()
 		j.status = "superseded"
 		j.mu.Unlock()
-		return state.Outcome{Result: "fetched again: " + got.Result}, nil
+		return state.Outcome{Result: "fetched again: " + got}, nil
 	}
 	s := p.stage(title)
 	if s == nil || !s.reserve() {
@@ -196,25 +180,9 @@ func (e *Engine) retry(ctx context.Context, p *pipeline, id string, progress fun
 	}
 }
 
-// Job is one fetch's way through the pipeline, by its ID; false where it is not
+// Job returns one fetch's way through the pipeline, by its ID; false where it is not
 // known, or was long ago.
-func (e *Engine) Job(id string) (state.Job, bool) {
-	e.mu.Lock()
-	p := e.pipeline
-	e.mu.Unlock()
-	if p == nil {
-		return state.Job{}, false
-	}
-	return p.jobs.job(id, e.clean)
-}
+func (p *Pipeline) Job(id string) (state.Job, bool) { return p.known.job(id, p.clean) }
 
-// Jobs are the last jobs and those that failed, newest first.
-func (e *Engine) Jobs() []state.Job {
-	e.mu.Lock()
-	p := e.pipeline
-	e.mu.Unlock()
-	if p == nil {
-		return nil
-	}
-	return p.jobs.list(true, nil, e.clean)
-}
+// Jobs returns the last jobs and those that failed, newest first.
+func (p *Pipeline) Jobs() []state.Job { return p.known.list(true, nil, p.clean) }

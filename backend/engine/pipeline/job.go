@@ -1,4 +1,4 @@
-package engine
+package pipeline
 
 import (
 	"encoding/json"
@@ -27,9 +27,9 @@ const (
 // stageFetch is where a job failed that gave nothing to take in.
 const stageFetch = "fetch"
 
-// job is one fetch's way through the stages. It is worked on by one stage at a time;
+// Job is one fetch's way through the stages. It is worked on by one stage at a time;
 // what its trace says is guarded by mu.
-type job struct {
+type Job struct {
 	id                         string
 	module, category, platform string
 	fetched                    time.Time
@@ -47,21 +47,26 @@ type job struct {
 	steps  []state.JobStep
 }
 
-func (j *job) enter(stage string, now time.Time) {
+// NewJob makes one of what a module's fetch gave at a time; raw is nil where it gave nothing.
+func NewJob(module, category, platform string, fetched time.Time, raw json.RawMessage) *Job {
+	return &Job{module: module, category: category, platform: platform, fetched: fetched, raw: raw}
+}
+
+func (j *Job) enter(stage string, now time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.status, j.stage, j.cause = "waiting", stage, ""
 	j.steps = append(j.steps, state.JobStep{Stage: stage, Queued: now})
 }
 
-func (j *job) start(now time.Time) {
+func (j *Job) start(now time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.status = "running"
 	j.steps[len(j.steps)-1].Started = now
 }
 
-func (j *job) end(now time.Time, err error) {
+func (j *Job) end(now time.Time, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	st := &j.steps[len(j.steps)-1]
@@ -70,15 +75,15 @@ func (j *job) end(now time.Time, err error) {
 	}
 }
 
-// queued is when it came into the queue that it is in.
-func (j *job) queued() time.Time {
+// queued returns when it came into the queue that it is in.
+func (j *Job) queued() time.Time {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.steps[len(j.steps)-1].Queued
 }
 
-// size is about what it holds, in bytes.
-func (j *job) size() int {
+// size returns about what it holds, in bytes.
+func (j *Job) size() int {
 	n := len(j.raw)
 	if n == 0 {
 		for _, it := range j.items {
@@ -88,8 +93,8 @@ func (j *job) size() int {
 	return n
 }
 
-// state is the job as published; full has its steps.
-func (j *job) state(full bool, clean func(string) string) state.Job {
+// state returns the job as published; full has its steps.
+func (j *Job) state(full bool, clean func(string) string) state.Job {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	out := state.Job{ID: j.id, Module: j.module, Status: j.status, At: j.fetched, Items: j.summary.Items, Stage: j.stage, Cause: clean(j.cause), Times: j.times}
@@ -108,20 +113,20 @@ type jobs struct {
 
 	mu      sync.Mutex
 	seq     uint64
-	ring    []*job // the last keepJobs, in a ring that begins at next
+	ring    []*Job // the last keepJobs, in a ring that begins at next
 	next    int
-	byID    map[string]*job
-	bad     []*job // those that failed, oldest first
+	byID    map[string]*Job
+	bad     []*Job // those that failed, oldest first
 	bytes   int
 	changed bool // the failed ones differ from what is on disk
 }
 
 func newJobs(now time.Time) *jobs {
-	return &jobs{prefix: strconv.FormatInt(now.UnixMilli(), 36), byID: map[string]*job{}}
+	return &jobs{prefix: strconv.FormatInt(now.UnixMilli(), 36), byID: map[string]*Job{}}
 }
 
 // add gives a job its ID and remembers it.
-func (k *jobs) add(j *job) {
+func (k *jobs) add(j *Job) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.seq++
@@ -140,7 +145,7 @@ func (k *jobs) add(j *job) {
 
 // done ends a job that was delivered. What failed before it of the same module is
 // made up for.
-func (k *jobs) done(j *job) {
+func (k *jobs) done(j *Job) {
 	j.mu.Lock()
 	j.status, j.stage = "done", "delivered"
 	j.mu.Unlock()
@@ -159,7 +164,7 @@ func (k *jobs) done(j *job) {
 
 // failed keeps a job with its cause. Of failures of one module in the same place the
 // newest is kept, and how many there were.
-func (k *jobs) failed(j *job, stage string, err error) {
+func (k *jobs) failed(j *Job, stage string, err error) {
 	j.mu.Lock()
 	j.status, j.stage, j.cause, j.times = "failed", stage, err.Error(), 1
 	j.mu.Unlock()
@@ -187,7 +192,7 @@ func (k *jobs) failed(j *job, stage string, err error) {
 }
 
 // drop forgets what a failed job holds; k.mu is held.
-func (k *jobs) drop(j *job) {
+func (k *jobs) drop(j *Job) {
 	i := slices.Index(k.bad, j)
 	if i < 0 {
 		return
@@ -201,7 +206,7 @@ func (k *jobs) drop(j *job) {
 var errNoJob = errors.New("there is no failed job of that ID: it was retried, made up for by a later fetch, or dropped")
 
 // take takes a failed job out, for a retry.
-func (k *jobs) take(id string) (*job, error) {
+func (k *jobs) take(id string) (*Job, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for i, b := range k.bad {
@@ -215,7 +220,7 @@ func (k *jobs) take(id string) (*job, error) {
 	return nil, fmt.Errorf("job %s: %w", id, errNoJob)
 }
 
-// list is the failed jobs and the last others, newest first; all gives more of them.
+// list returns the failed jobs and the last others, newest first; all gives more of them.
 // Those wanted come with their steps.
 func (k *jobs) list(all bool, want []string, clean func(string) string) []state.Job {
 	k.mu.Lock()
@@ -226,7 +231,7 @@ func (k *jobs) list(all bool, want []string, clean func(string) string) []state.
 	}
 	var out []state.Job
 	in := map[string]bool{}
-	put := func(j *job) {
+	put := func(j *Job) {
 		if !in[j.id] {
 			in[j.id] = true
 			out = append(out, j.state(slices.Contains(want, j.id), clean))
@@ -247,7 +252,7 @@ func (k *jobs) list(all bool, want []string, clean func(string) string) []state.
 	return out
 }
 
-// job is one of those that are remembered; false where it is not.
+// job returns one of those that are remembered; false where it is not.
 func (k *jobs) job(id string, clean func(string) string) (state.Job, bool) {
 	k.mu.Lock()
 	j := k.byID[id]

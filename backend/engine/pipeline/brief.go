@@ -1,4 +1,4 @@
-package engine
+package pipeline
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -25,6 +26,8 @@ const (
 	halfLife = 24 * time.Hour
 	// maxTitle bounds an item's title, in bytes.
 	maxTitle = 200
+	// maxReport bounds the briefing that is published, in bytes.
+	maxReport = 64 << 10
 )
 
 // CategorySummary is one category in a few figures.
@@ -40,8 +43,8 @@ type CategorySummary struct {
 	Stale []string `json:"stale,omitempty"`
 }
 
-// ContextSummary is what GET /context/summary serves.
-type ContextSummary struct {
+// Summaries is what GET /context/summary serves.
+type Summaries struct {
 	Timestamp  time.Time         `json:"timestamp"`
 	Categories []CategorySummary `json:"categories"` // by name
 	Modules    int               `json:"modules"`
@@ -82,37 +85,10 @@ type Briefing struct {
 	Items     []Relevant `json:"items"`
 }
 
-// seenOf is a category as delivered, with what its modules had the fetch before.
-type seenOf struct {
-	*ContextCategory
-	before map[string]map[uint64]bool
-}
-
-// seen is everything delivered, by category, and the modules that fail, with why.
-func (e *Engine) seen() (list []seenOf, failing map[string]string) {
-	c := e.Context()
-	e.mu.Lock()
-	store := e.context
-	failing = map[string]string{}
-	for _, m := range e.modules {
-		if m.shown() == state.ModuleFailed && m.registered {
-			failing[m.id] = e.clean(m.reason())
-		}
-	}
-	e.mu.Unlock()
-	store.mu.Lock()
-	before := maps.Clone(store.before)
-	store.mu.Unlock()
-	for _, name := range slices.Sorted(maps.Keys(c.Categories)) {
-		list = append(list, seenOf{c.Categories[name], before})
-	}
-	return list, failing
-}
-
 // change counts what a module's last fetch brought and took away; nothing where
 // there was none before.
-func (s seenOf) change(m *ContextModule) (fresh, gone int) {
-	was := s.before[m.Module]
+func (d Delivered) change(m *Module) (fresh, gone int) {
+	was := d.before[m.Module]
 	if was == nil {
 		return 0, 0
 	}
@@ -127,18 +103,17 @@ func (s seenOf) change(m *ContextModule) (fresh, gone int) {
 	return fresh, max(0, left)
 }
 
-// ContextSummary is what is in /context, in figures.
-func (e *Engine) ContextSummary() ContextSummary {
-	list, failing := e.seen()
-	out := ContextSummary{Timestamp: time.Now().UTC(), Categories: []CategorySummary{}, Failing: slices.Sorted(maps.Keys(failing))}
+// Summary returns what was delivered, in figures.
+func (d Delivered) Summary() Summaries {
+	out := Summaries{Timestamp: d.Timestamp, Categories: []CategorySummary{}, Failing: slices.Sorted(maps.Keys(d.failing))}
 	if out.Failing == nil {
 		out.Failing = []string{}
 	}
-	for _, c := range list {
+	for _, c := range d.sorted() {
 		s := CategorySummary{Category: c.Category, Summary: c.Summary}
 		for i := range c.Modules {
 			m := &c.Modules[i]
-			n, gone := c.change(m)
+			n, gone := d.change(m)
 			s.New, s.Gone = s.New+n, s.Gone+gone
 			for _, it := range m.Data {
 				s.Bytes += int64(len(it))
@@ -167,19 +142,18 @@ var urgent = []string{"critical", "error", "failed", "failure", "fatal", "urgent
 
 // Relevance ranks the items in /context. query, which may be "", is words that an
 // item should hold; category "" stands for all; limit is at most 200, 0 for 20.
-func (e *Engine) Relevance(query, category string, limit int) Relevance {
-	now := time.Now()
+func (d Delivered) Relevance(query, category string, limit int) Relevance {
+	now := d.Timestamp
 	limit = min(cmp.Or(max(limit, 0), 20), maxAnswer)
 	words := strings.Fields(strings.ToLower(query))
-	out := Relevance{Timestamp: now.UTC(), Query: query, Items: []Relevant{}}
-	list, _ := e.seen()
-	for _, c := range list {
+	out := Relevance{Timestamp: now, Query: query, Items: []Relevant{}}
+	for _, c := range d.sorted() {
 		if category != "" && c.Category != category {
 			continue
 		}
 		for i := range c.Modules {
 			m := &c.Modules[i]
-			was := c.before[m.Module]
+			was := d.before[m.Module]
 			for _, it := range m.Data {
 				out.Of++
 				r := relevant(it, words, now, m.Fetched, was != nil && !was[itemHash(it)])
@@ -196,7 +170,7 @@ func (e *Engine) Relevance(query, category string, limit int) Relevance {
 	})
 	out.Items = slices.Clip(out.Items[:min(len(out.Items), limit)])
 	for i := range out.Items {
-		out.Items[i].Title = e.clean(titleOf(out.Items[i].Item))
+		out.Items[i].Title = d.clean(titleOf(out.Items[i].Item))
 	}
 	return out
 }
@@ -257,23 +231,30 @@ func relevant(it json.RawMessage, words []string, now, fetched time.Time, fresh 
 	return r
 }
 
-// roughly is a duration in its largest unit.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// roughly returns a duration in its largest unit.
 func roughly(d time.Duration) string {
 	switch {
 	case d < time.Minute:
-		return plural(int(d/time.Second), "second")
+		return counted(int(d/time.Second), "second")
 	case d < time.Hour:
-		return plural(int(d/time.Minute), "minute")
+		return counted(int(d/time.Minute), "minute")
 	case d < 48*time.Hour:
-		return plural(int(d/time.Hour), "hour")
+		return counted(int(d/time.Hour), "hour")
 	}
-	return plural(int(d/(24*time.Hour)), "day")
+	return counted(int(d/(24*time.Hour)), "day")
 }
 
 // titleFields are where an item says what it is, the most telling first.
 var titleFields = []string{"title", "headline", "subject", "summary", "name", "message", "text", "description", "label", "id"}
 
-// titleOf is an item in one line.
+// titleOf returns an item in one line.
 func titleOf(it json.RawMessage) string {
 	it = bytes.TrimSpace(it)
 	line := string(it)
@@ -304,23 +285,22 @@ func titleOf(it json.RawMessage) string {
 // briefItems is how many items a briefing names.
 const briefItems = 10
 
-// Briefing tells what is in /context, what changed and what does not work.
-func (e *Engine) Briefing() Briefing {
-	now := time.Now()
-	list, failing := e.seen()
-	out := Briefing{Timestamp: now.UTC(), Headlines: []string{}, Attention: []string{}, Items: e.Relevance("", "", briefItems).Items}
-	for _, c := range list {
+// Briefing returns what is in /context, what changed and what does not work.
+func (d Delivered) Briefing() Briefing {
+	now := d.Timestamp
+	out := Briefing{Timestamp: now, Headlines: []string{}, Attention: []string{}, Items: d.Relevance("", "", briefItems).Items}
+	for _, c := range d.sorted() {
 		fresh, gone := 0, 0
-		var oldest *ContextModule
+		var oldest *Module
 		for i := range c.Modules {
 			m := &c.Modules[i]
-			n, g := c.change(m)
+			n, g := d.change(m)
 			fresh, gone = fresh+n, gone+g
 			if oldest == nil || m.Fetched.Before(oldest.Fetched) {
 				oldest = m
 			}
 		}
-		line := fmt.Sprintf("%s: %s from %s", c.Category, plural(c.Summary.Items, "item"), plural(c.Summary.Modules, "module"))
+		line := fmt.Sprintf("%s: %s from %s", c.Category, counted(c.Summary.Items, "item"), counted(c.Summary.Modules, "module"))
 		if fresh+gone > 0 {
 			line += fmt.Sprintf(", %d new and %d gone since the fetch before", fresh, gone)
 		}
@@ -332,8 +312,8 @@ func (e *Engine) Briefing() Briefing {
 		}
 		out.Headlines = append(out.Headlines, line)
 	}
-	for _, id := range slices.Sorted(maps.Keys(failing)) {
-		why, _, _ := strings.Cut(failing[id], "\n")
+	for _, id := range slices.Sorted(maps.Keys(d.failing)) {
+		why, _, _ := strings.Cut(d.failing[id], "\n")
 		out.Attention = append(out.Attention, id+" fails: "+why)
 	}
 	lines := slices.Clone(out.Headlines)
@@ -356,18 +336,25 @@ func (e *Engine) Briefing() Briefing {
 // briefEvery is how often the briefing is made anew while somebody looks at it.
 const briefEvery = 5 * time.Second
 
-// briefed is the briefing as published, at most so old.
-func (e *Engine) briefed(now time.Time) state.Report {
-	e.mu.Lock()
-	last := e.brief
-	e.mu.Unlock()
+// briefReport is the briefing as published, at most briefEvery old.
+type briefReport struct {
+	mu   sync.Mutex
+	last state.Report
+}
+
+// Briefing returns the briefing as it is published; delivered is called where it is to be
+// made anew.
+func (p *Pipeline) Briefing(now time.Time, delivered func() Delivered) state.Report {
+	p.brief.mu.Lock()
+	last := p.brief.last
+	p.brief.mu.Unlock()
 	if now.Sub(last.At) < briefEvery {
 		return last
 	}
-	text := e.clean(e.Briefing().Text)
-	last = state.Report{Title: "briefing of /context", Text: strings.ToValidUTF8(text[:min(len(text), maxShown)], ""), At: now}
-	e.mu.Lock()
-	e.brief = last
-	e.mu.Unlock()
+	text := p.clean(delivered().Briefing().Text)
+	last = state.Report{Title: "briefing of /context", Text: strings.ToValidUTF8(text[:min(len(text), maxReport)], ""), At: now}
+	p.brief.mu.Lock()
+	p.brief.last = last
+	p.brief.mu.Unlock()
 	return last
 }

@@ -1,4 +1,4 @@
-package engine
+package pipeline
 
 import (
 	"encoding/json"
@@ -20,8 +20,8 @@ type Summary struct {
 	Failing []string `json:"failing,omitempty"`
 }
 
-// ContextModule is what one module last gave.
-type ContextModule struct {
+// Module is what one module last gave.
+type Module struct {
 	Module    string    `json:"module_id"`
 	Platform  string    `json:"platform"`
 	Fetched   time.Time `json:"fetched_at"`
@@ -36,27 +36,27 @@ type ContextModule struct {
 	Data  []json.RawMessage `json:"data"`
 }
 
-// ContextCategory is what all modules of one category last gave.
-type ContextCategory struct {
-	Category string          `json:"category"`
-	Summary  Summary         `json:"summary"`
-	Updated  time.Time       `json:"updated_at"`
-	Modules  []ContextModule `json:"modules"` // by ID
+// Category is what all modules of one category last gave.
+type Category struct {
+	Category string    `json:"category"`
+	Summary  Summary   `json:"summary"`
+	Updated  time.Time `json:"updated_at"`
+	Modules  []Module  `json:"modules"` // by ID
 }
 
 // Context is what /context serves.
 type Context struct {
-	Timestamp  time.Time                   `json:"timestamp"`
-	Categories map[string]*ContextCategory `json:"categories"`
+	Timestamp  time.Time            `json:"timestamp"`
+	Categories map[string]*Category `json:"categories"`
 }
 
-// contextStore holds the merged results. What was delivered is never changed.
-type contextStore struct {
+// Store holds the merged results. What was delivered is never changed.
+type Store struct {
 	mu sync.Mutex
 	// merged and summaries are work in progress; delivered is what is served.
-	merged    map[string]map[string]ContextModule
+	merged    map[string]map[string]Module
 	summaries map[string]Summary
-	delivered map[string]*ContextCategory
+	delivered map[string]*Category
 	// dirty are the modules whose delivered results are not on disk yet; their value
 	// is the category, "" for those that were dropped.
 	dirty map[string]string
@@ -64,18 +64,18 @@ type contextStore struct {
 	before map[string]map[uint64]bool
 }
 
-func newContextStore() *contextStore {
-	return &contextStore{merged: map[string]map[string]ContextModule{}, summaries: map[string]Summary{}, delivered: map[string]*ContextCategory{},
+func newStore() *Store {
+	return &Store{merged: map[string]map[string]Module{}, summaries: map[string]Summary{}, delivered: map[string]*Category{},
 		dirty: map[string]string{}, before: map[string]map[uint64]bool{}}
 }
 
 // aggregate merges a module's items into its category: the newest fetch wins.
-func (c *contextStore) aggregate(j *job) error {
+func (c *Store) aggregate(j *Job) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	cat := c.merged[j.category]
 	if cat == nil {
-		cat = map[string]ContextModule{}
+		cat = map[string]Module{}
 		c.merged[j.category] = cat
 	}
 	if old, ok := cat[j.module]; ok && old.Fetched.After(j.fetched) {
@@ -88,19 +88,19 @@ func (c *contextStore) aggregate(j *job) error {
 	if old, ok := cat[j.module]; ok {
 		c.before[j.module] = hashes(old.Data)
 	}
-	cat[j.module] = ContextModule{Module: j.module, Platform: j.platform, Fetched: j.fetched.UTC(), Newest: j.newest, Items: j.summary.Items, Truncated: j.truncated, Data: data}
+	cat[j.module] = Module{Module: j.module, Platform: j.platform, Fetched: j.fetched.UTC(), Newest: j.newest, Items: j.summary.Items, Truncated: j.truncated, Data: data}
 	return nil
 }
 
 // synthesize summarises the category.
-func (c *contextStore) synthesize(j *job) error {
+func (c *Store) synthesize(j *Job) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.summaries[j.category] = c.summary(j.category)
 	return nil
 }
 
-func (c *contextStore) summary(category string) Summary {
+func (c *Store) summary(category string) Summary {
 	var s Summary
 	for _, m := range c.merged[category] {
 		s.Modules++
@@ -116,7 +116,7 @@ func (c *contextStore) summary(category string) Summary {
 }
 
 // deliver puts the category where /context finds it.
-func (c *contextStore) deliver(j *job) error {
+func (c *Store) deliver(j *Job) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.publish(j.category, j.fetched)
@@ -124,21 +124,21 @@ func (c *contextStore) deliver(j *job) error {
 	return nil
 }
 
-func (c *contextStore) publish(category string, at time.Time) {
+func (c *Store) publish(category string, at time.Time) {
 	mods := c.merged[category]
 	if len(mods) == 0 {
 		delete(c.delivered, category)
 		return
 	}
-	out := &ContextCategory{Category: category, Summary: c.summaries[category], Updated: at.UTC()}
+	out := &Category{Category: category, Summary: c.summaries[category], Updated: at.UTC()}
 	for _, id := range slices.Sorted(maps.Keys(mods)) {
 		out.Modules = append(out.Modules, mods[id])
 	}
 	c.delivered[category] = out
 }
 
-// drop forgets a module that no longer runs.
-func (c *contextStore) drop(category, module string) {
+// Drop forgets a module that no longer runs.
+func (c *Store) Drop(category, module string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, ok := c.merged[category][module]; !ok {
@@ -151,16 +151,16 @@ func (c *contextStore) drop(category, module string) {
 	c.publish(category, time.Now())
 }
 
-// all is everything delivered.
-func (c *contextStore) all(now time.Time) Context {
+// all returns everything delivered.
+func (c *Store) all(now time.Time) Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return Context{Timestamp: now.UTC(), Categories: maps.Clone(c.delivered)}
 }
 
-// unsaved are the results that changed since the last call, and the modules whose
+// unsaved returns the results that changed since the last call, and the modules whose
 // results were dropped.
-func (c *contextStore) unsaved() (changed []keptResult, dropped []string) {
+func (c *Store) unsaved() (changed []keptResult, dropped []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id, category := range c.dirty {
@@ -175,7 +175,7 @@ func (c *contextStore) unsaved() (changed []keptResult, dropped []string) {
 }
 
 // again says that these were not saved.
-func (c *contextStore) again(changed []keptResult, dropped []string) {
+func (c *Store) again(changed []keptResult, dropped []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, k := range changed {
@@ -191,13 +191,13 @@ func (c *contextStore) again(changed []keptResult, dropped []string) {
 }
 
 // restore delivers results of before a restart, but none in place of a newer one.
-func (c *contextStore) restore(kept []keptResult) {
+func (c *Store) restore(kept []keptResult) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, k := range kept {
 		cat := c.merged[k.category]
 		if cat == nil {
-			cat = map[string]ContextModule{}
+			cat = map[string]Module{}
 			c.merged[k.category] = cat
 		}
 		if _, ok := cat[k.module.Module]; ok {
@@ -222,21 +222,4 @@ func itemHash(it json.RawMessage) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write(it)
 	return h.Sum64()
-}
-
-// dropStale drops from /context what modules that fail gave longer ago than their
-// manifests let it stand in.
-func (e *Engine) dropStale() {
-	now := time.Now()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, m := range e.modules {
-		if m.manifest == nil || m.manifest.StaleFor == 0 || m.failure == nil || m.lastOK.IsZero() || m.dropped.Equal(m.lastOK) || now.Sub(m.lastOK) < m.manifest.StaleFor {
-			continue
-		}
-		m.dropped = m.lastOK
-		m.note(now, "its last good data, %s old, was dropped", now.Sub(m.lastOK).Round(time.Second))
-		e.context.drop(m.category, m.id)
-		e.touched(m)
-	}
 }
