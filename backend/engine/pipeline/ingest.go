@@ -29,7 +29,9 @@ func ingest(j *Job) error {
 			j.items = slices.Clone(items[:i])
 		}
 	}
-	j.summary = Summary{Items: len(items)}
+	j.mu.Lock()
+	j.summary = Summary{Items: len(items)} // which is published while the job is worked on
+	j.mu.Unlock()
 	if !j.truncated {
 		j.items = items
 	}

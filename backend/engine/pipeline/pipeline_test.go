@@ -176,6 +176,21 @@ func TestJobCanBeFollowedAndAFailedOneIsKeptAndRetried(t *testing.T) {
 	}
 }
 
+// The section is made while jobs are worked on: the race detector finds what both touch.
+func TestJobsAreListedWhileTheyAreWorkedOn(t *testing.T) {
+	r := newRig(t, nil, nil)
+	var all []*Job
+	for i := range 100 {
+		all = append(all, r.submit(fmt.Sprint("c/", i)))
+		if got := r.p.Section(time.Now(), true, true, []string{all[i].id}).Jobs; len(got) == 0 {
+			t.Fatal("no job is listed")
+		}
+	}
+	for _, j := range all {
+		r.until(j, "done")
+	}
+}
+
 func TestKeptJobsAreBoundedInNumberAndBytes(t *testing.T) {
 	k := newJobs(time.Now())
 	for i := range 3 * keepJobs {
