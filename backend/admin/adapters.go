@@ -32,9 +32,9 @@ type adapterJSON struct {
 }
 
 func (s *Server) adapters(w http.ResponseWriter, _ *http.Request) {
-	snap, own := s.cfg.Hub.Latest(), s.cfg.Engine.Capabilities()
+	snap, own := s.cfg.Hub.Latest(), s.cfg.Engine.Modules().Capabilities()
 	out, running := []adapterJSON{}, 0
-	for _, row := range s.cfg.Engine.ModulesJSON()["modules"].([]map[string]any) {
+	for _, row := range s.cfg.Engine.Modules().AllJSON()["modules"].([]map[string]any) {
 		a := adapterJSON{Name: row["display_name"], Description: row["description"], Icon: row["icon"], Health: row["health_status"],
 			AuthType: row["auth_type"], LastFetch: row["last_used"], Error: row["error"], State: "disabled", Capabilities: map[string]any{}}
 		a.ID, _ = row["module_id"].(string)
@@ -76,7 +76,7 @@ func (s *Server) clearCache(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ids := []string{}
-	for _, row := range s.cfg.Engine.ModulesJSON()["modules"].([]map[string]any) {
+	for _, row := range s.cfg.Engine.Modules().AllJSON()["modules"].([]map[string]any) {
 		if (req.Category == "" || row["category"] == req.Category) && (req.Platform == "" || row["platform"] == req.Platform) {
 			ids = append(ids, row["module_id"].(string))
 		}

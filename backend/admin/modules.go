@@ -24,7 +24,7 @@ func (s *Server) health(word string) http.HandlerFunc {
 func moduleID(r *http.Request) string { return r.PathValue("category") + "/" + r.PathValue("platform") }
 
 func (s *Server) modules(w http.ResponseWriter, _ *http.Request) {
-	text, err := s.cfg.Engine.ModulesText()
+	text, err := s.cfg.Engine.Modules().Text()
 	if err != nil {
 		s.fail(w, http.StatusInternalServerError, err.Error())
 		return
@@ -34,7 +34,7 @@ func (s *Server) modules(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) module(w http.ResponseWriter, r *http.Request) {
 	id := moduleID(r)
-	m, err := s.cfg.Engine.ModuleJSON(id, true)
+	m, err := s.cfg.Engine.Modules().JSON(id, true)
 	if errors.Is(err, engine.ErrNoModule) {
 		s.fail(w, http.StatusNotFound, fmt.Sprintf("Module '%s' not found", id))
 		return
@@ -66,7 +66,7 @@ func (s *Server) moduleAction(kind state.Kind, past string) http.HandlerFunc {
 			now = m["status"]
 		}
 		if kind == state.ModuleReload || kind == state.ModuleRestart {
-			if err := s.cfg.Engine.MayRun(id); errors.Is(err, engine.ErrUnapproved) {
+			if err := s.cfg.Engine.Modules().MayRun(id); errors.Is(err, engine.ErrUnapproved) {
 				s.fail(w, http.StatusConflict, fmt.Sprintf("%s: GET /admin/modules/%s/changes, then POST /admin/modules/%s/approve with its digest", err, id, id))
 				return
 			}
@@ -82,7 +82,7 @@ func (s *Server) moduleAction(kind state.Kind, past string) http.HandlerFunc {
 
 // known returns the module of that ID; it answers 404 where there is none.
 func (s *Server) known(w http.ResponseWriter, id string) (map[string]any, bool) {
-	m, err := s.cfg.Engine.ModuleJSON(id, false)
+	m, err := s.cfg.Engine.Modules().JSON(id, false)
 	if err != nil {
 		s.fail(w, http.StatusNotFound, "Module not found: "+id)
 	}
@@ -121,7 +121,7 @@ func (s *Server) storeCredentials(w http.ResponseWriter, r *http.Request) {
 	if !s.storable(w, req.Credentials) {
 		return
 	}
-	ids := s.cfg.Engine.ModulesOf(req.Platform)
+	ids := s.cfg.Engine.Modules().ModulesOf(req.Platform)
 	if len(ids) == 0 {
 		s.fail(w, http.StatusNotFound, "Module not found: "+req.Platform)
 		return
@@ -154,7 +154,7 @@ func secretValues(values map[string]any) map[string]state.Secret {
 
 func (s *Server) credentials(w http.ResponseWriter, r *http.Request) {
 	platform := r.PathValue("platform")
-	info, err := s.cfg.Engine.Credentials(platform)
+	info, err := s.cfg.Engine.Modules().Credentials(platform)
 	if errors.Is(err, engine.ErrNoModule) {
 		s.fail(w, http.StatusNotFound, "Module not found: "+platform)
 		return
@@ -179,7 +179,7 @@ func (s *Server) credentials(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) checkCredentials(w http.ResponseWriter, r *http.Request) {
 	platform := r.PathValue("platform")
-	valid, at, err := s.cfg.Engine.CheckCredentials(r.Context(), platform)
+	valid, at, err := s.cfg.Engine.Modules().CheckCredentials(r.Context(), platform)
 	if errors.Is(err, engine.ErrNoModule) {
 		s.fail(w, http.StatusNotFound, "Module not found: "+platform)
 		return

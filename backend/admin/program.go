@@ -10,7 +10,7 @@ import (
 // program returns the module of the path as the console has it; it answers 404 where there
 // is none.
 func (s *Server) program(w http.ResponseWriter, r *http.Request) (state.Module, bool) {
-	m, err := s.cfg.Engine.Module(moduleID(r))
+	m, err := s.cfg.Engine.Modules().State(moduleID(r))
 	if err != nil {
 		s.fail(w, http.StatusNotFound, "Module not found: "+moduleID(r))
 	}
@@ -58,7 +58,7 @@ func (s *Server) testModule(w http.ResponseWriter, r *http.Request) {
 
 // changes returns how a module's files differ from what was approved.
 func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
-	c, digest, err := s.cfg.Engine.Changes(moduleID(r))
+	c, digest, err := s.cfg.Engine.Modules().Changes(moduleID(r))
 	switch {
 	case err == engine.ErrNoModule:
 		s.fail(w, http.StatusNotFound, "Module not found: "+moduleID(r))
@@ -87,7 +87,7 @@ func (s *Server) approveModule(w http.ResponseWriter, r *http.Request) {
 	if _, ok := s.program(w, r); !ok {
 		return
 	}
-	if _, digest, err := s.cfg.Engine.Changes(moduleID(r)); req.Digest == "" {
+	if _, digest, err := s.cfg.Engine.Modules().Changes(moduleID(r)); req.Digest == "" {
 		s.unprocessable(w, invalid{[]any{"body", "digest"}, "field required", "value_error.missing"})
 		return
 	} else if err == nil && (len(req.Digest) < 12 || len(req.Digest) > len(digest) || digest[:len(req.Digest)] != req.Digest) {

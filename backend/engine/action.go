@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/opsdeck/opsdeck/backend/disk"
@@ -47,15 +46,15 @@ func (e *Engine) Execute(ctx context.Context, a state.Action, progress func(stri
 	}
 	switch a.Kind {
 	case state.ModuleClearCache:
-		return e.clearCaches(a)
+		return e.fetcher.clearCaches(a)
 	case state.PipelinePause, state.PipelineResume, state.PipelineDrain, state.PipelineWorkers, state.PipelineRetry, state.PipelineDiscard:
 		return e.told(a, func() (state.Outcome, error) { return e.steer(ctx, a, progress) })
 	case state.CredentialRekey:
-		return e.told(a, func() (state.Outcome, error) { return e.rekey(a, progress) })
+		return e.told(a, func() (state.Outcome, error) { return e.vault.rekey(a, progress) })
 	case state.CredentialForget:
-		return e.told(a, e.forgetKeys)
+		return e.told(a, e.vault.forgetKeys)
 	case state.CredentialUnlock:
-		return e.told(a, func() (state.Outcome, error) { return e.unlockStore(a) })
+		return e.told(a, func() (state.Outcome, error) { return e.vault.unlock(a) })
 	}
 	var do func(context.Context, *module, state.Action, func(string, float64)) (state.Outcome, error)
 	switch a.Kind {
@@ -80,15 +79,15 @@ func (e *Engine) Execute(ctx context.Context, a state.Action, progress func(stri
 	case state.ModuleTest:
 		do = e.testModule
 	case state.CredentialRotate:
-		do = e.rotate
+		do = e.rotation.rotate
 	case state.CredentialSet:
-		do = e.setCredentials
+		do = e.rotation.setCredentials
 	case state.CredentialDelete:
-		do = e.deleteCredentials
+		do = e.rotation.deleteCredentials
 	case state.CredentialUndo:
-		do = e.restoreCredentials
+		do = e.rotation.restoreCredentials
 	case state.CredentialExpire:
-		do = e.noteExpiry
+		do = e.vault.noteExpiry
 	default:
 		return state.Outcome{}, fmt.Errorf("engine: it has no action %q", string(a.Kind))
 	}
@@ -120,26 +119,6 @@ type cleanError struct {
 func (c cleanError) Error() string { return c.text }
 func (c cleanError) Unwrap() error { return c.error }
 
-// with runs f while nobody else works on the module.
-func (e *Engine) with(ctx context.Context, id string, f func(*module) (state.Outcome, error)) (state.Outcome, error) {
-	e.mu.Lock()
-	alive, m := e.life != nil, e.modules[id]
-	e.mu.Unlock()
-	if !alive {
-		return state.Outcome{}, errNotRunning
-	}
-	if m == nil {
-		return state.Outcome{}, fmt.Errorf("%w as %q: modules are found in %s/CATEGORY/PLATFORM", ErrNoModule, id, e.rel(e.cfg.ModulesDir))
-	}
-	select {
-	case m.op <- struct{}{}:
-		defer func() { <-m.op }()
-	case <-ctx.Done():
-		return state.Outcome{}, context.Cause(ctx)
-	}
-	return f(m)
-}
-
 // wait gives what a first fetch gave.
 func wait(ctx context.Context, first chan fetched) fetched {
 	select {
@@ -151,7 +130,7 @@ func wait(ctx context.Context, first chan fetched) fetched {
 }
 
 func (e *Engine) enable(ctx context.Context, m *module, a state.Action, progress func(string, float64)) (state.Outcome, error) {
-	e.inspect(ctx, m, nil) // what lies there now is what is enabled
+	e.discovery.inspect(ctx, m, nil) // what lies there now is what is enabled
 	e.mu.Lock()
 	status, man, problem, registered := m.status, m.manifest, m.problem, m.registered
 	e.mu.Unlock()
@@ -171,7 +150,7 @@ func (e *Engine) enable(ctx context.Context, m *module, a state.Action, progress
 		return state.Outcome{}, err
 	}
 	progress("checking it", 10)
-	if found := e.validate(ctx, m, true); ctx.Err() != nil {
+	if found := e.checks.validate(ctx, m, true); ctx.Err() != nil {
 		return state.Outcome{}, context.Cause(ctx)
 	} else if slices.ContainsFunc(found, refusing) {
 		if err := e.move(ctx, m, evCheck, evRefuse); err != nil {
@@ -179,7 +158,7 @@ func (e *Engine) enable(ctx context.Context, m *module, a state.Action, progress
 		}
 		return state.Outcome{}, fmt.Errorf("it was refused: %s", refusal(found))
 	}
-	tree, err := e.look(m)
+	tree, err := e.approval.look(m)
 	if err != nil {
 		return state.Outcome{}, fmt.Errorf("its files cannot be read: %w", err)
 	}
@@ -188,7 +167,7 @@ func (e *Engine) enable(ctx context.Context, m *module, a state.Action, progress
 	if e.cfg.NoApproval {
 		evs = []event{evCheck, evPass, evEnable}
 	}
-	if err := e.trust(m, tree, "enabled", a.Actor.User); err != nil && !e.cfg.NoApproval {
+	if err := e.approval.trust(m, tree, "enabled", a.Actor.User); err != nil && !e.cfg.NoApproval {
 		return state.Outcome{}, err
 	}
 	if err := e.move(ctx, m, evs...); err != nil {
@@ -197,7 +176,7 @@ func (e *Engine) enable(ctx context.Context, m *module, a state.Action, progress
 	out := state.Outcome{Undo: &state.Action{Kind: state.ModuleDisable, Target: m.id, Actor: a.Actor}}
 	progress("starting its runner", 40)
 	first := make(chan fetched, 1)
-	if err := e.restart(m, first); err != nil {
+	if err := e.fetcher.restart(m, first); err != nil {
 		return out, err
 	}
 	f := wait(ctx, first)
@@ -215,19 +194,8 @@ func (e *Engine) disable(ctx context.Context, m *module, a state.Action, progres
 		return state.Outcome{}, err
 	}
 	progress("stopping its runner", 60)
-	e.leave(m)
+	e.fetcher.leave(m)
 	return state.Outcome{Result: "disabled: its runner was stopped", Undo: &state.Action{Kind: state.ModuleEnable, Target: m.id, Actor: a.Actor}}, nil
-}
-
-// leave stops a module and takes its data out of /context.
-func (e *Engine) leave(m *module) {
-	e.stop(m)
-	e.mu.Lock()
-	m.failure, m.streak, m.warning, m.outdated = nil, 0, "", false
-	store := e.pipeline.Store()
-	e.touched(m)
-	e.mu.Unlock()
-	store.Drop(m.category, m.id)
 }
 
 func (e *Engine) uninstall(ctx context.Context, m *module, a state.Action, progress func(string, float64)) (state.Outcome, error) {
@@ -242,7 +210,7 @@ func (e *Engine) uninstall(ctx context.Context, m *module, a state.Action, progr
 		return state.Outcome{}, err
 	}
 	progress("stopping its runner", 60)
-	e.leave(m)
+	e.fetcher.leave(m)
 	return state.Outcome{Result: "uninstalled; its files stay in " + e.rel(m.dir), Undo: &state.Action{Kind: state.ModuleEnable, Target: m.id, Actor: a.Actor}}, nil
 }
 
@@ -252,7 +220,7 @@ func (e *Engine) reload(ctx context.Context, m *module, _ state.Action, progress
 	progress("reading its manifest", 10)
 	rel := e.rel(m.dir) + "/manifest.json"
 	if _, err := e.manifests.read(m.dir, rel, m.category, m.platform); err != nil {
-		e.inspect(ctx, m, make(chan fetched, 1)) // so that its row says so too
+		e.discovery.inspect(ctx, m, make(chan fetched, 1)) // so that its row says so too
 		return state.Outcome{}, fmt.Errorf("%w; nothing was changed", err)
 	}
 	e.mu.Lock()
@@ -262,19 +230,19 @@ func (e *Engine) reload(ctx context.Context, m *module, _ state.Action, progress
 		return state.Outcome{}, fmt.Errorf("it is %s: enable it first", was.Word())
 	}
 	if was == state.ModuleInstalled {
-		if err := e.mayRun(m); err != nil {
-			e.inspect(ctx, m, nil)
+		if err := e.approval.mayRun(m); err != nil {
+			e.discovery.inspect(ctx, m, nil)
 			return state.Outcome{}, fmt.Errorf("%w; nothing was changed", err)
 		}
-	} else if found := e.validate(ctx, m, false); slices.ContainsFunc(found, refusing) {
+	} else if found := e.checks.validate(ctx, m, false); slices.ContainsFunc(found, refusing) {
 		if _, _, err := next(was, evCheck); err == nil {
 			_ = e.move(ctx, m, evCheck, evRefuse)
 		}
 		return state.Outcome{}, fmt.Errorf("it was refused: %s", refusal(found))
 	}
-	e.stop(m)
+	e.fetcher.stop(m)
 	first := make(chan fetched, 1)
-	e.inspect(ctx, m, first) // starts it where it is enabled
+	e.discovery.inspect(ctx, m, first) // starts it where it is enabled
 	e.mu.Lock()
 	status := m.status
 	e.mu.Unlock()
@@ -287,7 +255,7 @@ func (e *Engine) reload(ctx context.Context, m *module, _ state.Action, progress
 	recheck := m.recheck || f.err != nil
 	e.mu.Unlock()
 	if recheck && ctx.Err() == nil {
-		e.validate(ctx, m, false) // what it finds stands beside the failure
+		e.checks.validate(ctx, m, false) // what it finds stands beside the failure
 	}
 	if f.err != nil && !e.loaded(m) {
 		return state.Outcome{}, fmt.Errorf("its adapter does not load: %w", f.err)
@@ -298,23 +266,17 @@ func (e *Engine) reload(ctx context.Context, m *module, _ state.Action, progress
 	return state.Outcome{Result: "reloaded: " + f.String()}, nil
 }
 
-func (e *Engine) loaded(m *module) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return !m.loadedAt.IsZero()
-}
-
 func (e *Engine) restartRunner(ctx context.Context, m *module, _ state.Action, progress func(string, float64)) (state.Outcome, error) {
 	if err := e.enabled(m); err != nil {
 		return state.Outcome{}, err
 	}
-	if err := e.mayRun(m); err != nil {
-		e.inspect(ctx, m, nil)
+	if err := e.approval.mayRun(m); err != nil {
+		e.discovery.inspect(ctx, m, nil)
 		return state.Outcome{}, fmt.Errorf("%w; what runs runs on", err)
 	}
 	progress("starting its runner again", 30)
 	first := make(chan fetched, 1)
-	if err := e.restart(m, first); err != nil {
+	if err := e.fetcher.restart(m, first); err != nil {
 		return state.Outcome{}, err
 	}
 	f := wait(ctx, first)
@@ -324,62 +286,16 @@ func (e *Engine) restartRunner(ctx context.Context, m *module, _ state.Action, p
 	return state.Outcome{Result: "restarted: " + f.String()}, nil
 }
 
-// enabled refuses what is only for enabled modules.
-func (e *Engine) enabled(m *module) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	switch {
-	case m.status == "" || m.manifest == nil && m.problem != "":
-		return errors.New(m.problem)
-	case m.status != state.ModuleInstalled:
-		return fmt.Errorf("it is %s: enable it first", m.status.Word())
-	}
-	return nil
-}
-
-// ask has the module's supervisor fetch now, before all others.
-func (e *Engine) ask(ctx context.Context, m *module) fetched { return e.request(ctx, m, false) }
-
-// request is ask; with cached, what is in the module's cache is good enough.
-func (e *Engine) request(ctx context.Context, m *module, cached bool) fetched {
-	e.mu.Lock()
-	sup := m.sup
-	e.mu.Unlock()
-	if sup == nil {
-		return fetched{err: errors.New("it does not run")}
-	}
-	answer := make(chan fetched, 1)
-	select {
-	case sup.requests <- ask{answer, cached}:
-		return wait(ctx, answer)
-	case <-sup.done:
-		return fetched{err: errStopping}
-	case <-ctx.Done():
-		return fetched{err: context.Cause(ctx)}
-	}
-}
-
 func (e *Engine) fetchNow(ctx context.Context, m *module, a state.Action, progress func(string, float64)) (state.Outcome, error) {
 	if err := e.enabled(m); err != nil {
 		return state.Outcome{}, err
 	}
 	progress("waiting for its adapter", -1)
-	f := e.request(ctx, m, a.Args["cached"] == "true")
+	f := e.fetcher.request(ctx, m, a.Args["cached"] == "true")
 	if f.err != nil {
 		return state.Outcome{}, f.err
 	}
 	return state.Outcome{Result: f.String()}, nil
-}
-
-// clearCaches has the modules that Args["modules"] lists (separated by spaces; all
-// where it is empty) fetch anew instead of giving what they kept.
-func (e *Engine) clearCaches(a state.Action) (state.Outcome, error) {
-	var ids []string // nil for all
-	if a.Args["modules"] != "" {
-		ids = strings.Fields(a.Args["modules"])
-	}
-	n := e.ClearCaches(ids)
-	return state.Outcome{Result: "cleared " + plural(n, "cache")}, nil
 }
 
 var _ state.Executor = (*Engine)(nil)

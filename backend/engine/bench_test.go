@@ -11,7 +11,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// manyModules is an engine that knows n enabled modules; nothing runs.
+// manyModules returns an engine that knows n enabled modules; nothing runs.
 func manyModules(b *testing.B, n int) *Engine {
 	e, err := New(Config{Workspace: b.TempDir(), Mask: &secrets.Mask{}})
 	if err != nil {
@@ -62,8 +62,8 @@ func BenchmarkScan200Modules(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer reg.close()
-	e.registry, e.store = reg, secrets.Open(filepath.Join(e.cfg.DataDir, "module_credentials.db"), nil, nil)
-	defer e.store.Close()
+	e.registry, e.vault.store = reg, secrets.Open(filepath.Join(e.cfg.DataDir, "module_credentials.db"), nil, nil)
+	defer e.vault.store.Close()
 	for _, m := range e.modules {
 		dir := filepath.Join(e.cfg.ModulesDir, m.category, m.platform)
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -75,42 +75,42 @@ func BenchmarkScan200Modules(b *testing.B) {
 		}
 	}
 	e.modules = map[string]*module{}
-	e.scan(context.Background())
+	e.discovery.scan(context.Background())
 	b.ReportAllocs()
 	for b.Loop() {
-		e.scan(context.Background())
+		e.discovery.scan(context.Background())
 	}
 }
 
 // The first look at 200 modules whose files nobody has approved yet: their versions
 // are kept.
-func BenchmarkMeet200Modules(b *testing.B) {
+func BenchmarkLoadVersionsOf200Modules(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
-		e, ms := metModules(b, 200)
+		e, ms := modulesOnDisk(b, 200)
 		b.StartTimer()
 		for _, m := range ms {
-			e.meet(m)
+			e.approval.loadVersions(m)
 		}
 	}
 }
 
 // Another start with 200 modules that were approved.
-func BenchmarkMeetAgain200Modules(b *testing.B) {
-	e, ms := metModules(b, 200)
+func BenchmarkLoadVersionsAgainOf200Modules(b *testing.B) {
+	e, ms := modulesOnDisk(b, 200)
 	for _, m := range ms {
-		e.meet(m)
+		e.approval.loadVersions(m)
 	}
 	for b.Loop() {
 		for _, m := range ms {
 			m.past, m.tree = nil, nil
-			e.meet(m)
+			e.approval.loadVersions(m)
 		}
 	}
 }
 
-// metModules are n modules on disk that the registry has as enabled.
-func metModules(b *testing.B, n int) (*Engine, []*module) {
+// modulesOnDisk returns n modules on disk that the registry has as enabled.
+func modulesOnDisk(b *testing.B, n int) (*Engine, []*module) {
 	dir := b.TempDir()
 	e, err := New(Config{Workspace: dir})
 	if err != nil {

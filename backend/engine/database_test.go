@@ -27,7 +27,7 @@ func sqlite(t testing.TB, path, stmt string, args ...any) {
 	}
 }
 
-// reader is an old reader: Python's sqlite3 on the recorded schema.
+// reader returns an old reader: Python's sqlite3 on the recorded schema.
 func reader(t testing.TB, path, code string) string {
 	t.Helper()
 	needPython(t)

@@ -18,6 +18,9 @@
 // whole new sections, at most five times a second and only when something
 // changed, and once a second while figures move.
 //
+// It is composed of nouns that share the modules and the lock over them (fleet.go), each
+// knowing only those before it: approval, vault, fetcher, checker, discovery, rotation.
+//
 // # What it refuses
 //
 // A manifest that does not hold to its schema, with file, line and what was expected;
@@ -77,7 +80,7 @@
 //
 // # Validation
 //
-// validate.go checks a module as it lies on disk: its manifest and files, its entry
+// check.go checks a module as it lies on disk: its manifest and files, its entry
 // point, Python syntax and imports (validate.py, which executes nothing of the module),
 // declared distributions, the names of its stored credentials, and its own tests where
 // the manifest or the workspace asks for them (testshim.py). What it finds has a place
@@ -103,6 +106,14 @@
 // # Adding a lifecycle transition
 //
 // Add a row to transitions in lifecycle.go; TestLifecycle walks the whole table.
+//
+// # Why the circuit breaker is its own
+//
+// It opens for longer each time, its figures may change with a manifest, and an operator's
+// fetch tries it at once. github.com/sony/gobreaker has one fixed time to stay open and
+// refuses every call until then; github.com/failsafe-go/failsafe-go can be tried by hand,
+// but asks how long to stay open only of calls that run through its executor. Either would
+// be made anew at each opening, and decide nothing. The rate limit is golang.org/x/time's.
 //
 // # Why the disk is polled
 //

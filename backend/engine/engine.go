@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/opsdeck/opsdeck/backend/disk"
 	"github.com/opsdeck/opsdeck/backend/engine/adapter"
 	"github.com/opsdeck/opsdeck/backend/engine/pipeline"
 	"github.com/opsdeck/opsdeck/backend/engine/version"
@@ -85,43 +84,38 @@ const flushEvery = 2 * time.Second
 
 // Engine is the orchestrator. Make it with [New]; give it to the hub as a source
 // and an executor. Its other methods may be called at any time.
+//
+// What it composes, each only knowing those above it:
+//
+//	fleet      the modules, their registry, and the lock over both
+//	approval   what of them may run, and their versions
+//	vault      the credential store, and whom it serves
+//	fetcher    their adapters, and what these fetch
+//	checker    what is wrong with them
+//	discovery  what lies on disk
+//	rotation   new credentials in place of old ones
+//
+// and, beside them, Modules, which tells others of the fleet, the routing configuration
+// and the pipeline.
 type Engine struct {
-	cfg       Config
-	manifests *manifests
+	*fleet
+	approval  *approval
+	vault     *vault
+	fetcher   *fetcher
+	checks    *checker
+	discovery *discovery
+	rotation  *rotation
+	listing   *Modules
 	routing   *routing.Service
-	metrics   *metrics
-	pool      *adapter.Pool
-	programs  *version.Store
 
 	up      <-chan struct{}    // closed once Run has begun, or could not
 	settled func()             // closes it
-	starts  chan struct{}      // imports at a time: they cost a core each
-	fetches chan struct{}      // scheduled fetches at a time: they mostly wait
-	wake    chan struct{}      // something is to be published
 	show    chan chan struct{} // what changed is to be published at once; closed when it is
 
-	mu       sync.Mutex
-	life     context.Context // of the present Run; nil when none
-	running  bool            // it ran once: its pipeline tells something
-	wg       *sync.WaitGroup // of the present Run's module goroutines
-	registry *registry
-	store    *secrets.Store
-	launcher *adapter.Launcher
-	pipeline *pipeline.Pipeline
-	modules  map[string]*module
-	tallies  map[string]tally
-	changed  bool // the modules section is to be published
-	rerouted bool // the routing section is to be published
-	piped    bool // the pipeline section is to be published before its second is over
-	looked   bool // the disk was looked at: until then the modules are not known
-	python   *adapter.Interpreter
-	textSize int // of the last ModulesText, in bytes
-	credSeen disk.Stamp
-	locked   string // why the credential store is, as last seen
-	keys     []state.KeyUse
-	used     map[string]time.Time // modules whose credentials were used since the last note
-	noted    time.Time            // when uses were last noted
-	looks    state.Interests      // what is being looked at
+	// Guarded by the fleet's lock.
+	rerouted bool            // the routing section is to be published
+	piped    bool            // the pipeline section is to be published before its second is over
+	looks    state.Interests // what is being looked at
 }
 
 // New prepares an engine; nothing runs before Run.
@@ -155,34 +149,33 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: cfg, manifests: ms, wake: make(chan struct{}, 1), show: make(chan chan struct{})}
-	e.pool = adapter.NewPool(cfg.Resident)
+	fl := &fleet{cfg: cfg, manifests: ms, wake: make(chan struct{}, 1)}
+	ap := &approval{fleet: fl, store: version.NewStore(filepath.Join(cfg.DataDir, "module_versions"))}
+	va := &vault{fleet: fl}
+	fe := &fetcher{fleet: fl, approval: ap, vault: va, pool: adapter.NewPool(cfg.Resident),
+		starts: make(chan struct{}, max(2, runtime.NumCPU())), fetches: make(chan struct{}, max(8, 4*runtime.NumCPU())),
+		python: adapter.NewInterpreter(cfg.Python, fl.touchedAll)}
+	fl.metrics = newMetrics(fe.ranPipeline)
+	ck := &checker{fleet: fl, approval: ap, vault: va, fetcher: fe}
+	e := &Engine{fleet: fl, approval: ap, vault: va, fetcher: fe, checks: ck,
+		discovery: &discovery{fleet: fl, approval: ap, vault: va, fetcher: fe, checks: ck},
+		rotation:  &rotation{fleet: fl, vault: va, fetcher: fe},
+		listing:   &Modules{fleet: fl, approval: ap, vault: va, fetcher: fe},
+		show:      make(chan chan struct{})}
+	fe.pipeline = pipeline.New(e.pipeConfig(), time.Now())
 	e.routing, err = routing.New(routing.Config{File: cfg.RoutingFile, DataDir: cfg.DataDir, Rel: e.rel, Query: cfg.Query, Mask: cfg.Mask.Mask, Changed: e.routed, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}
-	e.programs = version.NewStore(filepath.Join(cfg.DataDir, "module_versions"))
-	e.metrics, e.pipeline = newMetrics(e), pipeline.New(e.pipeConfig(), time.Now())
-	e.python = adapter.NewInterpreter(cfg.Python, e.touchedAll)
 	up := make(chan struct{})
 	e.up, e.settled = up, sync.OnceFunc(func() { close(up) })
-	e.starts = make(chan struct{}, max(2, runtime.NumCPU()))
-	e.fetches = make(chan struct{}, max(8, 4*runtime.NumCPU()))
 	return e, nil
 }
 
 // pipeConfig says what the pipeline of a run works with.
 func (e *Engine) pipeConfig() pipeline.Config {
 	path := filepath.Join(e.cfg.DataDir, "pipeline.db")
-	return pipeline.Config{Stages: e.cfg.Stages, Path: path, Name: e.rel(path), Enabled: e.isEnabled, Fetch: e.fetchAgain, Mask: e.cfg.Mask.Mask, Changed: e.repiped, Log: e.cfg.Log}
-}
-
-// rel names a path as an operator would: relative to the workspace where it is in it.
-func (e *Engine) rel(path string) string {
-	if r, err := filepath.Rel(e.cfg.Workspace, path); err == nil && filepath.IsLocal(r) {
-		return r
-	}
-	return path
+	return pipeline.Config{Stages: e.cfg.Stages, Path: path, Name: e.rel(path), Enabled: e.isEnabled, Fetch: e.fetcher.fetchAgain, Mask: e.cfg.Mask.Mask, Changed: e.repiped, Log: e.cfg.Log}
 }
 
 // Name implements state.Source.
@@ -212,16 +205,16 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 	started := time.Now()
 
 	e.mu.Lock()
-	e.life, e.wg, e.registry, e.store, e.launcher = life, &modules, reg, store, adapter.New(e.cfg.DataDir, e.cfg.Idle, e.cfg.Log)
-	e.pipeline = pipeline.New(e.pipeConfig(), started)
-	e.running = true
+	e.life, e.wg, e.registry, e.vault.store, e.fetcher.launcher = life, &modules, reg, store, adapter.New(e.cfg.DataDir, e.cfg.Idle, e.cfg.Log)
+	e.fetcher.pipeline = pipeline.New(e.pipeConfig(), started)
+	e.fetcher.running = true
 	e.modules, e.tallies = map[string]*module{}, map[string]tally{}
-	e.python = adapter.NewInterpreter(e.cfg.Python, e.touchedAll)
+	e.fetcher.python = adapter.NewInterpreter(e.cfg.Python, e.touchedAll)
 	e.looked = false
 	for id, row := range rows {
 		e.modules[id] = e.fromRow(row)
 	}
-	launcher, pipe, python := e.launcher, e.pipeline, e.python
+	launcher, pipe, python := e.fetcher.launcher, e.fetcher.pipeline, e.fetcher.python
 	e.mu.Unlock()
 	e.settled()
 
@@ -233,7 +226,7 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 		modules.Wait()
 		wg.Wait()
 		launcher.Close()
-		e.noteUses(true)
+		e.vault.noteUses(true)
 		err = errors.Join(err, e.routing.Close(), e.flush(), store.Close(), reg.close())
 	}()
 
@@ -244,12 +237,12 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 		e.cfg.Log.Error("a rollback was cut short, and the folder cannot be put back", "folder", dir, "err", err)
 	}
 	e.routing.Open(started)
-	e.refreshCredentials()
+	e.vault.refresh()
 	e.publish(put, true, true, true, true)
 	wg.Go(func() {
-		e.scan(life)
+		e.lookAtDisk(life)
 		if life.Err() == nil {
-			if err := e.programs.Settle(); err != nil {
+			if err := e.approval.store.Settle(); err != nil {
 				e.cfg.Log.Error("versions of modules cannot be kept", "err", err)
 			}
 		}
@@ -260,17 +253,18 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 		case e.wake <- struct{}{}:
 		default:
 		}
-		e.every(life, e.cfg.Scan, func() {
+		every(life, e.cfg.Scan, func() {
 			if reg.replaced() {
 				end(errReplaced)
 				return
 			}
-			e.scan(life)
+			e.lookAtDisk(life)
 		})
 	})
 	wg.Go(func() {
-		e.every(life, flushEvery, func() {
-			e.dropStale()
+		every(life, flushEvery, func() {
+			e.fetcher.dropStale()
+			e.vault.noteUses(false)
 			if err := e.flush(); err != nil {
 				e.cfg.Log.Error("counts of fetches did not reach the registry", "err", err)
 			}
@@ -283,6 +277,12 @@ func (e *Engine) Run(ctx context.Context, put func(state.Section)) (err error) {
 	return ctx.Err()
 }
 
+// lookAtDisk looks for what changed there. It is called by one goroutine at a time.
+func (e *Engine) lookAtDisk(ctx context.Context) {
+	e.routing.Scan(time.Now())
+	e.discovery.scan(ctx)
+}
+
 // Await returns once the engine runs or could not start, or ctx ends. Calls that come
 // sooner find no modules.
 func (e *Engine) Await(ctx context.Context) {
@@ -293,7 +293,7 @@ func (e *Engine) Await(ctx context.Context) {
 }
 
 // every calls f at an interval until ctx ends.
-func (e *Engine) every(ctx context.Context, d time.Duration, f func()) {
+func every(ctx context.Context, d time.Duration, f func()) {
 	t := time.NewTicker(d)
 	defer t.Stop()
 	for {
@@ -353,6 +353,9 @@ func (e *Engine) publishLoop(ctx context.Context, put func(state.Section)) {
 // Routing returns the routing configuration of the workspace.
 func (e *Engine) Routing() *routing.Service { return e.routing }
 
+// Modules returns what is told of the modules.
+func (e *Engine) Modules() *Modules { return e.listing }
+
 // Flush implements [state.Flusher]. An action is over once what it did is published: who
 // asks after that finds it so.
 func (e *Engine) Flush(ctx context.Context) {
@@ -397,10 +400,10 @@ func (e *Engine) Interest(in state.Interests) {
 	e.mu.Unlock()
 }
 
-// pipelineSection is the pipeline as state; tick says that a second of its history ends.
+// pipelineSection returns the pipeline as state; tick says that a second of its history ends.
 func (e *Engine) pipelineSection(now time.Time, tick bool) state.Pipeline {
 	e.mu.Lock()
-	p, held := e.pipeline, 0
+	p, held := e.fetcher.pipeline, 0
 	for _, m := range e.modules {
 		if m.held {
 			held++
@@ -416,16 +419,16 @@ func (e *Engine) pipelineSection(now time.Time, tick bool) state.Pipeline {
 	return out
 }
 
-// modulesSection is the modules as state. Only those that changed are made anew.
+// modulesSection returns the modules as state. Only those that changed are made anew.
 func (e *Engine) modulesSection() state.Modules {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	py, problem := e.python.Known()
+	py, problem := e.fetcher.python.Known()
 	out := state.Modules{Dir: e.rel(e.cfg.ModulesDir), Python: py.Path, PythonErr: state.Clean(problem), List: make([]state.Module, 0, len(e.modules))}
 	if py.Version != "" {
 		out.Python += " (" + py.Version + ")"
 	}
-	out.Locked, out.Keys = e.locked, e.keys
+	out.Locked, out.Keys = e.vault.locked, e.vault.keys
 	if e.cfg.KeyFrom != nil {
 		out.KeyFrom = e.rel(e.cfg.KeyFrom())
 	}
@@ -435,37 +438,11 @@ func (e *Engine) modulesSection() state.Modules {
 	for _, id := range slices.Sorted(maps.Keys(e.modules)) {
 		m := e.modules[id]
 		if m.stale {
-			m.view, m.stale = m.build(e), false
+			m.view, m.stale = e.vault.built(m), false
 		}
 		out.List = append(out.List, m.view)
 	}
 	return out
-}
-
-// touched says that a module changed; e.mu is held.
-func (e *Engine) touched(m *module) {
-	m.stale, m.text, e.changed = true, nil, true
-	select {
-	case e.wake <- struct{}{}:
-	default:
-	}
-}
-
-// interpreterNow returns the Python of the present run.
-func (e *Engine) interpreterNow() *adapter.Interpreter {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.python
-}
-
-// touchedAll says that every module changed.
-func (e *Engine) touchedAll() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, m := range e.modules {
-		e.touched(m)
-	}
-	e.changed = true
 }
 
 // routed says that the routing section changed.
@@ -477,66 +454,4 @@ func (e *Engine) routed() {
 	case e.wake <- struct{}{}:
 	default:
 	}
-}
-
-// clean makes text from outside fit to be published.
-func (e *Engine) clean(s string) string { return state.Clean(e.cfg.Mask.Mask(s)) }
-
-// flush writes counts of fetches to the registry.
-func (e *Engine) flush() error {
-	e.mu.Lock()
-	ts, reg := e.tallies, e.registry
-	e.tallies = map[string]tally{}
-	e.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
-	defer cancel()
-	e.noteUses(false)
-	err := reg.count(ctx, ts, time.Now())
-	if err != nil {
-		e.mu.Lock()
-		for id, t := range ts { // try again with the next
-			n := e.tallies[id]
-			n.ok, n.failed = n.ok+t.ok, n.failed+t.failed
-			n.health = cmp.Or(n.health, t.health)
-			if n.used.IsZero() {
-				n.used = t.used
-			}
-			e.tallies[id] = n
-		}
-		e.mu.Unlock()
-	}
-	return err
-}
-
-// refreshCredentials reads which modules have credentials.
-func (e *Engine) refreshCredentials() {
-	e.mu.Lock()
-	store := e.store
-	e.mu.Unlock()
-	seen, _ := disk.StampOf(filepath.Join(e.cfg.DataDir, "module_credentials.db"))
-	list, err := store.List()
-	if err != nil {
-		e.cfg.Log.Error("the credential store cannot be listed", "err", err)
-	}
-	locked := store.Locked()
-	rows := map[string]secrets.Info{}
-	for _, i := range list {
-		rows[i.Row] = i
-	}
-	uses, err := store.KeyUses()
-	if err != nil && !errors.Is(err, secrets.ErrLocked) {
-		e.cfg.Log.Error("the keys of the credential store cannot be told", "err", err)
-	}
-	var keys []state.KeyUse
-	for _, u := range uses {
-		keys = append(keys, state.KeyUse(u))
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.credSeen, e.locked, e.keys = seen, state.Clean(locked), keys
-	for _, m := range e.modules {
-		m.rows = rows
-		e.touched(m)
-	}
-	e.changed = true
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// adapterOf is a full-shape module named t/NAME that is enabled at once.
+// adapterOf returns a full-shape module named t/NAME that is enabled at once.
 func adapterOf(name, body string) map[string]string {
 	return map[string]string{
 		"modules/t/" + name + "/manifest.json": fmt.Sprintf(`{"name": %q, "version": "1", "category": "t", "platform": %q,

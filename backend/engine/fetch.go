@@ -39,11 +39,11 @@ func acquire(ctx context.Context, slots chan struct{}) (release func(), err erro
 // cycle makes one fetch, starting the runner where there is none, and records
 // what came of it. What an operator asked for does not queue for a slot. room says
 // that the pipeline promised a place for what it gives.
-func (e *Engine) cycle(ctx context.Context, m *module, r **adapter.Runner, urgent, room bool) (res fetched) {
+func (fe *fetcher) cycle(ctx context.Context, m *module, r **adapter.Runner, urgent, room bool) (res fetched) {
 	if room {
-		e.mu.Lock()
-		pipe := e.pipeline
-		e.mu.Unlock()
+		fe.mu.Lock()
+		pipe := fe.pipeline
+		fe.mu.Unlock()
 		defer func() {
 			if !res.handed {
 				pipe.Leave()
@@ -51,90 +51,90 @@ func (e *Engine) cycle(ctx context.Context, m *module, r **adapter.Runner, urgen
 		}()
 	}
 	now := time.Now()
-	e.mu.Lock()
-	man, timeout := m.manifest, m.timeout(e)
+	fe.mu.Lock()
+	man, timeout := m.manifest, m.timeout(fe.cfg.Timeout)
 	if wait := m.permit(now); wait > 0 {
-		e.mu.Unlock()
+		fe.mu.Unlock()
 		return fetched{wait: wait, err: fmt.Errorf("its rate limit of %d a minute is used up: it is free again in %s, at %s",
 			man.Rate, wait.Round(time.Second), now.Add(wait).Format(time.TimeOnly))}
 	}
 	if m.breaker.try() {
 		m.note(now, "its circuit is half-open: one fetch tries it")
 	}
-	e.touched(m)
-	e.mu.Unlock()
+	fe.touched(m)
+	fe.mu.Unlock()
 	var got *adapter.Reply
 	var from time.Time
 	var budget context.Context
 	for try := 1; ; try++ {
 		if *r == nil && (man == nil || man.HTTP == nil) {
-			if err := e.begin(ctx, m, r, urgent); err != nil {
-				return e.failed(ctx, m, err, 0)
+			if err := fe.begin(ctx, m, r, urgent); err != nil {
+				return fe.failed(ctx, m, err, 0)
 			}
 		}
 		if budget == nil {
 			if !urgent {
-				release, err := acquire(ctx, e.fetches)
+				release, err := acquire(ctx, fe.fetches)
 				if err != nil {
 					return fetched{err: err}
 				}
 				defer release()
 			}
-			e.mu.Lock()
+			fe.mu.Lock()
 			m.fetching = true
-			e.touched(m)
-			e.mu.Unlock()
+			fe.touched(m)
+			fe.mu.Unlock()
 			from = time.Now()
 			var cancel context.CancelFunc
 			budget, cancel = context.WithTimeoutCause(ctx, timeout, &adapter.Failure{Stage: "timeout", Text: fmt.Sprintf("its fetch timed out after %s; its runner was killed", timeout)})
 			defer cancel()
 		}
 		var err error
-		got, err = e.attempt(budget, m, man, r)
+		got, err = fe.attempt(budget, m, man, r)
 		if err == nil {
 			break
 		}
 		if errors.Is(err, adapter.ErrForkServerGone) && try <= 3 { // no fault of its own
 			continue
 		}
-		if !e.again(budget, m, man, try, err) {
+		if !fe.again(budget, m, man, try, err) {
 			if try > 1 {
 				err = tried(err, try)
 			}
-			return e.failed(ctx, m, err, time.Since(from))
+			return fe.failed(ctx, m, err, time.Since(from))
 		}
 	}
-	return e.fetched(ctx, m, got, from, time.Since(from), room)
+	return fe.fetched(ctx, m, got, from, time.Since(from), room)
 }
 
 // begin starts the module's adapter.
-func (e *Engine) begin(ctx context.Context, m *module, r **adapter.Runner, urgent bool) (err error) {
+func (fe *fetcher) begin(ctx context.Context, m *module, r **adapter.Runner, urgent bool) (err error) {
 	if !urgent {
-		release, err := acquire(ctx, e.starts)
+		release, err := acquire(ctx, fe.starts)
 		if err != nil {
 			return err
 		}
 		defer release()
 	}
-	*r, err = e.launch(ctx, m)
+	*r, err = fe.launch(ctx, m)
 	return err
 }
 
 // attempt asks once. A runner whose state cannot be known afterwards is ended.
-func (e *Engine) attempt(ctx context.Context, m *module, man *Manifest, r **adapter.Runner) (*adapter.Reply, error) {
+func (fe *fetcher) attempt(ctx context.Context, m *module, man *Manifest, r **adapter.Runner) (*adapter.Reply, error) {
 	if *r == nil {
-		return e.fetchHTTP(ctx, m, man)
+		return fe.fetchHTTP(ctx, m, man)
 	}
 	got, err := (*r).Fetch(ctx)
 	if err == nil {
-		e.yielded(m, *r, false)
+		fe.yielded(m, *r, false)
 		return got, nil
 	}
 	var f *adapter.Failure
 	if fate := (*r).WhyEnded(); fate != nil && fate.Stage == adapter.StageIdle { // not for this fetch's sake
 		(*r).Stop(false)
 		*r = nil
-		e.rested(m, fate)
+		fe.rested(m, fate)
 		return nil, adapter.ErrForkServerGone
 	}
 	if !errors.As(err, &f) || slices.Contains([]string{"timeout", "crash", "memory", "limit"}, f.Stage) || f.Text == "" || strings.HasPrefix(f.Text, "its result was refused") {
@@ -144,7 +144,7 @@ func (e *Engine) attempt(ctx context.Context, m *module, man *Manifest, r **adap
 		if f != nil && f.Traceback == "" {
 			err = &adapter.Failure{Stage: f.Stage, Text: f.Text, Traceback: (*r).Log().String()}
 		}
-		e.yielded(m, *r, true)
+		fe.yielded(m, *r, true)
 		(*r).Stop(false)
 		*r = nil
 	}
@@ -154,7 +154,7 @@ func (e *Engine) attempt(ctx context.Context, m *module, man *Manifest, r **adap
 // again reports whether a failed fetch is worth another attempt, and waits until
 // that is due: not where trying again cannot help, nor beyond the fetch's timeout
 // or the module's rate limit.
-func (e *Engine) again(ctx context.Context, m *module, man *Manifest, try int, err error) bool {
+func (fe *fetcher) again(ctx context.Context, m *module, man *Manifest, try int, err error) bool {
 	var f *adapter.Failure
 	if man == nil || try > man.Retries || !errors.As(err, &f) || slices.Contains([]string{"start", "import", "timeout", "memory", "limit"}, f.Stage) {
 		return false
@@ -170,8 +170,8 @@ func (e *Engine) again(ctx context.Context, m *module, man *Manifest, try int, e
 	case <-ctx.Done():
 		return false
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	fe.mu.Lock()
+	defer fe.mu.Unlock()
 	return m.permit(time.Now()) == 0
 }
 
@@ -185,46 +185,46 @@ func tried(err error, n int) error {
 }
 
 // launch starts a runner and lets it load its adapter.
-func (e *Engine) launch(ctx context.Context, m *module) (*adapter.Runner, error) {
-	e.mu.Lock()
-	man, timeout, launcher, store := m.manifest, m.timeout(e), e.launcher, e.store
+func (fe *fetcher) launch(ctx context.Context, m *module) (*adapter.Runner, error) {
+	fe.mu.Lock()
+	man, timeout, launcher, store := m.manifest, m.timeout(fe.cfg.Timeout), fe.launcher, fe.vault.store
 	if m.begun && m.runner != "idle" {
 		m.restarts++
 	}
 	m.runner, m.begun = "starting", true
-	e.touched(m)
-	e.mu.Unlock()
-	r, err := e.load(ctx, m, man, timeout, launcher, e.stored(m, man, store))
-	e.metrics.build(err == nil)
+	fe.touched(m)
+	fe.mu.Unlock()
+	r, err := fe.load(ctx, m, man, timeout, launcher, fe.vault.stored(m, man, store))
+	fe.metrics.build(err == nil)
 	if err != nil {
 		return nil, err
 	}
-	e.mu.Lock()
+	fe.mu.Lock()
 	m.runner, m.pid, m.loadedAt, m.log = "running", r.PID(), time.Now(), r.Log()
-	m.capabilities, _ = e.cleanValue(r.Capabilities()).(map[string]any)
-	e.touched(m)
-	e.mu.Unlock()
+	m.capabilities, _ = fe.cleanValue(r.Capabilities()).(map[string]any)
+	fe.touched(m)
+	fe.mu.Unlock()
 	return r, nil
 }
 
 // load starts an adapter, gives it its credentials and waits until it is ready.
-func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout time.Duration, l *adapter.Launcher, values func() (secrets.Values, error)) (*adapter.Runner, error) {
+func (fe *fetcher) load(ctx context.Context, m *module, man *Manifest, timeout time.Duration, l *adapter.Launcher, values func() (secrets.Values, error)) (*adapter.Runner, error) {
 	if man == nil {
 		return nil, &adapter.Failure{Stage: "start", Text: "it has no good manifest"}
 	}
 	file := filepath.Join(m.dir, man.EntryPoint)
 	st, err := disk.StampOf(file)
-	e.mu.Lock()
+	fe.mu.Lock()
 	m.adapter = st
-	e.mu.Unlock()
+	fe.mu.Unlock()
 	if err != nil {
-		return nil, &adapter.Failure{Stage: "start", Text: fmt.Sprintf("its adapter %s cannot be read: %v", e.rel(file), errors.Unwrap(err))}
+		return nil, &adapter.Failure{Stage: "start", Text: fmt.Sprintf("its adapter %s cannot be read: %v", fe.rel(file), errors.Unwrap(err))}
 	}
 	creds, err := values()
 	if err != nil {
 		return nil, &adapter.Failure{Stage: "start", Text: "its credentials cannot be had: " + err.Error()}
 	}
-	if err := e.mayRun(m); err != nil {
+	if err := fe.approval.mayRun(m); err != nil {
 		return nil, &adapter.Failure{Stage: "start", Text: err.Error()}
 	}
 	entry, err := adapter.EntryPoint(m.dir, man.EntryPoint)
@@ -232,7 +232,7 @@ func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout tim
 		return nil, &adapter.Failure{Stage: "start", Text: err.Error()}
 	}
 	// A program needs no interpreter, but is kept by one where there is one.
-	py, err := e.interpreterNow().Await(ctx)
+	py, err := fe.interpreterNow().Await(ctx)
 	if err != nil && (man.Python() || ctx.Err() != nil) {
 		return nil, err
 	}
@@ -242,20 +242,20 @@ func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout tim
 	if err != nil {
 		return nil, err
 	}
-	e.mu.Lock()
+	fe.mu.Lock()
 	greedy := m.greedy
-	e.mu.Unlock()
+	fe.mu.Unlock()
 	if greedy {
 		r.Lower()
 	}
 	err = r.Configure(limited, &adapter.Configure{
-		Module: m.id, Category: m.category, Platform: m.platform, Dir: m.dir, Workspace: e.cfg.Workspace,
-		EntryPoint: man.EntryPoint, ClassName: man.ClassName, Shared: e.cfg.SharedDir,
+		Module: m.id, Category: m.category, Platform: m.platform, Dir: m.dir, Workspace: fe.cfg.Workspace,
+		EntryPoint: man.EntryPoint, ClassName: man.ClassName, Shared: fe.cfg.SharedDir,
 		Credentials: creds.Reveal(), Settings: man.Settings, Timeout: timeout.Seconds(),
 		Rate: man.Rate, Retries: man.retries, RetryDelay: man.retryDelay,
 	})
 	if err != nil {
-		e.yielded(m, r, true)
+		fe.yielded(m, r, true)
 		r.Stop(false)
 		if f := (*adapter.Failure)(nil); errors.As(err, &f) && f.Traceback == "" {
 			err = &adapter.Failure{Stage: f.Stage, Text: f.Text, Traceback: r.Log().String()}
@@ -265,27 +265,8 @@ func (e *Engine) load(ctx context.Context, m *module, man *Manifest, timeout tim
 	return r, nil
 }
 
-// stored gives the module's credentials in the store, none where it has none.
-func (e *Engine) stored(m *module, man *Manifest, store *secrets.Store) func() (secrets.Values, error) {
-	return func() (secrets.Values, error) {
-		v, err := store.Get(m.id)
-		switch {
-		case err == nil:
-			e.mu.Lock()
-			if e.used == nil {
-				e.used = map[string]time.Time{}
-			}
-			e.used[m.id] = time.Now()
-			e.mu.Unlock()
-		case errors.Is(err, secrets.ErrNone), errors.Is(err, secrets.ErrLocked) && !man.NeedsCredentials:
-			return secrets.Values{}, nil
-		}
-		return v, err
-	}
-}
-
 // failed records a failure and gives the pipeline its due.
-func (e *Engine) failed(ctx context.Context, m *module, err error, took time.Duration) fetched {
+func (fe *fetcher) failed(ctx context.Context, m *module, err error, took time.Duration) fetched {
 	if ctx.Err() != nil {
 		return fetched{err: errStopping}
 	}
@@ -294,44 +275,44 @@ func (e *Engine) failed(ctx context.Context, m *module, err error, took time.Dur
 		f = &adapter.Failure{Stage: "start", Text: err.Error()}
 	}
 	now := time.Now()
-	e.mu.Lock()
+	fe.mu.Lock()
 	if _, has := m.credentials(); !has && m.manifest != nil && m.manifest.NeedsCredentials && f.Stage != "import" && f.Stage != "start" {
 		f = &adapter.Failure{Stage: f.Stage, Text: f.Text + " (it has no credentials stored: set them)", Traceback: f.Traceback}
 	}
-	text := e.clean(f.Text)
+	text := fe.clean(f.Text)
 	if m.failure == nil || m.lastErr != text {
 		m.note(now, "failed (%s): %s", f.Stage, text)
 	}
-	m.failure, m.lastErr, m.traceback, m.errAt = f, text, e.clean(tail(f.Traceback)), now
+	m.failure, m.lastErr, m.traceback, m.errAt = f, text, fe.clean(tail(f.Traceback)), now
 	m.lastFetch, m.fetching = now, false
 	m.failures++
 	m.streak++
-	if m.breaker.failed(now, m.streak, m.manifest, m.interval(e)) {
+	if m.breaker.failed(now, m.streak, m.manifest, m.interval(fe.cfg.Interval)) {
 		m.note(now, "its circuit is open until %s, after %s in a row", m.breaker.until.Format(time.TimeOnly), plural(m.streak, "failure"))
 	}
 	m.latencies = appendBounded(m.latencies, -1, keepLatencies)
 	if slices.Contains([]string{"crash", "timeout", "memory", "limit", "start", "import"}, f.Stage) {
 		m.runner, m.pid, m.loadedAt = "backoff", 0, time.Time{}
 	}
-	t := e.tallies[m.id]
+	t := fe.tallies[m.id]
 	t.failed++
 	t.health = m.health()
-	e.tallies[m.id] = t
-	e.touched(m)
-	pipe := e.pipeline
-	e.mu.Unlock()
-	e.metrics.fetch(m, took, false)
-	e.cfg.Log.Warn("fetch failed", "module", m.id, "stage", f.Stage, "err", text)
+	fe.tallies[m.id] = t
+	fe.touched(m)
+	pipe := fe.pipeline
+	fe.mu.Unlock()
+	fe.metrics.fetch(m, took, false)
+	fe.cfg.Log.Warn("fetch failed", "module", m.id, "stage", f.Stage, "err", text)
 	pipe.Refuse(pipeline.NewJob(m.id, m.category, m.platform, now, nil), errors.New(text))
 	return fetched{took: took, err: errors.New(text)}
 }
 
 // yielded records whether the module's process has the lowest priority now. Where it
 // is ended with that, the next starts with it.
-func (e *Engine) yielded(m *module, r *adapter.Runner, ended bool) {
+func (fe *fetcher) yielded(m *module, r *adapter.Runner, ended bool) {
 	low := r.LowPriority()
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	fe.mu.Lock()
+	defer fe.mu.Unlock()
 	if low && !m.yielded && !m.greedy {
 		m.note(time.Now(), "its adapter takes much of the processor: it has the lowest priority until its fetch ends")
 	}
@@ -340,46 +321,46 @@ func (e *Engine) yielded(m *module, r *adapter.Runner, ended bool) {
 
 // rested records that a process was ended for what it did between fetches. The next
 // fetch starts another.
-func (e *Engine) rested(m *module, why *adapter.Failure) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	text := e.clean(why.Text)
+func (fe *fetcher) rested(m *module, why *adapter.Failure) {
+	fe.mu.Lock()
+	defer fe.mu.Unlock()
+	text := fe.clean(why.Text)
 	m.note(time.Now(), "%s; stopped until its next fetch", text)
-	m.lastErr, m.traceback, m.errAt = text, e.clean(tail(why.Traceback)), time.Now()
+	m.lastErr, m.traceback, m.errAt = text, fe.clean(tail(why.Traceback)), time.Now()
 	m.runner, m.pid = "idle", 0
 	m.warning = text + "; it was stopped until its next fetch"
-	e.touched(m)
+	fe.touched(m)
 }
 
 // died records that a runner ended between fetches.
-func (e *Engine) died(m *module, err error, wait time.Duration) {
+func (fe *fetcher) died(m *module, err error, wait time.Duration) {
 	var f *adapter.Failure
 	if !errors.As(err, &f) {
 		f = &adapter.Failure{Stage: "crash", Text: err.Error()}
 	}
 	now := time.Now()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	text := e.clean(f.Text)
+	fe.mu.Lock()
+	defer fe.mu.Unlock()
+	text := fe.clean(f.Text)
 	m.note(now, "%s; started again in %s", text, wait)
-	m.lastErr, m.traceback, m.errAt = text, e.clean(tail(f.Traceback)), now
+	m.lastErr, m.traceback, m.errAt = text, fe.clean(tail(f.Traceback)), now
 	m.runner, m.pid, m.loadedAt, m.next = "backoff", 0, time.Time{}, now.Add(wait)
 	m.warning = text + "; it is started again"
-	e.touched(m)
+	fe.touched(m)
 }
 
 // fetched records a result and hands it to the pipeline.
-func (e *Engine) fetched(ctx context.Context, m *module, got *adapter.Reply, at time.Time, took time.Duration, room bool) fetched {
+func (fe *fetcher) fetched(ctx context.Context, m *module, got *adapter.Reply, at time.Time, took time.Duration, room bool) fetched {
 	raw := got.Data
-	if text := string(raw); e.cfg.Mask.Has(text) {
-		if text = e.cfg.Mask.Mask(text); !json.Valid([]byte(text)) {
-			return e.failed(ctx, m, &adapter.Failure{Stage: "result", Text: "its result holds a stored secret in a place where it cannot be masked"}, took)
+	if text := string(raw); fe.cfg.Mask.Has(text) {
+		if text = fe.cfg.Mask.Mask(text); !json.Valid([]byte(text)) {
+			return fe.failed(ctx, m, &adapter.Failure{Stage: "result", Text: "its result holds a stored secret in a place where it cannot be masked"}, took)
 		}
 		raw = json.RawMessage(text)
 	}
 	items, _ := pipeline.Items(raw)
 	now := time.Now()
-	e.mu.Lock()
+	fe.mu.Lock()
 	if m.failure != nil || m.lastOK.IsZero() {
 		m.note(now, "fetched %s in %s", plural(len(items), "item"), took.Round(time.Millisecond))
 	}
@@ -392,27 +373,27 @@ func (e *Engine) fetched(ctx context.Context, m *module, got *adapter.Reply, at 
 		m.cachedAt = now
 	}
 	if m.keeps == "" && got.Keeps != "" {
-		m.note(now, "its process stays: it keeps %s between fetches", e.clean(brief(got.Keeps)))
+		m.note(now, "its process stays: it keeps %s between fetches", fe.clean(brief(got.Keeps)))
 	}
 	m.keeps = got.Keeps
 	if m.manifest != nil && m.manifest.HTTP != nil {
 		m.runner, m.loadedAt = "running", cmp.Or(m.loadedAt, now)
 	}
 	if len(got.Errors) > 0 {
-		m.warning = e.clean("its adapter reports: " + strings.Join(got.Errors, "; "))
+		m.warning = fe.clean("its adapter reports: " + strings.Join(got.Errors, "; "))
 	}
 	m.lastFetch, m.lastOK, m.fetching, m.items = now, now, false, len(items)
 	m.successes++
 	m.latencies = appendBounded(m.latencies, float64(took)/float64(time.Millisecond), keepLatencies)
-	m.result = e.clean(shownResult(raw))
-	t := e.tallies[m.id]
+	m.result = fe.clean(shownResult(raw))
+	t := fe.tallies[m.id]
 	t.ok++
 	t.health, t.used = m.health(), now
-	e.tallies[m.id] = t
-	e.touched(m)
-	pipe := e.pipeline
-	e.mu.Unlock()
-	e.metrics.fetch(m, took, true)
+	fe.tallies[m.id] = t
+	fe.touched(m)
+	pipe := fe.pipeline
+	fe.mu.Unlock()
+	fe.metrics.fetch(m, took, true)
 	j := pipeline.NewJob(m.id, m.category, m.platform, at, raw)
 	if room {
 		pipe.Submit(j)
@@ -420,51 +401,6 @@ func (e *Engine) fetched(ctx context.Context, m *module, got *adapter.Reply, at 
 		pipe.NoRoom(j)
 	}
 	return fetched{items: len(items), took: took, handed: room, aside: !room}
-}
-
-// probe makes one fetch with a runner of its own: with the values given, or, where
-// they are nil, with those that are stored. The caller holds m.op.
-func (e *Engine) probe(ctx context.Context, m *module, with *secrets.Values) fetched {
-	e.mu.Lock()
-	if e.life == nil {
-		e.mu.Unlock()
-		return fetched{err: errNotRunning}
-	}
-	e.wg.Add(1) // Run waits for it
-	life, wg := e.life, e.wg
-	man, timeout, launcher, store := m.manifest, m.timeout(e), e.launcher, e.store
-	e.mu.Unlock()
-	defer wg.Done()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(life, cancel)()
-	values := e.stored(m, man, store)
-	if with != nil {
-		values = func() (secrets.Values, error) { return *with, nil }
-	}
-	from := time.Now()
-	var got *adapter.Reply
-	var err error
-	if man != nil && man.HTTP != nil {
-		limited, stop := context.WithTimeoutCause(ctx, timeout, &adapter.Failure{Stage: "timeout", Text: fmt.Sprintf("its fetch timed out after %s", timeout)})
-		defer stop()
-		got, err = e.askHTTP(limited, m, man, values)
-	} else {
-		var r *adapter.Runner
-		if r, err = e.load(ctx, m, man, timeout, launcher, values); err != nil {
-			return fetched{err: errors.New(e.clean(err.Error()))}
-		}
-		defer r.Stop(true)
-		limited, stop := context.WithTimeoutCause(ctx, timeout, &adapter.Failure{Stage: "timeout", Text: fmt.Sprintf("its fetch timed out after %s", timeout)})
-		defer stop()
-		from = time.Now()
-		got, err = r.Fetch(limited)
-	}
-	if err != nil {
-		return fetched{err: errors.New(e.clean(err.Error()))}
-	}
-	items, _ := pipeline.Items(got.Data)
-	return fetched{items: len(items), took: time.Since(from)}
 }
 
 func shownResult(raw []byte) string {

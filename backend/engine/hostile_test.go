@@ -127,7 +127,7 @@ func TestForkServerThatDiesIsStartedAgainAndNoFetchFails(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { _, err := r.do(state.ModuleFetch, "t/x", nil, nil); done <- err }()
 		r.module("t/x", "is fetching", func(m *state.Module) bool { return m.Fetching })
-		_ = syscall.Kill(r.e.launcher.ForkServerPID(), syscall.SIGKILL)
+		_ = syscall.Kill(r.e.fetcher.launcher.ForkServerPID(), syscall.SIGKILL)
 		if err := <-done; err != nil {
 			t.Errorf("the fetch under way failed: %v", err)
 		}

@@ -191,16 +191,16 @@ func fill(v any, creds map[string]string, escape func(string) string) any {
 func plainly(s string) string { return s }
 
 // fetchHTTP makes the module's request with the credentials that are stored.
-func (e *Engine) fetchHTTP(ctx context.Context, m *module, man *Manifest) (*adapter.Reply, error) {
-	e.mu.Lock()
-	store := e.store
-	e.mu.Unlock()
-	return e.askHTTP(ctx, m, man, e.stored(m, man, store))
+func (fe *fetcher) fetchHTTP(ctx context.Context, m *module, man *Manifest) (*adapter.Reply, error) {
+	fe.mu.Lock()
+	store := fe.vault.store
+	fe.mu.Unlock()
+	return fe.askHTTP(ctx, m, man, fe.vault.stored(m, man, store))
 }
 
 // askHTTP makes the module's request, of all its pages.
-func (e *Engine) askHTTP(ctx context.Context, m *module, man *Manifest, values func() (secrets.Values, error)) (*adapter.Reply, error) {
-	if err := e.mayRun(m); err != nil {
+func (fe *fetcher) askHTTP(ctx context.Context, m *module, man *Manifest, values func() (secrets.Values, error)) (*adapter.Reply, error) {
+	if err := fe.approval.mayRun(m); err != nil {
 		return nil, &adapter.Failure{Stage: "start", Text: err.Error()}
 	}
 	v, err := values()
@@ -250,7 +250,7 @@ func (e *Engine) askHTTP(ctx context.Context, m *module, man *Manifest, values f
 	return httpResult(items)
 }
 
-// httpResult is a value as an adapter would give it.
+// httpResult returns a value as an adapter would give it.
 func httpResult(v any) (*adapter.Reply, error) {
 	text, err := gojq.Marshal(v)
 	if err != nil {
@@ -262,7 +262,7 @@ func httpResult(v any) (*adapter.Reply, error) {
 	return &adapter.Reply{Op: "result", Data: text}, nil
 }
 
-// request is one page's; next is its address where it is not the first.
+// request returns one page's; next is its address where it is not the first.
 func (s *httpSpec) request(ctx context.Context, creds map[string]string, next string) (*http.Request, error) {
 	// Go's errors about URLs quote them, and they may hold credentials.
 	u, err := url.Parse(fill(s.url, creds, url.QueryEscape).(string))

@@ -30,7 +30,8 @@ func askedHTTP(t *testing.T, h string, creds map[string]any) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, &adapter.Failure{Stage: "timeout", Text: "its fetch timed out after 1s; its runner was killed"})
 	defer cancel()
 	defer client.CloseIdleConnections()
-	got, err := (&Engine{cfg: Config{NoApproval: true}}).askHTTP(ctx, &module{}, man, func() (secrets.Values, error) { return secrets.NewValues(creds), nil })
+	fl := &fleet{cfg: Config{NoApproval: true}}
+	got, err := (&fetcher{fleet: fl, approval: &approval{fleet: fl}}).askHTTP(ctx, &module{}, man, func() (secrets.Values, error) { return secrets.NewValues(creds), nil })
 	if err != nil {
 		return "", err
 	}
@@ -156,7 +157,7 @@ func TestHTTPModuleRunsWithoutPython(t *testing.T) {
 	if _, err := r.do(state.ModuleDisable, "weather/now", nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	if valid, _, err := r.e.CheckCredentials(context.Background(), "now"); !valid || err != nil {
+	if valid, _, err := r.e.Modules().CheckCredentials(context.Background(), "now"); !valid || err != nil {
 		t.Errorf("a check without its running: %v, %v", valid, err)
 	}
 }

@@ -147,7 +147,7 @@ func TestWhatAnAdapterStartedEndsWithIt(t *testing.T) {
 				waitGone(t, pid)
 			}
 		}
-		root := r.e.launcher.Root()
+		root := r.e.fetcher.launcher.Root()
 		r.stop()
 		if disk.Exists(root) {
 			t.Errorf("%s is still there", root)

@@ -17,44 +17,44 @@ const noteEvery = time.Minute
 
 // noteUses notes which credentials were used since the last time, at most once in
 // noteEvery unless now is given. A fetch uses what its adapter was given.
-func (e *Engine) noteUses(now bool) {
-	e.mu.Lock()
-	if !now && time.Since(e.noted) < noteEvery || e.store == nil {
-		e.mu.Unlock()
+func (va *vault) noteUses(now bool) {
+	va.mu.Lock()
+	if !now && time.Since(va.noted) < noteEvery || va.store == nil {
+		va.mu.Unlock()
 		return
 	}
-	used, store := e.used, e.store
+	used, store := va.used, va.store
 	if used == nil {
 		used = map[string]time.Time{}
 	}
-	for id, m := range e.modules {
-		if _, has := m.credentials(); has && m.lastFetch.After(e.noted) {
+	for id, m := range va.modules {
+		if _, has := m.credentials(); has && m.lastFetch.After(va.noted) {
 			used[id] = m.lastFetch
 		}
 	}
-	e.used, e.noted = nil, time.Now()
-	e.mu.Unlock()
+	va.used, va.noted = nil, time.Now()
+	va.mu.Unlock()
 	if len(used) == 0 {
 		return
 	}
 	if err := store.NoteUse(used); err != nil {
-		e.cfg.Log.Error("uses of credentials were not noted", "err", err)
+		va.cfg.Log.Error("uses of credentials were not noted", "err", err)
 		return
 	}
-	e.refreshCredentials()
+	va.refresh()
 }
 
 // noteExpiry notes when a module's credentials end.
-func (e *Engine) noteExpiry(_ context.Context, m *module, a state.Action, _ func(string, float64)) (out state.Outcome, err error) {
+func (va *vault) noteExpiry(_ context.Context, m *module, a state.Action, _ func(string, float64)) (out state.Outcome, err error) {
 	at, err := moment(a.Args["at"], time.Now())
 	if err != nil {
 		return out, err
 	}
-	was, err := e.storeNow().NoteExpiry(m.id, at)
+	was, err := va.storeNow().NoteExpiry(m.id, at)
 	if err != nil {
 		return out, err
 	}
-	e.refreshCredentials()
+	va.refresh()
 	text := func(t time.Time) string {
 		if t.IsZero() {
 			return ""
@@ -92,10 +92,10 @@ var errNoKeyFile = errors.New("this engine was given its key by its caller: star
 // beside the old one before anything is encrypted under it, and the old one stays
 // there: whenever this is cut short, both are given at the next start, everything
 // opens, and the same action goes on.
-func (e *Engine) rekey(a state.Action, progress func(string, float64)) (out state.Outcome, err error) {
-	defer func() { e.metrics.credential("rekey", err == nil) }()
-	defer e.refreshCredentials()
-	store := e.storeNow()
+func (va *vault) rekey(a state.Action, progress func(string, float64)) (out state.Outcome, err error) {
+	defer func() { va.metrics.credential("rekey", err == nil) }()
+	defer va.refresh()
+	store := va.storeNow()
 	if store == nil {
 		return out, errNotRunning
 	}
@@ -111,7 +111,7 @@ func (e *Engine) rekey(a state.Action, progress func(string, float64)) (out stat
 	where := ""
 	if key != "" || old == 0 {
 		progress("writing the new key beside the old one", 20)
-		if where, err = e.addKey(store, key); err != nil {
+		if where, err = va.addKey(store, key); err != nil {
 			return out, err
 		}
 	}
@@ -131,15 +131,15 @@ func (e *Engine) rekey(a state.Action, progress func(string, float64)) (out stat
 	}
 	out.Result = done.String()
 	if where != "" {
-		out.Result += "; " + e.rel(where) + " has the new key, and the old one beside it for backups taken before: other programs that read the store need the new one"
+		out.Result += "; " + va.rel(where) + " has the new key, and the old one beside it for backups taken before: other programs that read the store need the new one"
 	}
 	return out, nil
 }
 
 // addKey puts a key (a new one for "") before those that are given, and in force. It
 // returns the file that it stands in.
-func (e *Engine) addKey(store *secrets.Store, key string) (path string, err error) {
-	given, err := e.givenKeys()
+func (va *vault) addKey(store *secrets.Store, key string) (path string, err error) {
+	given, err := va.givenKeys()
 	if err != nil {
 		return "", err
 	}
@@ -154,16 +154,16 @@ func (e *Engine) addKey(store *secrets.Store, key string) (path string, err erro
 		return "", errors.New("that is the key which is in force already")
 	}
 	given = slices.DeleteFunc(given, func(k string) bool { return secrets.Fingerprint(k) == secrets.Fingerprint(key) })
-	e.cfg.Mask.Add(key)
-	return e.saveKeys(store, append([]string{key}, given...))
+	va.cfg.Mask.Add(key)
+	return va.saveKeys(store, append([]string{key}, given...))
 }
 
-// givenKeys are the keys as their source gives them.
-func (e *Engine) givenKeys() ([]string, error) {
-	if e.cfg.KeyFile == nil || e.cfg.Key == nil {
+// givenKeys returns the keys as their source gives them.
+func (va *vault) givenKeys() ([]string, error) {
+	if va.cfg.KeyFile == nil || va.cfg.Key == nil {
 		return nil, errNoKeyFile
 	}
-	text, err := e.cfg.Key()
+	text, err := va.cfg.Key()
 	if err != nil {
 		return nil, fmt.Errorf("%w: there is nowhere to write a new key to", err)
 	}
@@ -175,8 +175,8 @@ func (e *Engine) givenKeys() ([]string, error) {
 }
 
 // saveKeys writes the keys to where they come from, and puts them in force.
-func (e *Engine) saveKeys(store *secrets.Store, keys []string) (path string, err error) {
-	path, text, err := e.cfg.KeyFile(keys)
+func (va *vault) saveKeys(store *secrets.Store, keys []string) (path string, err error) {
+	path, text, err := va.cfg.KeyFile(keys)
 	if err != nil {
 		return "", err
 	}
@@ -190,13 +190,13 @@ func (e *Engine) saveKeys(store *secrets.Store, keys []string) (path string, err
 }
 
 // forgetKeys drops old keys, under which nothing is any more.
-func (e *Engine) forgetKeys() (out state.Outcome, err error) {
-	defer e.refreshCredentials()
-	store := e.storeNow()
+func (va *vault) forgetKeys() (out state.Outcome, err error) {
+	defer va.refresh()
+	store := va.storeNow()
 	if store == nil {
 		return out, errNotRunning
 	}
-	given, err := e.givenKeys()
+	given, err := va.givenKeys()
 	if err != nil {
 		return out, err
 	}
@@ -209,11 +209,11 @@ func (e *Engine) forgetKeys() (out state.Outcome, err error) {
 			return out, fmt.Errorf("%d entries are still under the old key %s: change the key first", n, u.Fingerprint)
 		}
 	}
-	path, err := e.saveKeys(store, given[:1])
+	path, err := va.saveKeys(store, given[:1])
 	if err != nil {
 		return out, err
 	}
-	return state.Outcome{Result: fmt.Sprintf("%s has one key now; %s gone from it", e.rel(path), are(len(given)-1, "old key"))}, nil
+	return state.Outcome{Result: fmt.Sprintf("%s has one key now; %s gone from it", va.rel(path), are(len(given)-1, "old key"))}, nil
 }
 
 func are(n int, noun string) string {
@@ -223,9 +223,9 @@ func are(n int, noun string) string {
 	return plural(n, noun) + " are"
 }
 
-// unlockStore opens the store with a key that was typed.
-func (e *Engine) unlockStore(a state.Action) (out state.Outcome, err error) {
-	store := e.storeNow()
+// unlock opens the store with a key that was typed.
+func (va *vault) unlock(a state.Action) (out state.Outcome, err error) {
+	store := va.storeNow()
 	if store == nil {
 		return out, errNotRunning
 	}
@@ -233,21 +233,21 @@ func (e *Engine) unlockStore(a state.Action) (out state.Outcome, err error) {
 	if key == "" {
 		return out, errors.New("no key was given")
 	}
-	e.cfg.Mask.Add(secrets.SplitKeys(key)...)
+	va.cfg.Mask.Add(secrets.SplitKeys(key)...)
 	why := store.SetKeys(key)
-	e.refreshCredentials()
+	va.refresh()
 	if why != "" {
 		return out, errors.New(why)
 	}
-	e.mu.Lock()
-	for _, m := range e.modules {
+	va.mu.Lock()
+	for _, m := range va.modules {
 		if m.sup != nil && m.failure != nil {
 			select {
-			case m.sup.poke <- struct{}{}:
+			case m.sup.due <- struct{}{}:
 			default:
 			}
 		}
 	}
-	e.mu.Unlock()
+	va.mu.Unlock()
 	return state.Outcome{Result: "unlocked until opsdeck ends; modules that waited for their credentials are tried now"}, nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// keyRig is an engine whose key lies in a file of its own.
+// keyRig returns an engine whose key lies in a file of its own.
 func keyRig(t *testing.T, key string) (r *rig, file string) {
 	needPython(t)
 	r = newRig(t, nil)
@@ -110,7 +110,7 @@ func TestAKeyThatCannotBeWrittenChangesNothing(t *testing.T) {
 	if _, err := r.do(state.CredentialRekey, "credentials", nil, nil); err == nil || !strings.Contains(err.Error(), "it comes from the environment") {
 		t.Errorf("got %v", err)
 	}
-	uses, err := r.e.storeNow().KeyUses()
+	uses, err := r.e.vault.storeNow().KeyUses()
 	if err != nil || uses[0].Rows != 3 {
 		t.Errorf("got %+v, %v", uses, err)
 	}
@@ -147,7 +147,7 @@ func TestEndAndUseOfCredentialsAreTold(t *testing.T) {
 	if !strings.Contains(m.Reason, "its credentials end in 5 days") || m.HealthWord != "degraded" || m.Status != state.ModuleInstalled {
 		t.Errorf("got %q, %s", m.Reason, m.HealthWord)
 	}
-	r.e.noteUses(true)
+	r.e.vault.noteUses(true)
 	r.module(openweather, "says when they were used", func(m *state.Module) bool { return time.Since(m.CredentialsUsed) < time.Hour })
 	if _, err := r.do(out.Undo.Kind, out.Undo.Target, out.Undo.Args, nil); err != nil {
 		t.Fatal(err)

@@ -88,7 +88,7 @@ var statuses = []state.ModuleStatus{
 
 var events = []event{evCheck, evPass, evRefuse, evApprove, evEnable, evDisable, evUninstall}
 
-// next is where ev leads from a status, and why; an error where it leads nowhere.
+// next returns where ev leads from a status, and why; an error where it leads nowhere.
 func next(from state.ModuleStatus, ev event) (to state.ModuleStatus, reason string, err error) {
 	for _, t := range transitions {
 		if t.from == from && t.on == ev {

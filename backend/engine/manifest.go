@@ -69,7 +69,7 @@ type Manifest struct {
 	retryDelay *float64
 }
 
-// limits are what its adapter runs under.
+// limits returns what its adapter runs under.
 func (m *Manifest) limits() adapter.Limits { return adapter.Limits{Memory: m.Memory} }
 
 // manifests validates manifests.

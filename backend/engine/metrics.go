@@ -3,12 +3,13 @@ package engine
 import (
 	"time"
 
+	"github.com/opsdeck/opsdeck/backend/engine/pipeline"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // metrics are the engine's own figures, under the names of the operations guide.
 type metrics struct {
-	e           *Engine
+	pipeline    func() *pipeline.Pipeline // of the present run, nil before the first
 	builds      *prometheus.CounterVec
 	validations *prometheus.CounterVec
 	installs    prometheus.Counter
@@ -19,8 +20,8 @@ type metrics struct {
 	depth, inFlight, done, errors *prometheus.Desc
 }
 
-func newMetrics(e *Engine) *metrics {
-	m := &metrics{e: e,
+func newMetrics(pipe func() *pipeline.Pipeline) *metrics {
+	m := &metrics{pipeline: pipe,
 		builds:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nexus_module_builds_total", Help: "Attempts to load a module's adapter."}, []string{"result"}),
 		validations: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nexus_module_validations_total", Help: "Validations of module manifests."}, []string{"result"}),
 		installs:    prometheus.NewCounter(prometheus.CounterOpts{Name: "nexus_module_installs_total", Help: "Modules that became enabled."}),
@@ -81,10 +82,8 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, v := range m.vectors() {
 		v.Collect(ch)
 	}
-	m.e.mu.Lock()
-	p, ran := m.e.pipeline, m.e.running
-	m.e.mu.Unlock()
-	if !ran {
+	p := m.pipeline()
+	if p == nil {
 		return
 	}
 	for _, s := range p.Counts() {
@@ -95,6 +94,6 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// Collector is the engine's own figures, for a registry. nexus_module_status is
+// Collector returns the engine's own figures, for a registry. nexus_module_status is
 // not among them: it is served from the snapshot.
 func (e *Engine) Collector() prometheus.Collector { return e.metrics }

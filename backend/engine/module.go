@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -76,7 +74,7 @@ type module struct {
 	rows                    map[string]secrets.Info // of the credential store, shared
 
 	tree     *version.Content // its program on disk, as last looked at
-	past     *version.History // its versions; nil until it was met
+	past     *version.History // its versions; nil until they were loaded
 	barred   string           // why its versions cannot be read
 	known    string           // the digest on disk that was last dealt with
 	change   *state.ProgramChange
@@ -93,21 +91,6 @@ type module struct {
 
 func newModule(id, category, platform, dir string) *module {
 	return &module{id: id, category: category, platform: platform, dir: dir, op: make(chan struct{}, 1), runner: "stopped", stale: true}
-}
-
-// fromRow is a module as the registry knows it.
-func (e *Engine) fromRow(r Record) *module {
-	m := newModule(r.ID, r.Category, r.Platform, filepath.Join(e.cfg.ModulesDir, r.Category, r.Platform))
-	m.status, m.registered, m.record = r.Status, true, r
-	m.successes, m.failures = r.SuccessCount, r.FailureCount
-	m.lastFetch = disk.ParseTime(r.LastUsed)
-	if !valid(r.Category) || !valid(r.Platform) {
-		m.problem = "its name in the registry is no folder's name"
-		return m
-	}
-	// Until the file on disk has been read, what was registered last describes it.
-	m.manifest, _ = e.manifests.parse("", []byte(r.Manifest))
-	return m
 }
 
 // note adds to the history; e.mu is held.
@@ -196,79 +179,29 @@ func (m *module) ending(now time.Time) string {
 	return fmt.Sprintf("its credentials end in %s, on %s (%s): rotate them", plural(int(left/(24*time.Hour)), "day"), info.Expires.UTC().Format(time.DateOnly), info.ExpiresBy)
 }
 
-func (m *module) interval(e *Engine) time.Duration {
+// interval returns the time between its fetches; dflt is the workspace's.
+func (m *module) interval(dflt time.Duration) time.Duration {
 	if m.manifest != nil && m.manifest.Interval > 0 {
 		return m.manifest.Interval
 	}
-	return e.cfg.Interval
+	return dflt
 }
 
-func (m *module) timeout(e *Engine) time.Duration {
+// timeout returns what bounds one import and one fetch; dflt is the workspace's.
+func (m *module) timeout(dflt time.Duration) time.Duration {
 	if m.manifest != nil && m.manifest.Timeout > 0 {
 		return m.manifest.Timeout
 	}
-	return e.cfg.Timeout
+	return dflt
 }
 
-// credentials is what is known of the row that serves the module.
+// credentials returns what is known of the row that serves the module.
 func (m *module) credentials() (secrets.Info, bool) {
 	if i, ok := m.rows[m.id]; ok {
 		return i, true
 	}
 	i, ok := m.rows[m.platform]
 	return i, ok
-}
-
-// build is the module as state; e.mu is held.
-func (m *module) build(e *Engine) state.Module {
-	out := state.Module{
-		ID: m.id, Category: m.category, Platform: m.platform, DisplayName: m.platform,
-		Status: m.shown(), Decided: m.status, HealthWord: m.health(), Reason: e.clean(m.reason()),
-		Runner: m.runner, PID: m.pid, Restarts: m.restarts,
-		Interval: m.interval(e), LastFetch: m.lastFetch, LastOK: m.lastOK, Fetching: m.fetching,
-		Successes: m.successes, Failures: m.failures, Latencies: m.latencies, Items: m.items,
-		LastError: m.lastErr, LastErrorAt: m.errAt, Traceback: m.traceback,
-		LastResult: m.result, Dir: e.rel(m.dir), History: m.history,
-	}
-	m.buildProgram(&out)
-	if m.sup != nil {
-		out.NextFetch, out.Breaker, out.BreakerUntil, out.Keeps = m.next, m.breaker.state(), m.breaker.until, e.clean(m.keeps)
-		if m.manifest != nil {
-			out.CacheTTL, out.CachedAt = m.manifest.CacheTTL, m.cachedAt
-			out.Stale = m.failure != nil && !m.lastOK.IsZero() && !m.dropped.Equal(m.lastOK)
-			if out.Stale && m.manifest.StaleFor > 0 {
-				out.StaleUntil = m.lastOK.Add(m.manifest.StaleFor)
-			}
-		}
-	}
-	if man := m.manifest; man != nil {
-		out.DisplayName, out.Description, out.Version = e.clean(man.DisplayName), e.clean(man.Description), e.clean(man.Version)
-		out.RequiredCredentials = cleanAll(man.Required)
-		if man.HTTP != nil {
-			at, _, _ := strings.Cut(man.HTTP.url, "?") // which may hold what is private
-			out.Request = e.clean(man.HTTP.method + " " + at)
-		}
-		out.Manifest = e.clean(indented([]byte(man.Text)))
-	}
-	for name, can := range m.capabilities {
-		if _, detailed := can.(map[string]any); can == true || detailed {
-			out.Capabilities = append(out.Capabilities, state.Clean(name))
-		}
-	}
-	slices.Sort(out.Capabilities)
-	info, has := m.credentials()
-	out.Credentials = state.CredentialsNotNeeded
-	if has {
-		out.Credentials, out.CredentialFields, out.CredentialsUpdated = state.CredentialsPresent, cleanAll(info.Fields), info.Updated
-		out.CredentialsUsed, out.CredentialsExpire, out.CredentialsExpireBy = info.Used, info.Expires, e.clean(info.ExpiresBy)
-		out.CredentialsServe = e.served(m, info.Row)
-	} else if m.manifest != nil && m.manifest.NeedsCredentials {
-		out.Credentials = state.CredentialsMissing
-	}
-	if e.locked != "" && (has || out.Credentials == state.CredentialsMissing) {
-		out.Credentials = state.CredentialsLocked
-	}
-	return out
 }
 
 // heldUp reports whether its files changed and wait for a yes.
@@ -314,7 +247,7 @@ type supervisor struct {
 	cancel   context.CancelFunc
 	done     chan struct{}
 	requests chan ask
-	poke     chan struct{} // a fetch is due now
+	due      chan struct{} // a fetch is due now
 	leave    chan struct{} // its process is to go
 	fresh    chan struct{} // its process is to go with all it keeps, and a fetch is due by its interval
 }
@@ -336,7 +269,7 @@ type fetched struct {
 	aside  bool // the pipeline has no room for it: it is kept as a failed job
 }
 
-// String is it in a few words.
+// String returns what came of it in a few words.
 func (f fetched) String() string {
 	if f.err != nil {
 		return "its fetch fails: " + f.err.Error()

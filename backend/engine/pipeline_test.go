@@ -10,7 +10,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// pipeEngine is an engine with modules whose fetches work.
+// pipeEngine returns an engine with modules whose fetches work.
 func pipeEngine(t *testing.T, cfg Config, names ...string) *rig {
 	needPython(t)
 	files := map[string]string{}
@@ -65,7 +65,7 @@ func TestDrainWorksEverythingOffAndStaysShut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, st := range r.e.pipeline.Counts() {
+	for _, st := range r.e.fetcher.pipeline.Counts() {
 		if n := st.Depth + st.InFlight; n != 0 {
 			t.Errorf("%d jobs in %s", n, st.Title)
 		}

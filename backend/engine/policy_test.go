@@ -65,7 +65,7 @@ func TestRateLimitHoldsAndComesBack(t *testing.T) {
 	}
 }
 
-// policyModule is a module whose adapter counts in a file and does what it says.
+// policyModule returns a module whose adapter counts in a file and does what it says.
 func policyModule(members, body string) map[string]string {
 	files := adapterOf("x", `
 import os
@@ -96,7 +96,7 @@ func TestCachedResultAnswersUntilItIsTooOldOrForced(t *testing.T) {
 	if out, err = r.do(state.ModuleFetch, "t/x", nil, nil); err != nil || !strings.Contains(out.Result, "fetched 2 items") {
 		t.Errorf("forced: got %q, %v", out.Result, err)
 	}
-	if n := r.e.ClearCaches(nil); n != 1 {
+	if n := r.e.fetcher.ClearCaches(nil); n != 1 {
 		t.Errorf("cleared %d", n)
 	}
 	r.module("t/x", "has no cache", func(m *state.Module) bool { return m.CachedAt.IsZero() })

@@ -14,7 +14,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/engine/version"
 )
 
-// programEngine is an engine that does not run, for what works on a module's files.
+// programEngine returns an engine that does not run, for what works on a module's files.
 func programEngine(t testing.TB, dir string) (*Engine, *module) {
 	t.Helper()
 	e, err := New(Config{Workspace: dir})
@@ -39,17 +39,17 @@ func TestWithoutItsIndexAModuleDoesNotRun(t *testing.T) {
 	dir := t.TempDir()
 	e, m := programEngine(t, dir)
 	writeAll(t, m.dir, map[string]string{"adapter.py": "x = 1\n"})
-	tree, err := e.look(m)
+	tree, err := e.approval.look(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.trust(m, tree, "approved", "ann"); err != nil {
+	if err := e.approval.trust(m, tree, "approved", "ann"); err != nil {
 		t.Fatal(err)
 	}
 	writeAll(t, dir, map[string]string{"data/module_versions/index/t+x.json": `{"module":"t/x","versions":[`})
 	_, fresh := programEngine(t, dir)
-	e.meet(fresh)
-	if err := e.mayRun(fresh); !errors.Is(err, ErrUnapproved) {
+	e.approval.loadVersions(fresh)
+	if err := e.approval.mayRun(fresh); !errors.Is(err, ErrUnapproved) {
 		t.Errorf("without its index it may run: %v", err)
 	}
 }
@@ -80,18 +80,18 @@ func rollbackChild() {
 	fail(err)
 	m := newModule("t/x", "t", "x", filepath.Join(dir, "modules/t/x"))
 	version.Tidy(filepath.Join(dir, "modules"), valid)
-	e.meet(m)
+	e.approval.loadVersions(m)
 	fmt.Println("ready")
 	for {
-		tree, err := e.look(m)
+		tree, err := e.approval.look(m)
 		fail(err)
 		h := m.past
 		at := slices.IndexFunc(h.Versions, func(v version.Version) bool { return v.Digest != tree.Digest })
 		v := h.Versions[at]
-		next, err := e.beginRollback(m, h, tree, &v, "ann")
+		next, err := e.approval.beginRollback(m, h, tree, &v, "ann")
 		fail(err)
-		fail(e.programs.Place(m.dir, &v))
-		fail(e.endRollback(m, next, &v, "ann"))
+		fail(e.approval.store.Place(m.dir, &v))
+		fail(e.approval.endRollback(m, next, &v, "ann"))
 	}
 }
 
@@ -104,11 +104,11 @@ func TestKilledRollbackLeavesEitherVersionWholeAndApproved(t *testing.T) {
 		}
 		writeAll(t, m.dir, versionFiles(n))
 		writeAll(t, m.dir, map[string]string{"cache.json": "learned"})
-		tree, err := e.look(m)
+		tree, err := e.approval.look(m)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := e.trust(m, tree, "approved", "ann"); err != nil {
+		if err := e.approval.trust(m, tree, "approved", "ann"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -140,8 +140,8 @@ func TestKilledRollbackLeavesEitherVersionWholeAndApproved(t *testing.T) {
 
 		e, m := programEngine(t, dir)
 		version.Tidy(filepath.Join(dir, "modules"), valid)
-		e.meet(m)
-		if err := e.mayRun(m); err != nil {
+		e.approval.loadVersions(m)
+		if err := e.approval.mayRun(m); err != nil {
 			t.Fatalf("kill %d: what lies there is not approved: %v", i, err)
 		}
 		for n := range 2 {

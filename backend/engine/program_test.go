@@ -15,7 +15,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// scriptModule is a module t/NAME that answers data and needs no Python.
+// scriptModule returns a module t/NAME that answers data and needs no Python.
 func scriptModule(name, data string) map[string]string {
 	return map[string]string{
 		"modules/t/" + name + "/manifest.json": `{"name":"` + name + `","version":"1","category":"t","platform":"` + name + `","entry_point":"a.sh","status":"installed"}`,
@@ -70,7 +70,7 @@ func TestChangedFilesWaitForAYes(t *testing.T) {
 			t.Errorf("%s: got %v, want it refused", k, err)
 		}
 	}
-	if err := r.e.MayRun("t/x"); !errors.Is(err, ErrUnapproved) {
+	if err := r.e.Modules().MayRun("t/x"); !errors.Is(err, ErrUnapproved) {
 		t.Errorf("MayRun: %v", err)
 	}
 	if m = r.snapshot().Modules.Module("t/x"); m.PID != pid || m.Failures > 0 {
@@ -85,7 +85,7 @@ func TestChangedFilesWaitForAYes(t *testing.T) {
 	if _, err := r.as("ann", state.ModuleApprove, "t/x", nil); err == nil {
 		t.Error("approving without saying what was accepted")
 	}
-	c, digest, err := r.e.Changes("t/x")
+	c, digest, err := r.e.Modules().Changes("t/x")
 	if err != nil || c == nil || c.Digest != digest {
 		t.Fatalf("changes: %+v %q %v", c, digest, err)
 	}
@@ -164,7 +164,7 @@ func TestModuleThatAppearsWaitsWhateverItsManifestSays(t *testing.T) {
 	r := newRig(t, scriptModule("x", "[1]"))
 	r.start(Config{Python: "none"})
 	r.result("t/x", "[1]")
-	r.until("the first look is over", func(*state.Snapshot) bool { return r.e.programs.Settled() })
+	r.until("the first look is over", func(*state.Snapshot) bool { return r.e.approval.store.Settled() })
 	for name, text := range scriptModule("y", "[1]") {
 		r.write(name, text)
 	}

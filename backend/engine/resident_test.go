@@ -112,7 +112,7 @@ func TestIdleAdaptersLeaveAndComeBack(t *testing.T) {
 			t.Errorf("%s is idle with process %d, %s, %s", m.ID, m.PID, m.Status, m.HealthWord)
 		}
 	}
-	if j, err := r.e.ModuleJSON("t/away", false); err != nil || j["is_loaded"] != true {
+	if j, err := r.e.Modules().JSON("t/away", false); err != nil || j["is_loaded"] != true {
 		t.Errorf("the idle module is not loaded: %v %v", j["is_loaded"], err)
 	}
 	if _, err := r.do(state.ModuleFetch, "t/away", nil, nil); err != nil {
@@ -132,7 +132,7 @@ func TestIdleAdaptersLeaveAndComeBack(t *testing.T) {
 	if !strings.Contains(m.LastResult, "3") || m.Runner != "running" {
 		t.Errorf("its cache was lost: %s, it is %s", m.LastResult, m.Runner)
 	}
-	if got := r.e.ClearCaches([]string{"t/keeps", "t/absent"}); got != 1 {
+	if got := r.e.fetcher.ClearCaches([]string{"t/keeps", "t/absent"}); got != 1 {
 		t.Errorf("got %d, want 1", got)
 	}
 	r.module("t/keeps", "has left", func(m *state.Module) bool { return m.Runner == "idle" })
@@ -168,7 +168,7 @@ func TestAdaptersTellWhatTheyCanDo(t *testing.T) {
 		}
 	}
 	want := map[string]map[string]any{"t/tells": {"read": true, "batch": map[string]any{"size": 7.0}, "note": state.Clean("a\x1b[2Jb")}}
-	if got := r.e.Capabilities(); !reflect.DeepEqual(got, want) {
+	if got := r.e.Modules().Capabilities(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }

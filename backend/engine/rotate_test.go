@@ -26,7 +26,7 @@ const openweather = "weather/openweather"
 
 func stored(t *testing.T, r *rig) any {
 	t.Helper()
-	v, err := r.e.storeNow().Get(openweather)
+	v, err := r.e.vault.storeNow().Get(openweather)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestRotationThatFailsWhileWatchedPutsTheOldOnesBack(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "the old ones were put back") || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got %v, want it to say %q", err, c.want)
 			}
-			v, err := r.e.storeNow().Get("a/shared_one")
+			v, err := r.e.vault.storeNow().Get("a/shared_one")
 			if err != nil || v.Reveal()["api_key"] != "works-900-times" {
 				t.Errorf("the old credentials are not there (%v)", err)
 			}
@@ -164,10 +164,10 @@ func TestRotationOfADisabledModuleIsCheckedToo(t *testing.T) {
 	if got := stored(t, r); got != "ow-4f1c-εξ" {
 		t.Errorf("got %v", got)
 	}
-	if valid, _, err := r.e.CheckCredentials(context.Background(), "openweather"); !valid || err != nil {
+	if valid, _, err := r.e.Modules().CheckCredentials(context.Background(), "openweather"); !valid || err != nil {
 		t.Errorf("check: %v, %v", valid, err)
 	}
-	info, err := r.e.Credentials("openweather")
+	info, err := r.e.Modules().Credentials("openweather")
 	if err != nil || !info.Has || len(info.Fields) != 1 || info.Fields[0] != "api_key" {
 		t.Errorf("%+v, %v", info, err)
 	}
@@ -213,7 +213,7 @@ func TestLockedStoreSaysSoAndStopsOnlyWhatNeedsIt(t *testing.T) {
 		t.Errorf("rotate: %v", err)
 	}
 	key, _ = contractKey(t)()
-	if why := r.e.Unlock(); why != "" {
+	if why := r.e.vault.Unlock(); why != "" {
 		t.Fatal(why)
 	}
 	r.module(openweather, "runs with the key", healthy)
@@ -241,7 +241,7 @@ class A(BaseAdapter):
 	if got := string(cat.Modules[0].Data[0]); got != `{"url":"https://x/?key=***"}` {
 		t.Errorf("/context serves %s", got)
 	}
-	log, err := r.e.ModuleLog("t/openweather")
+	log, err := r.e.Modules().Log("t/openweather")
 	if err != nil || !strings.Contains(log, "logging in with ***") {
 		t.Errorf("the log reads %q (%v)", log, err)
 	}

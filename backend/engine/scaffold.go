@@ -64,7 +64,7 @@ func Scaffold(modulesDir, id, shape string) ([]string, error) {
 	return names, os.Rename(tmp, dir)
 }
 
-// scaffolded are the files of a new module, by name.
+// scaffolded returns the files of a new module, by name.
 func scaffolded(category, platform, shape string) map[string]string {
 	class := className(platform)
 	manifest := map[string]any{"name": platform, "version": "0.1.0", "category": category, "platform": platform, "description": "What it fetches, in a line."}
@@ -93,7 +93,7 @@ func scaffolded(category, platform, shape string) map[string]string {
 	return files
 }
 
-// className is a Python class's name after a platform's.
+// className returns a Python class's name after a platform's.
 func className(platform string) string {
 	var b strings.Builder
 	up := true

@@ -23,7 +23,7 @@ func TestModuleJSONHasTheRecordedMembers(t *testing.T) {
 	r.start(Config{Python: "none"})
 	r.module("host/disk", "runs", healthy)
 	for _, id := range []string{"host/disk", "host/load", "weather/openweather"} {
-		got, err := r.e.ModuleJSON(id, true)
+		got, err := r.e.Modules().JSON(id, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,12 +41,12 @@ func TestModuleJSONHasTheRecordedMembers(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if got := r.e.ModulesJSON(); got["total"] != 3 || got["loaded"] != 1 {
+	if got := r.e.Modules().AllJSON(); got["total"] != 3 || got["loaded"] != 1 {
 		t.Errorf("total %v, loaded %v", got["total"], got["loaded"])
 	}
 	for range 2 { // once made, once kept
-		want, _ := json.Marshal(r.e.ModulesJSON())
-		if got, err := r.e.ModulesText(); err != nil || !sameJSON(string(got), string(want)) {
+		want, _ := json.Marshal(r.e.Modules().AllJSON())
+		if got, err := r.e.Modules().Text(); err != nil || !sameJSON(string(got), string(want)) {
 			t.Errorf("the text is not that of the value: %s, %v", got, err)
 		}
 	}
