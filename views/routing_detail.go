@@ -22,10 +22,10 @@ func routeStaged(d *pane.Doc, s *state.Snapshot, _ *state.Route) {
 		d.KV("odd", t.Warn, w)
 	}
 	d.Head("What the last delegations would have done")
-	if len(g.Shift) == 0 {
+	if len(g.ReplayDiff) == 0 {
 		d.Text(t.Dim, "no delegations with their complexity are known: they are read from JSON log lines, or sent to /admin/delegations")
 	}
-	for _, line := range g.Shift {
+	for _, line := range g.ReplayDiff {
 		d.Text(t.Text, line)
 	}
 	d.Head("Difference")

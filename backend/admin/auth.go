@@ -44,7 +44,7 @@ type AuthConfig struct {
 type Authenticator struct {
 	cfg      AuthConfig
 	hostname string
-	house    [sha256.Size]byte // of Token
+	tokenHash    [sha256.Size]byte // of Token
 	answers
 
 	reads, changes, failures *limiter
@@ -69,7 +69,7 @@ func NewAuthenticator(cfg AuthConfig) *Authenticator {
 	}
 	hostname, _ := os.Hostname()
 	return &Authenticator{
-		cfg: cfg, hostname: strings.ToLower(hostname), house: sha256.Sum256([]byte(cfg.Token)), answers: answers{cfg.Mask.Mask, cfg.Log},
+		cfg: cfg, hostname: strings.ToLower(hostname), tokenHash: sha256.Sum256([]byte(cfg.Token)), answers: answers{cfg.Mask.Mask, cfg.Log},
 		reads: newLimiter(readsPerSecond, readsAtOnce), changes: newLimiter(changesPerSecond, changesAtOnce),
 		failures: newLimiter(failuresPerSecond, failuresAtOnce), known: map[string]bool{},
 	}
@@ -254,7 +254,7 @@ func (d *Authenticator) byToken(r *http.Request, token string) (Principal, *refu
 			return Principal{}, &refusal{status: http.StatusTooManyRequests, text: Busy{wait}.Error(), wait: wait}
 		}
 		sum := sha256.Sum256([]byte(token))
-		if subtle.ConstantTimeCompare(sum[:], d.house[:]) == 1 {
+		if subtle.ConstantTimeCompare(sum[:], d.tokenHash[:]) == 1 {
 			return Principal{Name: "OPSDECK_TOKEN", Role: Admin, How: "token"}, nil
 		}
 	}

@@ -39,7 +39,7 @@ func (s *Server) validateModule(w http.ResponseWriter, r *http.Request) {
 	s.reply(w, http.StatusOK, map[string]any{"success": true, "module_id": id, "message": p.Result, "valid": valid, "findings": orNone(m.Findings), "checked_at": m.Checked})
 }
 
-// testModule runs a module's own tests and answers with what came of them.
+// testModule runs a module's own tests and answers with the results.
 func (s *Server) testModule(w http.ResponseWriter, r *http.Request) {
 	if _, ok := s.program(w, r); !ok {
 		return

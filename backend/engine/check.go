@@ -145,7 +145,7 @@ func (ck *checker) checkCredentials(m *module, man *Manifest, add func(severity,
 }
 
 // runTests runs a module's tests as its adapter would run, without credentials, and
-// records what came of them.
+// records their results.
 func (ck *checker) runTests(ctx context.Context, m *module, man *Manifest) *state.TestRun {
 	from := time.Now()
 	run := &state.TestRun{At: from}

@@ -341,7 +341,7 @@ func (di *discovery) found(m *module) {
 	}
 }
 
-// takeUp loads what lies on disk, and says what came of it.
+// takeUp loads what lies on disk, and records the result.
 func (di *discovery) takeUp(ctx context.Context, m *module) string {
 	di.fetcher.stop(m)
 	first := make(chan fetched, 1)

@@ -307,7 +307,7 @@ func every(ctx context.Context, d time.Duration, f func()) {
 }
 
 // warmUp is how long after the start the pipeline is put with every change of a
-// module, so that what came of the first fetches shows with them.
+// module, so that the results of the first fetches show with them.
 const warmUp = 5 * time.Second
 
 // publishLoop puts sections when they changed, and the pipeline once a second.

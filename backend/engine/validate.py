@@ -50,10 +50,10 @@ def compiled(folder, name, find, severity="error"):
     except SyntaxError as error:
         if find:
             line = (error.text or "").strip()
-            find(severity, "syntax", "%s: %s%s" % (type(error).__name__, error.msg, ": " + line if line else ""), "mend that line", name, error.lineno)
+            find(severity, "syntax", "%s: %s%s" % (type(error).__name__, error.msg, ": " + line if line else ""), "fix that line", name, error.lineno)
     except (ValueError, RecursionError, MemoryError, OSError) as error:
         if find:
-            find(severity, "syntax", "it cannot be read as Python: %s" % (error or type(error).__name__), "mend the file", name)
+            find(severity, "syntax", "it cannot be read as Python: %s" % (error or type(error).__name__), "fix the file", name)
     return None
 
 

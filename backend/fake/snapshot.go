@@ -345,8 +345,8 @@ func incident() *state.Snapshot {
 	r := s.Routing
 	r.Trial = &state.RoutingTrial{By: state.Actor{User: "ada"}, Why: "spare the heavy tier", At: Now.Add(-30 * time.Second), Until: Now.Add(90 * time.Second)}
 	r.Staged = &state.StagedRouting{By: state.Actor{User: "bob"}, At: Now.Add(-10 * time.Second), What: "category finance", Base: r.Tag, Added: 1, Removed: 1,
-		Diff:  "--- in force\n+++ changed\n@@ -3,3 +3,3 @@\n   \"finance\": {\n-    \"tier\": \"standard\"\n+    \"tier\": \"heavy\"\n   }\n",
-		Shift: []string{"412 of 4210 delegations go elsewhere: finance from standard to heavy", "expected latency 0.55 s -> 0.73 s"}}
+		Diff:       "--- in force\n+++ changed\n@@ -3,3 +3,3 @@\n   \"finance\": {\n-    \"tier\": \"standard\"\n+    \"tier\": \"heavy\"\n   }\n",
+		ReplayDiff: []string{"412 of 4210 delegations go elsewhere: finance from standard to heavy", "expected latency 0.55 s -> 0.73 s"}}
 	r.Staged.Tag, r.Staged.JSON, r.Staged.Threshold, r.Staged.MaxLatencyMS, r.Staged.MaxCost, r.Staged.Rows = "5e1f", r.JSON, r.Threshold, r.MaxLatencyMS, r.MaxCost, r.Rows
 	r.Tests = []state.RouteTest{
 		{By: state.Actor{User: "bob"}, At: Now.Add(-20 * time.Second), Category: "finance", Complexity: 0.8, Tag: "5e1f", Staged: true, Tier: "heavy", Strategy: "delegate", Endpoint: "llm_service:50051",

@@ -154,8 +154,8 @@ func TestDelegationsComeFromLogsAndCallsAndSurviveARestart(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	r.act(state.RoutingThreshold, "routing", map[string]string{"threshold": "0.95"})
-	if s := r.until("it is staged", func(s *state.Snapshot) bool { return s.Routing.Staged != nil }); len(s.Routing.Staged.Shift) == 0 || !strings.Contains(s.Routing.Staged.Shift[0], "of the last 4 delegations go elsewhere") {
-		t.Errorf("got %q", s.Routing.Staged.Shift)
+	if s := r.until("it is staged", func(s *state.Snapshot) bool { return s.Routing.Staged != nil }); len(s.Routing.Staged.ReplayDiff) == 0 || !strings.Contains(s.Routing.Staged.ReplayDiff[0], "of the last 4 delegations go elsewhere") {
+		t.Errorf("got %q", s.Routing.Staged.ReplayDiff)
 	}
 }
 

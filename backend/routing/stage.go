@@ -174,7 +174,7 @@ func restage(r *File, now []byte, was *staged, a state.Action, args map[string]s
 	s.Threshold, s.MaxLatencyMS, s.MaxCost, s.Rows, s.Warnings = as.Threshold, as.MaxLatencyMS, as.MaxCost, as.Rows, as.Warnings
 	s.What = clean(s.What)
 	for _, line := range Replay(before, config, list).Lines() {
-		s.Shift = append(s.Shift, clean(line))
+		s.ReplayDiff = append(s.ReplayDiff, clean(line))
 	}
 	return s, nil
 }

@@ -189,7 +189,7 @@ func stagedImpact(s *Snapshot, _ string) []string {
 		return nil
 	}
 	out := []string{fmt.Sprintf("%s, by %s: +%d -%d lines", g.What, g.By.User, g.Added, g.Removed)}
-	return append(append(out, g.Shift...), g.Warnings...)
+	return append(append(out, g.ReplayDiff...), g.Warnings...)
 }
 
 func routingEditable(s *Snapshot, _ string) string {

@@ -16,7 +16,7 @@ const (
 // Alerts is the section of the alerts of all rules.
 type Alerts struct {
 	Health Health `json:"health"`
-	// List has firing, pending and lately resolved alerts, and a row per rule
+	// List has firing, pending and recently resolved alerts, and a row per rule
 	// that is inactive.
 	List []Alert `json:"list"`
 	// Groups are the loaded rule groups.

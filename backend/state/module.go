@@ -424,8 +424,8 @@ type StagedRouting struct {
 	Removed int    `json:"removed"`
 	// JSON is the changed configuration, indented, cleaned.
 	JSON string `json:"json,omitempty"`
-	// Shift is what the last delegations would have done under it, a line each.
-	Shift []string `json:"shift,omitempty"`
+	// ReplayDiff says what the last delegations would have done under it, a line each.
+	ReplayDiff []string `json:"shift,omitempty"`
 	// Warnings are those of the changed configuration; its threshold, constraints and
 	// rows are as those of [Routing].
 	Warnings     []string `json:"warnings,omitempty"`

@@ -34,7 +34,7 @@ func newRoutingDiff(g *globals) *cobra.Command {
 		if g.json {
 			return printJSON(cmd.OutOrStdout(), staged)
 		}
-		return printChange(cmd.OutOrStdout(), staged.Diff, append(slices.Clone(staged.Warnings), staged.Shift...))
+		return printChange(cmd.OutOrStdout(), staged.Diff, append(slices.Clone(staged.Warnings), staged.ReplayDiff...))
 	}}
 }
 
