@@ -204,7 +204,7 @@ func TestWhatDiffersBetweenTheMarkedIsProposedForNone(t *testing.T) {
 	if len(d.m.stack) == 0 {
 		t.Fatal(d.screen())
 	}
-	box := d.m.stack[len(d.m.stack)-1].(*actBox)
+	box := d.m.stack[len(d.m.stack)-1].(*actionDialog)
 	if got := []string{box.inputs[0].Value(), box.inputs[2].Value()}; got[0] != "" || got[1] != "always" {
 		t.Errorf("memory and policy are proposed as %q", got)
 	}

@@ -6,8 +6,8 @@ import (
 	"github.com/opsdeck/opsdeck/views/pane"
 )
 
-// columnsBox chooses the columns of a list; what is chosen shows at once.
-type columnsBox struct {
+// columnChooser chooses the columns of a list; what is chosen shows at once.
+type columnChooser struct {
 	pane    pane.Columner
 	name    string
 	was     []string // what was chosen before
@@ -20,16 +20,16 @@ func (m *Model) newColumns() overlay {
 	if !ok {
 		return nil
 	}
-	return &columnsBox{pane: p, name: m.pane().Info().Title, was: p.Columns()}
+	return &columnChooser{pane: p, name: m.pane().Info().Title, was: p.Columns()}
 }
 
-func (b *columnsBox) hints() []hint {
+func (b *columnChooser) hints() []hint {
 	return []hint{{"enter", "keeps"}, {"esc", "puts back"}, {"space", "shows or hides"}, {"r", "as by itself"}}
 }
 
-func (b *columnsBox) width() int                 { return 56 }
-func (b *columnsBox) paste(*Model, tea.PasteMsg) {}
-func (b *columnsBox) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
+func (b *columnChooser) width() int                 { return 56 }
+func (b *columnChooser) paste(*Model, tea.PasteMsg) {}
+func (b *columnChooser) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 	cs := b.pane.ColumnChoices()
 	switch k.String() {
 	case "j", "down", "tab":
@@ -63,7 +63,7 @@ func (b *columnsBox) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 	return false, nil
 }
 
-func (b *columnsBox) draw(m *Model, w, h int) []string {
+func (b *columnChooser) draw(m *Model, w, h int) []string {
 	t := m.env.Theme
 	cs := b.pane.ColumnChoices()
 	b.at = max(0, min(b.at, len(cs)-1))

@@ -26,7 +26,7 @@ func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 	}
 	if n := len(m.stack); n > 0 {
 		top := m.stack[n-1]
-		quit, quits := top.(*quitBox)
+		quit, quits := top.(*quitDialog)
 		if k.String() == "ctrl+c" && !quits {
 			k = tea.KeyPressMsg{Code: tea.KeyEscape}
 		}
@@ -75,7 +75,7 @@ func (m *Model) do(c pane.Command) tea.Cmd {
 	case cmdQuit:
 		m.push(m.newQuit())
 	case cmdHelp:
-		m.push(&helpBox{pane: m.focus})
+		m.push(&helpOverlay{pane: m.focus})
 	case cmdPalette, cmdMenu:
 		if m.o.Wall {
 			m.say("the wall layout only looks")
@@ -369,7 +369,7 @@ func (m *Model) wheel(w tea.MouseWheelMsg) tea.Cmd {
 		return nil
 	}
 	m.dirty, m.keyed = true, m.o.Clock()
-	if i := m.boxAt(w.X, w.Y); i >= 0 && i != m.focus {
+	if i := m.paneAt(w.X, w.Y); i >= 0 && i != m.focus {
 		m.focusOn(i)
 	}
 	c := pane.Down
@@ -384,7 +384,7 @@ func (m *Model) click(c tea.MouseClickMsg) {
 		return
 	}
 	m.dirty, m.keyed = true, m.o.Clock()
-	if i := m.boxAt(c.X, c.Y); i >= 0 {
+	if i := m.paneAt(c.X, c.Y); i >= 0 {
 		m.focusOn(i)
 	}
 }

@@ -30,7 +30,7 @@ func (m *Model) held() string {
 
 // offer says who holds control, and offers to ask for it or to take it.
 func (m *Model) offer(what string) {
-	b := &menuBox{title: m.held() + ": " + what + " waits"}
+	b := &actionMenu{title: m.held() + ": " + what + " waits"}
 	for _, k := range []state.Kind{state.ControlRequest, state.ControlTake} {
 		spec := state.SpecOf(k)
 		b.choices = append(b.choices, choice{label: spec.Title(), why: state.Why(m.live, k, spec.Global),

@@ -93,7 +93,7 @@ func (m *Model) begin(spec *state.Spec, targets []string) tea.Cmd {
 		}
 		return m.submit(spec, can, nil, nil, nil, "")
 	}
-	d := &actBox{spec: spec, targets: can, skipped: cannot, fields: fields}
+	d := &actionDialog{spec: spec, targets: can, skipped: cannot, fields: fields}
 	if spec.Given != nil { // what is on the screen now, not what comes while it is read
 		d.given = map[string]map[string]string{}
 		for _, id := range can {
@@ -129,7 +129,7 @@ func (m *Model) begin(spec *state.Spec, targets []string) tea.Cmd {
 // impact returns what the action touches, as far as it is known now: some of it is only
 // fetched while it is asked about. Where the answer goes with what was shown, that
 // stays.
-func (d *actBox) impact(m *Model) (out []string) {
+func (d *actionDialog) impact(m *Model) (out []string) {
 	if d.shown != nil {
 		return d.shown
 	}
@@ -165,10 +165,10 @@ func (m *Model) called(spec *state.Spec, id string) string {
 	return spec.Called(m.shown, id)
 }
 
-// actBox asks before an action: what it touches, its fields, the target's name
+// actionDialog asks before an action: what it touches, its fields, the target's name
 // where the risk wants it typed. The cursor starts on the first field, or on
 // Cancel where there is none.
-type actBox struct {
+type actionDialog struct {
 	spec    *state.Spec
 	targets []string
 	skipped []string
@@ -187,16 +187,16 @@ type actBox struct {
 	wrong string
 }
 
-func (d *actBox) hints() []hint {
+func (d *actionDialog) hints() []hint {
 	if d.at < len(d.inputs) {
 		return []hint{{"esc", "cancels"}, {"tab", "next field"}, {"enter", "goes on"}}
 	}
 	return []hint{{"esc", "cancels"}, {"tab", "the other button"}, {"enter", "takes the marked one"}}
 }
 
-func (d *actBox) width() int { return 76 }
+func (d *actionDialog) width() int { return 76 }
 
-func (d *actBox) focus(i int) {
+func (d *actionDialog) focus(i int) {
 	n := len(d.inputs) + 2
 	d.at = (i + n) % n
 	for j := range d.inputs {
@@ -209,21 +209,21 @@ func (d *actBox) focus(i int) {
 }
 
 // touch takes a proposed value for the operator's own, or away.
-func (d *actBox) touch(replace bool) {
+func (d *actionDialog) touch(replace bool) {
 	if d.proposed[d.at] && replace {
 		d.inputs[d.at].SetValue("")
 	}
 	d.proposed[d.at] = false
 }
 
-func (d *actBox) paste(_ *Model, p tea.PasteMsg) {
+func (d *actionDialog) paste(_ *Model, p tea.PasteMsg) {
 	if d.at < len(d.inputs) {
 		d.touch(true)
 		d.inputs[d.at], _ = d.inputs[d.at].Update(p)
 	}
 }
 
-func (d *actBox) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
+func (d *actionDialog) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 	typing := d.at < len(d.inputs)
 	switch s := k.String(); {
 	case s == "esc":
@@ -266,14 +266,14 @@ func (d *actBox) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 }
 
 // forget leaves no secret behind in the inputs.
-func (d *actBox) forget() {
+func (d *actionDialog) forget() {
 	for i := range d.inputs {
 		d.inputs[i].Reset()
 	}
 }
 
 // complete says what is missing, "" for nothing.
-func (d *actBox) complete(m *Model) string {
+func (d *actionDialog) complete(m *Model) string {
 	for i, f := range d.fields {
 		if f.Required && strings.TrimSpace(d.inputs[i].Value()) == "" {
 			return f.Label + " is empty: " + f.Hint
@@ -301,7 +301,7 @@ func (d *actBox) complete(m *Model) string {
 	return ""
 }
 
-func (d *actBox) submit(m *Model) tea.Cmd {
+func (d *actionDialog) submit(m *Model) tea.Cmd {
 	args := map[string]string{}
 	secrets := map[string]state.Secret{}
 	for i, f := range d.fields {
@@ -318,7 +318,7 @@ func (d *actBox) submit(m *Model) tea.Cmd {
 	return m.submit(d.spec, d.targets, args, d.given, secrets, confirmed)
 }
 
-func (d *actBox) draw(m *Model, w, h int) []string {
+func (d *actionDialog) draw(m *Model, w, h int) []string {
 	t := m.env.Theme
 	iw := w - 4
 	var lines []string

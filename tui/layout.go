@@ -10,11 +10,11 @@ import (
 	"github.com/opsdeck/opsdeck/views/pane"
 )
 
-// box is the place of one pane, its border included.
-type box struct {
+// region is the place of one pane, its border included.
+type region struct {
 	pane       int
 	x, y, w, h int
-	// folded boxes are their headline only.
+	// folded regions are their headline only.
 	folded bool
 }
 
@@ -81,24 +81,24 @@ func divide(n int, parts []float64, least int) []int {
 }
 
 // layout places the panes in the body of w by h cells.
-func (m *Model) layout(w, h int) []box {
+func (m *Model) layout(w, h int) []region {
 	if w <= 0 || h <= 0 {
 		return nil
 	}
 	wide := w >= 100 && h >= 28
 	switch {
 	case m.full || wide && m.pane().Info().Band == 0:
-		return []box{{pane: m.focus, w: w, h: h}}
+		return []region{{pane: m.focus, w: w, h: h}}
 	case wide:
 		return m.overview(w, h)
 	case h >= len(m.listed())+7:
 		return m.stacked(w, h)
 	}
-	return []box{{pane: m.focus, y: min(1, h), w: w, h: max(0, h-1)}}
+	return []region{{pane: m.focus, y: min(1, h), w: w, h: max(0, h-1)}}
 }
 
-func (m *Model) overview(w, h int) []box {
-	var out []box
+func (m *Model) overview(w, h int) []region {
+	var out []region
 	grid := m.grid()
 	tall := make([]float64, len(grid))
 	for i, band := range grid {
@@ -114,7 +114,7 @@ func (m *Model) overview(w, h int) []box {
 		}
 		x := 0
 		for j, bw := range divide(w, parts, 24) {
-			out = append(out, box{pane: grid[i][j], x: x, y: y, w: bw, h: bh})
+			out = append(out, region{pane: grid[i][j], x: x, y: y, w: bw, h: bh})
 			x += bw
 		}
 		y += bh
@@ -133,7 +133,7 @@ func (m *Model) listed() []int {
 
 // stacked puts the listed panes above one another: all open where that leaves each six
 // lines, else only the focused one, and the others as their headlines.
-func (m *Model) stacked(w, h int) []box {
+func (m *Model) stacked(w, h int) []region {
 	listed := m.listed()
 	n, focus := len(listed), slices.Index(listed, m.focus)
 	heights := make([]int, n)
@@ -158,10 +158,10 @@ func (m *Model) stacked(w, h int) []box {
 		}
 		heights[focus] = h - n + 1
 	}
-	out := make([]box, n)
+	out := make([]region, n)
 	y := 0
 	for i, bh := range heights {
-		out[i] = box{pane: listed[i], y: y, w: w, h: bh, folded: bh < 3}
+		out[i] = region{pane: listed[i], y: y, w: w, h: bh, folded: bh < 3}
 		y += bh
 	}
 	return out
@@ -200,10 +200,10 @@ func (m *Model) resize(w, h int) {
 func (m *Model) relayout() {
 	m.dirty = true
 	top, bottom := m.chrome()
-	m.boxes = m.layout(m.w, m.h-top-bottom)
-	for i := range m.boxes {
-		m.boxes[i].y += top
-		x := m.boxes[i]
+	m.regions = m.layout(m.w, m.h-top-bottom)
+	for i := range m.regions {
+		m.regions[i].y += top
+		x := m.regions[i]
 		if x.folded {
 			continue
 		}
@@ -224,7 +224,7 @@ func inner(w, h int) (int, int) {
 }
 
 func (m *Model) visible(pane int) bool {
-	for _, x := range m.boxes {
+	for _, x := range m.regions {
 		if x.pane == pane && !x.folded {
 			return true
 		}
@@ -232,9 +232,9 @@ func (m *Model) visible(pane int) bool {
 	return false
 }
 
-// boxAt returns the pane at a cell of the screen, -1 for none.
-func (m *Model) boxAt(x, y int) int {
-	for _, b := range m.boxes {
+// paneAt returns the pane at a cell of the screen, -1 for none.
+func (m *Model) paneAt(x, y int) int {
+	for _, b := range m.regions {
 		if x >= b.x && x < b.x+b.w && y >= b.y && y < b.y+b.h {
 			return b.pane
 		}
@@ -279,8 +279,8 @@ func (m *Model) headline(i, w int, focused bool) string {
 	return ansi.Truncate(l.String(), used, "")
 }
 
-// drawBox draws a pane with its border.
-func (m *Model) drawBox(x box) []string {
+// drawPane draws a pane with its border.
+func (m *Model) drawPane(x region) []string {
 	focused := x.pane == m.focus && !m.o.Wall
 	t := m.env.Theme
 	ink, g := t.Border, t.Light
@@ -339,11 +339,11 @@ func (m *Model) draw() string {
 	for i := top; i < m.h-bottom; i++ {
 		lines[i] = ""
 	}
-	if len(m.boxes) == 1 && m.boxes[0].y > top { // tabs
+	if len(m.regions) == 1 && m.regions[0].y > top { // tabs
 		lines[top] = m.tabs()
 	}
-	for _, x := range m.boxes {
-		for i, s := range m.drawBox(x) {
+	for _, x := range m.regions {
+		for i, s := range m.drawPane(x) {
 			if y := x.y + i; y < m.h-bottom {
 				lines[y] += s
 			}

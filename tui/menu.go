@@ -21,15 +21,15 @@ type choice struct {
 	run             func(*Model) tea.Cmd
 }
 
-// menuBox is the actions of a row, with the reasons for those it does not allow.
-type menuBox struct {
+// actionMenu is the actions of a row, with the reasons for those it does not allow.
+type actionMenu struct {
 	title   string
 	choices []choice
 	at, top int
 }
 
 func (m *Model) newMenu() overlay {
-	b := &menuBox{title: "Actions"}
+	b := &actionMenu{title: "Actions"}
 	info, target := m.pane().Info(), m.pane().Target()
 	if len(target.IDs) == 1 {
 		b.title = "Actions on " + m.named(info, target.IDs[0])
@@ -106,13 +106,13 @@ func order(c *choice) int {
 	return 0
 }
 
-func (b *menuBox) hints() []hint {
+func (b *actionMenu) hints() []hint {
 	return []hint{{"esc", "back"}, {"j k", "choose"}, {"enter", "does the marked one"}, {"a letter", "does that one"}}
 }
 
-func (b *menuBox) width() int                 { return 84 }
-func (b *menuBox) paste(*Model, tea.PasteMsg) {}
-func (b *menuBox) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
+func (b *actionMenu) width() int                 { return 84 }
+func (b *actionMenu) paste(*Model, tea.PasteMsg) {}
+func (b *actionMenu) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 	switch s := k.String(); s {
 	case "j", "down", "tab":
 		b.at = min(b.at+1, len(b.choices)-1)
@@ -137,7 +137,7 @@ func (b *menuBox) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 	return false, nil
 }
 
-func (b *menuBox) run(m *Model, i int) (bool, tea.Cmd) {
+func (b *actionMenu) run(m *Model, i int) (bool, tea.Cmd) {
 	c := b.choices[i]
 	if c.why != "" || c.run == nil {
 		m.say("cannot " + c.label + ": " + c.why)
@@ -147,7 +147,7 @@ func (b *menuBox) run(m *Model, i int) (bool, tea.Cmd) {
 	return true, c.run(m)
 }
 
-func (b *menuBox) draw(m *Model, w, h int) []string {
+func (b *actionMenu) draw(m *Model, w, h int) []string {
 	return bordered(m.env.Theme, b.title, choiceLines(m.env.Theme, b.choices, b.at, &b.top, w-4, h-2), w)
 }
 
@@ -180,8 +180,8 @@ func choiceLines(t *theme.Theme, cs []choice, at int, top *int, w, h int) []stri
 	return lines
 }
 
-// paletteBox is every command, found by typing a part of it.
-type paletteBox struct {
+// chooser is every command, found by typing a part of it.
+type chooser struct {
 	title   string
 	noun    string // what one of its choices is
 	keep    bool   // what is chosen goes into the history
@@ -196,7 +196,7 @@ type paletteBox struct {
 const mostTargets = 2000
 
 func (m *Model) newPalette() overlay {
-	p := &paletteBox{title: "Commands", noun: "command", keep: true, input: newInput(m.env.Theme)}
+	p := &chooser{title: "Commands", noun: "command", keep: true, input: newInput(m.env.Theme)}
 	p.input.Placeholder = "a command, such as restart container web"
 	p.input.Focus()
 	add := func(label, key string, run func(*Model) tea.Cmd) {
@@ -303,7 +303,7 @@ func (m *Model) newPalette() overlay {
 
 // newPaneList lists all panes, with what each says of itself.
 func (m *Model) newPaneList() overlay {
-	p := &paletteBox{title: "Panes", noun: "pane", input: newInput(m.env.Theme)}
+	p := &chooser{title: "Panes", noun: "pane", input: newInput(m.env.Theme)}
 	p.input.Placeholder = "a part of a pane's name"
 	p.input.Focus()
 	for i, x := range m.panes {
@@ -317,7 +317,7 @@ func (m *Model) newPaneList() overlay {
 	return p
 }
 
-func (p *paletteBox) search() {
+func (p *chooser) search() {
 	text := strings.TrimSpace(p.input.Value())
 	p.at, p.top = 0, 0
 	if text == "" {
@@ -345,23 +345,23 @@ func (p *paletteBox) search() {
 }
 
 // String and Len implement fuzzy.Source.
-func (p *paletteBox) String(i int) string { return p.all[i].label }
+func (p *chooser) String(i int) string { return p.all[i].label }
 
 // Len implements fuzzy.Source.
-func (p *paletteBox) Len() int { return len(p.all) }
+func (p *chooser) Len() int { return len(p.all) }
 
-func (p *paletteBox) hints() []hint {
+func (p *chooser) hints() []hint {
 	return []hint{{"esc", "back"}, {"up down", "choose"}, {"tab", "completes"}, {"enter", "does the marked one"}}
 }
 
-func (p *paletteBox) width() int { return 90 }
+func (p *chooser) width() int { return 90 }
 
-func (p *paletteBox) paste(_ *Model, msg tea.PasteMsg) {
+func (p *chooser) paste(_ *Model, msg tea.PasteMsg) {
 	p.input, _ = p.input.Update(msg)
 	p.search()
 }
 
-func (p *paletteBox) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
+func (p *chooser) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 	switch k.String() {
 	case "esc":
 		return true, nil
@@ -412,7 +412,7 @@ func (p *paletteBox) key(m *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 	return false, nil
 }
 
-func (p *paletteBox) draw(m *Model, w, h int) []string {
+func (p *chooser) draw(m *Model, w, h int) []string {
 	t := m.env.Theme
 	iw := w - 4
 	lines := []string{pane.NewLine(t, 2, false).Put(t.Key, ": ").String() + inputLine(&p.input, iw-2)}

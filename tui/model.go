@@ -31,15 +31,15 @@ type Model struct {
 	look theme.Options
 	keys keymap
 
-	panes  []pane.Pane
-	pinned []int // panes that the digits focus, at most nine
-	focus  int
-	full   bool
-	weight map[string]float64
-	mouse  bool
-	w, h   int
-	boxes  []box
-	frames []frame
+	panes   []pane.Pane
+	pinned  []int // panes that the digits focus, at most nine
+	focus   int
+	full    bool
+	weight  map[string]float64
+	mouse   bool
+	w, h    int
+	regions []region
+	frames  []frame
 
 	live    *state.Snapshot // the newest
 	shown   *state.Snapshot // what the panes show

@@ -78,8 +78,8 @@ func inputLine(in *textinput.Model, w int) string {
 	return pad(in.View(), w)
 }
 
-// quitBox asks before the console ends.
-type quitBox struct {
+// quitDialog asks before the console ends.
+type quitDialog struct {
 	sure bool
 	// stays says that the key was none of its own. Whoever pressed esc once too often and
 	// goes on meant to stay: the key is let through, and the question goes.
@@ -87,12 +87,12 @@ type quitBox struct {
 	lines []string
 }
 
-func (q *quitBox) hints() []hint {
+func (q *quitDialog) hints() []hint {
 	return []hint{{"esc", "stays"}, {"y", "quits"}, {"tab", "the other button"}, {"enter", "takes the marked one"}}
 }
 
 func (m *Model) newQuit() overlay {
-	q := &quitBox{}
+	q := &quitDialog{}
 	if m.shown != nil {
 		for _, p := range m.shown.Actions.List {
 			if !p.Done() {
@@ -108,9 +108,9 @@ func (m *Model) newQuit() overlay {
 	return q
 }
 
-func (q *quitBox) width() int                 { return 58 }
-func (q *quitBox) paste(*Model, tea.PasteMsg) {}
-func (q *quitBox) key(_ *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
+func (q *quitDialog) width() int                 { return 58 }
+func (q *quitDialog) paste(*Model, tea.PasteMsg) {}
+func (q *quitDialog) key(_ *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 	switch k.String() {
 	case "left", "right", "tab", "shift+tab":
 		q.sure = !q.sure
@@ -130,7 +130,7 @@ func (q *quitBox) key(_ *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 	return false, nil
 }
 
-func (q *quitBox) draw(m *Model, w, h int) []string {
+func (q *quitDialog) draw(m *Model, w, h int) []string {
 	t := m.env.Theme
 	var lines []string
 	for _, s := range q.lines {
@@ -159,15 +159,15 @@ func buttons(t *theme.Theme, w int, no, yes string, sure, focused bool) string {
 	return l.String()
 }
 
-// helpBox is the help of a pane.
-type helpBox struct{ pane, top int }
+// helpOverlay is the help of a pane.
+type helpOverlay struct{ pane, top int }
 
-func (b *helpBox) hints() []hint {
+func (b *helpOverlay) hints() []hint {
 	return []hint{{"esc", "back"}, {"j k", "scroll"}, {"space", "a page"}}
 }
-func (b *helpBox) width() int                 { return 92 }
-func (b *helpBox) paste(*Model, tea.PasteMsg) {}
-func (b *helpBox) key(_ *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
+func (b *helpOverlay) width() int                 { return 92 }
+func (b *helpOverlay) paste(*Model, tea.PasteMsg) {}
+func (b *helpOverlay) key(_ *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 	switch k.String() {
 	case "j", "down":
 		b.top++
@@ -187,7 +187,7 @@ func (b *helpBox) key(_ *Model, k tea.KeyPressMsg) (bool, tea.Cmd) {
 	return false, nil
 }
 
-func (b *helpBox) draw(m *Model, w, h int) []string {
+func (b *helpOverlay) draw(m *Model, w, h int) []string {
 	t := m.env.Theme
 	info := m.panes[b.pane].Info()
 	iw := w - 4

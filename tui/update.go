@@ -239,7 +239,7 @@ func (m *Model) watch() {
 		in = in.Add(state.LookKeys, strconv.FormatUint(m.keysTold, 10))
 	}
 	for _, o := range m.stack {
-		if d, ok := o.(*actBox); ok {
+		if d, ok := o.(*actionDialog); ok {
 			in = in.Add(state.LookAction(d.spec.Kind), d.targets...)
 		}
 	}

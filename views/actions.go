@@ -168,7 +168,7 @@ func NewActions(env *pane.Env) pane.Pane {
 			return s.Journal.Health
 		},
 		Deps: []state.SectionName{state.SectionActions, state.SectionJournal, state.SectionWorkspace},
-		Head: deedsHead,
+		Head: actionsHead,
 		Empty: func(*state.Snapshot) string {
 			return "nothing has been done yet. x in a list shows what can be done to a row, : every action"
 		},
@@ -192,9 +192,9 @@ func NewActions(env *pane.Env) pane.Pane {
 	})
 }
 
-// deedsHead says what is wrong with the workspace itself: its journal, its file,
+// actionsHead says what is wrong with the workspace itself: its journal, its file,
 // its API. It leaves half of the pane to the rows.
-func deedsHead(e *pane.Env, s *state.Snapshot, w, h int) (out []string) {
+func actionsHead(e *pane.Env, s *state.Snapshot, w, h int) (out []string) {
 	t := e.Theme
 	say := func(ink theme.Ink, text string) {
 		for _, l := range pane.WrapText(t, text, max(1, w-2), 4) {

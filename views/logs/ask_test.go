@@ -70,7 +70,7 @@ func TestEnterOnAPatternKeepsWhatItCounts(t *testing.T) {
 	}
 	n := 0
 	for _, p := range ps.List() {
-		s, err := newSift(templateFilter(p.Template), nil)
+		s, err := newFilterRun(templateFilter(p.Template), nil)
 		if err != nil {
 			t.Errorf("%s: %v", p.Template, err)
 			continue
@@ -93,11 +93,11 @@ func TestSavedFiltersCanBeRead(t *testing.T) {
 		"@module-enabled": {"module weather/openweather enabled", "module loaded"},
 		"!healthz":        {"GET /", "GET /healthz"},
 	} {
-		s, err := newSift(text, record.BuiltinFilters())
+		s, err := newFilterRun(text, record.BuiltinFilters())
 		if err != nil {
 			t.Fatal(err)
 		}
-		v := filterSet{terms: []sift{s}}
+		v := filterSet{terms: []filterRun{s}}
 		if !v.passes(&state.LogRecord{Text: pass[0]}) || v.passes(&state.LogRecord{Text: pass[1]}) {
 			t.Errorf("%s: %q must pass and %q must not", text, pass[0], pass[1])
 		}

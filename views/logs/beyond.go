@@ -152,8 +152,8 @@ func (p *Pane) seekBeyond(what state.LogSeek, back bool) bool {
 // look asks for another view.
 func (b *beyond) look(v state.LogView) { b.view, b.wish, b.from = v, nil, nil }
 
-// resiftBeyond asks for the same place under other filters.
-func (p *Pane) resiftBeyond() {
+// refilterBeyond asks for the same place under other filters.
+func (p *Pane) refilterBeyond() {
 	if b := p.beyond; b != nil {
 		at := b.anchor
 		if at < 0 {

@@ -13,15 +13,15 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// sift is one filter of a stream: a text in the language of package record.
-type sift struct {
+// filterRun is one filter of a stream: a text in the language of package record.
+type filterRun struct {
 	text   string
 	drop   bool // what matches is left out
 	filter *record.Filter
 }
 
 // expr returns the filter with its sign, in the language of package record and without names.
-func (s sift) expr() string {
+func (s filterRun) expr() string {
 	if s.drop {
 		return "not (" + s.filter.Spelled() + ")"
 	}
@@ -40,9 +40,9 @@ func (p *Pane) names() record.Names {
 	return names
 }
 
-// newSift reads a filter: a leading ! drops what matches, @name is one of names.
-func newSift(text string, names record.Names) (sift, error) {
-	s := sift{text: strings.TrimSpace(text)}
+// newFilterRun reads a filter: a leading ! drops what matches, @name is one of names.
+func newFilterRun(text string, names record.Names) (filterRun, error) {
+	s := filterRun{text: strings.TrimSpace(text)}
 	rest, drop := strings.CutPrefix(s.text, "!")
 	if drop && (strings.HasPrefix(rest, "=") || strings.HasPrefix(rest, "~")) {
 		rest, drop = s.text, false
@@ -54,7 +54,7 @@ func newSift(text string, names record.Names) (sift, error) {
 }
 
 // String returns the filter as the summary names it.
-func (s sift) String() string {
+func (s filterRun) String() string {
 	if s.drop {
 		return "drop " + strings.TrimPrefix(s.text, "!")
 	}
@@ -64,7 +64,7 @@ func (s sift) String() string {
 // filterSet lets records through by level and by filters, all of them.
 type filterSet struct {
 	min   state.Level
-	terms []sift
+	terms []filterRun
 }
 
 func (s filterSet) open() bool { return s.min == 0 && len(s.terms) == 0 }
@@ -86,41 +86,41 @@ func (p *Pane) keep(text string) (tea.Cmd, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
 	}
-	s, err := newSift(text, p.names())
+	s, err := newFilterRun(text, p.names())
 	if wrong := (*record.SyntaxError)(nil); errors.As(err, &wrong) { // the text stands beside it
 		return nil, fmt.Errorf("column %d: %s", utf8.RuneCountInString(wrong.Text[:wrong.At])+1, wrong.What)
 	}
-	if err != nil || slices.ContainsFunc(p.filters.terms, func(x sift) bool { return x.text == s.text }) {
+	if err != nil || slices.ContainsFunc(p.filters.terms, func(x filterRun) bool { return x.text == s.text }) {
 		return nil, err
 	}
 	p.filters.terms = append(slices.Clip(p.filters.terms), s)
-	return p.resift(), nil
+	return p.refilter(), nil
 }
 
 // unkeep takes the newest filter away.
 func (p *Pane) unkeep() tea.Cmd {
 	p.filters.terms = p.filters.terms[: len(p.filters.terms)-1 : len(p.filters.terms)-1]
-	return p.resift()
+	return p.refilter()
 }
 
 // siftAtOnce is how much text is put through the filters while a key is answered, in
 // bytes: of more, a regular expression could take longer than a key may.
 const siftAtOnce = 1 << 20
 
-// siftedMsg carries the records that passed the filter.
-type siftedMsg struct {
-	gen    int
-	sifted map[string]*sifted
+// filteredMsg carries the records that passed the filter.
+type filteredMsg struct {
+	gen      int
+	filtered map[string]*filtered
 }
 
-// resift puts what is kept through the filters anew. Until a lot of it is done, the
+// refilter puts what is kept through the filters anew. Until a lot of it is done, the
 // stream stays as it is.
-func (p *Pane) resift() tea.Cmd {
+func (p *Pane) refilter() tea.Cmd {
 	p.dirty = true
 	p.siftGen++
-	p.sifting = false
-	p.sifted, p.worsts = map[string]*sifted{}, map[string]*worst{}
-	p.resiftBeyond()
+	p.filtering = false
+	p.filtered, p.worsts = map[string]*filtered{}, map[string]*worst{}
+	p.refilterBeyond()
 	size := 0
 	tails := map[string][]state.LogRecord{}
 	for id, t := range p.base.Tails {
@@ -136,25 +136,25 @@ func (p *Pane) resift() tea.Cmd {
 		}
 		return nil
 	}
-	p.sifting = true
+	p.filtering = true
 	gen, sv := p.siftGen, p.filters
 	return func() tea.Msg {
-		m := siftedMsg{gen, map[string]*sifted{}}
+		m := filteredMsg{gen, map[string]*filtered{}}
 		for id, recs := range tails {
-			f := &sifted{}
+			f := &filtered{}
 			f.update(sv, recs)
-			m.sifted[id] = f
+			m.filtered[id] = f
 		}
 		return m
 	}
 }
 
-// takeSifted shows what passed.
-func (p *Pane) takeSifted(m siftedMsg) {
+// takeFiltered shows what passed.
+func (p *Pane) takeFiltered(m filteredMsg) {
 	if m.gen != p.siftGen {
 		return
 	}
-	p.sifted, p.sifting = m.sifted, false
+	p.filtered, p.filtering = m.filtered, false
 	if p.beyond == nil {
 		p.restream()
 	}

@@ -33,8 +33,8 @@ type Pane struct {
 	cur       merge
 	row       int // the cursor's line on the screen
 	filters   filterSet
-	sifted    map[string]*sifted
-	sifting   bool // it is being made
+	filtered  map[string]*filtered
+	filtering bool // it is being made
 	siftGen   int
 	instant   time.Time
 
@@ -73,7 +73,7 @@ type hitsMsg struct {
 
 // New makes the pane of logs.
 func New(env *pane.Env) pane.Pane {
-	return &Pane{env: env, following: true, marks: map[string]bool{}, sifted: map[string]*sifted{}, books: map[bookmark]marked{}, worsts: map[string]*worst{}, widths: map[string]int{}, dirty: true}
+	return &Pane{env: env, following: true, marks: map[string]bool{}, filtered: map[string]*filtered{}, books: map[bookmark]marked{}, worsts: map[string]*worst{}, widths: map[string]int{}, dirty: true}
 }
 
 // Info implements pane.Pane.
@@ -183,7 +183,7 @@ func (p *Pane) chosen(id string) bool {
 
 // streams returns the chosen sources' records that pass the filters.
 func (p *Pane) streams() []stream {
-	if p.sifting {
+	if p.filtering {
 		return p.cur.s
 	}
 	var out []stream
@@ -194,10 +194,10 @@ func (p *Pane) streams() []stream {
 			continue
 		}
 		if !p.filters.open() {
-			f := p.sifted[src.ID]
+			f := p.filtered[src.ID]
 			if f == nil {
-				f = &sifted{}
-				p.sifted[src.ID] = f
+				f = &filtered{}
+				p.filtered[src.ID] = f
 			}
 			f.update(p.filters, recs)
 			recs = f.upTo(recs[len(recs)-1].Seq)
@@ -253,9 +253,9 @@ func (p *Pane) Update(msg tea.Msg) tea.Cmd {
 		if msg.gen == p.hitsGen {
 			p.hits, p.hitTimes, p.dirty = msg.n, msg.at, true
 		}
-	case siftedMsg:
+	case filteredMsg:
 		p.dirty = true
-		p.takeSifted(msg)
+		p.takeFiltered(msg)
 	case counts:
 		if p.counts != nil && p.counts.gen == msg.gen {
 			p.counts, p.dirty = &msg, true
@@ -346,9 +346,9 @@ func (p *Pane) updateStream(c pane.Command) tea.Cmd {
 	case pane.Bars:
 		return p.nextBars()
 	case pane.Earlier:
-		return p.leap(-1)
+		return p.searchAhead(-1)
 	case pane.Later:
-		return p.leap(1)
+		return p.searchAhead(1)
 	case pane.Bookmark:
 		p.setBookmark()
 	case pane.BookNext:
@@ -398,7 +398,7 @@ func (p *Pane) nextLevel() tea.Cmd {
 	default:
 		p.filters.min = 0
 	}
-	return tea.Batch(p.resift(), pane.Send(pane.NoticeMsg{Text: text}))
+	return tea.Batch(p.refilter(), pane.Send(pane.NoticeMsg{Text: text}))
 }
 
 // up moves the cursor back by n records, and on in the file where the tail ends.

@@ -182,21 +182,21 @@ func (p pattern) find(s string) (int, int) {
 
 func (p pattern) in(s string) bool { i, _ := p.find(s); return i >= 0 }
 
-// sifted remembers which records of one source passed the filters, so that each
+// filtered remembers which records of one source passed the filters, so that each
 // record is looked at once.
-type sifted struct {
+type filtered struct {
 	recs []state.LogRecord
 	last uint64 // the newest record looked at
 }
 
 // update looks at the records that are new in tail.
-func (f *sifted) update(s filterSet, tail []state.LogRecord) {
+func (f *filtered) update(s filterSet, tail []state.LogRecord) {
 	if len(tail) == 0 {
 		return
 	}
 	first, last := tail[0].Seq, tail[len(tail)-1].Seq
 	if last < f.last && (len(f.recs) == 0 || f.recs[0].Seq > last) {
-		*f = sifted{} // the source began anew
+		*f = filtered{} // the source began anew
 	}
 	from := sort.Search(len(tail), func(i int) bool { return tail[i].Seq > f.last })
 	for i := from; i < len(tail); i++ {
@@ -209,7 +209,7 @@ func (f *sifted) update(s filterSet, tail []state.LogRecord) {
 }
 
 // upTo returns what passed of the records up to seq.
-func (f *sifted) upTo(seq uint64) []state.LogRecord {
+func (f *filtered) upTo(seq uint64) []state.LogRecord {
 	n := sort.Search(len(f.recs), func(i int) bool { return f.recs[i].Seq > seq })
 	return f.recs[:n:n]
 }

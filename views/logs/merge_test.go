@@ -94,7 +94,7 @@ func TestPatternFindsWhatFoldingFinds(t *testing.T) {
 func TestSieveLooksAtEachRecordOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var all []state.LogRecord
-		f := &sifted{}
+		f := &filtered{}
 		sv := filterSet{min: state.LevelWarn}
 		for range rapid.IntRange(1, 6).Draw(t, "rounds") {
 			for range rapid.IntRange(0, 10).Draw(t, "new") {

@@ -34,7 +34,7 @@ func (p *Pane) toHit() tea.Cmd {
 		if r == nil || !p.search.in(r.Text) {
 			return p.findBeyond(true)
 		}
-		p.resiftBeyond() // to be counted
+		p.refilterBeyond() // to be counted
 		return nil
 	}
 	if r == nil || !p.search.in(r.Text) {

@@ -116,7 +116,7 @@ func (p *Pane) Summary() []pane.Span {
 	if lost > 0 {
 		out = append(out, pane.Span{Ink: t.Warn, Text: t.Caution + " " + f.Bytes(float64(lost)) + " lost"})
 	}
-	if p.sifting {
+	if p.filtering {
 		out = append(out, pane.Span{Ink: t.Dim, Text: t.Wait + " filtering"})
 	}
 	out = append(out, p.filterSummary()...)

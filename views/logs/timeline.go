@@ -251,10 +251,10 @@ func axis(from, to int64, n int) (int64, int64) {
 	return to - step*int64(n), to
 }
 
-// leap moves the cursor along the histogram by a twentieth of its time.
-func (p *Pane) leap(n int) tea.Cmd {
+// searchAhead moves the cursor along the histogram by a twentieth of its time.
+func (p *Pane) searchAhead(n int) tea.Cmd {
 	if slots := p.slots(); slots != nil {
-		return p.leapWhole(n, slots)
+		return p.searchWhole(n, slots)
 	}
 	if p.beyond != nil {
 		return pane.Send(pane.NoticeMsg{Text: "the histogram of the whole file is not known yet"})
@@ -282,8 +282,8 @@ func (p *Pane) leap(n int) tea.Cmd {
 	return nil
 }
 
-// leapWhole goes along the histogram of the whole file, over what holds nothing.
-func (p *Pane) leapWhole(n int, slots []state.LogSlot) tea.Cmd {
+// searchWhole goes along the histogram of the whole file, over what holds nothing.
+func (p *Pane) searchWhole(n int, slots []state.LogSlot) tea.Cmd {
 	_, r := p.cur.cur()
 	if r == nil {
 		return nil
