@@ -42,9 +42,9 @@ type AuthConfig struct {
 
 // Authenticator lets callers in, as whom, and how often. Make one with NewAuthenticator.
 type Authenticator struct {
-	cfg      AuthConfig
-	hostname string
-	tokenHash    [sha256.Size]byte // of Token
+	cfg       AuthConfig
+	hostname  string
+	tokenHash [sha256.Size]byte // of Token
 	answers
 
 	reads, changes, failures *limiter

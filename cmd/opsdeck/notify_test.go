@@ -12,9 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/opsdeck/opsdeck/backend/config"
 	"github.com/opsdeck/opsdeck/backend/remote"
-	"github.com/opsdeck/opsdeck/backend/session"
 	"github.com/opsdeck/opsdeck/backend/source/sourcetest"
 )
 
@@ -125,18 +123,6 @@ func TestAServiceTellsItsManager(t *testing.T) {
 	noneLeft(t, dir)
 }
 
-// startIn starts a daemon on the workspace in dir.
-func startIn(t *testing.T, dir string) *session.Daemon {
-	t.Helper()
-	ws := loadIn(t, dir)
-	d, _, err := startDaemon(ws, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(d.Stop)
-	return d
-}
-
 // TestAUnitIsWhatSystemdTakes lets systemd itself read the unit, for paths that
 // need quoting.
 func TestAUnitIsWhatSystemdTakes(t *testing.T) {
@@ -170,14 +156,4 @@ func TestAUnitIsWhatSystemdTakes(t *testing.T) {
 	if out, err := exec.Command("systemd-analyze", "verify", unit).CombinedOutput(); err != nil || strings.Contains(string(out), "opsdeck.service") {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
-}
-
-// loadIn returns the workspace in dir, without an API.
-func loadIn(t *testing.T, dir string) *config.Workspace {
-	t.Helper()
-	ws, err := config.Load(config.Flags{Workspace: dir, Listen: "off"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ws
 }

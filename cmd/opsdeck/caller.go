@@ -182,13 +182,3 @@ func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
-
-// group makes a command that holds others.
-func group(use, short string, sub ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short}
-	c.AddCommand(sub...)
-	for _, s := range sub {
-		requireKnown(s)
-	}
-	return c
-}
