@@ -76,6 +76,17 @@ func TestTheDigitsFocusWhatIsPinned(t *testing.T) {
 	}
 }
 
+func TestASectionOfANewerEngineIsNamed(t *testing.T) {
+	d := drive(t, "healthy", nil)
+	d.lacks("does not show")
+	clusters, err := state.DecodeSection("clusters", []byte(`{"health":{"status":"ok"},"list":[1]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.show(d.snap, clusters)
+	d.sees("the engine is newer than this console, which does not show: clusters")
+}
+
 func TestEveryListIsFilteredByItsColumns(t *testing.T) {
 	d := drive(t, "incident", nil)
 	for _, tt := range []struct {

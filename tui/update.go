@@ -3,6 +3,7 @@ package tui
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -116,11 +117,23 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return m, cmd
 }
 
+// unknownNames returns the names of the sections that this program does not know.
+func unknownNames(s *state.Snapshot) (names []string) {
+	for n := range s.Unknown {
+		names = append(names, string(n))
+	}
+	slices.Sort(names)
+	return names
+}
+
 // take receives a snapshot and decides when to show it.
 func (m *Model) take(s *state.Snapshot) tea.Cmd {
 	old := m.live
 	m.live = s
 	m.noticed(old, s)
+	if len(s.Unknown) > 0 && (old == nil || len(old.Unknown) < len(s.Unknown)) {
+		m.say("the engine is newer than this console, which does not show: " + strings.Join(unknownNames(s), ", "))
+	}
 	if m.lost != "" {
 		m.lost, m.dirty = "", true
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -121,6 +122,10 @@ var bans = []struct {
 	{"test helpers stay in tests", func(i imported) bool {
 		return i.own && i.path == "backend/source/sourcetest" && !i.test && i.pkg != "backend/source/sourcetest"
 	}, "backend/source/sourcetest imports testing, which registers flags in every program that links it"},
+
+	{"only commands start engines", func(i imported) bool {
+		return i.own && i.path == "backend/session" && !i.test && !in(i.pkg, "cmd", "backend/session")
+	}, "backend/session holds the workspace and starts servers: what it starts must not know of it"},
 
 	{"the hub knows no connector", func(i imported) bool {
 		return i.pkg == "backend" && !i.test && i.own && i.path != "backend/state" && i.path != "backend/policy" && i.path != "backend/journal" && i.path != "backend/supervisor"
@@ -243,6 +248,7 @@ func TestBansCatchWhatTheyForbid(t *testing.T) {
 		"commands are imported by nobody":                                                                own("tui", "cmd/opsdeck"),
 		"invented data stays in tests":                                                                   own("cmd/opsdeck", "backend/fake"),
 		"test helpers stay in tests":                                                                     own("backend/source/docker", "backend/source/sourcetest"),
+		"only commands start engines":                                                                    own("backend/remote", "backend/session"),
 		"the hub knows no connector":                                                                     own("backend", "backend/source/docker"),
 		"no service locator":                                                                             other("cmd/opsdeck", "net/http/pprof"),
 		"routing knows no engine":                                                                        own("backend/routing", "backend/engine"),
@@ -362,5 +368,47 @@ func TestModuleBuildsWithoutReplacements(t *testing.T) {
 		if word, _, _ := strings.Cut(strings.TrimSpace(line), " "); word == "replace" || word == "exclude" {
 			t.Errorf("go.mod:%d: %s: `go install %s/cmd/opsdeck@latest` refuses a module with it", n+1, strings.TrimSpace(line), modulePath)
 		}
+	}
+}
+
+// TestNothingOutgrowsWhoHasToReadIt bounds packages, files and types, tests not counted.
+func TestNothingOutgrowsWhoHasToReadIt(t *testing.T) {
+	const (
+		longestPackage, longestFile, longestMedian = 7500, 600, 180
+		mostMethods                                = 100
+	)
+	packages, methods, files := map[string]int{}, map[string]int{}, []int{}
+	receiver := regexp.MustCompile(`(?m)^func \(\w* ?\*?(\w+)`)
+	eachFile(t, func(name string) {
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return
+		}
+		b, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := strings.Count(string(b), "\n")
+		if n > longestFile {
+			t.Errorf("%s has %d lines: a file of more than %d is two nouns", name, n, longestFile)
+		}
+		packages[path.Dir(name)] += n
+		files = append(files, n)
+		for _, m := range receiver.FindAllStringSubmatch(string(b), -1) {
+			methods[path.Dir(name)+"."+m[1]]++
+		}
+	})
+	for pkg, n := range packages {
+		if n > longestPackage {
+			t.Errorf("package %s has %d lines: one of more than %d owns more than one noun", pkg, n, longestPackage)
+		}
+	}
+	for typ, n := range methods {
+		if n > mostMethods {
+			t.Errorf("%s has %d methods: give its nouns types of their own", typ, n)
+		}
+	}
+	slices.Sort(files)
+	if median := files[len(files)/2]; median >= longestMedian {
+		t.Errorf("half of all files have %d lines or more, want fewer than %d", median, longestMedian)
 	}
 }
