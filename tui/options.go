@@ -49,7 +49,7 @@ type Options struct {
 	Shell   func(containerID string) (tea.ExecCommand, error)
 	NoShell string
 	// Edit opens text in the user's editor, at a line of it where line is above 0; read
-	// gives what came of it once the editor has ended, and removes it. nil when there
+	// returns the text once the editor has ended, and removes it. nil when there
 	// is none, and then NoEdit says why.
 	Edit   func(name, text string, line int) (cmd tea.ExecCommand, read func() (string, error), err error)
 	NoEdit string

@@ -81,7 +81,7 @@ func (d *actionRow) outcome() string {
 	return d.p.Status
 }
 
-// said returns what came of it, in one line.
+// said returns the result in one line.
 func (d *actionRow) said() string {
 	if d.p == nil {
 		return d.j.Detail

@@ -37,7 +37,7 @@ func acquire(ctx context.Context, slots chan struct{}) (release func(), err erro
 }
 
 // cycle makes one fetch, starting the runner where there is none, and records
-// what came of it. What an operator asked for does not queue for a slot. room says
+// its result. What an operator asked for does not queue for a slot. room says
 // that the pipeline promised a place for what it gives.
 func (fe *fetcher) cycle(ctx context.Context, m *module, r **adapter.Runner, urgent, room bool) (res fetched) {
 	if room {
@@ -265,7 +265,7 @@ func (fe *fetcher) load(ctx context.Context, m *module, man *Manifest, timeout t
 	return r, nil
 }
 
-// failed records a failure and gives the pipeline its due.
+// failed records a failure and reports it to the pipeline.
 func (fe *fetcher) failed(ctx context.Context, m *module, err error, took time.Duration) fetched {
 	if ctx.Err() != nil {
 		return fetched{err: errStopping}

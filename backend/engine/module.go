@@ -269,7 +269,7 @@ type fetched struct {
 	aside  bool // the pipeline has no room for it: it is kept as a failed job
 }
 
-// String returns what came of it in a few words.
+// String returns the result in a few words.
 func (f fetched) String() string {
 	if f.err != nil {
 		return "its fetch fails: " + f.err.Error()

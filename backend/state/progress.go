@@ -31,7 +31,7 @@ type Progress struct {
 	Percent float64 `json:"percent"`
 	// Left is an estimate of the time that it still takes; 0 where there is none.
 	Left time.Duration `json:"left,omitempty"`
-	// Result says what came of it; Err what was tried, what happened, what to do.
+	// Result is the result for people; Err what was tried, what happened, what to do.
 	Result  string    `json:"result,omitempty"`
 	Err     string    `json:"err,omitempty"`
 	Queued  time.Time `json:"queued"`

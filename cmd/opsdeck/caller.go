@@ -134,7 +134,7 @@ func table(w io.Writer, titles string, rows [][]string) error {
 	return tw.Flush()
 }
 
-// perform submits an action, shows its progress, and tells what came of it.
+// perform submits an action, shows its progress, and prints its result.
 func (s *caller) perform(a state.Action, settled bool) error {
 	spec := state.SpecOf(a.Kind)
 	ready := state.DescriptorOf(spec.Section).ReadyFor

@@ -88,7 +88,7 @@ func enableOnce(ctx context.Context, s *session.Session, id string) {
 		switch m := snap.Modules.Module(id); {
 		case m == nil:
 		case m.Status == state.ModuleValidated:
-			_, _ = s.Submit(ctx, state.Action{Kind: state.ModuleEnable, Target: id}) // what came of it is on the screen
+			_, _ = s.Submit(ctx, state.Action{Kind: state.ModuleEnable, Target: id}) // its result is on the screen
 			return
 		case m.Status != state.ModulePending && m.Status != state.ModuleValidating:
 			return

@@ -17,7 +17,7 @@ const largestEdit = 1 << 20
 
 // openEditor prepares the user's editor ($VISUAL, $EDITOR, else the first of nano, vim
 // and vi) on a private copy of text, at a line of it where line is above 0. read gives
-// what came of it, and removes the copy.
+// the text as it was left, and removes the copy.
 func openEditor(name, text string, line int) (cmd tea.ExecCommand, read func() (string, error), err error) {
 	editor := cmp.Or(os.Getenv("VISUAL"), os.Getenv("EDITOR"))
 	for _, e := range []string{"nano", "vim", "vi"} {

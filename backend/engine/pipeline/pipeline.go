@@ -19,7 +19,7 @@ type Config struct {
 	Path, Name string
 	// Enabled reports whether a module is, so that its kept results are served.
 	Enabled func(module string) bool
-	// Fetch has a module fetch again, and returns what came of it in a few words.
+	// Fetch has a module fetch again, and returns the result in a few words.
 	Fetch func(ctx context.Context, module string) (string, error)
 	// Mask returns a text without secret values.
 	Mask func(string) string
