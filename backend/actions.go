@@ -48,10 +48,10 @@ func newActions(h *Hub, sources []state.Source) *actions {
 	a := &actions{hub: h, executors: map[state.Kind]state.Executor{}, last: map[string]chan struct{}{}, stops: map[state.ActionID]context.CancelCauseFunc{}, ready: make(chan struct{})}
 	for _, src := range sources {
 		if ex, ok := src.(state.Executor); ok {
-			a.executes(ex)
+			a.register(ex)
 		}
 	}
-	a.executes(canceller{a})
+	a.register(canceller{a})
 	if j := h.opts.Journal; j != nil {
 		for _, e := range j.Interrupted() {
 			a.list = append(a.list, state.Progress{
@@ -64,8 +64,8 @@ func newActions(h *Hub, sources []state.Source) *actions {
 	return a
 }
 
-// executes lets ex carry out its kinds.
-func (a *actions) executes(ex state.Executor) {
+// register lets ex carry out its kinds.
+func (a *actions) register(ex state.Executor) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, k := range ex.Kinds() {
@@ -74,7 +74,7 @@ func (a *actions) executes(ex state.Executor) {
 }
 
 // AddExecutor lets ex, which is no source, carry out its kinds.
-func (h *Hub) AddExecutor(ex state.Executor) { h.actions.executes(ex) }
+func (h *Hub) AddExecutor(ex state.Executor) { h.actions.register(ex) }
 
 // stopping reports whether no more are let in.
 func (a *actions) stopping() bool {
@@ -172,7 +172,7 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 	if spec.Risk == state.Typed && act.Confirmed != act.Target && spec.Canonical(snap, act.Confirmed) != act.Target {
 		return "", refuse("%s %s: type its name, %s, to confirm", spec.Verb, act.Target, act.Target)
 	}
-	if why := misplaced(snap, spec, act); why != "" {
+	if why := misplacedSecret(snap, spec, act); why != "" {
 		return "", refuse("%s %s: %s", spec.Verb, act.Target, why)
 	}
 	if why := policy.Check(snap, spec, act.Target, act.Args); why != "" {
@@ -236,26 +236,26 @@ func (a *actions) submit(ctx context.Context, act state.Action) (state.ActionID,
 	return id, nil
 }
 
-// longestArg is how much of a plain argument is published and journalled, in
+// maxArg is how much of a plain argument is published and journalled, in
 // bytes; a routing configuration may be a mebibyte.
-const longestArg = 4 << 10
+const maxArg = 4 << 10
 
 // short returns an argument as it is published: cut where it is long, with its size
 // and the SHA-256 of the whole.
 func short(v string) string {
-	if len(v) <= longestArg {
+	if len(v) <= maxArg {
 		return v
 	}
 	sum := sha256.Sum256([]byte(v))
-	return fmt.Sprintf("%s... (%d bytes, SHA-256 %x)", strings.ToValidUTF8(v[:longestArg], ""), len(v), sum)
+	return fmt.Sprintf("%s... (%d bytes, SHA-256 %x)", strings.ToValidUTF8(v[:maxArg], ""), len(v), sum)
 }
 
 // text makes text from outside fit to be published.
 func (a *actions) text(s string) string { return state.Clean(a.hub.opts.Mask(s)) }
 
-// misplaced says that a secret came among the plain arguments, which are published
+// misplacedSecret says that a secret came among the plain arguments, which are published
 // and journalled; "" where none did.
-func misplaced(snap *state.Snapshot, spec *state.Spec, act state.Action) string {
+func misplacedSecret(snap *state.Snapshot, spec *state.Spec, act state.Action) string {
 	if spec.Fields == nil {
 		return ""
 	}
@@ -387,8 +387,8 @@ func (a *actions) seen(ctx context.Context, name state.SectionName, since time.T
 	}
 }
 
-// measurePatience is how long the figures of a [state.Measurer] may take.
-const measurePatience = 5 * time.Second
+// measureTimeout is how long the figures of a [state.Measurer] may take.
+const measureTimeout = 5 * time.Second
 
 // measure takes the figures before an action: those of the snapshot now, those that
 // have to be asked for while it is done. What it returns waits for them.
@@ -401,7 +401,7 @@ func (a *actions) measure(ctx context.Context, ex state.Executor, act state.Acti
 	}
 	more := make(chan []state.Figure, 1)
 	a.wg.Go(func() {
-		ctx, cancel := context.WithTimeout(ctx, measurePatience)
+		ctx, cancel := context.WithTimeout(ctx, measureTimeout)
 		defer cancel()
 		more <- m.Figures(ctx, act, now.Add(-length), now)
 	})
@@ -430,7 +430,7 @@ func (a *actions) judge(ex state.Executor, act state.Action, id state.ActionID, 
 	latest, now := a.hub.Latest(), time.Now()
 	after := policy.Measure(latest, act, state.Window{From: from, Length: now.Sub(began).Round(time.Second)})
 	if m, ok := ex.(state.Measurer); ok {
-		ctx, cancel := context.WithTimeout(a.ctx, measurePatience)
+		ctx, cancel := context.WithTimeout(a.ctx, measureTimeout)
 		after = append(after, m.Figures(ctx, act, began, now)...)
 		cancel()
 	}

@@ -68,8 +68,8 @@ func (h *Hub) holder() *Console {
 	return nil
 }
 
-// hand puts c in control. The caller holds h.mu.
-func (h *Hub) hand(c *Console) {
+// giveControl puts c in control. The caller holds h.mu.
+func (h *Hub) giveControl(c *Console) {
 	if was := h.holder(); was != nil {
 		was.info.Control = false
 	}
@@ -77,9 +77,9 @@ func (h *Hub) hand(c *Console) {
 	h.presence()
 }
 
-// heir returns who gets control when its holder leaves: who asked for it first, else
+// successor returns who gets control when its holder leaves: who asked for it first, else
 // where a key was pressed last; nil where nobody is left. The caller holds h.mu.
-func (h *Hub) heir() *Console {
+func (h *Hub) successor() *Console {
 	var best *Console
 	for _, c := range h.present() {
 		switch {
@@ -131,7 +131,7 @@ func (c *Console) Watch(in state.Interests) {
 		h.presence()
 	}
 	c.interest = in
-	h.tellInterest()
+	h.sendInterest()
 }
 
 // Close detaches the console. Where it held control, another has it at once.
@@ -142,20 +142,20 @@ func (c *Console) Close() {
 	delete(h.consoles, c)
 	var heir *Console
 	if c.info.Control {
-		if heir = h.heir(); heir != nil {
-			h.hand(heir)
+		if heir = h.successor(); heir != nil {
+			h.giveControl(heir)
 		}
 	}
 	h.presence()
-	h.tellInterest()
+	h.sendInterest()
 	h.mu.Unlock()
 	if here && heir != nil {
-		h.passed(heir, fmt.Sprintf("%s left: control went to %s", c.info.Title(), heir.info.Title()))
+		h.journalHandover(heir, fmt.Sprintf("%s left: control went to %s", c.info.Title(), heir.info.Title()))
 	}
 }
 
-// passed journals that control went over without anybody's action.
-func (h *Hub) passed(to *Console, why string) {
+// journalHandover journals that control went over without anybody's action.
+func (h *Hub) journalHandover(to *Console, why string) {
 	if h.opts.Journal == nil || h.actions.stopping() {
 		return // everybody leaves: control goes to nobody
 	}
@@ -199,20 +199,20 @@ func (h controller) Execute(_ context.Context, a state.Action, _ func(string, fl
 	switch a.Kind {
 	case state.ControlRequest:
 		if was == nil {
-			h.hand(you)
+			h.giveControl(you)
 			return state.Outcome{Result: "nobody held control: it is yours"}, nil
 		}
 		you.info.Asked = time.Now()
 		h.presence()
 		return state.Outcome{Result: from + " was asked for control"}, nil
 	case state.ControlTake:
-		h.hand(you)
+		h.giveControl(you)
 		return state.Outcome{Result: fmt.Sprintf("%s took control from %s", you.info.Title(), from)}, nil
 	}
 	to := find(a.Target)
 	if to == nil {
 		return state.Outcome{}, fmt.Errorf("hand over control to %s: that console has left", a.Target)
 	}
-	h.hand(to)
+	h.giveControl(to)
 	return state.Outcome{Result: fmt.Sprintf("control went from %s to %s", from, to.info.Title())}, nil
 }

@@ -46,7 +46,7 @@
 // When the holder leaves, or its link is cut, control goes at once to who asked
 // for it first, else to where a key was pressed last. A wall (opsdeck --wall)
 // never holds it. Commands and the API are not kept from acting: each is one
-// person's deed, and its actor shows. Every change is journalled, but those of the
+// person's action, and its actor shows. Every change is journalled, but those of the
 // engine's own start and stop.
 //
 // This is courtesy, not security: who may act at all is decided by authentication.

@@ -99,7 +99,7 @@ func New(opts Options, sources ...state.Source) *Hub {
 		}
 	}
 	h.actions = newActions(h, sources)
-	h.actions.executes(controller{h})
+	h.actions.register(controller{h})
 	h.snap.Store((&state.Snapshot{}).With(1, now, append(secs, h.actions.sections()...)...))
 	return h
 }
@@ -122,7 +122,7 @@ func (h *Hub) Run(ctx context.Context) {
 // first. What the old one published stays until the new one publishes.
 func (h *Hub) Replace(src state.Source) error {
 	if ex, ok := src.(state.Executor); ok {
-		h.actions.executes(ex) // before h.mu is taken: publishing actions takes it second
+		h.actions.register(ex) // before h.mu is taken: publishing actions takes it second
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -353,9 +353,9 @@ func (h *Hub) interests() state.Interests {
 	return all
 }
 
-// tellInterest tells the sources, in the order in which interests change. The
+// sendInterest tells the sources, in the order in which interests change. The
 // caller holds h.mu.
-func (h *Hub) tellInterest() {
+func (h *Hub) sendInterest() {
 	all := h.interests()
 	for _, sl := range h.slots {
 		if in, ok := sl.src.(state.Interested); ok {

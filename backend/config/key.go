@@ -70,16 +70,16 @@ func (w *Workspace) MasterKey() (MasterKey, error) {
 	return MasterKey{}, fmt.Errorf("%s is not set: put it in the environment, in %s, or in a file that credentials.key_file names", keyVariable, env)
 }
 
-// largestKeyFile bounds a key file, in bytes: a key has 44.
-const largestKeyFile = 16 << 10
+// maxKeyFile bounds a key file, in bytes: a key has 44.
+const maxKeyFile = 16 << 10
 
 func readKey(path string) (string, error) {
 	fi, err := os.Stat(path)
 	if err != nil {
 		return "", err
 	}
-	if !fi.Mode().IsRegular() || fi.Size() > largestKeyFile {
-		return "", fmt.Errorf("%s: a regular file of at most %d bytes was expected", path, largestKeyFile)
+	if !fi.Mode().IsRegular() || fi.Size() > maxKeyFile {
+		return "", fmt.Errorf("%s: a regular file of at most %d bytes was expected", path, maxKeyFile)
 	}
 	b, err := os.ReadFile(path)
 	if err == nil && strings.TrimSpace(string(b)) == "" {

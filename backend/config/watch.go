@@ -45,7 +45,7 @@ func (f *File) checkWatches(check func(ok bool, path, format string, args ...any
 	names := f.Names()
 	for _, name := range record.Names(f.Filters).Sorted() {
 		at := "$.filters.'" + name + "'"
-		check(record.GoodName(name), at, "%q is no name for a filter: expected letters, digits, - and _", name)
+		check(record.ValidName(name), at, "%q is no name for a filter: expected letters, digits, - and _", name)
 		_, shipped := record.BuiltinFilters()[name]
 		check(!shipped, at, "@%s is there already, among those that opsdeck brings: choose another name", name)
 		check(f.Filters[name] != "", at, "the filter is empty: expected one such as status>=500 not healthz")
@@ -54,7 +54,7 @@ func (f *File) checkWatches(check func(ok bool, path, format string, args ...any
 	}
 	for i, w := range f.Watches {
 		at := fmt.Sprintf("$.watches[%d]", i)
-		check(record.GoodName(w.Name), at+".name", "%q: expected a word of letters, digits, - and _", w.Name)
+		check(record.ValidName(w.Name), at+".name", "%q: expected a word of letters, digits, - and _", w.Name)
 		check(!slices.ContainsFunc(f.Watches[:i], func(x Watch) bool { return x.Name == w.Name }), at+".name", "%q: another watch has that name", w.Name)
 		_, err := path.Match(w.Source, "")
 		check(w.Source != "" && err == nil, at+".source", "%q: expected a log's title or a glob, such as logs/app.log, logs/*.log or container:api", w.Source)

@@ -37,7 +37,7 @@ func (va *vault) noteUses(now bool) {
 	if len(used) == 0 {
 		return
 	}
-	if err := store.NoteUse(used); err != nil {
+	if err := store.RecordUse(used); err != nil {
 		va.cfg.Log.Error("uses of credentials were not noted", "err", err)
 		return
 	}
@@ -50,7 +50,7 @@ func (va *vault) noteExpiry(_ context.Context, m *module, a state.Action, _ func
 	if err != nil {
 		return out, err
 	}
-	was, err := va.storeNow().NoteExpiry(m.id, at)
+	was, err := va.storeNow().RecordExpiry(m.id, at)
 	if err != nil {
 		return out, err
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// leastWindow is the shortest time that a rate is taken over: several samples.
-const leastWindow = time.Minute
+// minWindow is the shortest time that a rate is taken over: several samples.
+const minWindow = time.Minute
 
 // Container gives a container's figures over a span until some time, from what the
 // collector wrote, as means of step, which is whole seconds. Samples that are not there
@@ -20,7 +20,7 @@ func (s *Store) Container(ctx context.Context, id string, until time.Time, span,
 	out := state.Series{Step: step}
 	end := until.Truncate(step)
 	start := end.Add(step - span)
-	of := fmt.Sprintf("{id=%q}[%ds]", id, max(step, leastWindow)/time.Second)
+	of := fmt.Sprintf("{id=%q}[%ds]", id, max(step, minWindow)/time.Second)
 	for _, x := range []struct {
 		to   *[]float64
 		expr string

@@ -44,8 +44,8 @@ var kinds = []Kind{
 // Kinds returns all kinds, in the order of the help.
 func Kinds() []Kind { return append([]Kind(nil), kinds...) }
 
-// Longest bounds the time over which one is taken.
-const Longest = 10 * time.Minute
+// MaxDuration bounds the time over which one is taken.
+const MaxDuration = 10 * time.Minute
 
 // Handler returns the handler of all kinds, for a mux that a unix socket serves.
 func Handler() http.Handler {
@@ -59,8 +59,8 @@ func Handler() http.Handler {
 			query := k.query
 			if k.Timed {
 				secs, err := strconv.Atoi(r.URL.Query().Get("seconds"))
-				if err != nil || secs < 1 || time.Duration(secs)*time.Second > Longest {
-					http.Error(w, fmt.Sprintf("seconds=1 to %.0f was expected", Longest.Seconds()), http.StatusBadRequest)
+				if err != nil || secs < 1 || time.Duration(secs)*time.Second > MaxDuration {
+					http.Error(w, fmt.Sprintf("seconds=1 to %.0f was expected", MaxDuration.Seconds()), http.StatusBadRequest)
 					return
 				}
 				query = "seconds=" + strconv.Itoa(secs)

@@ -81,7 +81,7 @@ func Fields(text string) iter.Seq2[string, string] {
 			for start > i && keyByte(text[start-1]) {
 				start--
 			}
-			if start == eq || !pairBorder(text, start) {
+			if start == eq || !pairBoundary(text, start) {
 				i = eq + 1
 				continue
 			}
@@ -275,8 +275,8 @@ func keyByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '.' || c == '@'
 }
 
-// pairBorder reports whether a key may begin at i.
-func pairBorder(s string, i int) bool {
+// pairBoundary reports whether a key may begin at i.
+func pairBoundary(s string, i int) bool {
 	return i == 0 || !keyByte(s[i-1]) && s[i-1] != '/' && s[i-1] != '?' && s[i-1] != '&' && s[i-1] != '%' && s[i-1] < 0x80
 }
 
@@ -289,7 +289,7 @@ func pair(s, key string) (string, bool) {
 		}
 		at += from
 		end := at + len(key)
-		if end < len(s) && s[end] == '=' && pairBorder(s, at) {
+		if end < len(s) && s[end] == '=' && pairBoundary(s, at) {
 			v, _ := pairValue(s, end+1)
 			return v, true
 		}

@@ -35,9 +35,9 @@ func (n Names) With(own Names) Names {
 // Sorted returns the names, without the @.
 func (n Names) Sorted() []string { return slices.Sorted(maps.Keys(n)) }
 
-// GoodName reports whether a filter may be called so: letters, digits, "-", "_" and
+// ValidName reports whether a filter may be called so: letters, digits, "-", "_" and
 // ".", at most 64.
-func GoodName(name string) bool {
+func ValidName(name string) bool {
 	return name != "" && len(name) <= 64 && nameEnd(name) == len(name)
 }
 

@@ -50,7 +50,7 @@ func TestShippedFiltersCompile(t *testing.T) {
 		if _, err := Compile("@" + name); err != nil {
 			t.Error(err)
 		}
-		if !GoodName(name) {
+		if !ValidName(name) {
 			t.Errorf("%q is no good name", name)
 		}
 	}

@@ -25,8 +25,8 @@ const (
 	leading = 3
 	// formsEach bounds the masked forms that lead to a pattern without the tree.
 	formsEach = 8
-	// forgotten bounds the patterns that fell out of which it is known that they were there.
-	forgotten = 64 << 10
+	// maxForgotten bounds the patterns that fell out of which it is known that they were there.
+	maxForgotten = 64 << 10
 	// exampleBytes is how much of an example is kept.
 	exampleBytes = 1024
 )
@@ -162,7 +162,7 @@ func (p *Patterns) place(form uint64, level state.Level) (c *cluster, isNew bool
 	for _, c := range p.tree[branch] {
 		same, all := 0, 0
 		for i, tok := range p.toks {
-			if says(tok) {
+			if hasWord(tok) {
 				all++
 				if tok == c.tokens[i] {
 					same++
@@ -201,9 +201,9 @@ func (p *Patterns) place(form uint64, level state.Level) (c *cluster, isNew bool
 	return best, isNew
 }
 
-// says reports whether a token has a word in it that is not masked: two lines are not
+// hasWord reports whether a token has a word in it that is not masked: two lines are not
 // similar for their dashes, times and numbers.
-func says(tok string) bool {
+func hasWord(tok string) bool {
 	masked := false
 	for i := range len(tok) {
 		switch c := tok[i]; {
@@ -224,7 +224,7 @@ func (p *Patterns) drop(c *cluster) {
 	p.missed += c.Count
 	for _, f := range c.forms {
 		delete(p.byForm, f)
-		if len(p.gone) < forgotten {
+		if len(p.gone) < maxForgotten {
 			p.gone[f] = c.First
 		}
 	}

@@ -59,12 +59,12 @@ func dialSocket(ctx context.Context, socket string, actor state.Actor, session s
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", socket)
 	}}
-	return attach(ctx, &http.Client{Transport: tr}, "http://opsdeck", socket, actor, session, helloPatience, quiet)
+	return attach(ctx, &http.Client{Transport: tr}, "http://opsdeck", socket, actor, session, helloTimeout, quiet)
 }
 
-// quietLimit is how long an engine on another host may send nothing: it sends a
+// silenceLimit is how long an engine on another host may send nothing: it sends a
 // frame each heartbeat, so that by then the link is dead, whatever TCP thinks.
-const quietLimit = 4 * heartbeat
+const silenceLimit = 4 * heartbeat
 
 // Alive asks the engine at the unix socket to publish once, and waits for it as
 // long as ctx lasts. An error means that it does not.
@@ -88,9 +88,9 @@ func Alive(ctx context.Context, socket string) error {
 	return nil
 }
 
-// helloPatience is how long an engine may take to answer a console: one that was
+// helloTimeout is how long an engine may take to answer a console: one that was
 // stopped, or hangs, still takes the connection.
-const helloPatience = 10 * time.Second
+const helloTimeout = 10 * time.Second
 
 // ErrSilent means that the engine takes a console's connection and says nothing.
 var ErrSilent = errors.New("it takes the connection and does not answer: it hangs, or was stopped")
@@ -344,7 +344,7 @@ func (a Access) client(limit time.Duration) (*http.Client, error) {
 		}
 		tr.TLSClientConfig = &tls.Config{RootCAs: pool}
 	}
-	c := &http.Client{Transport: tr, CheckRedirect: stay, Timeout: limit}
+	c := &http.Client{Transport: tr, CheckRedirect: sameServer, Timeout: limit}
 	if a.Token != "" {
 		c.Transport = bearer{tr, a.Token}
 	}
@@ -361,7 +361,7 @@ func DialHTTP(ctx context.Context, at string, access Access, actor state.Actor) 
 	if err != nil {
 		return nil, fmt.Errorf("attach to %s: %w", at, err)
 	}
-	c, err := attach(ctx, hc, u.Scheme+"://"+u.Host, at, actor, access.Session, helloPatience, quietLimit)
+	c, err := attach(ctx, hc, u.Scheme+"://"+u.Host, at, actor, access.Session, helloTimeout, silenceLimit)
 	return c, remedy(err)
 }
 
@@ -387,9 +387,9 @@ func remedy(err error) error {
 	return err
 }
 
-// stay follows redirects on the same server only: a request carries the token,
+// sameServer follows redirects on the same server only: a request carries the token,
 // and an action its credentials, and neither is for whoever a server names.
-func stay(r *http.Request, via []*http.Request) error {
+func sameServer(r *http.Request, via []*http.Request) error {
 	if first := via[0].URL; r.URL.Scheme != first.Scheme || r.URL.Host != first.Host || len(via) >= 5 {
 		return http.ErrUseLastResponse
 	}

@@ -198,7 +198,7 @@ func TestRefusalsArriveAsRefusals(t *testing.T) {
 			t.Errorf("%s %s is refused with %q, want %q", a.Kind, a.Target, here, there)
 		}
 	}
-	if _, err := c.Submit(t.Context(), state.Action{Kind: state.ModuleDisable, Target: strings.Repeat("x", largestRequest)}); err == nil || errors.Is(err, backend.ErrRefused) {
+	if _, err := c.Submit(t.Context(), state.Action{Kind: state.ModuleDisable, Target: strings.Repeat("x", maxRequest)}); err == nil || errors.Is(err, backend.ErrRefused) {
 		t.Errorf("an action that is too large: %v", err)
 	}
 	if n := len(e.hub.Latest().Actions.List); n != 0 {

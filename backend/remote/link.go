@@ -60,9 +60,9 @@ func (l *Link) keep(c *Client) {
 			return
 		case <-c.ended:
 		}
-		l.lose(c.reason())
+		l.disconnected(c.reason())
 		c.Close()
-		next := l.again()
+		next := l.reconnect()
 		if next == nil {
 			return
 		}
@@ -70,8 +70,8 @@ func (l *Link) keep(c *Client) {
 	}
 }
 
-// again tries until there is a connection, or the link is closed: nil then.
-func (l *Link) again() *Client {
+// reconnect tries until there is a connection, or the link is closed: nil then.
+func (l *Link) reconnect() *Client {
 	for wait := (supervisor.Backoff{}); ; {
 		pause := wait.Next()
 		l.mu.Lock()
@@ -86,7 +86,7 @@ func (l *Link) again() *Client {
 		c, err := l.dial(ctx)
 		cancel()
 		if err == nil {
-			l.found(c)
+			l.connected(c)
 			return c
 		}
 		l.mu.Lock()
@@ -95,14 +95,14 @@ func (l *Link) again() *Client {
 	}
 }
 
-func (l *Link) lose(why error) {
+func (l *Link) disconnected(why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.at, l.since, l.why = nil, time.Now(), why
 	l.wake()
 }
 
-func (l *Link) found(c *Client) {
+func (l *Link) connected(c *Client) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.at, l.base = c, l.last
@@ -138,7 +138,7 @@ func (l *Link) Wait(ctx context.Context, after uint64) (*state.Snapshot, error) 
 		l.mu.Unlock()
 		snap, err := at.Wait(ctx, after-min(after, base))
 		if err == nil {
-			snap = Raise(snap, base)
+			snap = AddVersions(snap, base)
 			l.mu.Lock()
 			l.last = max(l.last, snap.Version)
 			l.mu.Unlock()
@@ -182,9 +182,9 @@ func (l *Link) Close() {
 	l.wg.Wait()
 }
 
-// Raise returns s with base added to its versions, so that they rise over engines and
+// AddVersions returns s with base added to its versions, so that they rise over engines and
 // connections, each of which counts from 1.
-func Raise(s *state.Snapshot, base uint64) *state.Snapshot {
+func AddVersions(s *state.Snapshot, base uint64) *state.Snapshot {
 	if base == 0 {
 		return s
 	}

@@ -26,10 +26,10 @@ import (
 // service's quirks: 500 for what does not exist, errors as {"detail"} or as
 // {"error","details"}, and calls that only one of its two dialects has.
 type Orchestrator struct {
-	base string
-	mask func(string) string
-	http *http.Client
-	look chan struct{} // an action was done: look again now
+	base  string
+	mask  func(string) string
+	http  *http.Client
+	again chan struct{} // an action was done: look again now
 	// draft is the change of the routing configuration that is staged here: the
 	// orchestrator knows of it once it is applied.
 	draft *routing.Draft
@@ -52,7 +52,7 @@ func NewOrchestrator(at string, access Access, mask func(string) string) (*Orche
 	if err != nil {
 		return nil, fmt.Errorf("orchestrator %s: %w", at, err)
 	}
-	o := &Orchestrator{base: u.Scheme + "://" + u.Host, mask: mask, http: hc, look: make(chan struct{}, 1)}
+	o := &Orchestrator{base: u.Scheme + "://" + u.Host, mask: mask, http: hc, again: make(chan struct{}, 1)}
 	if o.draft, err = routing.NewDraft(o.text); err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (o *Orchestrator) Run(ctx context.Context, put func(state.Section)) error {
 		put(flow.section())
 		if first {
 			wg.Go(func() { flow.follow(ctx) })
-			wg.Go(func() { flow.lookAround(ctx) })
+			wg.Go(func() { flow.pollRarely(ctx) })
 		}
 		for again := false; !again; {
 			select {
@@ -114,9 +114,9 @@ func (o *Orchestrator) Run(ctx context.Context, put func(state.Section)) error {
 				return ctx.Err()
 			case <-tick.C:
 				again = true
-			case <-o.look:
+			case <-o.again:
 				again = true
-			case <-flow.came:
+			case <-flow.changed:
 				put(flow.section())
 			}
 		}
@@ -145,10 +145,10 @@ type recordedModule struct {
 	HasCredentials bool     `json:"has_credentials"`
 }
 
-// cannot says, for every kind of action on what stands here in the engine's place,
+// disabledReason says, for every kind of action on what stands here in the engine's place,
 // why it cannot be asked of an orchestrator: all that are not among its own. So an
 // action that only the engine inside knows is disabled by having been added.
-func (o *Orchestrator) cannot() map[state.Kind]string {
+func (o *Orchestrator) disabledReason() map[state.Kind]string {
 	reasons := map[state.Kind]string{
 		state.ModuleRestart:  "the orchestrator runs its modules in itself: reload the module instead",
 		state.ModuleFetch:    "the orchestrator has no call that fetches now",
@@ -179,7 +179,7 @@ func (o *Orchestrator) modules(ctx context.Context) (state.Modules, error) {
 	if json.Unmarshal(body, &list) != nil && json.Unmarshal(body, &list.Modules) != nil {
 		return state.Modules{}, fmt.Errorf("orchestrator %s: /admin/modules: the answer holds no list of modules", o.base)
 	}
-	out := state.Modules{Dir: o.base, Cannot: o.cannot()}
+	out := state.Modules{Dir: o.base, Cannot: o.disabledReason()}
 	for _, raw := range list.Modules {
 		var r recordedModule
 		if err := json.Unmarshal(raw, &r); err != nil {
@@ -248,15 +248,15 @@ func (o *Orchestrator) routing(ctx context.Context) state.Routing {
 		Tiers      map[string]json.RawMessage `json:"tiers"`
 	}
 	_ = json.Unmarshal(raw, &c)
-	text := spaced(raw)
+	text := indentJSON(raw)
 	r.Categories, r.Tiers, r.JSON, r.Loaded = len(c.Categories), len(c.Tiers), o.text(string(text)), time.Now()
 	r.Figures = "not known: no service exposes them to opsdeck (metrics.scrape in opsdeck.yaml)"
 	o.draft.Describe(&r, text)
 	return r
 }
 
-// spaced is JSON indented as its text is shown and edited.
-func spaced(raw []byte) []byte {
+// indentJSON is JSON indented as its text is shown and edited.
+func indentJSON(raw []byte) []byte {
 	var b bytes.Buffer
 	if json.Indent(&b, raw, "", "  ") != nil {
 		return raw
@@ -274,8 +274,8 @@ type statusError struct {
 
 func (e statusError) Error() string { return e.text }
 
-// largestAnswer bounds an answer's body.
-const largestAnswer = 16 << 20
+// maxAnswer bounds an answer's body.
+const maxAnswer = 16 << 20
 
 // readLimit bounds a call that only looks: the next one comes soon.
 const readLimit = 5 * time.Second
@@ -312,12 +312,12 @@ func (o *Orchestrator) call(ctx context.Context, method, path string, in, out an
 		return remedy(fmt.Errorf("orchestrator %s: %w: is it running?", o.base, err))
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, largestAnswer+1))
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:
 		return fmt.Errorf("orchestrator %s: %s: the answer broke off: %w", o.base, path, err)
-	case len(b) > largestAnswer:
-		return fmt.Errorf("orchestrator %s: %s: the answer is larger than %d MiB", o.base, path, largestAnswer>>20)
+	case len(b) > maxAnswer:
+		return fmt.Errorf("orchestrator %s: %s: the answer is larger than %d MiB", o.base, path, maxAnswer>>20)
 	case resp.StatusCode >= 300:
 		return statusError{resp.StatusCode, o.mask(o.answered(resp, b))}
 	case out == nil:
@@ -351,8 +351,8 @@ func (o *Orchestrator) answered(resp *http.Response, b []byte) string {
 // refused is how Python words that a service behind the orchestrator is down.
 var refused = regexp.MustCompile(`HTTPS?ConnectionPool\(host='([^']+)', port=(\d+)\).*?(?:\[Errno -?\d+\] )?([^:'\[\]]+)'\)\)$`)
 
-// longestDetail is how much of an error's text is kept, in bytes.
-const longestDetail = 300
+// maxDetail is how much of an error's text is kept, in bytes.
+const maxDetail = 300
 
 // detail returns the text of an error's body, in whichever form it comes, short.
 func detail(b []byte) string {
@@ -360,8 +360,8 @@ func detail(b []byte) string {
 	if m := refused.FindStringSubmatch(text); m != nil {
 		return fmt.Sprintf("the service %s:%s behind it does not answer: %s", m[1], m[2], strings.TrimSpace(m[3]))
 	}
-	if len(text) > longestDetail {
-		text = strings.ToValidUTF8(text[:longestDetail], "") + "..."
+	if len(text) > maxDetail {
+		text = strings.ToValidUTF8(text[:maxDetail], "") + "..."
 	}
 	return text
 }

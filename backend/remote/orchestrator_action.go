@@ -26,7 +26,7 @@ func (o *Orchestrator) Execute(ctx context.Context, a state.Action, progress fun
 	progress("asking the orchestrator", -1)
 	defer func() {
 		select {
-		case o.look <- struct{}{}:
+		case o.again <- struct{}{}:
 		default:
 		}
 	}()
@@ -130,7 +130,7 @@ func (o *Orchestrator) stageRouting(ctx context.Context, a state.Action) (out st
 	if err := o.read(ctx, "/admin/routing-config", &raw); err != nil {
 		return out, err
 	}
-	now := spaced(raw)
+	now := indentJSON(raw)
 	if a.Kind != state.RoutingApply {
 		return o.draft.Stage(now, a)
 	}
@@ -171,7 +171,7 @@ func (o *Orchestrator) setRouting(ctx context.Context, a state.Action) (out stat
 // such call, by the documented one.
 func (o *Orchestrator) setCredentials(ctx context.Context, path string, a state.Action, answer any) (err error) {
 	values := map[string]any{}
-	defer func() { err = hide(err, values) }()
+	defer func() { err = redactSent(err, values) }()
 	for k, v := range a.Secrets {
 		if k == "@json" {
 			if err := json.Unmarshal([]byte(v.Reveal()), &values); err != nil {
@@ -189,9 +189,9 @@ func (o *Orchestrator) setCredentials(ctx context.Context, path string, a state.
 	return err
 }
 
-// hide takes the values that were sent out of an error: services quote what they
+// redactSent takes the values that were sent out of an error: services quote what they
 // refuse, and these are not known to the mask yet.
-func hide(err error, values map[string]any) error {
+func redactSent(err error, values map[string]any) error {
 	if err == nil {
 		return nil
 	}

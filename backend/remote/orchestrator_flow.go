@@ -23,8 +23,8 @@ import (
 // flow is what is known of an orchestrator beside its modules and routing: its
 // pipeline stream, its health, and what it reports of itself.
 type flow struct {
-	o    *Orchestrator
-	came chan struct{} // the stream said something new; capacity 1
+	o       *Orchestrator
+	changed chan struct{} // the stream said something new; capacity 1
 
 	mu       sync.Mutex
 	stages   []string
@@ -36,25 +36,25 @@ type flow struct {
 }
 
 func newFlow(o *Orchestrator) *flow {
-	return &flow{o: o, came: make(chan struct{}, 1), services: map[string]state.Service{}, fields: map[string][]string{}}
+	return &flow{o: o, changed: make(chan struct{}, 1), services: map[string]state.Service{}, fields: map[string][]string{}}
 }
 
 const (
-	// largestEvent bounds one event of the stream, in bytes.
-	largestEvent = 1 << 20
+	// maxEvent bounds one event of the stream, in bytes.
+	maxEvent = 1 << 20
 	// streamQuiet is how long the stream may say nothing: it speaks every 2 s.
 	streamQuiet = 30 * time.Second
 	// streamBackoff and streamBackoffMax bound how soon it is tried again.
 	streamBackoff    = time.Second
 	streamBackoffMax = 30 * time.Second
-	// aroundEvery is how often is asked for what changes rarely.
-	aroundEvery = 30 * time.Second
+	// rarelyEvery is how often is asked for what changes rarely.
+	rarelyEvery = 30 * time.Second
 	// keptLatencies is how many latencies of a service are kept.
 	keptLatencies = 60
-	// mostNames bounds the services and stages that a stream may name.
-	mostNames = 200
-	// longestReport is how much of a report is kept, in bytes.
-	longestReport = 64 << 10
+	// maxNames bounds the services and stages that a stream may name.
+	maxNames = 200
+	// maxReport is how much of a report is kept, in bytes.
+	maxReport = 64 << 10
 )
 
 // pipelineState is an event's data in either of its shapes.
@@ -85,7 +85,7 @@ func (f *flow) follow(ctx context.Context) {
 		f.mu.Lock()
 		f.problem = f.o.text("the pipeline stream is not followed: " + err.Error())
 		f.mu.Unlock()
-		f.tell()
+		f.notify()
 		wait.Pause(ctx)
 	}
 }
@@ -120,7 +120,7 @@ func (f *flow) stream(ctx context.Context) (events int, err error) {
 	if ct := resp.Header.Get("Content-Type"); !strings.HasPrefix(ct, "text/event-stream") {
 		return 0, fmt.Errorf("it answers %q in place of events", ct)
 	}
-	for e, err := range sse.Read(resp.Body, &sse.ReadConfig{MaxEventSize: largestEvent}) {
+	for e, err := range sse.Read(resp.Body, &sse.ReadConfig{MaxEventSize: maxEvent}) {
 		if err != nil {
 			return events, why(err)
 		}
@@ -140,7 +140,7 @@ func (f *flow) take(data []byte) {
 	err := json.Unmarshal(data, &p)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	defer f.tell()
+	defer f.notify()
 	switch {
 	case err != nil:
 		f.problem = "the pipeline stream sends what NEXUS does not: " + f.o.text(err.Error())
@@ -152,7 +152,7 @@ func (f *flow) take(data []byte) {
 	f.problem = ""
 	if len(p.Stages) > 0 {
 		f.stages = nil
-		for _, s := range p.Stages[:min(len(p.Stages), mostNames)] {
+		for _, s := range p.Stages[:min(len(p.Stages), maxNames)] {
 			f.stages = append(f.stages, f.o.text(s))
 		}
 	}
@@ -174,7 +174,7 @@ func (f *flow) take(data []byte) {
 // service notes how a service is. The caller holds f.mu.
 func (f *flow) service(title, word string, ms float64, status int, why string) {
 	was, known := f.services[title]
-	if !known && len(f.services) >= mostNames {
+	if !known && len(f.services) >= maxNames {
 		return
 	}
 	now := time.Now()
@@ -191,9 +191,9 @@ func (f *flow) service(title, word string, ms float64, status int, why string) {
 	f.services[title] = s
 }
 
-func (f *flow) tell() {
+func (f *flow) notify() {
 	select {
-	case f.came <- struct{}{}:
+	case f.changed <- struct{}{}:
 	default:
 	}
 }
@@ -259,15 +259,15 @@ func (f *flow) merge(m state.Modules) state.Modules {
 // need any. The caller holds f.mu.
 func (f *flow) wanted(m state.Modules) {
 	for _, x := range m.List {
-		if _, ok := f.fields[x.Platform]; !ok && x.Credentials != state.CredentialsNotNeeded && len(f.fields) < mostNames {
+		if _, ok := f.fields[x.Platform]; !ok && x.Credentials != state.CredentialsNotNeeded && len(f.fields) < maxNames {
 			f.fields[x.Platform] = nil
 		}
 	}
 }
 
-// lookAround asks now and then for what changes rarely, one call after the other.
-func (f *flow) lookAround(ctx context.Context) {
-	tick := time.NewTicker(aroundEvery)
+// pollRarely asks now and then for what changes rarely, one call after the other.
+func (f *flow) pollRarely(ctx context.Context) {
+	tick := time.NewTicker(rarelyEvery)
 	defer tick.Stop()
 	for {
 		var reports []state.Report
@@ -279,8 +279,8 @@ func (f *flow) lookAround(ctx context.Context) {
 			var b bytes.Buffer
 			_ = json.Indent(&b, raw, "", "  ")
 			text := f.o.text(b.String())
-			if len(text) > longestReport {
-				text = strings.ToValidUTF8(text[:longestReport], "") + "\n... cut: it is longer"
+			if len(text) > maxReport {
+				text = strings.ToValidUTF8(text[:maxReport], "") + "\n... cut: it is longer"
 			}
 			reports = append(reports, state.Report{Title: r.title, Text: text, At: time.Now()})
 		}
@@ -291,7 +291,7 @@ func (f *flow) lookAround(ctx context.Context) {
 			platforms = append(platforms, p)
 		}
 		f.mu.Unlock()
-		f.tell()
+		f.notify()
 		slices.Sort(platforms)
 		for _, p := range platforms {
 			var c struct {
@@ -306,7 +306,7 @@ func (f *flow) lookAround(ctx context.Context) {
 				continue
 			}
 			names := []string{}
-			for _, n := range c.Fields[:min(len(c.Fields), mostNames)] {
+			for _, n := range c.Fields[:min(len(c.Fields), maxNames)] {
 				names = append(names, f.o.text(n))
 			}
 			f.mu.Lock()

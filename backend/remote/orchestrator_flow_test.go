@@ -162,7 +162,7 @@ func TestThePipelineStreamIsFollowedInBothShapes(t *testing.T) {
 	for _, tt := range []struct{ event, says string }{
 		{"data: {\"error\": \"no redis\", \"timestamp\": 1770811200.5}\n\n", "reports: no redis"},
 		{"data: <html>\n\n", "sends what NEXUS does not"},
-		{"data: " + strings.Repeat("x", largestEvent+1), "is not followed"},
+		{"data: " + strings.Repeat("x", maxEvent+1), "is not followed"},
 	} {
 		events <- tt.event
 		s = sourcetest.Snapshot(t, h, "it says "+tt.says, func(s *state.Snapshot) bool { return strings.Contains(s.Pipeline.Stream, tt.says) })
@@ -228,7 +228,7 @@ func TestAnOrchestratorThatMisbehavesIsDownWithItsReason(t *testing.T) {
 		}, "the answer broke off"},
 		{"huge", func(w http.ResponseWriter, _ *http.Request) {
 			chunk := []byte(strings.Repeat(" ", 1<<20))
-			for range largestAnswer>>20 + 1 {
+			for range maxAnswer>>20 + 1 {
 				if _, err := w.Write(chunk); err != nil {
 					return
 				}
@@ -249,14 +249,14 @@ func TestAnOrchestratorThatMisbehavesIsDownWithItsReason(t *testing.T) {
 		}, "answers 502: a web page"},
 		{"a long error", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusInternalServerError)
-			fmt.Fprintf(w, `{"detail":%q}`, strings.Repeat("ab", longestDetail))
+			fmt.Fprintf(w, `{"detail":%q}`, strings.Repeat("ab", maxDetail))
 		}, "abab..."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			srv := httptest.NewServer(tt.handler)
 			defer srv.Close()
 			_, err := Ask(t.Context(), srv.URL, Access{})
-			if err == nil || !strings.Contains(err.Error(), tt.want) || len(err.Error()) > longestDetail+200 {
+			if err == nil || !strings.Contains(err.Error(), tt.want) || len(err.Error()) > maxDetail+200 {
 				t.Errorf("the error is %v, want %q in it", err, tt.want)
 			}
 		})

@@ -298,7 +298,7 @@ func TestRoutingIsStagedHereAndAppliedThere(t *testing.T) {
 	if _, err := do(state.RoutingDiscard, "routing", nil); err != nil {
 		t.Error(err)
 	}
-	why := o.cannot()
+	why := o.disabledReason()
 	if why[state.RoutingConfirm] == "" || why[state.RoutingRollback] == "" || why[state.RoutingTest] == "" || why[state.RoutingApply] != "" {
 		t.Errorf("got %v", why)
 	}

@@ -17,15 +17,15 @@ import (
 // Prefix is where Handler is mounted.
 const Prefix = "/console/v1/"
 
-// heartbeat is how long a stream is quiet at most; writePatience how long a console
+// heartbeat is how long a stream is quiet at most; writeTimeout how long a console
 // may take nothing before it counts as gone.
 const (
-	heartbeat     = 5 * time.Second
-	writePatience = 30 * time.Second
+	heartbeat    = 5 * time.Second
+	writeTimeout = 30 * time.Second
 )
 
-// largestRequest bounds an action or interest on the wire.
-const largestRequest = 1 << 20
+// maxRequest bounds an action or interest on the wire.
+const maxRequest = 1 << 20
 
 // Handler is the engine's side of the wire.
 type Handler struct {
@@ -143,7 +143,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 		}
 		// One whose host has gone takes no more: it must not be present, or hold
 		// control, for as long as TCP hopes.
-		_ = flush.SetWriteDeadline(time.Now().Add(writePatience))
+		_ = flush.SetWriteDeadline(time.Now().Add(writeTimeout))
 		after = s.Version
 		f, err := d.frame(s)
 		if err != nil {
@@ -172,7 +172,7 @@ func (h *Handler) interest(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var in state.Interests
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, largestRequest)).Decode(&in); err != nil {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&in); err != nil {
 		http.Error(w, "interest: "+err.Error(), http.StatusBadRequest)
 		return
 	}
@@ -182,7 +182,7 @@ func (h *Handler) interest(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) submit(w http.ResponseWriter, r *http.Request) {
 	var req request
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, largestRequest)).Decode(&req); err != nil {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&req); err != nil {
 		http.Error(w, "action: it cannot be read", http.StatusBadRequest) // the error might quote a secret
 		return
 	}

@@ -76,7 +76,7 @@ type tunnel struct {
 	ssh    *ssh.Process // its standard input ends what runs there
 	dir    string
 	socket string // here
-	far    string // there
+	remote string // there
 }
 
 // Dial connects to the engine, with a new ssh where there is none. The context
@@ -100,9 +100,9 @@ func (s *SSH) Dial(ctx context.Context, actor state.Actor) (*Client, error) {
 	if s.session == "" {
 		s.session = rand.Text()
 	}
-	c, err := dialSocket(ctx, s.tunnel.socket, actor, s.session, quietLimit)
+	c, err := dialSocket(ctx, s.tunnel.socket, actor, s.session, silenceLimit)
 	if err != nil {
-		far := s.tunnel.far
+		far := s.tunnel.remote
 		s.Close()
 		if !errors.Is(err, ErrNotOpsdeck) && !strings.Contains(err.Error(), "protocol") && ctx.Err() == nil {
 			err = fmt.Errorf("%w: nothing answers at %s: opsdeck serve starts one", ErrNoEngine, far)
@@ -194,25 +194,25 @@ func (s *SSH) open(ctx context.Context, terminal *os.File) (_ *tunnel, err error
 		select {
 		case answer = <-answers:
 		default:
-			return nil, s.Host.target().Explain(t.ssh.Said(), set)
+			return nil, s.Host.target().Explain(t.ssh.Stderr(), set)
 		}
 	case <-ctx.Done():
 		return nil, fmt.Errorf("ssh has no answer yet: %w", context.Cause(ctx))
 	}
 	t.ssh.Quiet()
 	if code, failed := strings.CutPrefix(answer, "opsdeck-failed: "); failed {
-		return nil, s.noEngine(code, t.ssh.Said())
+		return nil, s.noEngine(code, t.ssh.Stderr())
 	}
-	t.far = strings.TrimPrefix(answer, "opsdeck-socket: ")
-	if !strings.HasPrefix(t.far, "/") || strings.Contains(t.far, ":") {
-		return nil, fmt.Errorf("%w: the socket's path there, %q, cannot be forwarded", ErrNoEngine, state.Clean(t.far))
+	t.remote = strings.TrimPrefix(answer, "opsdeck-socket: ")
+	if !strings.HasPrefix(t.remote, "/") || strings.Contains(t.remote, ":") {
+		return nil, fmt.Errorf("%w: the socket's path there, %q, cannot be forwarded", ErrNoEngine, state.Clean(t.remote))
 	}
 	fctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	forward := s.command(ctl)
-	forward.Flags = []string{"-O", "forward", "-L", t.socket + ":" + t.far}
+	forward.Flags = []string{"-O", "forward", "-L", t.socket + ":" + t.remote}
 	if out, ferr := forward.Output(fctx); ferr != nil {
-		return nil, fmt.Errorf("forward %s: %w: %s", t.far, ferr, state.Clean(out))
+		return nil, fmt.Errorf("forward %s: %w: %s", t.remote, ferr, state.Clean(out))
 	}
 	return t, nil
 }

@@ -23,10 +23,10 @@ type notes map[noteKey]note
 
 // notes returns those of all rows; none while the store is locked.
 func (s *Store) notes(ctx context.Context) (notes, error) {
-	if s.shelf == nil {
+	if s.versions == nil {
 		return nil, nil
 	}
-	rows, err := s.shelf.db.QueryContext(ctx, `SELECT row_name, org_id, coalesce(used_at, ''), coalesce(expires_at, '') FROM notes`)
+	rows, err := s.versions.db.QueryContext(ctx, `SELECT row_name, org_id, coalesce(used_at, ''), coalesce(expires_at, '') FROM notes`)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (s *Store) notes(ctx context.Context) (notes, error) {
 	return out, rows.Err()
 }
 
-func (s *shelf) noteExpiry(ctx context.Context, k noteKey, at time.Time) error {
+func (s *versionStore) recordExpiry(ctx context.Context, k noteKey, at time.Time) error {
 	_, err := s.db.ExecContext(ctx, `INSERT INTO notes (row_name, org_id, expires_at) VALUES (?, ?, ?)
 		ON CONFLICT (row_name, org_id) DO UPDATE SET expires_at = excluded.expires_at`, k.row, k.org, sqlTime(at))
 	return err
@@ -53,9 +53,9 @@ func sqlTime(t time.Time) sql.NullString {
 	return sql.NullString{String: formatTime(t), Valid: !t.IsZero()}
 }
 
-// NoteExpiry notes when the credentials that serve the module end; the zero time
+// RecordExpiry notes when the credentials that serve the module end; the zero time
 // takes the note away. It returns what was noted before.
-func (s *Store) NoteExpiry(id string, at time.Time) (was time.Time, err error) {
+func (s *Store) RecordExpiry(id string, at time.Time) (was time.Time, err error) {
 	err = s.use(func(ctx context.Context) error {
 		if err := s.lockedErr(); err != nil {
 			return err
@@ -73,19 +73,19 @@ func (s *Store) NoteExpiry(id string, at time.Time) (was time.Time, err error) {
 		}
 		k := noteKey{r.name, r.org}
 		was = ns[k].expires
-		return s.shelf.noteExpiry(ctx, k, at)
+		return s.versions.recordExpiry(ctx, k, at)
 	})
 	return was, err
 }
 
-// NoteUse notes when the rows that serve these modules were last used, all in one
+// RecordUse notes when the rows that serve these modules were last used, all in one
 // commit. A locked store notes nothing: nothing was used.
-func (s *Store) NoteUse(used map[string]time.Time) error {
+func (s *Store) RecordUse(used map[string]time.Time) error {
 	return s.use(func(ctx context.Context) (err error) {
 		if s.locked != "" || len(used) == 0 {
 			return nil
 		}
-		tx, err := s.shelf.db.BeginTx(ctx, nil)
+		tx, err := s.versions.db.BeginTx(ctx, nil)
 		if err != nil {
 			return err
 		}
@@ -118,7 +118,7 @@ func (v Values) expiry() (at time.Time, by string) {
 		return time.Time{}, ""
 	}
 	for _, name := range expiryFields {
-		if t, err := momentOf(v.m[name]); err == nil {
+		if t, err := timeOf(v.m[name]); err == nil {
 			return t, "field " + name
 		}
 	}
@@ -131,10 +131,10 @@ func (v Values) expiry() (at time.Time, by string) {
 	return at, by
 }
 
-var errNoMoment = errors.New("no moment in time")
+var errNoTime = errors.New("no moment in time")
 
-// momentOf reads ISO 8601 text, or seconds or milliseconds since 1970.
-func momentOf(x any) (time.Time, error) {
+// timeOf reads ISO 8601 text, or seconds or milliseconds since 1970.
+func timeOf(x any) (time.Time, error) {
 	var f float64
 	switch x := x.(type) {
 	case json.Number:
@@ -153,7 +153,7 @@ func momentOf(x any) (time.Time, error) {
 		f /= 1000
 	}
 	if !(f > 1e8 && f < 1e11) { // between 1973 and 5138
-		return time.Time{}, errNoMoment
+		return time.Time{}, errNoTime
 	}
 	return time.Unix(int64(f), int64((f-math.Floor(f))*1e9)).UTC(), nil
 }
@@ -175,7 +175,7 @@ func jwtExpiry(text string) time.Time {
 	if json.Unmarshal(body, &claims) != nil {
 		return time.Time{}
 	}
-	t, err := momentOf(claims.Exp)
+	t, err := timeOf(claims.Exp)
 	if err != nil {
 		return time.Time{}
 	}

@@ -46,20 +46,20 @@ func TestNotesOfUseAndExpiry(t *testing.T) {
 	const id = "weather/openweather"
 	end := time.Date(2027, 5, 1, 0, 0, 0, 0, time.UTC)
 	used := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-	if _, err := s.NoteExpiry(id, end); err != nil {
+	if _, err := s.RecordExpiry(id, end); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.NoteUse(map[string]time.Time{id: used, "no/such": used}); err != nil {
+	if err := s.RecordUse(map[string]time.Time{id: used, "no/such": used}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.NoteUse(map[string]time.Time{id: used.Add(-time.Hour)}); err != nil {
+	if err := s.RecordUse(map[string]time.Time{id: used.Add(-time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
 	info, err := s.Info(id)
 	if err != nil || !info.Expires.Equal(end) || info.ExpiresBy != "noted" || !info.Used.Equal(used) {
 		t.Errorf("got %+v, %v", info, err)
 	}
-	if _, err := s.NoteExpiry("no/such", end); !errors.Is(err, ErrNone) {
+	if _, err := s.RecordExpiry("no/such", end); !errors.Is(err, ErrNone) {
 		t.Errorf("got %v, want ErrNone", err)
 	}
 	if _, err := s.Set(id, NewValues(map[string]any{"api_key": "fresh-value"}), false); err != nil {

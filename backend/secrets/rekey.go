@@ -42,7 +42,7 @@ func (s *Store) keyUses(ctx context.Context) ([]KeyUse, error) {
 	if err != nil {
 		return nil, err
 	}
-	kept, err := s.shelf.tokens(ctx)
+	kept, err := s.versions.tokens(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -115,9 +115,9 @@ func (s *Store) at(step string) {
 
 func (s *Store) rekey(ctx context.Context) (done Rekeyed, err error) {
 	// One connection has both files open, so that one transaction covers both.
-	db, kept := s.shelf.db, "main."
+	db, kept := s.versions.db, "main."
 	if s.schema.exists {
-		db, kept = s.db, "shelf."
+		db, kept = s.db, "history."
 	}
 	conn, err := db.Conn(ctx)
 	if err != nil {
@@ -125,14 +125,14 @@ func (s *Store) rekey(ctx context.Context) (done Rekeyed, err error) {
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	if s.schema.exists {
-		if _, err := conn.ExecContext(ctx, "ATTACH DATABASE ? AS shelf", filepath.Join(filepath.Dir(s.path), shelfName)); err != nil {
+		if _, err := conn.ExecContext(ctx, "ATTACH DATABASE ? AS history", filepath.Join(filepath.Dir(s.path), versionsFile)); err != nil {
 			return done, fmt.Errorf("secrets: change the key: open the kept versions: %w", err)
 		}
 		defer func() {
-			_, derr := conn.ExecContext(context.WithoutCancel(ctx), "DETACH DATABASE shelf")
+			_, derr := conn.ExecContext(context.WithoutCancel(ctx), "DETACH DATABASE history")
 			err = errors.Join(err, derr)
 		}()
-		if _, err := conn.ExecContext(ctx, "PRAGMA shelf.synchronous = FULL"); err != nil {
+		if _, err := conn.ExecContext(ctx, "PRAGMA history.synchronous = FULL"); err != nil {
 			return done, fmt.Errorf("secrets: change the key: %w", err)
 		}
 	}

@@ -39,14 +39,14 @@ type Store struct {
 	// step is called between the steps of a change of keys; nil but in tests.
 	step func(string)
 
-	mu     sync.Mutex
-	db     *sql.DB
-	file   os.FileInfo // what db was opened on
-	schema schema
-	keys   []*fernet.Key // the first encrypts, all decrypt
-	given  string        // keys that came through SetKeys, in place of those of key
-	locked string
-	shelf  *shelf
+	mu       sync.Mutex
+	db       *sql.DB
+	file     os.FileInfo // what db was opened on
+	schema   schema
+	keys     []*fernet.Key // the first encrypts, all decrypt
+	given    string        // keys that came through SetKeys, in place of those of key
+	locked   string
+	versions *versionStore
 }
 
 // Open opens the store at path. The file need not exist: the first Set makes it,
@@ -119,25 +119,25 @@ func (s *Store) unlock(ctx context.Context) string {
 	for _, r := range rows {
 		if v, err := decrypt(r.token, keys); err == nil {
 			good++
-			s.learn(v)
+			s.addKnown(v)
 		}
 	}
 	if len(rows) > 0 && good == 0 {
 		return fmt.Sprintf("the credential store is locked: %s is not the key that %s was written with (none of its %d entries opens); nothing was changed", KeyVariable, filepath.Base(s.path), len(rows))
 	}
 	s.keys = keys
-	if s.shelf, err = openShelf(ctx, filepath.Join(filepath.Dir(s.path), shelfName)); err != nil {
+	if s.versions, err = openVersions(ctx, filepath.Join(filepath.Dir(s.path), versionsFile)); err != nil {
 		s.keys = nil
 		return fmt.Sprintf("the credential store is locked: the versions kept beside it cannot be read: %v", err)
 	}
-	kept, err := s.shelf.tokens(ctx)
+	kept, err := s.versions.tokens(ctx)
 	if err != nil {
 		s.keys = nil
 		return fmt.Sprintf("the credential store is locked: the versions kept beside it cannot be read: %v", err)
 	}
 	for _, t := range kept {
 		if v, err := decrypt(t, keys); err == nil {
-			s.learn(v)
+			s.addKnown(v)
 		}
 	}
 	if err := s.endTrials(ctx); err != nil {
@@ -222,9 +222,9 @@ func (s *Store) close() {
 		_ = s.db.Close()
 		s.db = nil
 	}
-	if s.shelf != nil {
-		_ = s.shelf.db.Close()
-		s.shelf = nil
+	if s.versions != nil {
+		_ = s.versions.db.Close()
+		s.versions = nil
 	}
 }
 
@@ -257,7 +257,7 @@ type lockedError struct{ why string }
 func (e lockedError) Error() string        { return e.why }
 func (e lockedError) Is(target error) bool { return target == ErrLocked }
 
-func (s *Store) learn(v Values) {
+func (s *Store) addKnown(v Values) {
 	if s.mask != nil {
 		s.mask.Add(v.strings()...)
 	}
@@ -435,8 +435,8 @@ func (s *Store) Set(id string, v Values, trial bool) (c Change, err error) {
 			next.name, next.org, next.created = old.name, old.org, old.created
 		}
 		// Old values become known before new ones exist, so that neither can leak.
-		s.learn(v)
-		if c.Version, err = s.shelf.keep(ctx, next.name, next.org, old, trial); err != nil {
+		s.addKnown(v)
+		if c.Version, err = s.versions.keep(ctx, next.name, next.org, old, trial); err != nil {
 			return fmt.Errorf("secrets: set %s: keep the old credentials: %w", id, err)
 		}
 		c.Row = next.name
@@ -447,7 +447,7 @@ func (s *Store) Set(id string, v Values, trial bool) (c Change, err error) {
 			return nil
 		}
 		// What was noted of the old ones does not hold for the new ones.
-		return s.shelf.noteExpiry(ctx, noteKey{next.name, next.org}, time.Time{})
+		return s.versions.recordExpiry(ctx, noteKey{next.name, next.org}, time.Time{})
 	})
 	return c, err
 }
@@ -462,7 +462,7 @@ func (s *Store) Stage(v Values) error {
 		if _, err := v.encode(); err != nil {
 			return fmt.Errorf("secrets: stage: %w", scrub(err))
 		}
-		s.learn(v)
+		s.addKnown(v)
 		return nil
 	})
 }
@@ -473,7 +473,7 @@ func (s *Store) Accept(c Change) error {
 		if err := s.lockedErr(); err != nil {
 			return err
 		}
-		return s.shelf.accept(ctx, c.Version)
+		return s.versions.accept(ctx, c.Version)
 	})
 }
 
@@ -490,7 +490,7 @@ func (s *Store) Delete(id string) (c Change, err error) {
 		if old == nil {
 			return fmt.Errorf("%w for %s", ErrNone, id)
 		}
-		if c.Version, err = s.shelf.keep(ctx, old.name, old.org, old, false); err != nil {
+		if c.Version, err = s.versions.keep(ctx, old.name, old.org, old, false); err != nil {
 			return fmt.Errorf("secrets: delete %s: keep the old credentials: %w", id, err)
 		}
 		c.Row = old.name
@@ -516,7 +516,7 @@ func (s *Store) Restore(version int64) (c Change, err error) {
 }
 
 func (s *Store) restore(ctx context.Context, version int64) (Change, error) {
-	k, err := s.shelf.kept(ctx, version)
+	k, err := s.versions.kept(ctx, version)
 	if err != nil {
 		return Change{}, err
 	}
@@ -536,7 +536,7 @@ func (s *Store) restore(ctx context.Context, version int64) (Change, error) {
 		cur = &now[0]
 	}
 	c := Change{Row: k.row.name}
-	if c.Version, err = s.shelf.keep(ctx, k.row.name, k.row.org, cur, false); err != nil {
+	if c.Version, err = s.versions.keep(ctx, k.row.name, k.row.org, cur, false); err != nil {
 		return Change{}, fmt.Errorf("secrets: restore %s: keep the present credentials: %w", k.row.name, err)
 	}
 	if k.present {
@@ -547,12 +547,12 @@ func (s *Store) restore(ctx context.Context, version int64) (Change, error) {
 	if err != nil {
 		return Change{}, fmt.Errorf("secrets: restore %s: %w", k.row.name, err)
 	}
-	return c, s.shelf.accept(ctx, version)
+	return c, s.versions.accept(ctx, version)
 }
 
 // endTrials puts back every row that was on trial when the process ended.
 func (s *Store) endTrials(ctx context.Context) error {
-	on, err := s.shelf.trials(ctx)
+	on, err := s.versions.trials(ctx)
 	if err != nil {
 		return err
 	}

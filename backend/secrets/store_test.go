@@ -206,8 +206,8 @@ func TestChangesKeepTheRecordedSchemaAndCanBeTakenBack(t *testing.T) {
 	if after := dump(t, path); after != before {
 		t.Errorf("the schema changed:\n%s\n%s", before, after)
 	}
-	shelf, err := os.ReadFile(filepath.Join(filepath.Dir(path), shelfName))
-	if err != nil || bytes.Contains(shelf, []byte("ow-4f1c")) || bytes.Contains(shelf, []byte("api_key")) {
+	versions, err := os.ReadFile(filepath.Join(filepath.Dir(path), versionsFile))
+	if err != nil || bytes.Contains(versions, []byte("ow-4f1c")) || bytes.Contains(versions, []byte("api_key")) {
 		t.Errorf("what is kept aside is not encrypted (%v)", err)
 	}
 }

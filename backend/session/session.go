@@ -196,7 +196,7 @@ func (s *Session) Wait(ctx context.Context, after uint64) (*state.Snapshot, erro
 
 // given raises a snapshot's versions above those of the engines before.
 func (s *Session) given(snap *state.Snapshot, base uint64) *state.Snapshot {
-	snap = remote.Raise(snap, base)
+	snap = remote.AddVersions(snap, base)
 	s.mu.Lock()
 	s.last = max(s.last, snap.Version)
 	s.mu.Unlock()

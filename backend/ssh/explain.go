@@ -70,21 +70,21 @@ var offending = regexp.MustCompile(`Offending \S+ key in (\S.*:\d+)`)
 
 // What ssh says when it, or the host, refuses.
 const (
-	saysChanged = "HOST IDENTIFICATION HAS CHANGED"
-	saysUnknown = "Host key verification failed"
-	saysDenied  = "Permission denied"
+	changedMessage = "HOST IDENTIFICATION HAS CHANGED"
+	unknownMessage = "Host key verification failed"
+	deniedMessage  = "Permission denied"
 )
 
 // Refused reports whether what ssh said is that it refused the host, or the host it.
 func Refused(said string) bool {
-	return strings.Contains(said, saysChanged) || strings.Contains(said, saysUnknown) || strings.Contains(said, saysDenied)
+	return strings.Contains(said, changedMessage) || strings.Contains(said, unknownMessage) || strings.Contains(said, deniedMessage)
 }
 
 // Explain returns why ssh ended, and what to do, from what it said. set is what is
 // configured for the target; where it is nil the files and names are left out.
 func (t Target) Explain(said string, set Configuration) error {
 	line := LastLine(said)
-	changed, unknown, denied := strings.Contains(said, saysChanged), strings.Contains(said, saysUnknown), strings.Contains(said, saysDenied)
+	changed, unknown, denied := strings.Contains(said, changedMessage), strings.Contains(said, unknownMessage), strings.Contains(said, deniedMessage)
 	switch {
 	case (changed || unknown) && set == nil:
 		return fmt.Errorf("ssh: %s: connect once with ssh on a terminal, and compare its key", line)

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// lastWords bounds how much is kept of what ssh says, in bytes.
-	lastWords = 8 << 10
+	// maxStderr bounds how much is kept of what ssh says, in bytes.
+	maxStderr = 8 << 10
 	// killAfter is how long ssh has to end once it is told to.
 	killAfter = 5 * time.Second
 )
@@ -35,7 +35,7 @@ func (t *Tail) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.last = append(t.last, b...)
-	if over := len(t.last) - lastWords; over > 0 {
+	if over := len(t.last) - maxStderr; over > 0 {
 		t.last = append(t.last[:0], t.last[over:]...)
 	}
 	if t.to != nil {
@@ -61,7 +61,7 @@ func LastLine(s string) string {
 type Process struct {
 	cmd     *exec.Cmd
 	stdin   io.Closer // the far end, or the guard, lasts as long as it
-	said    *Tail
+	stderr  *Tail
 	ended   chan struct{}
 	guarded bool
 }
@@ -74,12 +74,12 @@ func Start(c Command, read func(io.Reader), terminal io.Writer) (*Process, error
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{said: &Tail{to: terminal}, ended: make(chan struct{}), guarded: c.Guarded}
+	p := &Process{stderr: &Tail{to: terminal}, ended: make(chan struct{}), guarded: c.Guarded}
 	p.cmd = exec.Command(path, c.Args()...)
 	if c.Guarded {
 		p.cmd = exec.Command("sh", append([]string{"-c", guard, "sh", path}, c.Args()...)...)
 	}
-	p.cmd.Stderr = p.said
+	p.cmd.Stderr = p.stderr
 	p.cmd.WaitDelay = time.Second
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -107,14 +107,14 @@ func Start(c Command, read func(io.Reader), terminal io.Writer) (*Process, error
 // Ended returns a channel that is closed once ssh has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// Said returns the end of what ssh has said on standard error.
-func (p *Process) Said() string { return p.said.Text() }
+// Stderr returns the end of what ssh has said on standard error.
+func (p *Process) Stderr() string { return p.stderr.Text() }
 
 // Quiet keeps what ssh says from now on from the terminal.
 func (p *Process) Quiet() {
-	p.said.mu.Lock()
-	defer p.said.mu.Unlock()
-	p.said.to = nil
+	p.stderr.mu.Lock()
+	defer p.stderr.mu.Unlock()
+	p.stderr.to = nil
 }
 
 // Close ends ssh, and waits for it.
@@ -130,14 +130,14 @@ func (p *Process) Close() {
 
 // ExitError is an ssh, or a command over there, that failed.
 type ExitError struct {
-	// Said is what it said on standard error, or its state where it said nothing.
-	Said string
+	// Stderr is what it said on standard error, or its state where it said nothing.
+	Stderr string
 	// Err is an *exec.ExitError with its exit code: 255 is that of ssh itself.
 	Err error
 }
 
 // Error implements error.
-func (e *ExitError) Error() string { return "ssh: " + e.Said }
+func (e *ExitError) Error() string { return "ssh: " + e.Stderr }
 
 // Unwrap returns the *exec.ExitError.
 func (e *ExitError) Unwrap() error { return e.Err }
@@ -179,7 +179,7 @@ func (c Command) Read(ctx context.Context, read func(io.Reader) error) error {
 		if text == "" {
 			text = err.Error()
 		}
-		return &ExitError{Said: text, Err: err}
+		return &ExitError{Stderr: text, Err: err}
 	}
 	return nil
 }

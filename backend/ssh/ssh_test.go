@@ -128,7 +128,7 @@ func TestAClosedSSHHasEndedAndAGuardedOneEndsWithItsInput(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sourcetest.Until(t, "it says so", func() bool { return p.Said() == "here" })
+		sourcetest.Until(t, "it says so", func() bool { return p.Stderr() == "here" })
 		if guarded { // as when this process ends
 			_ = p.stdin.Close()
 			<-p.Ended()

@@ -107,7 +107,7 @@ func (l *Loop) Do(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case replaced:
-			l.anew()
+			l.forgetFailures()
 			continue
 		case err == nil:
 			err = errors.New("it ended without a reason")
@@ -122,7 +122,7 @@ func (l *Loop) Do(ctx context.Context) {
 		runCtx, cancel = l.next(ctx)
 		l.Failed(f)
 		if !pause(runCtx, f.Pause) {
-			l.anew()
+			l.forgetFailures()
 		}
 		cancel()
 	}
@@ -138,8 +138,8 @@ func (l *Loop) Restart() {
 	}
 }
 
-// anew forgets failures.
-func (l *Loop) anew() {
+// forgetFailures forgets failures.
+func (l *Loop) forgetFailures() {
 	l.attempt.Store(0)
 	l.backoff.Reset()
 }

@@ -32,8 +32,8 @@ func newDebug(g *globals) *cobra.Command {
 		var seconds int
 		cmd := &cobra.Command{Use: k.Name, Short: k.Short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 			over := time.Duration(seconds) * time.Second
-			if k.Timed && (over < time.Second || over > profile.Longest) {
-				return usage("--seconds %d: 1 to %.0f was expected", seconds, profile.Longest.Seconds())
+			if k.Timed && (over < time.Second || over > profile.MaxDuration) {
+				return usage("--seconds %d: 1 to %.0f was expected", seconds, profile.MaxDuration.Seconds())
 			}
 			ws, err := g.load()
 			if err != nil {

@@ -120,7 +120,7 @@ func slug(where string) string {
 		}
 		name = strings.TrimPrefix(name+"-"+w, "-")
 	}
-	if name = name[:min(len(name), 40)]; !record.GoodName(name) {
+	if name = name[:min(len(name), 40)]; !record.ValidName(name) {
 		return ""
 	}
 	return name

@@ -78,7 +78,7 @@ func (s *Source) Execute(ctx context.Context, a state.Action, progress func(stri
 		select {
 		case got := <-done:
 			if got.err != nil {
-				if why := lostUnder(ctx, got.err, start, *c); why != nil {
+				if why := lostDuring(ctx, got.err, start, *c); why != nil {
 					return state.Outcome{}, fmt.Errorf("docker: %s %q: %w", verb(a.Kind), c.Title, why)
 				}
 				return state.Outcome{}, actionError(verb(a.Kind), c.Title, got.err)
@@ -94,9 +94,9 @@ func (s *Source) Execute(ctx context.Context, a state.Action, progress func(stri
 	}
 }
 
-// lostUnder says what is known of an action whose engine was lost meanwhile, and what
+// lostDuring says what is known of an action whose engine was lost meanwhile, and what
 // is not; nil where err is the engine's own word. c is how the container was before.
-func lostUnder(ctx context.Context, err error, asked time.Time, c state.Container) error {
+func lostDuring(ctx context.Context, err error, asked time.Time, c state.Container) error {
 	is, notAsked := broken(err)
 	why := fmt.Errorf("the connection to the engine broke: %s", state.Clean(err.Error()))
 	switch {

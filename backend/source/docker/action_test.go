@@ -158,8 +158,8 @@ func TestThePreviewOfAPruneCountsWhatIsUnused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := func(things []thing, name string) bool {
-		return slices.ContainsFunc(things, func(t thing) bool { return t.name == name })
+	in := func(things []resource, name string) bool {
+		return slices.ContainsFunc(things, func(t resource) bool { return t.name == name })
 	}
 	var u unused
 	sourcetest.Until(t, "the engine counts what ended", func() bool {

@@ -13,13 +13,13 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// silence is how long an engine that is being waited for may leave pings without an
+// silenceLimit is how long an engine that is being waited for may leave pings without an
 // answer until it is given up. It is longer than pingTimeout, after which it is shown
 // as stale: what is given up cannot be taken up again.
-const silence = 15 * time.Second
+const silenceLimit = 15 * time.Second
 
 // ErrLost says that the engine stopped to answer while something was under way.
-var ErrLost = fmt.Errorf("no answer for %s: the engine is frozen or overloaded, or the way to it is cut", silence)
+var ErrLost = fmt.Errorf("no answer for %s: the engine is frozen or overloaded, or the way to it is cut", silenceLimit)
 
 // ping asks for a sign of life, for pingTimeout at most.
 func ping(ctx context.Context, cli *client.Client) error {
@@ -48,7 +48,7 @@ func whileAlive(ctx context.Context, cli *client.Client) (_ context.Context, sto
 			}
 			if ping(ctx, cli) == nil {
 				heard = time.Now()
-			} else if time.Since(heard) >= silence {
+			} else if time.Since(heard) >= silenceLimit {
 				cancel(ErrLost)
 				return
 			}

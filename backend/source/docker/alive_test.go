@@ -62,7 +62,7 @@ func TestAnActionOnAFrozenEngineEndsAndSaysWhatIsKnown(t *testing.T) {
 			s := runningOn(t, frozen)
 			began := time.Now()
 			_, err := s.Execute(t.Context(), state.Action{Kind: kind, Target: "web", Args: map[string]string{"memory": "64m", "images": "yes"}}, func(string, float64) {})
-			if err == nil || time.Since(began) > silence+pingEvery+pingTimeout {
+			if err == nil || time.Since(began) > silenceLimit+pingEvery+pingTimeout {
 				t.Fatalf("%s: %v after %s", kind, err, time.Since(began))
 			}
 			if kind != state.ContainerRestart {
@@ -143,7 +143,7 @@ func TestWhatIsKnownOfAnActionWhoseConnectionBroke(t *testing.T) {
 }
 
 func TestAContainerOfOneHostIsFoundWhileAnotherIsFrozen(t *testing.T) {
-	for target, most := range map[string]time.Duration{webID: 0, "web": othersHave} {
+	for target, most := range map[string]time.Duration{webID: 0, "web": stragglerTimeout} {
 		synctest.Test(t, func(t *testing.T) {
 			h := hostsOf(t, Config{Title: "a"}, Config{Title: "b"})
 			h.members[0].src = runningOn(t, frozen)
@@ -281,7 +281,7 @@ func TestAShellOnAFrozenEngineIsGivenUp(t *testing.T) {
 		var out strings.Builder
 		began := time.Now()
 		_, err = s.Exec(t.Context(), webID, Exec{Cmd: []string{"sh"}, TTY: true, Stdin: keys{in}, Stdout: &out, Stderr: &out})
-		if took := time.Since(began); !errors.Is(err, ErrLost) || out.String() != "$ " || took < silence || took > silence+pingEvery+pingTimeout {
+		if took := time.Since(began); !errors.Is(err, ErrLost) || out.String() != "$ " || took < silenceLimit || took > silenceLimit+pingEvery+pingTimeout {
 			t.Errorf("%q, %v after %s", out.String(), err, took)
 		}
 		_ = open.Close()

@@ -149,16 +149,16 @@ func peek(path string, buf []byte) []byte {
 // cacheFor is how long what can be taken back is trusted while the usage is the same.
 const cacheFor = 5 * time.Second
 
-// errForeign says that the PID is not the container's here.
-var errForeign = errors.New("the container's process is not on this host")
+// errOtherNamespace says that the PID is not the container's here.
+var errOtherNamespace = errors.New("the container's process is not on this host")
 
 // open opens the cgroup files of the container whose init process is pid. It is
-// errForeign when that process is not in a cgroup of the container's. buf is scratch space.
+// errOtherNamespace when that process is not in a cgroup of the container's. buf is scratch space.
 func (m mounts) open(id string, pid int, hostMem float64, buf []byte) (*reader, error) {
 	proc := "/proc/" + strconv.Itoa(pid)
 	b := peek(proc+"/cgroup", buf)
 	if b == nil {
-		return nil, errForeign
+		return nil, errOtherNamespace
 	}
 	dirs := map[string]string{}
 	unified := ""
@@ -182,7 +182,7 @@ func (m mounts) open(id string, pid int, hostMem float64, buf []byte) (*reader, 
 		}
 	}
 	if unified == "" && len(dirs) == 0 {
-		return nil, errForeign
+		return nil, errOtherNamespace
 	}
 	r := &reader{hostMem: hostMem, limit: -1}
 	pick := func(controller, v1, v2 string) (descriptor, bool) {
@@ -223,15 +223,15 @@ func (m mounts) open(id string, pid int, hostMem float64, buf []byte) (*reader, 
 	r.net = open(proc + "/net/dev")
 	if r.cpu == none && r.mem == none {
 		r.close()
-		return nil, errForeign
+		return nil, errOtherNamespace
 	}
 	r.readLimit()
 	return r, nil
 }
 
-// deepest is how far below the root of its hierarchy a container's cgroup is looked
+// maxDepth is how far below the root of its hierarchy a container's cgroup is looked
 // for: orchestrators put it below a slice for each pod.
-const deepest = 6
+const maxDepth = 6
 
 // containerID is a container's ID within the name of its cgroup: the name itself, or
 // within docker-ID.scope and the like.
@@ -254,7 +254,7 @@ func (m mounts) processes(buf []byte) map[string][]int {
 		}
 		id := containerID.FindString(d.Name())
 		if id == "" {
-			if strings.Count(path[len(root):], "/") >= deepest {
+			if strings.Count(path[len(root):], "/") >= maxDepth {
 				return fs.SkipDir
 			}
 			return nil
@@ -269,8 +269,8 @@ func (m mounts) processes(buf []byte) map[string][]int {
 	return found
 }
 
-// meet opens every running container that its cgroup tells of, and measures it.
-func (m mounts) meet(hostMem float64) (met []meeting) {
+// openRunning opens every running container that its cgroup tells of, and measures it.
+func (m mounts) openRunning(hostMem float64) (met []earlyReader) {
 	buf := make([]byte, 64<<10)
 	for id, pids := range m.processes(buf) {
 		for _, pid := range pids { // one that has ended since says nothing
@@ -279,7 +279,7 @@ func (m mounts) meet(hostMem float64) (met []meeting) {
 				continue
 			}
 			if first, ok := r.read(buf); ok {
-				met = append(met, meeting{id, pid, r, first})
+				met = append(met, earlyReader{id, pid, r, first})
 				break
 			}
 			r.close()

@@ -51,7 +51,7 @@ func BenchmarkMeet(b *testing.B) {
 	}
 	n := 0
 	for b.Loop() {
-		met := m.meet(0)
+		met := m.openRunning(0)
 		n = len(met)
 		for _, c := range met {
 			c.reader.close()

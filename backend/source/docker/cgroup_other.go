@@ -10,13 +10,13 @@ type mounts struct{}
 // reader cannot be had where there are no cgroups.
 type reader struct{}
 
-var errForeign = errors.New("there are no cgroups on this system")
+var errOtherNamespace = errors.New("there are no cgroups on this system")
 
-func readMounts() (mounts, error) { return mounts{}, errForeign }
+func readMounts() (mounts, error) { return mounts{}, errOtherNamespace }
 
-func (mounts) open(string, int, float64, []byte) (*reader, error) { return nil, errForeign }
+func (mounts) open(string, int, float64, []byte) (*reader, error) { return nil, errOtherNamespace }
 
-func (mounts) meet(float64) []meeting { return nil }
+func (mounts) openRunning(float64) []earlyReader { return nil }
 
 func (*reader) close()                     {}
 func (*reader) leaveNet()                  {}

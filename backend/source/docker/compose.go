@@ -34,8 +34,8 @@ const (
 	composeLines = 6
 	// composeGrace is how long compose may take to end after it was told to.
 	composeGrace = 10 * time.Second
-	// longestLine bounds a line of compose's, in bytes.
-	longestLine = 4 << 10
+	// maxLine bounds a line of compose's, in bytes.
+	maxLine = 4 << 10
 )
 
 // composer is how compose is run: "docker compose" or "docker-compose".
@@ -270,8 +270,8 @@ func composeArgs(a state.Action, service string, now int) (args []string, undo *
 	return args, undo, nil
 }
 
-// drawn are the sequences by which a program draws on a terminal.
-var drawn = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
+// ansiSequence are the sequences by which a program draws on a terminal.
+var ansiSequence = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
 
 // runGroup runs a program in a process group of its own, gives its lines to each,
 // and returns the last ones. When ctx ends the whole group is asked to end, and
@@ -294,10 +294,10 @@ func runGroup(ctx context.Context, path string, args []string, dir string, env [
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		lines := bufio.NewScanner(r)
-		lines.Buffer(make([]byte, 0, longestLine), longestLine)
-		lines.Split(splitDrawn)
+		lines.Buffer(make([]byte, 0, maxLine), maxLine)
+		lines.Split(splitRedrawn)
 		for lines.Scan() {
-			line := strings.TrimSpace(state.Clean(drawn.ReplaceAllString(lines.Text(), "")))
+			line := strings.TrimSpace(state.Clean(ansiSequence.ReplaceAllString(lines.Text(), "")))
 			if line == "" {
 				continue
 			}
@@ -327,13 +327,13 @@ func runGroup(ctx context.Context, path string, args []string, dir string, env [
 	return last, err
 }
 
-// splitDrawn splits at line ends, and at the carriage returns with which progress
+// splitRedrawn splits at line ends, and at the carriage returns with which progress
 // is drawn over itself; a line that is too long is cut.
-func splitDrawn(data []byte, atEOF bool) (advance int, token []byte, err error) {
+func splitRedrawn(data []byte, atEOF bool) (advance int, token []byte, err error) {
 	if i := bytes.IndexAny(data, "\r\n"); i >= 0 {
 		return i + 1, data[:i], nil
 	}
-	if len(data) >= longestLine || atEOF && len(data) > 0 {
+	if len(data) >= maxLine || atEOF && len(data) > 0 {
 		return len(data), data, nil
 	}
 	return 0, nil, nil

@@ -29,11 +29,11 @@ type Copied struct {
 	To string
 }
 
-// mostSkipped bounds what is named of what was skipped.
-const mostSkipped = 20
+// maxSkipped bounds what is named of what was skipped.
+const maxSkipped = 20
 
 func (c *Copied) skip(name, why string) {
-	if len(c.Skipped) < mostSkipped {
+	if len(c.Skipped) < maxSkipped {
 		c.Skipped = append(c.Skipped, state.Clean(name)+": "+why)
 	}
 }
@@ -146,7 +146,7 @@ func (c *Copied) extract(in *tar.Reader, root *os.Root, base, name string, progr
 			if err != nil {
 				return err
 			}
-			n, err := io.Copy(f, &counting{r: in, at: c.Bytes, tell: progress})
+			n, err := io.Copy(f, &progressReader{r: in, at: c.Bytes, report: progress})
 			c.Bytes += n
 			if err := errors.Join(err, f.Chmod(mode), f.Close()); err != nil {
 				return err
@@ -186,18 +186,18 @@ func (c *Copied) extract(in *tar.Reader, root *os.Root, base, name string, progr
 	return nil
 }
 
-// counting tells how much has been read.
-type counting struct {
-	r    io.Reader
-	at   int64
-	tell func(int64)
+// progressReader tells how much has been read.
+type progressReader struct {
+	r      io.Reader
+	at     int64
+	report func(int64)
 }
 
 // Read implements io.Reader.
-func (c *counting) Read(p []byte) (int, error) {
+func (c *progressReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
-	if c.at += int64(n); c.tell != nil && n > 0 {
-		c.tell(c.at)
+	if c.at += int64(n); c.report != nil && n > 0 {
+		c.report(c.at)
 	}
 	return n, err
 }
@@ -363,7 +363,7 @@ func (c *Copied) pack(w io.Writer, from, name string, progress func(int64)) erro
 			return err
 		}
 		// One that grows meanwhile is copied as long as it was; one that shrank breaks off.
-		n, err := io.Copy(out, &counting{r: io.LimitReader(f, h.Size), at: c.Bytes, tell: progress})
+		n, err := io.Copy(out, &progressReader{r: io.LimitReader(f, h.Size), at: c.Bytes, report: progress})
 		c.Bytes += n
 		c.Files++
 		if err == nil && n < h.Size {

@@ -27,34 +27,34 @@ var partEvery = map[string]time.Duration{
 	state.PartImage:  30 * time.Second,
 }
 
-// mostChanges bounds the files of a diff, mostEvents the events, mostProbe the
+// maxChanges bounds the files of a diff, maxEvents the events, maxProbe the
 // bytes of one health check's output.
 const (
-	mostChanges = 2000
-	mostEvents  = 60
-	mostProbe   = 4 << 10
+	maxChanges = 2000
+	maxEvents  = 60
+	maxProbe   = 4 << 10
 )
 
-// look is one container that is being looked at, and what is known of it so far.
-type look struct {
-	id     string
-	parts  map[string]bool
-	up     bool
-	image  string // what it is said to be made of
-	events []state.ContainerEvent
-	old    state.ContainerDetail
+// detailRequest is one container that is being looked at, and what is known of it so far.
+type detailRequest struct {
+	id      string
+	parts   map[string]bool
+	running bool
+	image   string // what it is said to be made of
+	events  []state.ContainerEvent
+	old     state.ContainerDetail
 }
 
-// looks returns the containers of this engine that somebody looks at.
-func (r *run) looks() map[string]*look {
-	out := map[string]*look{}
+// detailRequests returns the containers of this engine that somebody looks at.
+func (r *run) detailRequests() map[string]*detailRequest {
+	out := map[string]*detailRequest{}
 	in := r.s.interests.Load()
 	if in == nil {
 		return out
 	}
 	for _, id := range in.Keys(state.LookContainer) {
 		if t := r.byID[id]; t != nil {
-			out[id] = &look{id: id, parts: map[string]bool{}, up: t.running(), image: t.c.Image, events: slices.Clone(t.events), old: r.section.Details[id]}
+			out[id] = &detailRequest{id: id, parts: map[string]bool{}, running: t.running(), image: t.c.Image, events: slices.Clone(t.events), old: r.section.Details[id]}
 		}
 	}
 	for id, l := range out {
@@ -71,10 +71,10 @@ func (r *run) looks() map[string]*look {
 // nobody looks at any more is dropped.
 func (r *run) detail(ctx context.Context) {
 	r.engineDetail(ctx)
-	if r.detailing {
+	if r.fetchingDetails {
 		return
 	}
-	looks := r.looks()
+	looks := r.detailRequests()
 	if len(looks) == 0 {
 		if r.section.Details != nil {
 			r.section.Details = nil
@@ -82,7 +82,7 @@ func (r *run) detail(ctx context.Context) {
 		}
 		return
 	}
-	r.detailing = true
+	r.fetchingDetails = true
 	r.wg.Go(func() {
 		out := map[string]state.ContainerDetail{}
 		for id, l := range looks {
@@ -102,7 +102,7 @@ func (r *run) takeDetails(got map[string]state.ContainerDetail) {
 // histories puts the histories of the containers whose graphs are looked at into
 // their details. It reports whether there were any.
 func (r *run) histories() (any bool) {
-	for id, l := range r.looks() {
+	for id, l := range r.detailRequests() {
 		if !l.parts[state.PartHistory] {
 			continue
 		}
@@ -165,7 +165,7 @@ func withPart(parts map[string]state.Fetch, name string, f state.Fetch) map[stri
 
 // fetchDetail inspects a container, and fetches the parts that are looked at and
 // too old. A failure leaves what was known, and says why.
-func (s *Source) fetchDetail(ctx context.Context, cli *client.Client, l *look) state.ContainerDetail {
+func (s *Source) fetchDetail(ctx context.Context, cli *client.Client, l *detailRequest) state.ContainerDetail {
 	d := l.old
 	call := func(timeout time.Duration, f func(context.Context) error) error {
 		c, cancel := context.WithTimeout(ctx, timeout)
@@ -198,7 +198,7 @@ func (s *Source) fetchDetail(ctx context.Context, cli *client.Client, l *look) s
 		}
 		d.Parts = withPart(d.Parts, name, old)
 	}
-	if l.up {
+	if l.running {
 		part(state.PartTop, callTimeout, func(ctx context.Context) error {
 			top, err := cli.ContainerTop(ctx, l.id, client.ContainerTopOptions{})
 			if err != nil {
@@ -247,7 +247,7 @@ func (s *Source) fromDiff(all []container.FilesystemChange) (out []state.FileCha
 		if c.Kind == container.ChangeModify && i+1 < len(all) && strings.HasPrefix(all[i+1].Path, c.Path+"/") {
 			continue
 		}
-		if len(out) == mostChanges {
+		if len(out) == maxChanges {
 			more++
 			continue
 		}
@@ -323,7 +323,7 @@ func mergeEvents(a, b []state.ContainerEvent) []state.ContainerEvent {
 	all := slices.Concat(a, b)
 	slices.SortStableFunc(all, func(x, y state.ContainerEvent) int { return y.At.Compare(x.At) })
 	all = slices.CompactFunc(all, func(x, y state.ContainerEvent) bool { return x.At.Equal(y.At) && x.What == y.What })
-	return all[:min(len(all), mostEvents)]
+	return all[:min(len(all), maxEvents)]
 }
 
 // fromDetail fills in what an inspect says for the detail.
@@ -367,8 +367,8 @@ func (s *Source) fromDetail(d *state.ContainerDetail, in container.InspectRespon
 					continue
 				}
 				out := p.Output
-				if len(out) > mostProbe {
-					out = strings.ToValidUTF8(out[:mostProbe], "") + " [cut]"
+				if len(out) > maxProbe {
+					out = strings.ToValidUTF8(out[:maxProbe], "") + " [cut]"
 				}
 				d.Probes = append(d.Probes, state.HealthProbe{At: p.Start, Took: max(0, p.End.Sub(p.Start)), ExitCode: p.ExitCode, Output: s.clean(out)})
 			}

@@ -135,11 +135,11 @@ func TestAFailedPartLeavesWhatWasKnown(t *testing.T) {
 	}
 	at := time.Now().Add(-time.Minute)
 	old := state.ContainerDetail{At: at, Inspect: "{}", Changes: []state.FileChange{{Kind: "added", Path: "/x"}}, Parts: map[string]state.Fetch{state.PartDiff: {At: at}}}
-	d := src.fetchDetail(t.Context(), cli, &look{id: "nosuchcontainer", parts: map[string]bool{state.PartDiff: true}, old: old})
+	d := src.fetchDetail(t.Context(), cli, &detailRequest{id: "nosuchcontainer", parts: map[string]bool{state.PartDiff: true}, old: old})
 	if !strings.Contains(d.Err, "inspect:") || d.Inspect != "{}" || !d.At.Equal(at) || len(d.Changes) != 1 {
 		t.Errorf("of a container that is gone: %+v", d)
 	}
-	d = src.fetchDetail(t.Context(), cli, &look{id: id, parts: map[string]bool{state.PartTop: true}, up: true, old: state.ContainerDetail{}})
+	d = src.fetchDetail(t.Context(), cli, &detailRequest{id: id, parts: map[string]bool{state.PartTop: true}, running: true, old: state.ContainerDetail{}})
 	if d.Err != "" || len(d.Top) == 0 {
 		t.Fatalf("of one that runs: %+v", d)
 	}
@@ -147,7 +147,7 @@ func TestAFailedPartLeavesWhatWasKnown(t *testing.T) {
 	stale := d.Parts[state.PartTop]
 	stale.At = at
 	d.Parts = withPart(d.Parts, state.PartTop, stale)
-	d = src.fetchDetail(t.Context(), cli, &look{id: id, parts: map[string]bool{state.PartTop: true}, up: true, old: d})
+	d = src.fetchDetail(t.Context(), cli, &detailRequest{id: id, parts: map[string]bool{state.PartTop: true}, running: true, old: d})
 	if f := d.Parts[state.PartTop]; !strings.Contains(f.Err, "top:") || !f.At.Equal(at) || len(d.Top) == 0 {
 		t.Errorf("top of one that stopped: %+v, %d rows", f, len(d.Top))
 	}

@@ -220,7 +220,7 @@ func TestFiguresEqualDockerStats(t *testing.T) {
 		t.Fatal(err)
 	}
 	rr := &run{cli: cli, statsDone: make(chan []statResult, 1)}
-	rr.askStats(context.Background(), []string{local.ID})
+	rr.fetchStats(context.Background(), []string{local.ID})
 	got := <-rr.statsDone
 	rr.wg.Wait()
 	if len(got) != 1 || !got[0].ok {

@@ -24,11 +24,11 @@ const (
 // looks at them.
 func (r *run) engineDetail(ctx context.Context) {
 	wanted := false
-	for _, l := range r.looks() {
+	for _, l := range r.detailRequests() {
 		wanted = wanted || l.parts[state.PartEngine]
 	}
-	if !wanted || r.engining {
-		if !wanted && r.section.Engines != nil && !r.engining {
+	if !wanted || r.fetchingEngine {
+		if !wanted && r.section.Engines != nil && !r.fetchingEngine {
 			r.section.Engines = nil
 			r.publish()
 		}
@@ -38,7 +38,7 @@ func (r *run) engineDetail(ctx context.Context) {
 	if d.Err == "" && time.Since(d.At) < infoEvery {
 		return
 	}
-	r.engining = true
+	r.fetchingEngine = true
 	r.wg.Go(func() {
 		tell := func(d state.EngineDetail) {
 			select {
@@ -60,7 +60,7 @@ func (r *run) engineDetail(ctx context.Context) {
 // takeEngine publishes what the engine said of itself. The first of two answers
 // comes without the disk use.
 func (r *run) takeEngine(d state.EngineDetail) {
-	r.engining = d.DiskFetch == (state.Fetch{}) && d.Err == ""
+	r.fetchingEngine = d.DiskFetch == (state.Fetch{}) && d.Err == ""
 	r.section.Engines = map[string]state.EngineDetail{"": d}
 	r.publish()
 }

@@ -101,7 +101,7 @@ func (s *Source) Exec(ctx context.Context, id string, e Exec) (code int, err err
 			go feed() // it ends with the next byte, or when its owner closes it
 		}
 	}
-	head := &beginning{w: e.Stdout}
+	head := &heldOutput{w: e.Stdout}
 	if e.TTY {
 		_, err = io.Copy(head, att.Reader)
 	} else {
@@ -212,9 +212,9 @@ func notFoundIn(text string) bool {
 		bytes.Contains([]byte(text), []byte("OCI runtime exec failed")) || bytes.Contains([]byte(text), []byte("exec failed: unable to start container process"))
 }
 
-// beginning passes on what is written to it, and keeps its first bytes. It holds back
+// heldOutput passes on what is written to it, and keeps its first bytes. It holds back
 // what may be the engine's word that there is no such program, which is no output.
-type beginning struct {
+type heldOutput struct {
 	w    io.Writer
 	buf  bytes.Buffer
 	held []byte
@@ -225,7 +225,7 @@ type beginning struct {
 const refusal = "OCI runtime exec failed"
 
 // Write implements io.Writer.
-func (b *beginning) Write(p []byte) (int, error) {
+func (b *heldOutput) Write(p []byte) (int, error) {
 	if n := 512 - b.buf.Len(); n > 0 {
 		b.buf.Write(p[:min(n, len(p))])
 	}
@@ -240,7 +240,7 @@ func (b *beginning) Write(p []byte) (int, error) {
 }
 
 // flush passes on what is held back.
-func (b *beginning) flush() error {
+func (b *heldOutput) flush() error {
 	b.open = true
 	_, err := b.w.Write(b.held)
 	b.held = nil
@@ -248,7 +248,7 @@ func (b *beginning) flush() error {
 }
 
 // String returns the first bytes.
-func (b *beginning) String() string { return strings.TrimSpace(b.buf.String()) }
+func (b *heldOutput) String() string { return strings.TrimSpace(b.buf.String()) }
 
 // shells are looked for in this order, where images have them.
 var shells = []struct{ name, path string }{

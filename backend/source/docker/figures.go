@@ -50,8 +50,8 @@ func (t *track) running() bool {
 	return t.c.State == "running" || t.c.State == "paused"
 }
 
-// meeting is a container that was found by its cgroup, and its first figures.
-type meeting struct {
+// earlyReader is a container that was found by its cgroup, and its first figures.
+type earlyReader struct {
 	id     string
 	pid    int
 	reader *reader
@@ -131,18 +131,18 @@ func (t *track) apply(s sample) {
 // only while somebody looks. What was before that is in the store.
 type past struct{ minute ring }
 
-// figures6 are CPU, memory, network in and out, block read and written. Half the
+// point are CPU, memory, network in and out, block read and written. Half the
 // precision is plenty for a graph.
-type figures6 [6]float32
+type point [6]float32
 
 // ring holds the last figures of a container. It is empty until there is one: most
 // containers of a full host are stopped.
 type ring struct {
-	buf []figures6
+	buf []point
 	at  int // the oldest, once it is full
 }
 
-func (r *ring) add(v figures6, most int) {
+func (r *ring) add(v point, most int) {
 	if len(r.buf) < most {
 		r.buf = append(r.buf, v)
 		return
@@ -165,7 +165,7 @@ func (r *ring) series(step time.Duration) state.Series {
 }
 
 func (p *past) add(v [6]float64) {
-	var now figures6
+	var now point
 	for i, x := range v {
 		now[i] = float32(x)
 	}
@@ -202,9 +202,9 @@ func number(b []byte) (float64, bool) {
 	return float64(v), true
 }
 
-// meet takes over what was opened before the list was there. It returns when that was
+// adoptReader takes over the reader that was opened before the list arrived. It returns when that was
 // measured, the zero time where there was nothing.
-func (r *run) meet(met []meeting) (measured time.Time) {
+func (r *run) adoptReader(met []earlyReader) (measured time.Time) {
 	for _, m := range met {
 		t := r.byID[m.id]
 		if t == nil || !t.running() {
@@ -246,7 +246,7 @@ func (r *run) sweep(ctx context.Context) bool {
 		}
 	}
 	if len(ask) > 0 && !r.sweeping {
-		r.askStats(ctx, ask)
+		r.fetchStats(ctx, ask)
 	}
 	return got
 }

@@ -19,9 +19,9 @@ import (
 	"github.com/opsdeck/opsdeck/backend/supervisor"
 )
 
-// othersHave is how long hosts are waited for that do not answer, once one has said
+// stragglerTimeout is how long hosts are waited for that do not answer, once one has said
 // that it has the container of a name.
-const othersHave = 2 * time.Second
+const stragglerTimeout = 2 * time.Second
 
 // Hosts is the source of the containers of several engines in one table. With one
 // engine it is that engine's [Source], and adds nothing. With more, each has a
@@ -30,7 +30,7 @@ const othersHave = 2 * time.Second
 type Hosts struct {
 	members []*member
 	list    atomic.Pointer[[]state.Container]
-	poke    chan struct{} // something is to be published
+	wake    chan struct{} // something is to be published
 
 	mu sync.Mutex // guards what members have
 }
@@ -48,7 +48,7 @@ type member struct {
 // NewHosts makes a source of the engines. It does not connect. The error says which
 // title is missing, twice there or not usable.
 func NewHosts(cfgs []Config) (*Hosts, error) {
-	h := &Hosts{poke: make(chan struct{}, 1)}
+	h := &Hosts{wake: make(chan struct{}, 1)}
 	if len(cfgs) == 0 {
 		cfgs = []Config{{}}
 	}
@@ -154,7 +154,7 @@ func (h *Hosts) Run(ctx context.Context, put func(state.Section)) error {
 		select {
 		case <-ctx.Done():
 			return parent.Err()
-		case <-h.poke:
+		case <-h.wake:
 		}
 		sec, err := h.merge()
 		if err != nil {
@@ -204,7 +204,7 @@ func (h *Hosts) note(f func()) {
 	f()
 	h.mu.Unlock()
 	select {
-	case h.poke <- struct{}{}:
+	case h.wake <- struct{}{}:
 	default:
 	}
 }
@@ -331,7 +331,7 @@ func (h *Hosts) Of(ctx context.Context, target string) (*Source, string, error) 
 			if anonymous.MatchString(target) { // an ID: no other host has it
 				cancel()
 			} else {
-				time.AfterFunc(othersHave, cancel)
+				time.AfterFunc(stragglerTimeout, cancel)
 			}
 		}
 		if err != nil {

@@ -15,12 +15,12 @@ import (
 )
 
 const (
-	// mostLines bounds what is read of a container's log for a verdict.
-	mostLines = 5000
-	// longestLogLine bounds a line of a log that comes without frames, in bytes.
-	longestLogLine = 1 << 20
-	// mostMeasured bounds the containers whose logs are read for one.
-	mostMeasured = 8
+	// maxLines bounds what is read of a container's log for a verdict.
+	maxLines = 5000
+	// maxLogLine bounds a line of a log that comes without frames, in bytes.
+	maxLogLine = 1 << 20
+	// maxMeasured bounds the containers whose logs are read for one.
+	maxMeasured = 8
 )
 
 // Figures implements state.Measurer: how many lines a minute of the containers'
@@ -36,7 +36,7 @@ func (s *Source) Figures(ctx context.Context, a state.Action, since, until time.
 	}
 	snap := &state.Snapshot{Containers: state.Containers{List: s.Containers()}}
 	subjects := snap.Subjects(a)
-	if len(subjects) == 0 || len(subjects) > mostMeasured {
+	if len(subjects) == 0 || len(subjects) > maxMeasured {
 		return []state.Figure{f}
 	}
 	total := 0.0
@@ -60,7 +60,7 @@ func (s *Source) errorRate(ctx context.Context, cli *client.Client, id string, s
 	}
 	unix := func(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
 	body, err := cli.ContainerLogs(ctx, id, client.ContainerLogsOptions{
-		ShowStdout: true, ShowStderr: true, Timestamps: true, Since: unix(since), Until: unix(until), Tail: fmt.Sprint(mostLines),
+		ShowStdout: true, ShowStderr: true, Timestamps: true, Since: unix(since), Until: unix(until), Tail: fmt.Sprint(maxLines),
 	})
 	if err != nil {
 		return 0, err
@@ -69,7 +69,7 @@ func (s *Source) errorRate(ctx context.Context, cli *client.Client, id string, s
 	c := &errorCounter{level: s.cfg.Level}
 	if in.Container.Config != nil && in.Container.Config.Tty {
 		lines := bufio.NewScanner(body)
-		lines.Buffer(nil, longestLogLine)
+		lines.Buffer(nil, maxLogLine)
 		for lines.Scan() {
 			_, _ = c.Write(lines.Bytes())
 		}
@@ -80,7 +80,7 @@ func (s *Source) errorRate(ctx context.Context, cli *client.Client, id string, s
 	if err != nil {
 		return 0, err
 	}
-	if c.lines >= mostLines && !c.first.IsZero() && c.first.After(since) {
+	if c.lines >= maxLines && !c.first.IsZero() && c.first.After(since) {
 		since = c.first
 	}
 	minutes := until.Sub(since).Minutes()

@@ -26,10 +26,10 @@ const someNames = 4
 
 // unused is what nothing uses, by kind.
 type unused struct {
-	containers, images, networks, cache, volumes, named []thing
+	containers, images, networks, cache, volumes, named []resource
 }
 
-type thing struct {
+type resource struct {
 	id, name string
 	bytes    float64
 }
@@ -47,20 +47,20 @@ func count(ctx context.Context, cli *client.Client) (unused, error) {
 		if c.State == container.StateExited || c.State == container.StateCreated || c.State == container.StateDead {
 			var sum state.Container
 			fromSummary(&sum, c)
-			u.containers = append(u.containers, thing{c.ID, sum.Title, float64(c.SizeRw)})
+			u.containers = append(u.containers, resource{c.ID, sum.Title, float64(c.SizeRw)})
 		}
 	}
 	for _, i := range du.Images.Items {
 		dangling := !slices.ContainsFunc(i.RepoTags, func(t string) bool { return t != "<none>:<none>" })
 		if dangling && i.Containers == 0 {
-			u.images = append(u.images, thing{i.ID, short(strings.TrimPrefix(i.ID, "sha256:")), float64(max(0, i.Size-max(0, i.SharedSize)))})
+			u.images = append(u.images, resource{i.ID, short(strings.TrimPrefix(i.ID, "sha256:")), float64(max(0, i.Size-max(0, i.SharedSize)))})
 		}
 	}
 	for _, v := range du.Volumes.Items {
 		if v.UsageData == nil || v.UsageData.RefCount != 0 {
 			continue
 		}
-		t := thing{v.Name, state.Clean(v.Name), float64(v.UsageData.Size)}
+		t := resource{v.Name, state.Clean(v.Name), float64(v.UsageData.Size)}
 		if anonymous.MatchString(v.Name) {
 			t.name = short(v.Name)
 			u.volumes = append(u.volumes, t)
@@ -70,7 +70,7 @@ func count(ctx context.Context, cli *client.Client) (unused, error) {
 	}
 	for _, b := range du.BuildCache.Items {
 		if !b.InUse && !b.Shared {
-			u.cache = append(u.cache, thing{b.ID, short(b.ID), float64(b.Size)})
+			u.cache = append(u.cache, resource{b.ID, short(b.ID), float64(b.Size)})
 		}
 	}
 	// The engine's own filter takes a network for unused whose containers are stopped,
@@ -93,7 +93,7 @@ func count(ctx context.Context, cli *client.Client) (unused, error) {
 	}
 	for _, n := range nets.Items {
 		if n.Scope == "local" && !builtIn[n.Name] && !used[n.ID] && !used[n.Name] && !n.Ingress {
-			u.networks = append(u.networks, thing{n.ID, state.Clean(n.Name), -1})
+			u.networks = append(u.networks, resource{n.ID, state.Clean(n.Name), -1})
 		}
 	}
 	return u, nil
@@ -105,9 +105,9 @@ var builtIn = map[string]bool{"bridge": true, "host": true, "none": true, "nat":
 func short(id string) string { return state.Clean(id[:min(12, len(id))]) }
 
 // sum returns the largest of things, and all together.
-func sum(things []thing) state.Unused {
+func sum(things []resource) state.Unused {
 	out := state.Unused{Count: len(things)}
-	slices.SortFunc(things, func(a, b thing) int { return cmp.Or(cmp.Compare(b.bytes, a.bytes), cmp.Compare(a.name, b.name)) })
+	slices.SortFunc(things, func(a, b resource) int { return cmp.Or(cmp.Compare(b.bytes, a.bytes), cmp.Compare(a.name, b.name)) })
 	for i, t := range things {
 		if t.bytes >= 0 && out.Bytes >= 0 {
 			out.Bytes += t.bytes
@@ -163,7 +163,7 @@ func (s *Source) prune(ctx context.Context, cli *client.Client, args map[string]
 	}
 	var did []string
 	freed := 0.0
-	each := func(key, noun string, things []thing, remove func(thing) error) error {
+	each := func(key, noun string, things []resource, remove func(resource) error) error {
 		if !want[key] || len(things) == 0 {
 			return nil
 		}
@@ -189,17 +189,17 @@ func (s *Source) prune(ctx context.Context, cli *client.Client, args map[string]
 		did = append(did, text)
 		return nil
 	}
-	err = each("containers", "containers", u.containers, func(t thing) error {
+	err = each("containers", "containers", u.containers, func(t resource) error {
 		_, err := cli.ContainerRemove(ctx, t.id, client.ContainerRemoveOptions{})
 		return err
 	})
 	if err == nil {
-		err = each("networks", "networks", u.networks, func(t thing) error {
+		err = each("networks", "networks", u.networks, func(t resource) error {
 			_, err := cli.NetworkRemove(ctx, t.id, client.NetworkRemoveOptions{})
 			return err
 		})
 	}
-	volume := func(t thing) error {
+	volume := func(t resource) error {
 		_, err := cli.VolumeRemove(ctx, t.id, client.VolumeRemoveOptions{})
 		return err
 	}
@@ -210,7 +210,7 @@ func (s *Source) prune(ctx context.Context, cli *client.Client, args map[string]
 		err = each("named", "named volumes", u.named, volume)
 	}
 	if err == nil {
-		err = each("images", "images", u.images, func(t thing) error {
+		err = each("images", "images", u.images, func(t resource) error {
 			_, err := cli.ImageRemove(ctx, t.id, client.ImageRemoveOptions{PruneChildren: true})
 			return err
 		})

@@ -61,7 +61,7 @@ type Source struct {
 	cfg       Config
 	list      atomic.Pointer[[]state.Container]
 	interests atomic.Pointer[state.Interests]
-	poke      chan struct{} // interests changed
+	wake      chan struct{} // interests changed
 	seen      atomic.Bool   // an engine has answered once
 
 	mu   sync.Mutex
@@ -78,7 +78,7 @@ func New(cfg Config) *Source {
 	if cfg.Mask == nil {
 		cfg.Mask = func(s string) string { return s }
 	}
-	return &Source{cfg: cfg, poke: make(chan struct{}, 1)}
+	return &Source{cfg: cfg, wake: make(chan struct{}, 1)}
 }
 
 // Name implements state.Source.
@@ -93,7 +93,7 @@ func (s *Source) Sections() []state.SectionName {
 func (s *Source) Interest(in state.Interests) {
 	s.interests.Store(&in)
 	select {
-	case s.poke <- struct{}{}:
+	case s.wake <- struct{}{}:
 	default:
 	}
 }
@@ -200,9 +200,9 @@ func (s *Source) run(ctx context.Context, put func(state.Section)) error {
 	ctx, end := context.WithCancelCause(parent)
 
 	r := &run{
-		s: s, cli: cli, put: put, byID: map[string]*track{}, dirty: map[string]bool{}, met: make(chan []meeting, 1),
+		s: s, cli: cli, put: put, byID: map[string]*track{}, dirty: map[string]bool{}, earlyReaders: make(chan []earlyReader, 1),
 		results: make(chan result, 1), statsDone: make(chan []statResult, 1), details: make(chan map[string]state.ContainerDetail, 1),
-		engines: make(chan state.EngineDetail, 1), answers: make(chan asked, 1), found: make(chan asked, 1),
+		engines: make(chan state.EngineDetail, 1), fetchedImpacts: make(chan impacts, 1), foundCompose: make(chan impacts, 1),
 		buf: make([]byte, 64<<10), hostMem: hostMemory(), here: e.local() != "", version: make(chan string, 1),
 	}
 	r.section.Host = e.host
@@ -215,7 +215,7 @@ func (s *Source) run(ctx context.Context, put func(state.Section)) error {
 		r.close()
 	}()
 	if r.local { // while the engine says what it runs
-		r.wg.Go(func() { r.met <- r.mounts.meet(r.hostMem) })
+		r.wg.Go(func() { r.earlyReaders <- r.mounts.openRunning(r.hostMem) })
 	}
 
 	r.wg.Go(func() { // nor does the list wait for the version, for which an engine runs programs
@@ -241,7 +241,7 @@ func (s *Source) run(ctx context.Context, put func(state.Section)) error {
 func (r *run) close() {
 	r.wg.Wait()
 	select {
-	case met := <-r.met:
+	case met := <-r.earlyReaders:
 		for _, m := range met {
 			m.reader.close()
 		}
@@ -338,25 +338,25 @@ type run struct {
 	dirty     map[string]bool // to be inspected
 	left      []string        // those that were listed and did not run, to be inspected after all else
 
-	inspecting, sweeping bool
-	results              chan result
-	statsDone            chan []statResult
-	details              chan map[string]state.ContainerDetail
-	engines              chan state.EngineDetail
-	detailing, engining  bool
+	inspecting, sweeping            bool
+	results                         chan result
+	statsDone                       chan []statResult
+	details                         chan map[string]state.ContainerDetail
+	engines                         chan state.EngineDetail
+	fetchingDetails, fetchingEngine bool
 	// here says that the engine's socket is on this host, and so its files. asking and
 	// looking are what is under way; looked is when compose was looked for.
-	here, asking, looking bool
-	answers, found        chan asked
-	looked                time.Time
-	wg                    sync.WaitGroup
+	here, fetchingImpacts, findingCompose bool
+	fetchedImpacts, foundCompose          chan impacts
+	composeChecked                        time.Time
+	wg                                    sync.WaitGroup
 
-	local   bool
-	mounts  mounts
-	met     chan []meeting // once, where local
-	version chan string    // of the engine, once
-	buf     []byte
-	hostMem float64
+	local        bool
+	mounts       mounts
+	earlyReaders chan []earlyReader // once, where local
+	version      chan string        // of the engine, once
+	buf          []byte
+	hostMem      float64
 }
 
 // loop follows the engine until ctx ends or the engine fails.
@@ -370,11 +370,11 @@ func (r *run) loop(ctx context.Context) error {
 	r.s.setEngine(r.cli, ctx)
 	measured := time.Time{}
 	if r.local { // figures need not wait for what only an inspect tells
-		measured = r.meet(<-r.met)
+		measured = r.adoptReader(<-r.earlyReaders)
 	}
 	r.publish()
 	if r.newProject() {
-		r.lookForCompose(ctx)
+		r.findProjects(ctx)
 	}
 
 	soon := time.NewTimer(time.Hour)
@@ -443,38 +443,38 @@ func (r *run) loop(ctx context.Context) error {
 			r.takeStats(got)
 			r.histories()
 			r.publishFigures()
-		case <-r.s.poke:
+		case <-r.s.wake:
 			r.detail(ctx)
-			r.ask(ctx)
+			r.fetchImpacts(ctx)
 		case <-top.C:
 			r.detail(ctx)
-			r.ask(ctx)
+			r.fetchImpacts(ctx)
 			if r.newProject() {
-				r.lookForCompose(ctx)
+				r.findProjects(ctx)
 			}
-		case a := <-r.answers:
-			r.asking = false
+		case a := <-r.fetchedImpacts:
+			r.fetchingImpacts = false
 			r.section.Connections = a.connections
 			if a.reclaim != nil {
 				r.section.Reclaim = a.reclaim
 			}
 			r.publish()
-		case a := <-r.found:
-			r.looking = false
+		case a := <-r.foundCompose:
+			r.findingCompose = false
 			if a.compose != nil {
-				r.section.Compose, r.looked = *a.compose, time.Now()
+				r.section.Compose, r.composeChecked = *a.compose, time.Now()
 			}
 			if a.compose != nil || !reflect.DeepEqual(a.projects, r.section.Projects) {
 				r.section.Projects = a.projects
 				r.publish()
 			}
 		case d := <-r.details:
-			r.detailing = false
+			r.fetchingDetails = false
 			r.takeDetails(d)
 		case d := <-r.engines:
 			r.takeEngine(d)
 		case <-signs.C:
-			r.lookForCompose(ctx)
+			r.findProjects(ctx)
 			if pinging {
 				continue
 			}
@@ -540,7 +540,7 @@ func (r *run) event(m events.Message) {
 		r.resort = true
 	}
 	at := time.Unix(0, m.TimeNano)
-	t.events = append(t.events[max(0, len(t.events)-mostEvents+1):], eventOf(m))
+	t.events = append(t.events[max(0, len(t.events)-maxEvents+1):], eventOf(m))
 	switch {
 	case m.Action == events.ActionStart:
 		t.c.State, t.c.Started = "running", at

@@ -82,7 +82,7 @@ func openTunnel(ctx context.Context, at *url.URL) (*tunnel, error) {
 
 // why returns why ssh ended, or why it forwards nothing; nil where it says nothing.
 func (t *tunnel) why() error {
-	line := ssh.LastLine(t.ssh.Said())
+	line := ssh.LastLine(t.ssh.Stderr())
 	switch {
 	case strings.Contains(line, "open failed"):
 		return fmt.Errorf("ssh connects, but %s there cannot be opened (%s): the user must be in the docker group there; another socket is named as ssh://host/path/to/docker.sock", t.far, line)

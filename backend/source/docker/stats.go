@@ -21,9 +21,9 @@ type statResult struct {
 
 func onlineCPUs() int { return runtime.NumCPU() }
 
-// askStats asks the engine for the figures that cannot be read here. The next
+// fetchStats asks the engine for the figures that cannot be read here. The next
 // round begins only when this one is over, so a slow engine is asked less often.
-func (r *run) askStats(ctx context.Context, ids []string) {
+func (r *run) fetchStats(ctx context.Context, ids []string) {
 	r.sweeping = true
 	r.wg.Go(func() {
 		out := make([]statResult, len(ids))

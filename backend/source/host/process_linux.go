@@ -24,7 +24,7 @@ const (
 	// ownersEvery is how often all descriptors are looked through for the owner of a
 	// listening socket that is not known yet: that costs far more than all the rest.
 	ownersEvery = 10 * time.Second
-	longest     = 512 // bytes of a command line
+	maxCommand  = 512 // bytes of a command line
 	// States in /proc/net/tcp and udp: TCP_LISTEN, and TCP_CLOSE, which a bound UDP
 	// socket is in.
 	listening, unconnected = "0A", "07"
@@ -72,8 +72,8 @@ func (p *processes) command(args []string) string {
 		out = append(out, a)
 	}
 	text := state.Clean(p.mask(strings.ReplaceAll(strings.Join(out, " "), "\n", " ")))
-	if len(text) > longest {
-		text = strings.ToValidUTF8(text[:longest], "") + "…"
+	if len(text) > maxCommand {
+		text = strings.ToValidUTF8(text[:maxCommand], "") + "…"
 	}
 	return text
 }

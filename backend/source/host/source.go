@@ -22,8 +22,8 @@ const (
 type Source struct {
 	every time.Duration
 	mask  func(string) string
-	// looked says that the processes are being looked at, and wakes Run.
-	looked atomic.Bool
+	// viewed says that the processes are being looked at, and wakes Run.
+	viewed atomic.Bool
 	wake   chan struct{}
 	// reading is the sweep that is under way, or hangs; there is never a second.
 	reading chan reading
@@ -42,7 +42,7 @@ func New(mask func(string) string) *Source {
 
 // Interest implements state.Interested.
 func (s *Source) Interest(in state.Interests) {
-	if on := len(in.Keys(state.LookProcesses)) > 0; s.looked.Swap(on) != on && on {
+	if on := len(in.Keys(state.LookProcesses)) > 0; s.viewed.Swap(on) != on && on {
 		select {
 		case s.wake <- struct{}{}:
 		default:
@@ -104,7 +104,7 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 		case <-s.wake:
 			wait.Stop()
 		}
-		look := s.looked.Load()
+		look := s.viewed.Load()
 		if s.reading == nil {
 			got := make(chan reading, 1)
 			s.reading = got

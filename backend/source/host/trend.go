@@ -33,7 +33,7 @@ func (n *netTimes) rates(list []state.NetInterface) {
 const (
 	// A disk's trend is that of the last hour, looked at once in every half minute, and
 	// known after ten minutes.
-	fillEvery, fillWindow, fillLeast = 30 * time.Second, time.Hour, 10 * time.Minute
+	fillEvery, fillWindow, minFill = 30 * time.Second, time.Hour, 10 * time.Minute
 	// farOff is the longest forecast: beyond it a trend says nothing.
 	farOff = 90 * 24 * time.Hour
 )
@@ -74,7 +74,7 @@ func (f *filling) forecast(disks []state.Disk, now time.Time) {
 
 // full returns avail over the least-squares slope of the levels, negative for never.
 func full(ls []level, avail float64, now time.Time) time.Duration {
-	if len(ls) < 3 || now.Sub(ls[0].at) < fillLeast {
+	if len(ls) < 3 || now.Sub(ls[0].at) < minFill {
 		return -1
 	}
 	var n, sx, sy, sxx, sxy float64

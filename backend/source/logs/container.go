@@ -24,26 +24,26 @@ type ContainerLogs interface {
 
 // Container logs: how much history, and how long one is read on unwatched.
 const (
-	boxHistory = 200
-	boxGrace   = 20 * time.Second
-	boxRetry   = time.Second
-	// boxGone is how long the log of a container that was removed is read on, for what
+	streamHistory = 200
+	streamGrace   = 20 * time.Second
+	streamRetry   = time.Second
+	// streamGone is how long the log of a container that was removed is read on, for what
 	// it said last.
-	boxGone = 2 * time.Second
+	streamGone = 2 * time.Second
 )
 
-// boxReader reads a container's log: lines since last, at most tail of them at first.
+// startPoint reads a container's log: lines since last, at most tail of them at first.
 // Those after began are new.
-type boxReader struct {
+type startPoint struct {
 	began, last time.Time
 	tail        int
 }
 
 // follow reads the log over restarts of the container, and sends whole lines without
 // the engine's times, which serve lines that have none.
-func (f boxReader) follow(ctx context.Context, b *box, open func(context.Context, string, time.Time, int) (io.ReadCloser, bool, error), out chan<- chunk) {
+func (f startPoint) follow(ctx context.Context, b *remoteStream, open func(context.Context, string, time.Time, int) (io.ReadCloser, bool, error), out chan<- chunk) {
 	send := func(c chunk) {
-		c.box, c.gen, c.began = b, ctx, f.began
+		c.stream, c.gen, c.began = b, ctx, f.began
 		select {
 		case out <- c:
 		case <-ctx.Done():
@@ -84,7 +84,7 @@ func (f boxReader) follow(ctx context.Context, b *box, open func(context.Context
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(boxRetry):
+		case <-time.After(streamRetry):
 		}
 	}
 }

@@ -51,14 +51,14 @@ func Container(title, name string, open OpenContainer, since time.Time, tail int
 				said = err.Error()
 				to.Note(state.Clean(said) + ": it is tried again")
 			}
-			to.Caught()
+			to.CaughtUp()
 			if err := to.Flush(); err != nil {
 				return err
 			}
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
-			case <-time.After(boxRetry):
+			case <-time.After(streamRetry):
 			}
 		}
 	}}
@@ -126,7 +126,7 @@ func (d *demux) into(ctx context.Context, to *scan.Feed, live bool, caught *bool
 			if live {
 				if !*caught {
 					*caught = true
-					to.Caught()
+					to.CaughtUp()
 				}
 				if err := to.Flush(); err != nil {
 					return err

@@ -34,7 +34,7 @@ func TestALogThatIsTakenUpAgainHasEveryLineOnce(t *testing.T) {
 				}
 				ctx, cancel := context.WithCancel(t.Context())
 				out := make(chan chunk)
-				go boxReader{began: begun, last: last, tail: -1}.follow(ctx, &box{id: "c1"}, open, out)
+				go startPoint{began: begun, last: last, tail: -1}.follow(ctx, &remoteStream{id: "c1"}, open, out)
 				var got strings.Builder
 				for strings.Count(got.String(), "\n") < 100 {
 					got.Write((<-out).lines)

@@ -36,7 +36,7 @@
 // Package scan reads an input into records and searches them. Its inputs that are not
 // files made beforehand stand here: a file that is followed, a container's log, the
 // journal, a file behind ssh. The source follows the journal and files behind ssh through
-// the same inputs, each in a goroutine that sends the loop its lines (boxFeed).
+// the same inputs, each in a goroutine that sends the loop its lines (remoteFeed).
 //
 // # How a file on another host is followed
 //

@@ -169,7 +169,7 @@ func flood(t *testing.T, w *flooder) int {
 	done := make(chan error, 1)
 	buf := make([]byte, blockSize)
 	// What was rotated away before the first look is history.
-	f.look(time.Now(), buf, live, live)
+	f.poll(time.Now(), buf, live, live)
 	go func() { done <- w.run() }()
 	began := time.Now()
 	for writing := true; writing; {
@@ -181,13 +181,13 @@ func flood(t *testing.T, w *flooder) int {
 			writing = false
 		default:
 		}
-		f.look(time.Now(), buf, live, live)
+		f.poll(time.Now(), buf, live, live)
 		if w.looks != nil {
 			w.looks.Add(1)
 		}
 	}
 	for {
-		if got, more := f.look(time.Now(), buf, live, live); !got && !more {
+		if got, more := f.poll(time.Now(), buf, live, live); !got && !more {
 			break
 		}
 	}
@@ -338,7 +338,7 @@ func BenchmarkFollower(b *testing.B) {
 		n := 0
 		count := func(p []byte) { n += bytes.Count(p, nl) }
 		for more := true; more; {
-			_, more = f.look(time.Now(), buf, count, count)
+			_, more = f.poll(time.Now(), buf, count, count)
 		}
 		f.close()
 		if n != lines {

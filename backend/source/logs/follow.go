@@ -16,15 +16,15 @@ import (
 // How a file is followed.
 const (
 	blockSize = 1 << 20
-	// printSize is how many bytes are remembered to know a file again. It is longer
+	// fingerprintSize is how many bytes are remembered to know a file again. It is longer
 	// than most lines, since lines of one program often differ only in a number.
-	printSize = 1024
+	fingerprintSize = 1024
 	// history is how much of an existing file is read on opening it.
 	history = 256 << 10
-	// oldQuiet is how long a rotated file must be quiet before it is closed.
-	oldQuiet = 10 * time.Second
-	// oldMax bounds the rotated files that are read on; the quietest are closed first.
-	oldMax = 64
+	// rotatedIdle is how long a rotated file must be quiet before it is closed.
+	rotatedIdle = 10 * time.Second
+	// maxRotated bounds the rotated files that are read on; the quietest are closed first.
+	maxRotated = 64
 	// turnBytes bounds what one look reads of one file, so that others get their turn.
 	turnBytes = 16 << 20
 )
@@ -93,9 +93,9 @@ func (f *follower) handles() []*handle {
 	return append(slices.Clone(f.old), f.cur)
 }
 
-// look reads what is new. buf is the scratch block. It reports whether there was
+// poll reads what is new. buf is the scratch block. It reports whether there was
 // anything, and whether there is more.
-func (f *follower) look(now time.Time, buf []byte, past, live sink) (got, more bool) {
+func (f *follower) poll(now time.Time, buf []byte, past, live sink) (got, more bool) {
 	f.took = 0
 	f.locate(now, past, live)
 	for i := 0; i < len(f.old); i++ {
@@ -112,9 +112,9 @@ func (f *follower) look(now time.Time, buf []byte, past, live sink) (got, more b
 	return got, more
 }
 
-// resting reports whether there is one file to follow, which is read to its end: a change of
+// idle reports whether there is one file to follow, which is read to its end: a change of
 // it is all that can come.
-func (f *follower) resting() bool {
+func (f *follower) idle() bool {
 	return f.cur != nil && len(f.old) == 0 && f.err == "" && f.cur.off >= f.cur.size
 }
 
@@ -210,14 +210,14 @@ func (f *follower) retireCurrent(now time.Time) {
 // retire closes rotated files that have been quiet for long enough, now that the
 // new one is known, and deleted ones in any case: their space is waited for.
 func (f *follower) retire(now time.Time, live sink) {
-	excess := len(f.old) - oldMax // the oldest go first
+	excess := len(f.old) - maxRotated // the oldest go first
 	f.old = slices.DeleteFunc(f.old, func(h *handle) bool {
 		if h.off < h.size {
 			return false
 		}
 		if excess > 0 {
 			excess--
-		} else if now.Sub(h.active) < oldQuiet || f.cur == nil && !deleted(h.f) {
+		} else if now.Sub(h.active) < rotatedIdle || f.cur == nil && !deleted(h.f) {
 			return false
 		}
 		h.split.finish(live)
@@ -310,17 +310,17 @@ func (f *follower) readHistory(h *handle, past sink) {
 
 // remember keeps the fingerprint of what ends at off.
 func (h *handle) remember(data []byte) {
-	if len(data) >= printSize {
-		h.mark = append(h.mark[:0], data[len(data)-printSize:]...)
+	if len(data) >= fingerprintSize {
+		h.mark = append(h.mark[:0], data[len(data)-fingerprintSize:]...)
 	} else {
 		h.mark = append(h.mark, data...)
-		if len(h.mark) > printSize {
-			h.mark = h.mark[len(h.mark)-printSize:]
+		if len(h.mark) > fingerprintSize {
+			h.mark = h.mark[len(h.mark)-fingerprintSize:]
 		}
 	}
-	if len(h.head) < printSize {
-		var b [printSize]byte
-		n, _ := h.f.ReadAt(b[:min(int64(printSize), h.off)], 0)
+	if len(h.head) < fingerprintSize {
+		var b [fingerprintSize]byte
+		n, _ := h.f.ReadAt(b[:min(int64(fingerprintSize), h.off)], 0)
 		h.head = append(h.head[:0], b[:n]...)
 	}
 }
@@ -330,7 +330,7 @@ func (h *handle) same() bool {
 	if len(h.head) == 0 {
 		return true
 	}
-	var b [printSize]byte
+	var b [fingerprintSize]byte
 	n, err := h.f.ReadAt(b[:len(h.head)], 0)
 	return (err == nil || errors.Is(err, io.EOF)) && bytes.Equal(b[:n], h.head)
 }
@@ -338,7 +338,7 @@ func (h *handle) same() bool {
 // still reports whether the file holds head where the block that begins with it
 // was read, which ends in front of off by the length of the mark.
 func (h *handle) still(head []byte) bool {
-	var b [2 * printSize]byte
+	var b [2 * fingerprintSize]byte
 	n, err := h.f.ReadAt(b[:len(head)], h.off-int64(len(h.mark)))
 	return (err == nil || errors.Is(err, io.EOF)) && bytes.Equal(b[:n], head)
 }
@@ -393,7 +393,7 @@ func (f *follower) read(h *handle, now time.Time, buf []byte, live sink) (got, m
 		}
 		// A block is not read in one instant: it was truncated and written anew meanwhile
 		// where its beginning is no longer what was just read.
-		if !h.still(buf[:min(n, lead+printSize)]) {
+		if !h.still(buf[:min(n, lead+fingerprintSize)]) {
 			f.truncated(h, max(before, size), live)
 			return true, true
 		}
@@ -447,7 +447,7 @@ func (f *follower) recover(h *handle, sibs []sibling) bool {
 		if err == nil && st.Size() >= h.off && st.Mode().IsRegular() && !f.holds(scan.IDOf(st)) && !f.known[scan.IDOf(st)] {
 			c := &handle{f: file, id: scan.IDOf(st), off: h.off, size: st.Size(), enc: h.enc, active: h.active,
 				mark: slices.Clone(h.mark), head: slices.Clone(h.head)}
-			var b [printSize]byte
+			var b [fingerprintSize]byte
 			n, _ := file.ReadAt(b[:len(c.mark)], c.off-int64(len(c.mark)))
 			if c.same() && bytes.Equal(b[:n], c.mark) {
 				c.split = h.split

@@ -38,7 +38,7 @@ func FollowFile(path string, fromStart, forgetful bool) scan.Input {
 				woken = time.Now()
 			}
 			now := time.Now()
-			got, more := f.look(now, buf, take, take)
+			got, more := f.poll(now, buf, take, take)
 			if failed != nil {
 				return failed
 			}
@@ -58,7 +58,7 @@ func FollowFile(path string, fromStart, forgetful bool) scan.Input {
 			if got {
 				last = now
 			}
-			if forgetful && !f.goneSince.IsZero() && now.Sub(f.goneSince) > forget {
+			if forgetful && !f.goneSince.IsZero() && now.Sub(f.goneSince) > forgetAfter {
 				return nil
 			}
 			if !more && !caught {
@@ -66,7 +66,7 @@ func FollowFile(path string, fromStart, forgetful bool) scan.Input {
 				if err := to.Flush(); err != nil {
 					return err
 				}
-				to.Caught()
+				to.CaughtUp()
 				if err := to.Flush(); err != nil {
 					return err
 				}
@@ -81,20 +81,20 @@ func FollowFile(path string, fromStart, forgetful bool) scan.Input {
 			case more:
 				wait.Reset(0)
 			case f.took >= hotBytes:
-				wait.Reset(lookHot)
-			case quiet && f.resting() && now.Sub(woken) >= lookIdle:
+				wait.Reset(pollHot)
+			case quiet && f.idle() && now.Sub(woken) >= pollIdle:
 				switch fresh, ok := wake.watch(path, now); {
 				case fresh:
 					wait.Reset(0)
 				case ok:
-					wait.Reset(lookWatched)
+					wait.Reset(pollWatched)
 				default:
-					wait.Reset(lookIdle)
+					wait.Reset(pollIdle)
 				}
 			case quiet:
-				wait.Reset(lookIdle)
+				wait.Reset(pollIdle)
 			default:
-				wait.Reset(lookBusy)
+				wait.Reset(pollBusy)
 			}
 		}
 	}}

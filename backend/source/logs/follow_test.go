@@ -30,7 +30,7 @@ func newRig(t *testing.T, fresh bool) *rig {
 	return r
 }
 
-// look looks until nothing more comes.
+// poll looks until nothing more comes.
 func (r *rig) look() {
 	split := func(to *[]string) sink {
 		return func(b []byte) {
@@ -42,7 +42,7 @@ func (r *rig) look() {
 	}
 	for {
 		r.now = r.now.Add(10 * time.Millisecond)
-		if _, more := r.f.look(r.now, r.buf, split(&r.past), split(&r.lines)); !more {
+		if _, more := r.f.poll(r.now, r.buf, split(&r.past), split(&r.lines)); !more {
 			return
 		}
 	}
@@ -109,7 +109,7 @@ func TestFollowRename(t *testing.T) {
 	r.want("3", "4")
 	r.write(p+".1", "late\n")
 	r.want("late")
-	r.now = r.now.Add(oldQuiet)
+	r.now = r.now.Add(rotatedIdle)
 	r.look()
 	if len(r.f.old) != 0 || r.f.rotations != 1 || r.f.truncations != 0 || r.f.lost != 0 {
 		t.Errorf("old %d, rotations %d, truncations %d, lost %d", len(r.f.old), r.f.rotations, r.f.truncations, r.f.lost)

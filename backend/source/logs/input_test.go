@@ -106,7 +106,7 @@ func followed(t *testing.T, in scan.Input, q scan.Query) (next func() string, st
 			for _, h := range f.Hits {
 				texts <- strings.Clone(f.Text(h))
 			}
-			if f.Caught {
+			if f.CaughtUp {
 				texts <- "caught"
 			}
 			return nil

@@ -71,9 +71,9 @@ func (s *Source) journalled() bool {
 }
 
 // followJournal sends the journal's last entries, and what comes.
-func followJournal(ctx context.Context, _ boxReader, b *box, out chan<- chunk) {
-	to := boxFeed{ctx: ctx, box: b, out: out}
-	for lines := boxHistory; ctx.Err() == nil; lines = 0 {
+func followJournal(ctx context.Context, _ startPoint, b *remoteStream, out chan<- chunk) {
+	to := remoteFeed{ctx: ctx, stream: b, out: out}
+	for lines := streamHistory; ctx.Err() == nil; lines = 0 {
 		err := to.scan(Journal("", time.Time{}, time.Time{}, lines, true), true)
 		if err == nil {
 			err = errors.New("journalctl ended; it is started again")
@@ -129,11 +129,11 @@ func command(ctx context.Context, name string, args []string, read func(io.Reade
 
 // programError is what a program that failed said.
 type programError struct {
-	said string
-	err  error
+	stderr string
+	err    error
 }
 
-func (e programError) Error() string { return e.said }
+func (e programError) Error() string { return e.stderr }
 func (e programError) Unwrap() error { return e.err }
 
 // tailBuffer keeps the end of what a program says.
@@ -214,7 +214,7 @@ func journalLines(ctx context.Context, r io.Reader, to *scan.Feed, live bool) (n
 			}
 		case <-quiet.C:
 			if live {
-				to.Caught()
+				to.CaughtUp()
 				if err := to.Flush(); err != nil {
 					return n, err
 				}

@@ -57,9 +57,9 @@ func remoteTitle(at string) string {
 
 // followRemote sends the end of a file on another host, and what comes, whoever may have
 // to be waited for: there is nobody to answer ssh's questions.
-func followRemote(at, program string) func(context.Context, boxReader, *box, chan<- chunk) {
-	return func(ctx context.Context, _ boxReader, b *box, out chan<- chunk) {
-		to := boxFeed{ctx: ctx, box: b, out: out}
+func followRemote(at, program string) func(context.Context, startPoint, *remoteStream, chan<- chunk) {
+	return func(ctx context.Context, _ startPoint, b *remoteStream, out chan<- chunk) {
+		to := remoteFeed{ctx: ctx, stream: b, out: out}
 		r, err := newRemote(at, program)
 		if err != nil {
 			_ = to.fails(err.Error())
@@ -293,7 +293,7 @@ func (r *remoteFile) once(ctx context.Context, to *scan.Feed, asks bool) error {
 		if r.up = true; r.link != nil {
 			r.link("")
 		}
-		c := &counted{r: br, of: r}
+		c := &resumeReader{r: br, of: r}
 		switch {
 		case r.inode == "":
 			c.skip = at > 0
@@ -319,10 +319,10 @@ func (r *remoteFile) once(ctx context.Context, to *scan.Feed, asks bool) error {
 	})
 }
 
-// counted counts what is read of a remote file, and leaves out the line it begins in where
+// resumeReader counts what is read of a remote file, and leaves out the line it begins in where
 // skip is set. What was there when it began, of which left bytes are to come, is not read
 // together with what came since. passed are the bytes that are left out.
-type counted struct {
+type resumeReader struct {
 	r      io.Reader
 	of     *remoteFile
 	skip   bool
@@ -335,19 +335,19 @@ type counted struct {
 	from int64
 }
 
-// mostPassed bounds where in a file that was cut off what was read last is looked for.
-const mostPassed = 1 << 20
+// maxPassed bounds where in a file that was cut off what was read last is looked for.
+const maxPassed = 1 << 20
 
 // pass leaves out what had been read of a file since it was cut off: as much of its
 // beginning as what was read last ends with, from the beginning of a line there or for as
 // long that it is no chance; else all up to where that stands.
-func (c *counted) pass(size int64) error {
+func (c *resumeReader) pass(size int64) error {
 	last := c.of.end
 	c.of.end = nil
 	if !c.of.cut || size == 0 {
 		return nil
 	}
-	text := make([]byte, min(size, mostPassed))
+	text := make([]byte, min(size, maxPassed))
 	if _, err := io.ReadFull(c.r, text); err != nil {
 		return err
 	}
@@ -369,7 +369,7 @@ func (c *counted) pass(size int64) error {
 }
 
 // Read implements io.Reader.
-func (c *counted) Read(b []byte) (int, error) {
+func (c *resumeReader) Read(b []byte) (int, error) {
 	if c.rest > 0 {
 		return c.readRest(b)
 	}
@@ -401,7 +401,7 @@ func (c *counted) Read(b []byte) (int, error) {
 }
 
 // readRest reads what is left of the file that was read before, and ends its last line.
-func (c *counted) readRest(b []byte) (int, error) {
+func (c *resumeReader) readRest(b []byte) (int, error) {
 	if int64(len(b)) > c.rest {
 		b = b[:c.rest]
 	}

@@ -33,9 +33,9 @@ import (
 // pad is a piece that was written at the end of a file, by its place there.
 type pad struct{ from, to int64 }
 
-// printOf knows a rotated file again: a number that the file system gave to another
+// fingerprintOf knows a rotated file again: a number that the file system gave to another
 // since does not fit its beginning.
-func printOf(f *os.File) (string, error) {
+func fingerprintOf(f *os.File) (string, error) {
 	st, err := f.Stat()
 	if err != nil {
 		return "", err
@@ -62,7 +62,7 @@ func (j *job) clear() (state.Outcome, error) {
 		return out, fmt.Errorf("logs: %s was cleared, but cannot be put back: %w", j.path, err)
 	}
 	defer func() { _ = f.Close() }()
-	print, err := printOf(f)
+	print, err := fingerprintOf(f)
 	if err != nil {
 		return out, fmt.Errorf("logs: %s was cleared, but cannot be put back: %w", j.path, err)
 	}
@@ -84,7 +84,7 @@ func (j *job) restore(print string, hold func() (func(moved int64), error)) (sta
 		return refuse("%w", err)
 	}
 	defer func() { _ = kept.Close() }()
-	switch now, err := printOf(kept); {
+	switch now, err := fingerprintOf(kept); {
 	case err != nil:
 		return refuse("%w", err)
 	case now != print:
@@ -309,7 +309,7 @@ func (f *follower) moved(n int64) {
 	h.off += n
 	h.size += n
 	h.readTo, h.holes = 0, false
-	head := make([]byte, min(int64(printSize), h.off))
+	head := make([]byte, min(int64(fingerprintSize), h.off))
 	m, _ := h.f.ReadAt(head, 0)
 	h.head = head[:m]
 	if n == 0 && int64(len(h.mark)) > 0 { // a hole before it was filled

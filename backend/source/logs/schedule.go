@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// scheduleEvery is how often sizes and ages are looked at, and scheduleAgain how
+	// scheduleEvery is how often sizes and ages are looked at, and scheduleRetry how
 	// long a file is left alone after its rotation was asked for, whatever came of it.
-	scheduleEvery, scheduleAgain = 30 * time.Second, 10 * time.Minute
+	scheduleEvery, scheduleRetry = 30 * time.Second, 10 * time.Minute
 )
 
 // schedule has files rotated that have become too large or too old, through the same

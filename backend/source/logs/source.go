@@ -17,19 +17,19 @@ import (
 
 // Timings of the loop.
 const (
-	lookIdle = 100 * time.Millisecond
-	lookBusy = 10 * time.Millisecond
+	pollIdle = 100 * time.Millisecond
+	pollBusy = 10 * time.Millisecond
 	// rateEvery is how often the rates of container logs are looked at; they are means
 	// over a second.
 	rateEvery = 200 * time.Millisecond
-	lookHot   = time.Millisecond
+	pollHot   = time.Millisecond
 	rescan    = time.Second
 	// publishGap is the shortest time between two publications in a flood, whose lines
 	// then need not all be parsed; without one they are made at once.
-	publishGap = 100 * time.Millisecond
-	quickGap   = 20 * time.Millisecond
-	partAfter  = time.Second
-	forget     = time.Minute
+	publishGap  = 100 * time.Millisecond
+	quickGap    = 20 * time.Millisecond
+	partAfter   = time.Second
+	forgetAfter = time.Minute
 )
 
 // hotBytes is how much a look must have read for the next one to follow at once:
@@ -87,7 +87,7 @@ func (s *Source) newStream(src state.LogSource) *stream {
 type Source struct {
 	cfg       Config
 	interests atomic.Pointer[state.Interests]
-	poke      chan struct{}
+	wake      chan struct{}
 	polls     bool // files are never watched, for comparison
 	calls     chan call
 	paths     atomic.Pointer[map[string]bool] // files that are followed
@@ -128,7 +128,7 @@ func New(cfg Config) *Source {
 			cfg.Files[i] = filepath.Join(cfg.Root, f)
 		}
 	}
-	s := &Source{cfg: cfg, poke: make(chan struct{}, 1), calls: make(chan call)}
+	s := &Source{cfg: cfg, wake: make(chan struct{}, 1), calls: make(chan call)}
 	s.watching.Store(&cfg.Watching)
 	return s
 }
@@ -143,7 +143,7 @@ func (s *Source) Sections() []state.SectionName { return []state.SectionName{sta
 func (s *Source) Interest(in state.Interests) {
 	s.interests.Store(&in)
 	select {
-	case s.poke <- struct{}{}:
+	case s.wake <- struct{}{}:
 	default:
 	}
 }
@@ -164,9 +164,9 @@ type run struct {
 	ctx      context.Context
 	files    map[string]*file
 	order    []*file // by path
-	boxes    map[string]*box
+	remotes  map[string]*remoteStream
 	watching *Watching // in force
-	rated    time.Time // when the rates of boxes were last looked at
+	rated    time.Time // when the rates of remote streams were last looked at
 	chunks   chan chunk
 	viewers  map[string]*viewedFile // by path
 	seen     chan struct{}          // a viewer has something new
@@ -186,10 +186,10 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 		return state.Absence(errors.New("logs: no log files are configured and there are no containers: list files or globs under logs in opsdeck.yaml, each as path: logs/app.log"))
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	r := &run{s: s, ctx: ctx, files: map[string]*file{}, boxes: map[string]*box{}, chunks: make(chan chunk, 64), viewers: map[string]*viewedFile{}, seen: make(chan struct{}, 1), waker: newWaker(s.polls), buf: make([]byte, blockSize), dirty: true}
+	r := &run{s: s, ctx: ctx, files: map[string]*file{}, remotes: map[string]*remoteStream{}, chunks: make(chan chunk, 64), viewers: map[string]*viewedFile{}, seen: make(chan struct{}, 1), waker: newWaker(s.polls), buf: make([]byte, blockSize), dirty: true}
 	defer func() {
 		cancel()
-		for _, b := range r.boxes {
+		for _, b := range r.remotes {
 			b.stop(time.Now())
 		}
 		for _, v := range r.viewers {
@@ -206,7 +206,7 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	defer s.running.Store(false)
 	if s.cfg.Rotate != nil {
 		var wg sync.WaitGroup
-		wg.Go(func() { s.schedule(ctx, scheduleEvery, scheduleAgain) })
+		wg.Go(func() { s.schedule(ctx, scheduleEvery, scheduleRetry) })
 		defer wg.Wait()
 		defer cancel()
 	}
@@ -222,9 +222,9 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-timer.C:
-		case <-s.poke:
+		case <-s.wake:
 			r.rewatch(time.Now())
-			r.watchBoxes(time.Now())
+			r.watchRemotes(time.Now())
 			r.watchViews(time.Now())
 		case <-r.seen:
 			r.dirty = true
@@ -247,18 +247,18 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 		now := time.Now()
 		if woken { // what changes again and again without growing must not be watched each time
 			woken = false
-			busyUntil = latest(busyUntil, now.Add(lookIdle))
+			busyUntil = latest(busyUntil, now.Add(pollIdle))
 		}
 		if now.Sub(r.lastScan) >= rescan {
 			r.lastScan = now
 			r.scan()
-			r.watchBoxes(now)
+			r.watchRemotes(now)
 			r.watchViews(now)
 		}
-		more := r.look(now)
+		more := r.poll(now)
 		r.dirty = r.watches(now) || r.dirty
 		if asked.done != nil {
-			for r.look(now) {
+			for r.poll(now) {
 			}
 			if asked.do != nil {
 				asked.do(r)
@@ -275,29 +275,29 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 		case r.hot():
 			r.gotAny = false
 			busyUntil = now.Add(300 * time.Millisecond)
-			timer.Reset(lookHot)
+			timer.Reset(pollHot)
 		case now.Before(busyUntil):
-			timer.Reset(lookBusy)
+			timer.Reset(pollBusy)
 		case len(r.files) == 0 && len(r.viewers) == 0: // what containers write comes by itself
 			timer.Reset(rescan)
 		case !r.gotAny:
-			timer.Reset(r.rest(now))
+			timer.Reset(r.pause(now))
 		}
 		if r.gotAny {
 			r.gotAny = false
 			busyUntil = now.Add(300 * time.Millisecond)
-			timer.Reset(lookBusy)
+			timer.Reset(pollBusy)
 		}
 	}
 }
 
-// rest returns how long nothing needs to be looked at, now that nothing is being written:
+// pause returns how long nothing needs to be looked at, now that nothing is being written:
 // short, unless every file is watched.
-func (r *run) rest(now time.Time) time.Duration {
+func (r *run) pause(now time.Time) time.Duration {
 	fresh, watched := false, true
 	for _, f := range r.order {
 		new, ok := false, false
-		if f.resting() {
+		if f.idle() {
 			new, ok = r.waker.watch(f.path, now)
 		}
 		fresh, watched = fresh || new, watched && ok
@@ -307,13 +307,13 @@ func (r *run) rest(now time.Time) time.Duration {
 		r.lastFull = time.Time{}
 		return 0
 	case r.dirty:
-		return lookBusy
+		return pollBusy
 	case !watched:
-		return lookIdle
+		return pollIdle
 	case r.timed():
 		return rateEvery
 	}
-	return lookWatched
+	return pollWatched
 }
 
 // timed reports whether something changes with time alone: the window of a log watch, or
@@ -324,7 +324,7 @@ func (r *run) timed() bool {
 			return true
 		}
 	}
-	for _, b := range r.boxes {
+	for _, b := range r.remotes {
 		if b.wanted {
 			return true
 		}
@@ -332,9 +332,9 @@ func (r *run) timed() bool {
 	return false
 }
 
-// resting reports whether a file is read to its end and nothing of it waits to be shown.
-func (f *file) resting() bool {
-	if f.held || f.pending() || !f.follower.resting() {
+// idle reports whether a file is read to its end and nothing of it waits to be shown.
+func (f *file) idle() bool {
+	if f.held || f.pending() || !f.follower.idle() {
 		return false
 	}
 	h := f.cur
@@ -377,7 +377,7 @@ func (r *run) scan() {
 		changed = true
 	}
 	for path, f := range r.files {
-		if !found[path] && !f.literal && !f.goneSince.IsZero() && time.Since(f.goneSince) > forget {
+		if !found[path] && !f.literal && !f.goneSince.IsZero() && time.Since(f.goneSince) > forgetAfter {
 			f.close()
 			r.waker.forget(path)
 			delete(r.files, path)
@@ -433,10 +433,10 @@ func (r *run) hot() bool {
 	return slices.ContainsFunc(r.order, func(f *file) bool { return f.hot })
 }
 
-// look reads what is new in every file; in files that are not flooded no more often
-// than every lookBusy. It reports whether there is more.
-func (r *run) look(now time.Time) (more bool) {
-	full := now.Sub(r.lastFull) >= lookBusy
+// poll reads what is new in every file; in files that are not flooded no more often
+// than every pollBusy. It reports whether there is more.
+func (r *run) poll(now time.Time) (more bool) {
+	full := now.Sub(r.lastFull) >= pollBusy
 	if full {
 		r.lastFull = now
 	}
@@ -449,7 +449,7 @@ func (r *run) look(now time.Time) (more bool) {
 		}
 		was := [...]int{f.rotations, f.truncations}
 		err, size := f.err, f.size
-		got, m := f.look(now, r.buf,
+		got, m := f.poll(now, r.buf,
 			func(lines []byte) { f.add(lines, true, now); r.dirty = true },
 			func(lines []byte) { f.add(lines, false, now); r.dirty = true })
 		more = more || m
@@ -477,7 +477,7 @@ func (r *run) look(now time.Time) (more bool) {
 	}
 	if now.Sub(r.rated) >= rateEvery {
 		r.rated = now
-		for _, b := range r.boxes { // of thousands hardly one is read
+		for _, b := range r.remotes { // of thousands hardly one is read
 			if !b.wanted {
 				continue
 			}
@@ -493,13 +493,13 @@ func (r *run) look(now time.Time) (more bool) {
 // publish makes the section.
 func (r *run) publish(now time.Time) state.Logs {
 	r.dirty, r.lastPut = false, now
-	streams := make([]*stream, 0, len(r.order)+len(r.boxes))
+	streams := make([]*stream, 0, len(r.order)+len(r.remotes))
 	for _, f := range r.order {
 		f.src.Size, f.src.Err = f.size, state.Clean(f.err)
 		f.src.Rotations, f.src.Truncations, f.src.LostBytes = f.rotations, f.truncations, f.lost
 		streams = append(streams, f.stream)
 	}
-	for _, b := range r.sortedBoxes() {
+	for _, b := range r.sortedRemotes() {
 		streams = append(streams, b.stream)
 	}
 	for _, s := range streams {
@@ -514,7 +514,7 @@ func (r *run) publish(now time.Time) state.Logs {
 	}
 	for i, s := range streams {
 		out.Sources[i] = s.src
-		if s.src.Kind == "file" || r.boxes[s.src.ID].looked {
+		if s.src.Kind == "file" || r.remotes[s.src.ID].viewed {
 			out.Tails[s.src.ID] = s.publish()
 		}
 	}

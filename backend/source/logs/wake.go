@@ -6,11 +6,11 @@ import (
 )
 
 const (
-	// lookWatched is the time between two looks at files whose watches wake the loop: what a
+	// pollWatched is the time between two looks at files whose watches wake the loop: what a
 	// watch did not tell is found then.
-	lookWatched = time.Second
-	// watchAgain is how long a file is polled before a watch that failed is tried again.
-	watchAgain = 10 * time.Second
+	pollWatched = time.Second
+	// watchRetry is how long a file is polled before a watch that failed is tried again.
+	watchRetry = 10 * time.Second
 )
 
 // waker wakes who follows files when one of them has changed. A watch tells once and is
@@ -49,7 +49,7 @@ func (w *waker) watch(path string, now time.Time) (fresh, ok bool) {
 	if watched {
 		return false, true
 	}
-	if at, ok := w.failed[path]; ok && now.Sub(at) < watchAgain {
+	if at, ok := w.failed[path]; ok && now.Sub(at) < watchRetry {
 		return false, false
 	}
 	wait := watchFile(path)

@@ -24,9 +24,9 @@ func canWatch() bool {
 	return true
 }
 
-// tells reports whether a file system is known to tell of every write: a local one. What is
+// reportsWrites reports whether a file system is known to tell of every write: a local one. What is
 // written on another host is not told, and an overlay's files may change below it.
-func tells(path string) bool {
+func reportsWrites(path string) bool {
 	var fs unix.Statfs_t
 	if unix.Statfs(path, &fs) != nil {
 		return false
@@ -45,7 +45,7 @@ func tells(path string) bool {
 // first of them, or once stop is closed, and ends the watch; it must be running at once,
 // since a change that nobody takes holds up all watches. wait is nil where there is none.
 func watchFile(path string) (wait func(stop <-chan struct{})) {
-	if !tells(path) || watch.Watch(path) != nil {
+	if !reportsWrites(path) || watch.Watch(path) != nil {
 		return nil
 	}
 	events := watch.Events(path)

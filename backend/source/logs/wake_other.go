@@ -2,8 +2,8 @@
 
 package logs
 
-// tells returns false: see canWatch.
-func tells(string) bool { return false }
+// reportsWrites returns false: see canWatch.
+func reportsWrites(string) bool { return false }
 
 // canWatch returns false: files are polled here.
 func canWatch() bool { return false }

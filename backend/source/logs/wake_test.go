@@ -31,11 +31,11 @@ func startTracker(t testing.TB) {
 // which a container's is not.
 func watchedDir(t testing.TB) string {
 	t.Helper()
-	if dir := t.TempDir(); tells(dir) || !canWatch() {
+	if dir := t.TempDir(); reportsWrites(dir) || !canWatch() {
 		return dir
 	}
 	dir, err := os.MkdirTemp("/dev/shm", "opsdeck-test-")
-	if err != nil || !tells(dir) {
+	if err != nil || !reportsWrites(dir) {
 		sourcetest.Missing(t, "a file system that tells of changes, in the temporary folder or /dev/shm,")
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
@@ -110,11 +110,11 @@ func TestWhatCannotBeWatchedIsPolled(t *testing.T) {
 		t.Fatal("a file that is not there is watched")
 	}
 	sourcetest.Append(t, path, "one\n")
-	if _, ok := w.watch(path, now.Add(watchAgain-1)); ok {
+	if _, ok := w.watch(path, now.Add(watchRetry-1)); ok {
 		t.Error("it was tried again at once")
 	}
 	if !w.polls {
-		if _, ok := w.watch(path, now.Add(watchAgain)); !ok && tells(path) {
+		if _, ok := w.watch(path, now.Add(watchRetry)); !ok && reportsWrites(path) {
 			t.Error("it was not tried again")
 		}
 	}

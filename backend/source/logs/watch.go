@@ -76,8 +76,8 @@ func (w *watcher) within() (n uint64) {
 
 // matches reports whether a source is watched.
 func (w *watcher) matches(src *state.LogSource) bool {
-	pattern, boxes := strings.CutPrefix(w.Source, "container:")
-	if boxes && src.Kind != "container" {
+	pattern, container := strings.CutPrefix(w.Source, "container:")
+	if container && src.Kind != "container" {
 		return false
 	}
 	for _, name := range []string{src.Title, src.Path} {
@@ -182,7 +182,7 @@ type Watching struct {
 func (s *Source) SetWatching(w Watching) {
 	s.watching.Store(&w)
 	select {
-	case s.poke <- struct{}{}:
+	case s.wake <- struct{}{}:
 	default:
 	}
 }
@@ -219,7 +219,7 @@ func (r *run) assign() {
 	for _, f := range r.files {
 		r.assignTo(f.stream)
 	}
-	for _, b := range r.boxes {
+	for _, b := range r.remotes {
 		r.assignTo(b.stream)
 	}
 }

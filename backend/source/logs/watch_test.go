@@ -108,13 +108,13 @@ func TestAWindowForgets(t *testing.T) {
 
 func TestWhichSourcesAWatchMeans(t *testing.T) {
 	file := state.LogSource{Kind: "file", Title: "logs/api.log", Path: "/srv/logs/api.log"}
-	box := state.LogSource{Kind: "container", Title: "api"}
+	container := state.LogSource{Kind: "container", Title: "api"}
 	for source, want := range map[string][2]bool{
 		"logs/*.log": {true, false}, "logs/api.log": {true, false}, "/srv/logs/*": {true, false}, "*.log": {false, false},
 		"api": {false, true}, "container:a*": {false, true}, "container:*": {false, true}, "container:logs/*": {false, false}, "*": {false, true},
 	} {
 		w := watcher{Watch: Watch{Source: source}}
-		if got := [2]bool{w.matches(&file), w.matches(&box)}; got != want {
+		if got := [2]bool{w.matches(&file), w.matches(&container)}; got != want {
 			t.Errorf("%s: got %v, want %v", source, got, want)
 		}
 	}

@@ -113,7 +113,7 @@ func (r *run) sample(ctx context.Context) error {
 	}
 	for i, t := range ts {
 		t.take(answers[i], now)
-		if !t.named && now.Sub(t.lastOK) > forget {
+		if !t.named && now.Sub(t.lastOK) > forgetAfter {
 			delete(r.byKey, t.q.Key)
 		}
 	}

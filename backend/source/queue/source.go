@@ -30,8 +30,8 @@ const (
 	rateOver = 5
 	// queueMax bounds the queues that are discovered.
 	queueMax = 500
-	// forget is how long a discovered queue that is gone is shown as empty.
-	forget = 10 * time.Minute
+	// forgetAfter is how long a discovered queue that is gone is shown as empty.
+	forgetAfter = 10 * time.Minute
 )
 
 // patterns are counted where no keys are configured.
@@ -55,7 +55,7 @@ type Config struct {
 type Source struct {
 	cfg       Config
 	interests atomic.Pointer[state.Interests]
-	poke      chan struct{}
+	wake      chan struct{}
 	seen      atomic.Bool
 
 	mu  sync.Mutex
@@ -80,7 +80,7 @@ func New(cfg Config) *Source {
 		cfg.Mask = func(s string) string { return s }
 	}
 	quiet()
-	return &Source{cfg: cfg, poke: make(chan struct{}, 1)}
+	return &Source{cfg: cfg, wake: make(chan struct{}, 1)}
 }
 
 // Name implements state.Source.
@@ -93,7 +93,7 @@ func (s *Source) Sections() []state.SectionName { return []state.SectionName{sta
 func (s *Source) Interest(in state.Interests) {
 	s.interests.Store(&in)
 	select {
-	case s.poke <- struct{}{}:
+	case s.wake <- struct{}{}:
 	default:
 	}
 }
@@ -181,7 +181,7 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
-		case <-s.poke:
+		case <-s.wake:
 			if err := r.peek(ctx); err != nil && ctx.Err() == nil {
 				return s.explain(shown, err)
 			}

@@ -277,7 +277,7 @@ func run(cmd *cobra.Command, program Program, fl *logsFlags, args []string) erro
 			return err
 		}
 		return ExitError{exitFailed, err}
-	case p.matched == 0 && q.Sieves():
+	case p.matched == 0 && q.Selects():
 		return ExitError{Code: exitFailed}
 	}
 	return nil

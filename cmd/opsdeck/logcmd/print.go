@@ -206,7 +206,7 @@ type portion struct {
 // portionOf copies what was found. Within one input records stay in order, however
 // their times are.
 func portionOf(f *scan.Found, last *int64) portion {
-	b := portion{out: slices.Clone(f.Out), ends: slices.Clone(f.Ends), ns: make([]int64, len(f.Hits)), matched: f.Matched, caught: f.Caught}
+	b := portion{out: slices.Clone(f.Out), ends: slices.Clone(f.Ends), ns: make([]int64, len(f.Hits)), matched: f.Matched, caught: f.CaughtUp}
 	for i, h := range f.Hits {
 		*last = max(*last, h.Nanos)
 		b.ns[i] = *last

@@ -19,11 +19,11 @@ const (
 	// firstLive is the number of the live file when a chain is opened: older files have
 	// lower ones, and those that take its place higher ones.
 	firstLive = 1 << 17
-	// leastChunk and mostChunk bound what is searched at a time for records that pass;
+	// minChunk and maxChunk bound what is searched at a time for records that pass;
 	// what is known to hold none is passed over in greater steps.
-	leastChunk = 128 << 10
-	mostChunk  = 16 << 20
-	skipChunk  = 256 << 20
+	minChunk  = 128 << 10
+	maxChunk  = 16 << 20
+	skipChunk = 256 << 20
 	// walkBytes bounds the text that one walk takes.
 	walkBytes = 1 << 20
 )
@@ -335,41 +335,41 @@ func (c *chain) histogram(n int, passed, matched string) []state.LogSlot {
 	return out
 }
 
-// sifter is what records have to pass: a query, and the name under which it is tallied.
-type sifter struct {
+// selector is what records have to pass: a query, and the name under which it is tallied.
+type selector struct {
 	q   scan.Query
 	key string
 }
 
 // none reports whether it is known that in [from, to) of a part nothing passes.
-func (s *sifter) none(p *part, from, to int64) bool {
-	return s.key != "" && p.tallies[s.key].none(from, to) || s.q.Least > 0 && p.quiet(from, to, s.q.Least)
+func (s *selector) none(p *part, from, to int64) bool {
+	return s.key != "" && p.tallies[s.key].none(from, to) || s.q.Least > 0 && p.below(from, to, s.q.Least)
 }
 
 // walker goes from a place on through a chain, forward or back, and takes the records
 // that pass, a step at a time.
 type walker struct {
 	c    *chain
-	s    *sifter // nil takes all
+	s    *selector // nil takes all
 	back bool
 	n    int // how many are wanted
 
-	number int64 // of the part, and where in it
-	off    int64
-	chunk  int64
-	found  []Entry // in the order of the log; places are the chain's
-	bytes  int     // of their text
-	done   bool    // it came to the log's end, or beginning
-	looked int64   // bytes
+	number   int64 // of the part, and where in it
+	off      int64
+	chunk    int64
+	found    []Entry // in the order of the log; places are the chain's
+	bytes    int     // of their text
+	done     bool    // it came to the log's end, or beginning
+	searched int64   // bytes
 }
 
 // walk begins at a place, which is a record's beginning or the log's end.
-func (c *chain) walk(at int64, back bool, n int, s *sifter) (*walker, error) {
+func (c *chain) walk(at int64, back bool, n int, s *selector) (*walker, error) {
 	i, off, err := c.find(at)
 	if err != nil {
 		return nil, err
 	}
-	return &walker{c: c, s: s, back: back, n: n, number: c.parts[i].number, off: off, chunk: leastChunk}, nil
+	return &walker{c: c, s: s, back: back, n: n, number: c.parts[i].number, off: off, chunk: minChunk}, nil
 }
 
 // ended reports whether nothing more is to be had of it.
@@ -408,7 +408,7 @@ func (w *walker) step(ctx context.Context) error {
 	if w.s == nil {
 		return w.all(p, size)
 	}
-	return w.sifted(ctx, p, size)
+	return w.selected(ctx, p, size)
 }
 
 // all takes records as they come.
@@ -424,7 +424,7 @@ func (w *walker) all(p *part, size int64) error {
 			w.off = got[0].Offset
 		}
 		w.take(p, got)
-		w.looked += before - w.off
+		w.searched += before - w.off
 		return nil
 	}
 	// One more tells where the last one ends.
@@ -436,12 +436,12 @@ func (w *walker) all(p *part, size int64) error {
 		w.off, got = got[want].Offset, got[:want]
 	}
 	w.take(p, got)
-	w.looked += w.off - before
+	w.searched += w.off - before
 	return nil
 }
 
-// sifted takes those that pass of the next chunk.
-func (w *walker) sifted(ctx context.Context, p *part, size int64) error {
+// selected takes those that pass of the next chunk.
+func (w *walker) selected(ctx context.Context, p *part, size int64) error {
 	from, to := w.off, min(size, w.off+skipChunk)
 	if w.back {
 		from, to = max(p.begin, w.off-skipChunk), w.off
@@ -484,7 +484,7 @@ func (w *walker) sifted(ctx context.Context, p *part, size int64) error {
 		skip = w.s.none(p, from, to)
 	}
 	if !skip {
-		if w.chunk = min(2*w.chunk, mostChunk); p.packed != nil {
+		if w.chunk = min(2*w.chunk, maxChunk); p.packed != nil {
 			w.chunk = min(w.chunk, packedMax)
 		}
 		spots, err := p.spots(ctx, from, to, w.s.q, w.n-len(w.found), w.back)
@@ -499,7 +499,7 @@ func (w *walker) sifted(ctx context.Context, p *part, size int64) error {
 		}
 		w.take(p, got)
 	}
-	w.looked += to - from
+	w.searched += to - from
 	if w.off = to; w.back {
 		w.off = from
 	}
@@ -520,7 +520,7 @@ func (w *walker) take(p *part, es []Entry) {
 }
 
 // count tallies what passes in all parts, the newest first.
-func (c *chain) count(ctx context.Context, s *sifter, progress func()) error {
+func (c *chain) count(ctx context.Context, s *selector, progress func()) error {
 	for _, p := range slices.Backward(c.parts) {
 		c.use(p)
 		if err := p.Count(ctx, s.q, viewWorkers, p.tally(s.key), progress); err != nil {

@@ -73,7 +73,7 @@ func openChain(t *testing.T, path string) *chain {
 	return c
 }
 
-func walked(t *testing.T, c *chain, at int64, back bool, n int, s *sifter) []Entry {
+func walked(t *testing.T, c *chain, at int64, back bool, n int, s *selector) []Entry {
 	t.Helper()
 	w, err := c.walk(at, back, n, s)
 	if err != nil {
@@ -88,7 +88,7 @@ func walked(t *testing.T, c *chain, at int64, back bool, n int, s *sifter) []Ent
 }
 
 // everywhere walks through all of a chain, n records at a time.
-func everywhere(t *testing.T, c *chain, back bool, n int, s *sifter) (all []Entry) {
+func everywhere(t *testing.T, c *chain, back bool, n int, s *selector) (all []Entry) {
 	t.Helper()
 	at := c.begin()
 	if back {
@@ -116,18 +116,18 @@ func TestAChainIsOneLogFromItsOldestFileOn(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name string
-		s    *sifter
+		s    *selector
 		pass func(i int) bool
 	}{
 		{"all", nil, func(int) bool { return true }},
-		{"a filter", &sifter{q: scan.Query{Where: filter}, key: "filter"}, func(i int) bool {
+		{"a filter", &selector{q: scan.Query{Where: filter}, key: "filter"}, func(i int) bool {
 			return filter.Match(state.LogRecord{Text: all[i]})
 		}},
-		{"a level", &sifter{q: scan.Query{Least: state.LevelError}, key: "level"}, func(i int) bool { return hits[i].Level >= state.LevelError }},
-		{"a filter and a level", &sifter{q: scan.Query{Where: filter, Least: state.LevelError}, key: "both"}, func(i int) bool {
+		{"a level", &selector{q: scan.Query{Least: state.LevelError}, key: "level"}, func(i int) bool { return hits[i].Level >= state.LevelError }},
+		{"a filter and a level", &selector{q: scan.Query{Where: filter, Least: state.LevelError}, key: "both"}, func(i int) bool {
 			return hits[i].Level >= state.LevelError && filter.Match(state.LogRecord{Text: all[i]})
 		}},
-		{"what is nowhere", &sifter{q: scan.Query{Least: state.LevelFatal}, key: "none"}, func(int) bool { return false }},
+		{"what is nowhere", &selector{q: scan.Query{Least: state.LevelFatal}, key: "none"}, func(int) bool { return false }},
 	} {
 		var want []string
 		for i := range all {
@@ -277,14 +277,14 @@ func TestAChainHoldsVeryLongLines(t *testing.T) {
 	long := "2026-11-22 05:00:00Z ERROR " + strings.Repeat("x", 10<<20)
 	sourcetest.Append(t, path, "2026-11-22 05:00:00Z INFO one\n"+long+"\n2026-11-22 05:00:02Z INFO two\n")
 	c := openChain(t, path)
-	for _, s := range []*sifter{nil, {q: scan.Query{Least: state.LevelInfo}, key: "info"}} {
+	for _, s := range []*selector{nil, {q: scan.Query{Least: state.LevelInfo}, key: "info"}} {
 		for _, back := range []bool{false, true} {
 			got := everywhere(t, c, back, 2, s)
 			if len(got) != 3 || len(got[1].Text) > scan.MaxRecord+200 || !strings.Contains(got[1].Text, "cut: the line has 10485787 bytes") || got[1].Level != state.LevelError || !strings.HasSuffix(got[2].Text, "two") {
 				for i := range got {
 					t.Logf("%d: %d bytes, %.60q ... %q", i, len(got[i].Text), got[i].Text, got[i].Text[max(0, len(got[i].Text)-60):])
 				}
-				t.Fatalf("sifted %v, back %v: got %d records", s != nil, back, len(got))
+				t.Fatalf("selector %v, back %v: got %d records", s != nil, back, len(got))
 			}
 		}
 	}

@@ -105,9 +105,9 @@ func (x *Index) Count(ctx context.Context, q scan.Query, workers int, t *Tally, 
 	return err
 }
 
-// quiet reports whether the index knows that no record of a level or above begins in
+// below reports whether the index knows that no record of a level or above begins in
 // [from, to).
-func (x *Index) quiet(from, to int64, least state.Level) bool {
+func (x *Index) below(from, to int64, least state.Level) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if to > x.end {

@@ -39,23 +39,23 @@ type Viewer struct {
 	windows map[state.LogView]state.LogWindow
 
 	// Of its goroutine alone.
-	log   chain
-	looks map[state.LogView]*look
-	size  int64 // of the live file when the views were last answered
-	told  time.Time
+	log      chain
+	requests map[state.LogView]*viewRequest
+	size     int64 // of the live file when the views were last answered
+	notified time.Time
 }
 
-// look is how far a view has been answered.
-type look struct {
+// viewRequest is how far a view has been answered.
+type viewRequest struct {
 	view          state.LogView
-	keep          *sifter // nil where nothing is left out
-	find          *sifter // nil where nothing is looked for
-	at            int64   // of the record in the middle
-	found         bool    // at is known
-	missing       bool    // there is none
-	seek          *walker // that looks for it
-	looked        int64   // bytes of a part that was read for it, and of how many
-	toLook        int64
+	keep          *selector // nil where nothing is left out
+	find          *selector // nil where nothing is looked for
+	at            int64     // of the record in the middle
+	found         bool      // at is known
+	missing       bool      // there is none
+	seek          *walker   // that looks for it
+	searched      int64     // bytes of a part that was read for it, and of how many
+	toSearch      int64
 	before, after *walker
 	err           error
 }
@@ -65,7 +65,7 @@ type look struct {
 func StartViewer(ctx context.Context, path string, mask func(string) string, seen chan<- struct{}) *Viewer {
 	ctx, cancel := context.WithCancel(ctx)
 	v := &Viewer{path: path, mask: mask, cancel: cancel, want: make(chan struct{}, 1), seen: seen, windows: map[state.LogView]state.LogWindow{},
-		log: chain{path: path, mask: mask}, looks: map[state.LogView]*look{}}
+		log: chain{path: path, mask: mask}, requests: map[state.LogView]*viewRequest{}}
 	v.wg.Go(func() { v.run(ctx) })
 	return v
 }
@@ -198,22 +198,22 @@ func (v *Viewer) work(ctx context.Context) error {
 	}
 	v.size = v.live() // what comes while the views are answered is for the next time
 	views := v.pending()
-	looks := make(map[state.LogView]*look, len(views))
+	looks := make(map[state.LogView]*viewRequest, len(views))
 	var keys []string
 	for _, view := range views {
-		l := v.looks[view]
+		l := v.requests[view]
 		if l == nil || l.err != nil {
-			l = newLook(view)
+			l = newViewRequest(view)
 		}
 		l.renew()
 		looks[view] = l
-		for _, s := range []*sifter{l.keep, l.find} {
+		for _, s := range []*selector{l.keep, l.find} {
 			if s != nil {
 				keys = append(keys, s.key)
 			}
 		}
 	}
-	v.looks = looks
+	v.requests = looks
 	v.log.forget(keys)
 	// What needs no search first.
 	for _, quick := range []bool{true, false} {
@@ -228,11 +228,11 @@ func (v *Viewer) work(ctx context.Context) error {
 				}
 				l.err = err
 			}
-			v.tell(l)
+			v.notify(l)
 		}
 	}
 	for _, view := range views {
-		for _, s := range []*sifter{looks[view].keep, looks[view].find} {
+		for _, s := range []*selector{looks[view].keep, looks[view].find} {
 			if s == nil || looks[view].err != nil {
 				continue
 			}
@@ -247,28 +247,28 @@ func (v *Viewer) work(ctx context.Context) error {
 		}
 	}
 	for _, view := range views {
-		v.tell(looks[view])
+		v.notify(looks[view])
 	}
 	return nil
 }
 
-func newLook(view state.LogView) *look {
-	l := &look{view: view}
+func newViewRequest(view state.LogView) *viewRequest {
+	l := &viewRequest{view: view}
 	if view.Sieves() {
-		l.keep = l.sifter(view.Keep, view.Least)
+		l.keep = l.selector(view.Keep, view.Least)
 	}
 	if view.Find != "" {
 		text := view.Find
 		if view.Keep != "" {
 			text = "(" + view.Keep + ") (" + view.Find + ")"
 		}
-		l.find = l.sifter(text, view.Least)
+		l.find = l.selector(text, view.Least)
 	}
 	return l
 }
 
-func (l *look) sifter(text string, least state.Level) *sifter {
-	s := &sifter{q: scan.Query{Least: least}, key: least.String() + ":" + text}
+func (l *viewRequest) selector(text string, least state.Level) *selector {
+	s := &selector{q: scan.Query{Least: least}, key: least.String() + ":" + text}
 	if text != "" {
 		f, err := record.Compile(text)
 		if err != nil {
@@ -281,7 +281,7 @@ func (l *look) sifter(text string, least state.Level) *sifter {
 }
 
 // renew has what came to the log's end looked at again: it may have grown.
-func (l *look) renew() {
+func (l *viewRequest) renew() {
 	if l.view.At < 0 && l.view.Time == 0 && l.view.Seek == "" {
 		l.found = false
 	}
@@ -294,7 +294,7 @@ func (l *look) renew() {
 }
 
 // answer finds a view's record and what stands around it.
-func (v *Viewer) answer(ctx context.Context, l *look) error {
+func (v *Viewer) answer(ctx context.Context, l *viewRequest) error {
 	if l.err != nil {
 		return l.err
 	}
@@ -325,13 +325,13 @@ func (v *Viewer) answer(ctx context.Context, l *look) error {
 		if err := w.step(ctx); err != nil {
 			return err
 		}
-		v.tellSoon(l)
+		v.notifySoon(l)
 	}
 	return nil
 }
 
 // locate finds the record that a view means.
-func (v *Viewer) locate(ctx context.Context, l *look) (err error) {
+func (v *Viewer) locate(ctx context.Context, l *viewRequest) (err error) {
 	if l.view.Seek != "" {
 		return v.seek(ctx, l)
 	}
@@ -340,12 +340,12 @@ func (v *Viewer) locate(ctx context.Context, l *look) (err error) {
 }
 
 // place returns where a view begins.
-func (v *Viewer) place(ctx context.Context, l *look) (int64, error) {
+func (v *Viewer) place(ctx context.Context, l *viewRequest) (int64, error) {
 	switch {
 	case l.view.Time != 0:
 		return v.log.at(ctx, l.view.Time, func(p *part) {
-			l.toLook, l.looked = p.extent()
-			v.tellSoon(l)
+			l.toSearch, l.searched = p.extent()
+			v.notifySoon(l)
 		})
 	case l.view.At < 0:
 		i, off, err := v.log.find(-1)
@@ -358,10 +358,10 @@ func (v *Viewer) place(ctx context.Context, l *look) (int64, error) {
 }
 
 // seek goes from a view's place to the next record that it names.
-func (v *Viewer) seek(ctx context.Context, l *look) error {
+func (v *Viewer) seek(ctx context.Context, l *viewRequest) error {
 	s := l.find
 	if l.view.Seek == state.SeekError {
-		if s = l.sifter(l.view.Keep, max(l.view.Least, state.LevelError)); s == nil {
+		if s = l.selector(l.view.Keep, max(l.view.Least, state.LevelError)); s == nil {
 			return l.err
 		}
 	}
@@ -384,8 +384,8 @@ func (v *Viewer) seek(ctx context.Context, l *look) error {
 		l.seek = w
 	}
 	size, _, before := v.log.extent(from)
-	if l.toLook = size - before; l.view.Back {
-		l.toLook = before
+	if l.toSearch = size - before; l.view.Back {
+		l.toSearch = before
 	}
 	hit := func() (int64, bool) {
 		for _, e := range w.found {
@@ -407,8 +407,8 @@ func (v *Viewer) seek(ctx context.Context, l *look) error {
 		if err := w.step(ctx); err != nil {
 			return err
 		}
-		l.looked = w.looked
-		v.tellSoon(l)
+		l.searched = w.searched
+		v.notifySoon(l)
 	}
 }
 
@@ -426,15 +426,15 @@ func (v *Viewer) fail(err error) {
 
 // signal has what was answered published.
 func (v *Viewer) signal() {
-	v.told = time.Now()
+	v.notified = time.Now()
 	select {
 	case v.seen <- struct{}{}:
 	default:
 	}
 }
 
-// tell publishes a view as far as it is answered.
-func (v *Viewer) tell(l *look) {
+// notify publishes a view as far as it is answered.
+func (v *Viewer) notify(l *viewRequest) {
 	w := v.window(l)
 	v.mu.Lock()
 	if slices.Contains(v.views, l.view) {
@@ -444,32 +444,32 @@ func (v *Viewer) tell(l *look) {
 	v.signal()
 }
 
-// tellSoon does what tell does, but not too often.
-func (v *Viewer) tellSoon(l *look) {
-	if time.Since(v.told) >= viewGap {
-		v.tell(l)
+// notifySoon calls notify, but not too often.
+func (v *Viewer) notifySoon(l *viewRequest) {
+	if time.Since(v.notified) >= viewGap {
+		v.notify(l)
 	}
 }
 
 // refresh publishes the counts of all views.
 func (v *Viewer) refresh() {
-	if time.Since(v.told) < countsGap {
+	if time.Since(v.notified) < countsGap {
 		return // work tells the last of it
 	}
-	for _, l := range v.looks {
-		v.tell(l)
+	for _, l := range v.requests {
+		v.notify(l)
 	}
 }
 
 // window returns a view as far as it is answered.
-func (v *Viewer) window(l *look) state.LogWindow {
+func (v *Viewer) window(l *viewRequest) state.LogWindow {
 	w := state.LogWindow{View: l.view, Middle: l.at, Files: len(v.log.parts), Unread: v.log.unread}
 	if l.err != nil {
 		w.Err = state.Clean(l.err.Error())
 		return w
 	}
 	if !l.found {
-		w.Pending, w.Looked, w.ToLook = true, min(l.looked, l.toLook), l.toLook
+		w.Pending, w.Looked, w.ToLook = true, min(l.searched, l.toSearch), l.toSearch
 	}
 	w.Missing = l.missing
 	if l.before != nil && l.after != nil {

@@ -24,15 +24,15 @@ type Input struct {
 
 // Feed takes what an input reads and makes blocks of whole records.
 type Feed struct {
-	ctx    context.Context
-	buf    []byte
-	stamps []stamp
-	notes  []string
-	caught bool
-	offset int64 // of buf in the input
-	give   func(*Found) error
-	free   *sync.Pool
-	size   int // of a block
+	ctx      context.Context
+	buf      []byte
+	stamps   []stamp
+	notes    []string
+	caughtUp bool
+	offset   int64 // of buf in the input
+	give     func(*Found) error
+	free     *sync.Pool
+	size     int // of a block
 	// live says that what comes is given on once it is quietFor old, though more comes;
 	// given is when something was given last.
 	live  bool
@@ -51,7 +51,7 @@ func (f *Feed) block() *Found {
 
 // cut gives away the first n bytes.
 func (f *Feed) cut(n int) error {
-	if n == 0 && len(f.notes) == 0 && !f.caught {
+	if n == 0 && len(f.notes) == 0 && !f.caughtUp {
 		return nil
 	}
 	b := f.block()
@@ -69,8 +69,8 @@ func (f *Feed) cut(n int) error {
 		}
 		f.stamps = left
 	}
-	b.Notes, b.Caught = f.notes, f.caught
-	f.notes, f.caught = nil, false
+	b.Notes, b.CaughtUp = f.notes, f.caughtUp
+	f.notes, f.caughtUp = nil, false
 	f.given = time.Now()
 	return f.give(b)
 }
@@ -159,8 +159,8 @@ func (f *Feed) Flush() error {
 	return f.cut(0)
 }
 
-// Caught says that all that was there when reading began has been given.
-func (f *Feed) Caught() { f.caught = true }
+// CaughtUp says that all that was there when reading began has been given.
+func (f *Feed) CaughtUp() { f.caughtUp = true }
 
 // Noted reports whether notes wait to be given on.
 func (f *Feed) Noted() bool { return len(f.notes) > 0 }
@@ -211,7 +211,7 @@ func (f *Feed) Live(r io.Reader, abandon bool, caught func(n int64) bool) error 
 	var n int64
 	for {
 		if caught != nil && caught(n) {
-			f.Caught()
+			f.CaughtUp()
 			if err := f.Flush(); err != nil {
 				return err
 			}
@@ -222,7 +222,7 @@ func (f *Feed) Live(r io.Reader, abandon bool, caught func(n int64) bool) error 
 			return f.ctx.Err()
 		case <-timer.C:
 			if caught == nil {
-				f.Caught()
+				f.CaughtUp()
 			}
 			if err := f.Flush(); err != nil {
 				return err

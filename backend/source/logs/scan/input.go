@@ -257,7 +257,7 @@ func LastOf(path string, n int, q Query, workers int) Input {
 			return whole(ctx, to)
 		}
 		for window := int64(tailWindow); window < st.Size(); window *= 4 {
-			from, err := borderAfter(path, st.Size()-window)
+			from, err := boundaryAfter(path, st.Size()-window)
 			if err != nil || from <= 0 {
 				break
 			}
@@ -276,9 +276,9 @@ func LastOf(path string, n int, q Query, workers int) Input {
 	return in
 }
 
-// borderAfter returns the beginning of the first record at or after a place in a plain
+// boundaryAfter returns the beginning of the first record at or after a place in a plain
 // file in UTF-8; 0 where none is near or the file is not of that kind.
-func borderAfter(path string, at int64) (int64, error) {
+func boundaryAfter(path string, at int64) (int64, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return 0, err

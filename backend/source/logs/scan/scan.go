@@ -44,8 +44,8 @@ type Query struct {
 	Block int
 }
 
-// Sieves reports whether the query leaves anything out.
-func (q *Query) Sieves() bool {
+// Selects reports whether the query leaves anything out.
+func (q *Query) Selects() bool {
 	return q.Text != nil || q.Where != nil || q.Least > 0 || q.Since != 0 || q.Until != 0
 }
 
@@ -76,8 +76,8 @@ type Found struct {
 	Ends []int
 	// Notes are things that happened to the input before these records.
 	Notes []string
-	// Caught says that with this all has been given that was there when reading began.
-	Caught bool
+	// CaughtUp says that with this all has been given that was there when reading began.
+	CaughtUp bool
 
 	stamps []stamp
 	ready  chan struct{}
@@ -126,7 +126,7 @@ func Scan(ctx context.Context, in Input, q Query, workers int, work func(*Found)
 		defer close(queue)
 		defer close(todo)
 		readErr = in.Read(ctx, feed)
-		if len(feed.buf) > 0 || len(feed.notes) > 0 || feed.caught {
+		if len(feed.buf) > 0 || len(feed.notes) > 0 || feed.caughtUp {
 			if err := feed.cut(len(feed.buf)); readErr == nil {
 				readErr = err
 			}
@@ -182,10 +182,10 @@ type Searcher struct {
 	// carry are the last records of the block before, for context; owed are how many
 	// records after the last hit are still wanted; printed is where what was given on
 	// ends in carry.
-	carry   []byte
-	owed    int
-	printed int
-	any     bool
+	carry       []byte
+	contextLeft int
+	printed     int
+	any         bool
 }
 
 // NewSearcher returns a searcher for q. fallback is the time, in Unix nanoseconds, of records
@@ -307,7 +307,7 @@ func (s *Searcher) read(b *Found, h *Hit, rec string) {
 // context adds the records beside the hits, and keeps what the next block may need.
 func (s *Searcher) context(b *Found, from int) {
 	data, hits := b.Data, b.Hits
-	out := make([]Hit, 0, 3*len(hits)+s.owed)
+	out := make([]Hit, 0, 3*len(hits)+s.contextLeft)
 	done := min(s.printed, from) // up to here all has been given on or left out
 	add := func(start, end int) {
 		h := Hit{From: start, To: end, Context: true}
@@ -319,15 +319,15 @@ func (s *Searcher) context(b *Found, from int) {
 		}
 	}
 	after := func(at, until int) int {
-		for s.owed > 0 && at < until {
+		for s.contextLeft > 0 && at < until {
 			end := min(recordEnd(data, at, LineEnd(data, at)), until)
 			add(at, end)
-			s.owed--
+			s.contextLeft--
 			at = end
 		}
 		return at
 	}
-	if s.owed > 0 {
+	if s.contextLeft > 0 {
 		until := len(data)
 		if len(hits) > 0 {
 			until = hits[0].From
@@ -353,7 +353,7 @@ func (s *Searcher) context(b *Found, from int) {
 		out = append(out, h)
 		out[n].Gap = gap
 		s.any = true
-		s.owed = s.q.After
+		s.contextLeft = s.q.After
 		until := len(data)
 		if i+1 < len(hits) {
 			until = hits[i+1].From

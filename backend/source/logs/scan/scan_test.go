@@ -395,7 +395,7 @@ func followed(t *testing.T, in Input, q Query) (next func() string, stop func() 
 			for _, h := range f.Hits {
 				texts <- strings.Clone(f.Text(h))
 			}
-			if f.Caught {
+			if f.CaughtUp {
 				texts <- "caught"
 			}
 			return nil

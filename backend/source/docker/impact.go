@@ -10,25 +10,25 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// recount is how often what a prune would take is counted again while somebody is
+// reclaimEvery is how often what a prune would take is counted again while somebody is
 // asked: the engine works for it.
-const recount = 30 * time.Second
+const reclaimEvery = 30 * time.Second
 
-// composeAgain is how often compose is looked for again where there was none.
-const composeAgain = time.Minute
+// composeRetry is how often compose is looked for again where there was none.
+const composeRetry = time.Minute
 
-// asked is what was fetched for the confirmations on the screens, and for compose.
-type asked struct {
+// impacts is what was fetched for the confirmations on the screens, and for compose.
+type impacts struct {
 	connections map[string]state.Connections
 	reclaim     *state.Reclaim
 	compose     *state.Compose
 	projects    map[string]state.Project
 }
 
-// ask fetches, in the background, what the confirmations on the screens tell of
+// fetchImpacts fetches, in the background, what the confirmations on the screens tell of
 // impact. What nobody is asked about any more is dropped.
-func (r *run) ask(ctx context.Context) {
-	if r.asking {
+func (r *run) fetchImpacts(ctx context.Context) {
+	if r.fetchingImpacts {
 		return
 	}
 	pids := map[string]int{}
@@ -59,7 +59,7 @@ func (r *run) ask(ctx context.Context) {
 		}
 	}
 	have := r.section.Reclaim
-	count := prune && (have == nil || time.Since(have.At) > recount)
+	count := prune && (have == nil || time.Since(have.At) > reclaimEvery)
 	if !prune && have != nil || len(pids) == 0 && len(r.section.Connections) > 0 {
 		if !prune {
 			r.section.Reclaim = nil
@@ -70,9 +70,9 @@ func (r *run) ask(ctx context.Context) {
 	if len(pids) == 0 && !count {
 		return
 	}
-	r.asking = true
+	r.fetchingImpacts = true
 	r.wg.Go(func() {
-		a := asked{}
+		a := impacts{}
 		if len(pids) > 0 {
 			a.connections = make(map[string]state.Connections, len(pids))
 			for id, pid := range pids {
@@ -82,21 +82,21 @@ func (r *run) ask(ctx context.Context) {
 		if count {
 			a.reclaim = reclaim(ctx, r.cli)
 		}
-		r.answers <- a
+		r.fetchedImpacts <- a
 	})
 }
 
-// lookForCompose looks, in the background, for compose and the files of the
+// findProjects looks, in the background, for compose and the files of the
 // projects.
-func (r *run) lookForCompose(ctx context.Context) {
-	if r.looking {
+func (r *run) findProjects(ctx context.Context) {
+	if r.findingCompose {
 		return
 	}
-	r.looking = true
-	find := r.section.Compose.Version == "" && time.Since(r.looked) > composeAgain
+	r.findingCompose = true
+	find := r.section.Compose.Version == "" && time.Since(r.composeChecked) > composeRetry
 	list, here := r.section.List, r.here
 	r.wg.Go(func() {
-		a := asked{projects: projects(list, here)}
+		a := impacts{projects: projects(list, here)}
 		if find && len(a.projects) > 0 {
 			a.compose = &state.Compose{}
 			if how, err := findCompose(ctx); err != nil {
@@ -105,7 +105,7 @@ func (r *run) lookForCompose(ctx context.Context) {
 				a.compose.Version = how.version
 			}
 		}
-		r.found <- a
+		r.foundCompose <- a
 	})
 }
 

@@ -13,22 +13,22 @@ import (
 // KeepVersions is how many replaced rows are kept for each row name.
 const KeepVersions = 5
 
-// shelfName is the file beside the store that keeps what was replaced.
-const shelfName = "opsdeck_secrets.db"
+// versionsFile is the file beside the store that keeps what was replaced.
+const versionsFile = "opsdeck_secrets.db"
 
 // ErrVersion: that version is no longer kept, or never was.
 var ErrVersion = errors.New("secrets: that version of the credentials is not kept any more")
 
-// shelf keeps replaced rows, as encrypted as they were.
-type shelf struct{ db *sql.DB }
+// versionStore keeps replaced rows, as encrypted as they were.
+type versionStore struct{ db *sql.DB }
 
-// kept is one replaced row; present is false where there was none.
-type kept struct {
+// keptRow is one replaced row; present is false where there was none.
+type keptRow struct {
 	row     row
 	present bool
 }
 
-func openShelf(ctx context.Context, path string) (*shelf, error) {
+func openVersions(ctx context.Context, path string) (*versionStore, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if errors.Is(err, os.ErrNotExist) {
 		if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
@@ -67,10 +67,10 @@ func openShelf(ctx context.Context, path string) (*shelf, error) {
 		_ = db.Close()
 		return nil, err
 	}
-	return &shelf{db}, nil
+	return &versionStore{db}, nil
 }
 
-func (s *shelf) keep(ctx context.Context, name, org string, old *row, trial bool) (int64, error) {
+func (s *versionStore) keep(ctx context.Context, name, org string, old *row, trial bool) (int64, error) {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return 0, err
@@ -98,13 +98,13 @@ func (s *shelf) keep(ctx context.Context, name, org string, old *row, trial bool
 	return id, tx.Commit()
 }
 
-func (s *shelf) accept(ctx context.Context, version int64) error {
+func (s *versionStore) accept(ctx context.Context, version int64) error {
 	_, err := s.db.ExecContext(ctx, `UPDATE versions SET trial = 0 WHERE version = ?`, version)
 	return err
 }
 
-func (s *shelf) kept(ctx context.Context, version int64) (kept, error) {
-	var k kept
+func (s *versionStore) kept(ctx context.Context, version int64) (keptRow, error) {
+	var k keptRow
 	var token sql.NullString
 	err := s.db.QueryRowContext(ctx, `SELECT row_name, org_id, encrypted_data, created_at, updated_at FROM versions WHERE version = ?`, version).
 		Scan(&k.row.name, &k.row.org, &token, &k.row.created, &k.row.updated)
@@ -116,7 +116,7 @@ func (s *shelf) kept(ctx context.Context, version int64) (kept, error) {
 }
 
 // trials returns the versions replaced by changes that were never accepted, newest first.
-func (s *shelf) trials(ctx context.Context) ([]int64, error) {
+func (s *versionStore) trials(ctx context.Context) ([]int64, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT version FROM versions WHERE trial = 1 ORDER BY version DESC`)
 	if err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func (s *shelf) trials(ctx context.Context) ([]int64, error) {
 	return out, rows.Err()
 }
 
-func (s *shelf) tokens(ctx context.Context) ([]string, error) {
+func (s *versionStore) tokens(ctx context.Context) ([]string, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT encrypted_data FROM versions WHERE encrypted_data IS NOT NULL`)
 	if err != nil {
 		return nil, err

@@ -12,15 +12,15 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// box is a container's log, the journal, or a file on another host. The first two are read
+// remoteStream is a container's log, the journal, or a file on another host. The first two are read
 // while somebody looks at them, and, where they are watched, while the container runs.
-type box struct {
+type remoteStream struct {
 	*stream
 	id     string // of the container
 	always bool   // it was named, and is read whoever looks
-	follow func(ctx context.Context, f boxReader, b *box, out chan<- chunk)
+	follow func(ctx context.Context, f startPoint, b *remoteStream, out chan<- chunk)
 	wanted bool
-	looked bool      // somebody looks at it, or did a moment ago
+	viewed bool      // somebody looks at it, or did a moment ago
 	seen   time.Time // when it was last listed
 	until  time.Time // nobody has looked at it since, zero while somebody does
 	// idle is when it was last neither read nor worth it; what is written after that is
@@ -34,33 +34,33 @@ type box struct {
 
 // chunk is what a reader of such a log sends to the loop.
 type chunk struct {
-	box   *box
-	gen   context.Context
-	lines []byte
-	times []int64
-	past  bool
-	began time.Time
+	stream *remoteStream
+	gen    context.Context
+	lines  []byte
+	times  []int64
+	past   bool
+	began  time.Time
 	// rotations and truncations happened to a file on another host.
 	rotations, truncations int
 	// err is why the log cannot be read now, "" once it can; nil where nothing is said of it.
 	err *string
 }
 
-// watchBoxes lists the containers that are present, the journal where there is one, and
+// watchRemotes lists the containers that are present, the journal where there is one, and
 // the files on other hosts, and reads those that are looked at or watched.
-func (r *run) watchBoxes(now time.Time) {
+func (r *run) watchRemotes(now time.Time) {
 	var in state.Interests
 	if p := r.s.interests.Load(); p != nil {
 		in = *p
 	}
 	changed := false
-	see := func(src state.LogSource, build func() *box) *box {
+	see := func(src state.LogSource, build func() *remoteStream) *remoteStream {
 		id := src.ID
-		b := r.boxes[id]
+		b := r.remotes[id]
 		if b == nil {
 			b = build()
 			b.stream = r.s.newStream(src)
-			r.boxes[id] = b
+			r.remotes[id] = b
 			r.dirty, changed = true, true
 		}
 		if b.src.Title != src.Title {
@@ -70,20 +70,20 @@ func (r *run) watchBoxes(now time.Time) {
 		b.gone, b.seen = time.Time{}, now
 		switch {
 		case b.always || in.Log(id):
-			r.dirty = r.dirty || !b.looked
-			b.looked, b.until = true, time.Time{}
-		case b.looked && b.until.IsZero():
+			r.dirty = r.dirty || !b.viewed
+			b.viewed, b.until = true, time.Time{}
+		case b.viewed && b.until.IsZero():
 			b.until = now
-		case b.looked && now.Sub(b.until) > boxGrace:
-			b.looked, b.until = false, time.Time{}
+		case b.viewed && now.Sub(b.until) > streamGrace:
+			b.viewed, b.until = false, time.Time{}
 			r.dirty = true
 		}
 		return b
 	}
 	if all := r.s.cfg.Containers; all != nil {
 		for _, c := range all.Containers() {
-			b := see(state.LogSource{ID: "container:" + c.ID, Kind: "container", Title: c.Title}, func() *box {
-				return &box{id: c.ID, created: c.Created, follow: func(ctx context.Context, f boxReader, b *box, out chan<- chunk) {
+			b := see(state.LogSource{ID: "container:" + c.ID, Kind: "container", Title: c.Title}, func() *remoteStream {
+				return &remoteStream{id: c.ID, created: c.Created, follow: func(ctx context.Context, f startPoint, b *remoteStream, out chan<- chunk) {
 					f.follow(ctx, b, all.OpenLog, out)
 				}}
 			})
@@ -99,23 +99,23 @@ func (r *run) watchBoxes(now time.Time) {
 		}
 	}
 	if r.s.journalled() {
-		see(state.LogSource{ID: "journal:", Kind: "journal", Title: "journal"}, func() *box { return &box{follow: followJournal} })
+		see(state.LogSource{ID: "journal:", Kind: "journal", Title: "journal"}, func() *remoteStream { return &remoteStream{follow: followJournal} })
 	}
 	for _, at := range r.s.cfg.Remote {
-		see(state.LogSource{ID: "remote:" + at, Kind: "remote", Title: remoteTitle(at)}, func() *box {
-			return &box{always: true, follow: followRemote(at, r.s.cfg.SSH)}
+		see(state.LogSource{ID: "remote:" + at, Kind: "remote", Title: remoteTitle(at)}, func() *remoteStream {
+			return &remoteStream{always: true, follow: followRemote(at, r.s.cfg.SSH)}
 		})
 	}
-	for id, b := range r.boxes {
+	for id, b := range r.remotes {
 		if b.seen.Equal(now) {
 			continue
 		}
 		if b.gone.IsZero() {
 			b.gone = now
 		}
-		if b.watched == nil || !b.wanted || now.Sub(b.gone) > boxGone {
+		if b.watched == nil || !b.wanted || now.Sub(b.gone) > streamGone {
 			b.stop(now)
-			delete(r.boxes, id)
+			delete(r.remotes, id)
 			r.dirty, changed = true, true
 		}
 	}
@@ -123,9 +123,9 @@ func (r *run) watchBoxes(now time.Time) {
 		r.assign()
 	}
 	changed = false
-	for _, b := range r.boxes {
-		running := b.halted.IsZero() || b.wanted && now.Sub(b.halted) <= boxGrace
-		switch want := b.looked || b.watched != nil && (running || !b.wanted && b.ran()); {
+	for _, b := range r.remotes {
+		running := b.halted.IsZero() || b.wanted && now.Sub(b.halted) <= streamGrace
+		switch want := b.viewed || b.watched != nil && (running || !b.wanted && b.restarted()); {
 		case want && !b.wanted:
 			b.start(r, now)
 			r.dirty = true
@@ -144,12 +144,12 @@ func (r *run) watchBoxes(now time.Time) {
 	}
 }
 
-func (r *run) sortedBoxes() []*box {
-	out := make([]*box, 0, len(r.boxes))
-	for _, b := range r.boxes {
+func (r *run) sortedRemotes() []*remoteStream {
+	out := make([]*remoteStream, 0, len(r.remotes))
+	for _, b := range r.remotes {
 		out = append(out, b)
 	}
-	slices.SortFunc(out, func(a, b *box) int {
+	slices.SortFunc(out, func(a, b *remoteStream) int {
 		if c := strings.Compare(a.src.Title, b.src.Title); c != 0 {
 			return c
 		}
@@ -165,24 +165,24 @@ func (r *run) take(c chunk) {
 	}
 	if len(c.lines) > 0 {
 		old, fresh, n := c.split()
-		c.box.addBlock(old, c.times[:n], true)
-		c.box.addBlock(fresh, c.times[n:], c.past)
+		c.stream.addBlock(old, c.times[:n], true)
+		c.stream.addBlock(fresh, c.times[n:], c.past)
 		r.dirty = true
 	}
 	if c.rotations+c.truncations > 0 {
-		c.box.src.Rotations += c.rotations
-		c.box.src.Truncations += c.truncations
+		c.stream.src.Rotations += c.rotations
+		c.stream.src.Truncations += c.truncations
 		r.dirty = true
 	}
-	if c.err != nil && c.box.src.Err != *c.err {
-		c.box.src.Err = *c.err
+	if c.err != nil && c.stream.src.Err != *c.err {
+		c.stream.src.Err = *c.err
 		r.dirty = true
 	}
 }
 
-// ran reports whether the container has begun since it was last looked after, though
+// restarted reports whether the container has begun since it was last looked after, though
 // it may be over already.
-func (b *box) ran() bool {
+func (b *remoteStream) restarted() bool {
 	since := b.idle
 	if since.IsZero() {
 		since = b.since(time.Now())
@@ -191,7 +191,7 @@ func (b *box) ran() bool {
 }
 
 // since returns from when on what is written is new to the watches, now where there are none.
-func (b *box) since(now time.Time) time.Time {
+func (b *remoteStream) since(now time.Time) time.Time {
 	if b.watched != nil {
 		for _, w := range b.watched.watchers {
 			if w.since.Before(now) {
@@ -217,7 +217,7 @@ func (c *chunk) split() (old, fresh []byte, n int) {
 }
 
 // addBlock adds lines with the times that the engine gave them.
-func (b *box) addBlock(lines []byte, times []int64, past bool) {
+func (b *remoteStream) addBlock(lines []byte, times []int64, past bool) {
 	if len(lines) > 0 {
 		b.add(lines, past, time.Now())
 		b.pend[len(b.pend)-1].times = times
@@ -226,9 +226,9 @@ func (b *box) addBlock(lines []byte, times []int64, past bool) {
 
 // start reads the log in a goroutine until stop. To its watches is new what was written
 // since they began, or since it was read last.
-func (b *box) start(r *run, now time.Time) {
+func (b *remoteStream) start(r *run, now time.Time) {
 	b.wanted = true
-	f := boxReader{began: b.since(now), tail: boxHistory}
+	f := startPoint{began: b.since(now), tail: streamHistory}
 	if b.watched != nil {
 		switch {
 		case b.idle.After(f.began):
@@ -244,7 +244,7 @@ func (b *box) start(r *run, now time.Time) {
 }
 
 // stop ends the reader and waits for it.
-func (b *box) stop(now time.Time) {
+func (b *remoteStream) stop(now time.Time) {
 	if b.wanted {
 		b.idle = now
 	}
@@ -256,19 +256,19 @@ func (b *box) stop(now time.Time) {
 	}
 }
 
-// boxFeed sends the loop what an input gives.
-type boxFeed struct {
+// remoteFeed sends the loop what an input gives.
+type remoteFeed struct {
 	ctx    context.Context
-	box    *box
+	stream *remoteStream
 	out    chan<- chunk
 	caught bool // what was there when it began has been sent
 }
 
 // scan sends an input's lines until it ends. With proves set they prove that it can be read.
-func (t *boxFeed) scan(in scan.Input, proves bool) error {
+func (t *remoteFeed) scan(in scan.Input, proves bool) error {
 	return scan.Scan(t.ctx, in, scan.Query{}, 1, nil, func(f *scan.Found) error {
 		c := chunk{lines: bytes.Clone(f.Data), past: !t.caught}
-		t.caught = t.caught || f.Caught
+		t.caught = t.caught || f.CaughtUp
 		if proves {
 			c.err = new(string)
 		}
@@ -277,13 +277,13 @@ func (t *boxFeed) scan(in scan.Input, proves bool) error {
 }
 
 // fails sends why the input cannot be read now, "" once it can.
-func (t *boxFeed) fails(why string) error {
+func (t *remoteFeed) fails(why string) error {
 	why = state.Clean(why)
 	return t.send(chunk{err: &why})
 }
 
-func (t *boxFeed) send(c chunk) error {
-	c.box, c.gen = t.box, t.ctx
+func (t *remoteFeed) send(c chunk) error {
+	c.stream, c.gen = t.stream, t.ctx
 	select {
 	case t.out <- c:
 		return nil

@@ -37,8 +37,8 @@ func LoadKnownSecrets(path string, key func() (string, error), mask *Mask) error
 		}
 		return err
 	})
-	err = errors.Join(err, reading(filepath.Join(filepath.Dir(path), shelfName), func(db *sql.DB) error {
-		kept, err := (&shelf{db}).tokens(ctx)
+	err = errors.Join(err, reading(filepath.Join(filepath.Dir(path), versionsFile), func(db *sql.DB) error {
+		kept, err := (&versionStore{db}).tokens(ctx)
 		tokens = append(tokens, kept...)
 		return err
 	}))

@@ -17,8 +17,8 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// crowd returns an engine's socket with n containers, of which every 600th runs.
-func crowd(b *testing.B, n int) string {
+// manyContainers returns an engine's socket with n containers, of which every 600th runs.
+func manyContainers(b *testing.B, n int) string {
 	b.Helper()
 	list := make([]map[string]any, n)
 	for i := range list {
@@ -71,10 +71,10 @@ func crowd(b *testing.B, n int) string {
 	return "unix://" + path
 }
 
-// BenchmarkCrowd is what 30,000 containers cost, most of them stopped: until the
+// BenchmarkManyContainers measures 30,000 containers, most of them stopped: until the
 // first list is there, and then to publish it, which happens once a second.
-func BenchmarkCrowd(b *testing.B) {
-	host := crowd(b, 30000)
+func BenchmarkManyContainers(b *testing.B) {
+	host := manyContainers(b, 30000)
 	b.Run("list", func(b *testing.B) {
 		for b.Loop() {
 			r := sourcetest.Run(b, New(Config{Host: host}))
