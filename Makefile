@@ -46,6 +46,12 @@ cover: ## coverage of all packages by all tests; HTML=1 writes bin/cover.html to
 flake: ## look for tests that fail now and then: all packages again and again, alone and under load
 	testdata/flake
 
+.PHONY: mutate
+PKG ?= ./backend/state ./backend/policy ./views/... ./tui
+N ?= 40
+mutate: ## put N (40) small faults into each package of PKG and count which its tests notice
+	testdata/mutate/mutate -n $(N) $(PKG)
+
 .PHONY: race
 race: ## run all tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -short ./...
