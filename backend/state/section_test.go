@@ -90,6 +90,19 @@ func TestATargetIsJournalledUnderOneNameAndCalledByAnother(t *testing.T) {
 	}
 }
 
+func TestAUserWithTwoConsolesIsGivenControlByTheConsoleAlone(t *testing.T) {
+	s := workplace()
+	s.Workspace.Consoles = append(s.Workspace.Consoles, Console{ID: "c4", Actor: Actor{User: "bob", From: "pts/7", Via: "console"}})
+	for target, want := range map[string]string{"bob": "bob", "bob (pts/7)": "c4", "bob (pts/2)": "c2"} {
+		if got := SpecOf(ControlGive).Canonical(s, target); got != want {
+			t.Errorf("%s: got %q, want %q", target, got, want)
+		}
+	}
+	if got, want := Why(s, ControlGive, SpecOf(ControlGive).Canonical(s, "bob")), `there is no console "bob"`; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestUrgentIsWhatChangedAndNotWhatOnlyMoved(t *testing.T) {
 	for _, tt := range []struct {
 		section SectionName

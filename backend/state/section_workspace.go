@@ -10,14 +10,23 @@ var workspaceSection = Descriptor{
 		}
 		return ids
 	},
-	// By its user, where that is one console.
+	// By its title, or its user where that is one console.
 	Canonical: func(s *Snapshot, target string) string {
+		byUser, n := "", 0
 		for _, c := range s.Workspace.Consoles {
-			if c.ID != s.You && c.Controls() && (c.Title() == target || c.Actor.User == target) {
+			switch {
+			case c.ID == s.You || !c.Controls():
+			case c.Title() == target && target != c.Actor.User:
 				return c.ID
+			case c.Actor.User == target:
+				byUser = c.ID
+				n++
 			}
 		}
-		return ""
+		if n != 1 {
+			return ""
+		}
+		return byUser
 	},
 	Called: func(s *Snapshot, target string) string {
 		if c := s.Workspace.Console(target); c != nil {
