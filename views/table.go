@@ -29,9 +29,14 @@ func NewTable(env *pane.Env, d *state.Descriptor) pane.Pane {
 	for i, name := range l.Columns {
 		c := list.Column[state.Row]{Title: columnTitle(name), W: max(8, len(name)), Rank: i,
 			Cell: func(e *pane.Env, r *state.Row) (string, theme.Ink) { return cellText(e, r.Cells[i]), e.Theme.Text },
-			Cmp:  func(a, b *state.Row) int { return compareCells(a.Cells[i], b.Cells[i]) }}
-		if i == 0 || i == len(l.Columns)-1 {
-			c.Flex = 2
+			Num: func(e *pane.Env, r *state.Row) float64 {
+				v, _ := cellNumber(e, r.Cells[i])
+				return v
+			},
+			Unit: list.Any,
+			Cmp:  func(a, b *state.Row) int { return compareCells(env, a.Cells[i], b.Cells[i]) }}
+		if i == len(l.Columns)-1 {
+			c.Flex = 1
 		}
 		cols = append(cols, c)
 	}
@@ -39,7 +44,7 @@ func NewTable(env *pane.Env, d *state.Descriptor) pane.Pane {
 		Info:   pane.Info{Name: string(d.Name), Title: title, Section: d.Name, Acts: []state.SectionName{d.Name}, About: d.Pane},
 		Cols:   cols,
 		Order:  "!",
-		Rows:   l.Rows,
+		Rows:   l.All,
 		ID:     func(r *state.Row) string { return r.ID },
 		Target: func(r *state.Row) string { return r.ID },
 		Text: func(r *state.Row) string {
@@ -53,7 +58,7 @@ func NewTable(env *pane.Env, d *state.Descriptor) pane.Pane {
 		Deps:   []state.SectionName{d.Name},
 		Empty:  func(*state.Snapshot) string { return "there are none" },
 		Summary: func(e *pane.Env, s *state.Snapshot) (out []pane.Span) {
-			bad, rows := 0, l.Rows(s)
+			bad, rows := 0, l.All(s)
 			for i := range rows {
 				bad += 1 - rank(&rows[i])
 			}
@@ -80,6 +85,9 @@ func rank(r *state.Row) int {
 
 // columnTitle returns a list's title as a pane has it: "Last key" for "LAST-KEY".
 func columnTitle(name string) string {
+	if len(name) <= 3 {
+		return name // an abbreviation: PID
+	}
 	name = strings.ToLower(strings.ReplaceAll(name, "-", " "))
 	return strings.ToUpper(name[:1]) + name[1:]
 }
@@ -91,7 +99,12 @@ func cellText(e *pane.Env, c any) string {
 	case nil:
 		return e.Theme.Unknown
 	case string:
+		if v == "" {
+			return e.Theme.Unknown
+		}
 		return v
+	case int:
+		return f.Count(float64(v))
 	case time.Time:
 		return f.Age(e.Now(), v)
 	case time.Duration:
@@ -115,16 +128,18 @@ func cellText(e *pane.Env, c any) string {
 
 // compareCells orders two cells of one column: numbers the largest first, as one looks
 // for those, the rest by their text.
-func compareCells(a, b any) int {
-	x, xok := cellNumber(a)
-	y, yok := cellNumber(b)
+func compareCells(e *pane.Env, a, b any) int {
+	x, xok := cellNumber(e, a)
+	y, yok := cellNumber(e, b)
 	if xok && yok {
 		return cmp.Compare(y, x)
 	}
 	return strings.Compare(fmt.Sprint(a), fmt.Sprint(b))
 }
 
-func cellNumber(c any) (float64, bool) {
+// cellNumber returns the figure of a cell: times by their age, and durations, in seconds.
+// It is negative where unknown; ok is false for text.
+func cellNumber(e *pane.Env, c any) (v float64, ok bool) {
 	switch v := c.(type) {
 	case nil:
 		return -1, true
@@ -139,11 +154,18 @@ func cellNumber(c any) (float64, bool) {
 	case state.Signed:
 		return v.Value, true
 	case time.Duration:
-		return float64(v), true
+		return v.Seconds(), true
 	case time.Time:
-		return float64(v.UnixNano()), true
+		return age(e, v), true
 	case state.Since:
-		return float64(v.At.UnixNano()), true
+		return age(e, v.At), true
 	}
-	return 0, false
+	return -1, false
+}
+
+func age(e *pane.Env, at time.Time) float64 {
+	if at.IsZero() {
+		return -1
+	}
+	return max(0, e.Now().Sub(at).Seconds())
 }

@@ -1,6 +1,10 @@
 package state
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // List is a table of a section: what `opsdeck GROUP USE` prints, and what the console
 // shows of a section that has no pane of its own.
@@ -17,7 +21,8 @@ type List struct {
 
 // Row is one row of a [List].
 type Row struct {
-	// ID is the target that actions know it by, "" where they know none.
+	// ID is its identity: the target that actions know it by, and what `show` takes. ""
+	// is the text of its first cell, with a number where several have that.
 	ID string
 	// Bad says that it needs attention.
 	Bad bool
@@ -28,6 +33,24 @@ type Row struct {
 	// Value is all that is known of it, which `opsdeck GROUP show ID` prints as JSON;
 	// nil where the list is not one of things that can be shown.
 	Value any
+}
+
+// All returns the rows of a snapshot, each with an ID of its own.
+func (l *List) All(s *Snapshot) []Row {
+	rows := l.Rows(s)
+	taken := make(map[string]bool, len(rows))
+	for i := range rows {
+		id := rows[i].ID
+		if id == "" && len(rows[i].Cells) > 0 {
+			id = fmt.Sprint(rows[i].Cells[0])
+		}
+		for n := 2; taken[id]; n++ {
+			id = fmt.Sprintf("%s#%d", strings.TrimSuffix(id, fmt.Sprintf("#%d", n-1)), n)
+		}
+		taken[id] = true
+		rows[i].ID = id
+	}
+	return rows
 }
 
 // Bytes is a size in bytes; negative where unknown.

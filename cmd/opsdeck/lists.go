@@ -47,7 +47,7 @@ func listCommand(g *globals, d *state.Descriptor, l state.List) *cobra.Command {
 			return printJSON(cmd.OutOrStdout(), l.JSON(snap))
 		}
 		var rows [][]string
-		for _, r := range l.Rows(snap) {
+		for _, r := range l.All(snap) {
 			rows = append(rows, cells(r))
 		}
 		return table(cmd.OutOrStdout(), strings.Join(l.Columns, " "), rows)
@@ -73,7 +73,7 @@ func showCommand(g *globals, d *state.Descriptor, l state.List, group string) *c
 					id = name
 				}
 			}
-			for _, r := range l.Rows(snap) {
+			for _, r := range l.All(snap) {
 				if r.ID == id || r.ID == args[0] {
 					return printJSON(cmd.OutOrStdout(), r.Value)
 				}
@@ -113,6 +113,8 @@ func cell(c any) string {
 		return fmt.Sprintf("%+.1f%s", v.Value, v.Unit)
 	case state.Since:
 		return v.Word + " " + ago(v.At)
+	case int:
+		return number(float64(v), "")
 	case float64:
 		return number(v, "")
 	}

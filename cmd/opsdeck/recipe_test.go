@@ -184,7 +184,7 @@ func TestRecipesAddASection(t *testing.T) {
 // TestRecipesAddAPane draws the pane of that section, beside the others, at every size.
 func TestRecipesAddAPane(t *testing.T) {
 	r := readRecipe(t, "Add a section with a source and actions", "Add a pane")
-	gotool(t, "test", r.overlay(), "-count=1", "-run=TestEverySizeHolds|TestMorePanes|TestGoldenFrames", "./tui")
+	gotool(t, "test", r.overlay(), "-count=1", "-run=TestEverySizeHolds|TestMorePanes|TestGoldenFrames|TestATwentieth|TestTheDigits|TestEveryList", "./tui")
 }
 
 // homeless returns an environment with an empty home and no servers.

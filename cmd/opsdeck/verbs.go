@@ -67,7 +67,10 @@ func addDerived(g *globals, root *cobra.Command, by map[string][]*cobra.Command)
 			if parent, _, _ = root.Find([]string{group}); parent == nil || parent == root {
 				short := groupHelp[group]
 				if short == "" {
-					short = "list " + group + ", and act on them"
+					short = "list " + group
+					if len(state.DescriptorOf(state.SectionName(group)).Actions) > 0 {
+						short += ", and act on them"
+					}
 				}
 				parent = &cobra.Command{Use: group, Short: short}
 				root.AddCommand(parent)

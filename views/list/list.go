@@ -525,11 +525,15 @@ func (l *List[T]) sortNext() tea.Cmd {
 	sel := l.sel
 	l.rebuild()
 	l.Select(sel)
-	how := "rising"
+	how := ""
 	if l.reverse {
-		how = "in reverse"
+		how = ", in reverse"
 	}
-	return pane.Send(pane.NoticeMsg{Text: "sorted by " + strings.ToLower(l.spec.Cols[l.sort].Title) + ", " + how})
+	name := strings.ToLower(l.spec.Cols[l.sort].Title)
+	if name == "!" {
+		name = "what needs attention"
+	}
+	return pane.Send(pane.NoticeMsg{Text: "sorted by " + name + how})
 }
 
 func (l *List[T]) moveTo(i int) {

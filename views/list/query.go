@@ -40,11 +40,13 @@ const (
 	BytesOrPercent
 	Bytes
 	Duration
+	// Any is a number, a size or a duration, as the cell is; such a column is text too.
+	Any
 )
 
 // example returns a value as it is written.
 func (u Unit) example() string {
-	return [...]string{"3", "50", "200MiB or 80%", "1MiB", "10m"}[u]
+	return [...]string{"3", "50", "200MiB or 80%", "1MiB", "10m", "3"}[u]
 }
 
 // Query reads a filter in the one grammar of filters: words that must occur in the row's
@@ -90,7 +92,7 @@ func comparison[T any](env *pane.Env, name, sign, value string, fields []Field[T
 	}
 	ordered := strings.ContainsAny(sign, "<>")
 	switch {
-	case f.Num != nil && !strings.Contains(sign, "~"):
+	case f.Num != nil && !strings.Contains(sign, "~") && (f.Unit != Any || ordered):
 		test, wrong = compare(env, f, sign, value)
 		return test, true, wrong
 	case ordered:
@@ -148,7 +150,7 @@ func (s *Spec[T]) fields(env *pane.Env) []Field[T] {
 			continue
 		}
 		f := Field[T]{Name: name, Num: c.Num, Unit: c.Unit}
-		if c.Num == nil {
+		if c.Num == nil || c.Unit == Any {
 			f.Whole = true
 			f.Text = func(r *T) string { text, _ := c.Cell(env, r); return text }
 		}
@@ -162,7 +164,7 @@ func (s *Spec[T]) filterHelp(env *pane.Env) []pane.FilterHelp {
 	var texts, figures []string
 	for _, f := range s.fields(env) {
 		switch {
-		case f.Num != nil:
+		case f.Num != nil && f.Unit != Any:
 			figures = append(figures, f.Name+">"+f.Unit.example())
 		default:
 			texts = append(texts, f.Name+":")
@@ -211,6 +213,12 @@ func compare[T any](env *pane.Env, f *Field[T], op, value string) (func(*T) bool
 			return nil, wrong
 		}
 		want = v
+	case f.Unit == Any:
+		v, ok := anyFigure(value)
+		if !ok {
+			return nil, wrong
+		}
+		want = v
 	case f.Unit == Duration:
 		d, ok := parseSpan(value)
 		if !ok {
@@ -246,6 +254,18 @@ func compare[T any](env *pane.Env, f *Field[T], op, value string) (func(*T) bool
 		v := get(r)
 		return v >= 0 && holds(v)
 	}, ""
+}
+
+// anyFigure reads a number, a duration in seconds, or a size in bytes.
+func anyFigure(s string) (float64, bool) {
+	if v, err := strconv.ParseFloat(s, 64); err == nil && !math.IsNaN(v) && !math.IsInf(v, 0) {
+		return v, true
+	}
+	if d, ok := parseSpan(s); ok {
+		return d.Seconds(), true
+	}
+	v, _, err := state.ParseSize(s)
+	return v, err == nil
 }
 
 // parseSpan reads a duration, with "d" for days.
