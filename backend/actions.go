@@ -16,7 +16,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// ErrRefused is wrapped by every error that means that an action was not begun.
+// ErrRefused is wrapped by every error that means that an action was not started.
 var ErrRefused = errors.New("refused")
 
 const (
@@ -57,14 +57,14 @@ func newActions(h *Hub, sources []state.Source) *actions {
 			a.list = append(a.list, state.Progress{
 				ID: e.Action, Status: "interrupted", Percent: -1, Queued: e.At, Started: e.At, Ended: e.At,
 				Action: state.Action{Kind: e.Kind, Target: e.Target, Args: e.Args, Actor: e.Actor},
-				Err:    "opsdeck stopped before it was done: look at the target, then do it again or undo it",
+				Err:    "opsdeck stopped before it was done: check the target, then do it again or undo it",
 			})
 		}
 	}
 	return a
 }
 
-// register lets ex carry out its kinds.
+// register makes ex the executor of its kinds.
 func (a *actions) register(ex state.Executor) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -73,17 +73,17 @@ func (a *actions) register(ex state.Executor) {
 	}
 }
 
-// AddExecutor lets ex, which is no source, carry out its kinds.
+// AddExecutor registers ex, which is not a source, as the executor of its kinds.
 func (h *Hub) AddExecutor(ex state.Executor) { h.actions.register(ex) }
 
-// stopping reports whether no more are let in.
+// stopping reports whether new actions are refused.
 func (a *actions) stopping() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.ctx == nil || a.ctx.Err() != nil
 }
 
-// run lets actions go until ctx ends, then waits for those under way.
+// run starts actions until ctx ends, then waits for those in progress.
 func (a *actions) run(ctx context.Context) {
 	a.mu.Lock()
 	a.ctx = ctx
@@ -250,11 +250,11 @@ func short(v string) string {
 	return fmt.Sprintf("%s... (%d bytes, SHA-256 %x)", strings.ToValidUTF8(v[:maxArg], ""), len(v), sum)
 }
 
-// text makes text from outside fit to be published.
+// text returns text from outside masked and cleaned for publishing.
 func (a *actions) text(s string) string { return state.Clean(a.hub.opts.Mask(s)) }
 
-// misplacedSecret says that a secret came among the plain arguments, which are published
-// and journalled; "" where none did.
+// misplacedSecret returns the name of a secret argument that was passed as a plain one,
+// which is published and journalled; "" if there is none.
 func misplacedSecret(snap *state.Snapshot, spec *state.Spec, act state.Action) string {
 	if spec.Fields == nil {
 		return ""
@@ -268,7 +268,7 @@ func misplacedSecret(snap *state.Snapshot, spec *state.Spec, act state.Action) s
 }
 
 // forget drops the oldest actions beyond keepActions, but none that is under way
-// or whose end somebody may not have seen yet. The caller holds a.mu.
+// or whose result a client may not have read yet. The caller holds a.mu.
 func (a *actions) forget(now time.Time) {
 	for i := len(a.list) - 1; i >= 0 && len(a.list) > keepActions; i-- {
 		if p := &a.list[i]; p.Done() && p.Settling.IsZero() && now.Sub(p.Ended) > keepEnded {
@@ -377,7 +377,7 @@ func (a *actions) perform(ctx context.Context, ex state.Executor, spec *state.Sp
 }
 
 // seen waits, for a moment at most, until the section that was acted on has been
-// published anew, so that whoever hears that the action is done sees what it did.
+// published again, so that a client that sees the action's result also sees its effect.
 func (a *actions) seen(ctx context.Context, name state.SectionName, since time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -390,8 +390,8 @@ func (a *actions) seen(ctx context.Context, name state.SectionName, since time.T
 // measureTimeout is how long the figures of a [state.Measurer] may take.
 const measureTimeout = 5 * time.Second
 
-// measure takes the figures before an action: those of the snapshot now, those that
-// have to be asked for while it is done. What it returns waits for them.
+// measure reads the figures before an action: those of the snapshot at once, those of
+// a [state.Measurer] while the action runs. The function that it returns waits for them.
 func (a *actions) measure(ctx context.Context, ex state.Executor, act state.Action) func() []state.Figure {
 	now, length := time.Now(), a.hub.opts.Settle
 	figures := policy.Measure(a.hub.Latest(), act, state.Window{Length: length})
@@ -413,7 +413,7 @@ func (a *actions) measure(ctx context.Context, ex state.Executor, act state.Acti
 const settleFactor = 6
 
 // judge waits for the settling time, and longer for a health check that has not
-// answered, and says whether the target is better.
+// answered, and returns whether the target is better.
 func (a *actions) judge(ex state.Executor, act state.Action, id state.ActionID, before []state.Figure) {
 	from, began, settle := a.hub.Latest(), time.Now(), a.hub.opts.Settle
 	if !a.sleep(settle) {
@@ -453,7 +453,7 @@ func (a *actions) judge(ex state.Executor, act state.Action, id state.ActionID, 
 	a.update(id, func(p *state.Progress) { p.Verdict, p.Settling = v, time.Time{} })
 }
 
-// sleep waits; false is for the hub's end.
+// sleep waits for d and reports whether it did; it returns false when the hub ends.
 func (a *actions) sleep(d time.Duration) bool {
 	select {
 	case <-a.ctx.Done():
@@ -472,7 +472,7 @@ func execute(ctx context.Context, ex state.Executor, act state.Action, progress 
 	return ex.Execute(ctx, act, progress)
 }
 
-// cancelled is why an action that was cancelled did not go on.
+// cancelled is the error of an action that was cancelled.
 type cancelled struct{ by string }
 
 func (c cancelled) Error() string { return "cancelled by " + c.by }

@@ -7,14 +7,14 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// Client is what a console, the command line and the API hold: an engine in this
-// process or in another.
+// Client is the connection of a console, the command line or the API to an engine, in
+// this process or in another.
 type Client interface {
 	// Wait returns the newest snapshot as soon as its Version is above after.
 	Wait(ctx context.Context, after uint64) (*state.Snapshot, error)
 	// Submit asks for an action; the error says why it was refused.
 	Submit(ctx context.Context, a state.Action) (state.ActionID, error)
-	// Watch says what is being looked at. It does not block.
+	// Watch sets the client's interests. It does not block.
 	Watch(state.Interests)
 }
 
@@ -50,5 +50,5 @@ func Do(ctx context.Context, s Client, a state.Action, settled bool, each func(s
 	}
 }
 
-// Watch implements Client for the hub itself: nobody looks.
+// Watch implements Client for the hub itself, which has no interests.
 func (*Hub) Watch(state.Interests) {}

@@ -9,15 +9,15 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// Console is one attached console: the seam that a console holds.
+// Console is one attached console; it implements [Client].
 type Console struct {
 	hub      *Hub
 	info     state.Console   // guarded by hub.mu, but for its ID and Actor
 	interest state.Interests // guarded by hub.mu
 }
 
-// Attach adds a console for actor; Close it when it leaves. The first that can
-// hold control has it.
+// Attach registers a console for actor, which has to be closed. The first that may
+// hold control gets it.
 func (h *Hub) Attach(actor state.Actor) *Console {
 	now := time.Now()
 	h.mu.Lock()
@@ -33,7 +33,7 @@ func (h *Hub) Attach(actor state.Actor) *Console {
 // ID returns the console's among those of its hub.
 func (c *Console) ID() string { return c.info.ID }
 
-// Actor returns who sits at the console.
+// Actor returns the console's user.
 func (c *Console) Actor() state.Actor { return c.info.Actor }
 
 // present returns the consoles in the order in which they came. The caller holds h.mu.
@@ -68,7 +68,7 @@ func (h *Hub) holder() *Console {
 	return nil
 }
 
-// giveControl puts c in control. The caller holds h.mu.
+// giveControl gives control to c. The caller holds h.mu.
 func (h *Hub) giveControl(c *Console) {
 	if was := h.holder(); was != nil {
 		was.info.Control = false
@@ -77,8 +77,8 @@ func (h *Hub) giveControl(c *Console) {
 	h.presence()
 }
 
-// successor returns who gets control when its holder leaves: who asked for it first, else
-// where a key was pressed last; nil where nobody is left. The caller holds h.mu.
+// successor returns the console that gets control when its holder leaves: the one that
+// asked for it first, else the one where a key was pressed last; nil if none is left. The caller holds h.mu.
 func (h *Hub) successor() *Console {
 	var best *Console
 	for _, c := range h.present() {
@@ -92,7 +92,7 @@ func (h *Hub) successor() *Console {
 	return best
 }
 
-// Wait is Hub.Wait; the snapshot says which console it was given to.
+// Wait returns what [Hub.Wait] does, with this console marked in the snapshot.
 func (c *Console) Wait(ctx context.Context, after uint64) (*state.Snapshot, error) {
 	s, err := c.hub.Wait(ctx, after)
 	if err != nil {
@@ -101,8 +101,8 @@ func (c *Console) Wait(ctx context.Context, after uint64) (*state.Snapshot, erro
 	return s.For(c.info.ID), nil
 }
 
-// Submit is Hub.Submit by this console's actor. It is refused while another
-// console holds control, but for what asks for it.
+// Submit submits an action as this console's actor; see [Hub.Submit]. All but the actions
+// on control itself are refused while another console holds control.
 func (c *Console) Submit(ctx context.Context, a state.Action) (state.ActionID, error) {
 	a.Actor, a.Console = c.info.Actor, c.info.ID
 	if c.info.Actor.Via == "cli" {
@@ -111,8 +111,8 @@ func (c *Console) Submit(ctx context.Context, a state.Action) (state.ActionID, e
 	return c.hub.actions.submit(ctx, a)
 }
 
-// seenBy returns the newest snapshot for the console of that ID, with the consoles as
-// they are this moment: what is published may be a tenth of a second old.
+// seenBy returns the newest snapshot for the console of that ID, with the current
+// consoles: what is published may be a tenth of a second old.
 func (h *Hub) seenBy(id string) *state.Snapshot {
 	s := h.Latest().For(id)
 	h.mu.Lock()
@@ -121,7 +121,7 @@ func (h *Hub) seenBy(id string) *state.Snapshot {
 	return s
 }
 
-// Watch says what this console looks at now. It does not block.
+// Watch sets the interests of this console. It does not block.
 func (c *Console) Watch(in state.Interests) {
 	h := c.hub
 	h.mu.Lock()
@@ -134,7 +134,7 @@ func (c *Console) Watch(in state.Interests) {
 	h.sendInterest()
 }
 
-// Close detaches the console. Where it held control, another has it at once.
+// Close detaches the console. If it held control, another console gets it at once.
 func (c *Console) Close() {
 	h := c.hub
 	h.mu.Lock()
@@ -154,7 +154,7 @@ func (c *Console) Close() {
 	}
 }
 
-// journalHandover journals that control went over without anybody's action.
+// journalHandover journals that control changed hands without an action.
 func (h *Hub) journalHandover(to *Console, why string) {
 	if h.opts.Journal == nil || h.actions.stopping() {
 		return // everybody leaves: control goes to nobody
@@ -168,7 +168,7 @@ func (h *Hub) journalHandover(to *Console, why string) {
 	h.actions.mu.Unlock()
 }
 
-// controller carries out what is done about control.
+// controller executes the actions on control.
 type controller struct{ *Hub }
 
 // Kinds implements state.Executor.

@@ -28,7 +28,7 @@
 // container's health check has not answered before. It compares what the sections
 // have with what they had, and with them the figures of an executor that is a
 // [state.Measurer], which are asked for over both times. Where another action on
-// the same target came in between, it is "unknown": nobody can say which one
+// the same target came in between, it is "unknown": it cannot be told which one
 // helped. A "begin" without an "end" in the
 // journal at the next start is an interrupted action, and is reported as one.
 //
@@ -39,14 +39,14 @@
 // holder's name, until they ask for control (control.request; the holder is told),
 // are given it (control.give) or take it (control.take). Taking it is one
 // confirmation away at any time, whether the holder was asked or not, is at the
-// keyboard or asleep: a console that a colleague forgot must not stand in the way
-// of who is on call, and two people who talk need no lock. The other is told who
-// took it.
+// keyboard or asleep: a console that a colleague forgot must not keep the person on call
+// from acting, and two people who talk need no lock. The previous holder is told
+// who took it.
 //
-// When the holder leaves, or its link is cut, control goes at once to who asked
-// for it first, else to where a key was pressed last. A wall (opsdeck --wall)
-// never holds it. Commands and the API are not kept from acting: each is one
-// person's action, and its actor shows. Every change is journalled, but those of the
+// When the holder leaves, or its link is cut, control goes at once to the console
+// that asked for it first, else to the one where a key was pressed last. A wall (opsdeck --wall)
+// never holds it. Commands and the API may always act: each is one
+// person's action, and its actor is recorded. Every change is journalled, but those of the
 // engine's own start and stop.
 //
 // This is courtesy, not security: who may act at all is decided by authentication.
@@ -58,6 +58,6 @@
 //
 // # Why the hub owns health
 //
-// A source that reports its own health tells you least when you need it most:
+// A source that reports its own health fails to when it matters most:
 // when it hangs, panics or loops. So the hub decides from what it sees.
 package backend

@@ -58,13 +58,13 @@ type slot struct {
 const (
 	// publishEvery is the shortest time between two snapshots.
 	publishEvery = 100 * time.Millisecond
-	// publishSoon is that while it starts, for so long as starting: what comes then is
-	// what somebody waits for.
+	// publishSoon is that interval during the first starting: a user waits for these
+	// sections.
 	publishSoon = 10 * time.Millisecond
 	starting    = 2 * time.Second
 )
 
-// New makes a hub with its first, empty snapshot: version 1, every section of
+// New returns a hub with its first, empty snapshot: version 1, every section of
 // sources connecting.
 func New(opts Options, sources ...state.Source) *Hub {
 	h := &Hub{
@@ -118,8 +118,8 @@ func (h *Hub) Run(ctx context.Context) {
 	h.publish()
 }
 
-// Replace puts src in place of the source of the same name, which is stopped
-// first. What the old one published stays until the new one publishes.
+// Replace stops the source of the same name and runs src instead. The sections of the
+// old one stay until the new one publishes.
 func (h *Hub) Replace(src state.Source) error {
 	if ex, ok := src.(state.Executor); ok {
 		h.actions.register(ex) // before h.mu is taken: publishing actions takes it second
@@ -173,8 +173,8 @@ func (h *Hub) supervise(ctx context.Context, sl *slot) {
 	sl.loop.Do(ctx)
 }
 
-// put takes a section from its source. A source may report trouble of its own by
-// setting a Status other than OK; otherwise the section is OK as of now.
+// put stores a section of a source for publishing. A source may report a failure of its
+// own by setting a Status other than OK; otherwise the section is OK as of now.
 func (h *Hub) put(sec state.Section) {
 	name, now := state.NameOf(sec), time.Now()
 	h.mu.Lock()
@@ -235,7 +235,7 @@ func (h *Hub) owns(name state.SectionName) bool {
 	return true
 }
 
-// own puts a section that the hub itself writes. The caller holds h.mu.
+// own stores a section that the hub itself writes. The caller holds h.mu.
 func (h *Hub) own(sec state.Section) {
 	now := time.Now()
 	h.pending[state.NameOf(sec)] = state.WithHealth(sec, state.Health{Status: state.OK, Since: h.opts.Workspace.Started, LastOK: now})
@@ -318,8 +318,8 @@ func (h *Hub) Wait(ctx context.Context, after uint64) (*state.Snapshot, error) {
 	}
 }
 
-// Beat makes the hub publish and waits until it has. It is how a watchdog tells a
-// hub that works from one that hangs.
+// Beat makes the hub publish and waits until it has: with it, a watchdog detects a
+// hub that hangs.
 func (h *Hub) Beat(ctx context.Context) error {
 	was := h.Latest().Version
 	h.SetWorkspace(func(*state.Workspace) {})
@@ -344,7 +344,7 @@ func (h *Hub) SetWorkspace(f func(*state.Workspace)) {
 	h.own(w)
 }
 
-// interests gathers what all consoles look at. The caller holds h.mu.
+// interests returns the interests of all consoles together. The caller holds h.mu.
 func (h *Hub) interests() state.Interests {
 	var all state.Interests
 	for c := range h.consoles {
@@ -353,7 +353,7 @@ func (h *Hub) interests() state.Interests {
 	return all
 }
 
-// sendInterest tells the sources, in the order in which interests change. The
+// sendInterest sends the interests to the sources, in the order in which they change. The
 // caller holds h.mu.
 func (h *Hub) sendInterest() {
 	all := h.interests()

@@ -69,13 +69,13 @@ type Source struct {
 }
 
 const (
-	// pollEvery is how often alert states are read and rule files looked at.
+	// pollEvery is how often alert states are read and rule files checked.
 	pollEvery = time.Second
 	// resolvedFor is how long a resolved alert is shown.
 	resolvedFor = 15 * time.Minute
 )
 
-// New makes a source.
+// New returns a source.
 func New(cfg Config) *Source {
 	s := &Source{cfg: cfg, reload: make(chan chan error), kick: make(chan struct{}, 1)}
 	s.setWatches(cfg.Watches)
@@ -132,7 +132,7 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	}()
 	load := func() error {
 		if !started && len(mgr.RuleGroups()) > 0 {
-			// Update waits for a changed group to end, which one that was never let go
+			// Update waits for a changed group to end, which one that was never started
 			// does not: a manager that has not started is replaced.
 			stop()
 			mgr = newManager()
@@ -184,8 +184,8 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	}
 }
 
-// files returns the rule files that match the globs now, or the built-in ones, and what the
-// watches make.
+// files returns the rule files that match the globs now, or the built-in ones, and the
+// one made from watches.
 func (s *Source) files(ld *loader) []string {
 	var out []string
 	var more []string
@@ -253,7 +253,7 @@ func (s *Source) section(mgr *rules.Manager, ld *loader) state.Alerts {
 	return out
 }
 
-// alerts returns a rule's active and lately resolved alerts, or one inactive row.
+// alerts returns a rule's active and recently resolved alerts, or one inactive row.
 func (s *Source) alerts(rule *rules.AlertingRule, rg state.RuleGroup, now time.Time, live map[string]bool) []state.Alert {
 	base := state.Alert{Rule: s.text(rule.Name()), Group: rg.Title, File: rg.File, Query: s.text(rule.Query().String()),
 		For: rule.HoldDuration(), Severity: s.text(rule.Labels().Get("severity"))}
@@ -301,7 +301,7 @@ func (s *Source) alerts(rule *rules.AlertingRule, rg state.RuleGroup, now time.T
 	return []state.Alert{base}
 }
 
-// addEvidence adds what else is known of an alert; a rule's own annotations win.
+// addEvidence adds evidence from other sections to an alert; a rule's own annotations win.
 func (s *Source) addEvidence(a *state.Alert) {
 	if s.cfg.Evidence == nil {
 		return
@@ -384,7 +384,7 @@ func (s *Source) Execute(ctx context.Context, a state.Action, _ func(string, flo
 	case state.AlertAck:
 		return state.Outcome{Result: "acknowledged " + al.Rule, Undo: undo(state.AlertUnack, nil)}, m.acknowledge(al, a.Actor.User)
 	case state.AlertUnack:
-		return state.Outcome{Result: "took back the acknowledgement of " + al.Rule, Undo: undo(state.AlertAck, nil)}, m.unacknowledge(al.ID)
+		return state.Outcome{Result: "unacknowledged " + al.Rule, Undo: undo(state.AlertAck, nil)}, m.unacknowledge(al.ID)
 	case state.AlertSilence:
 		d, err := state.ParseDuration(cmp.Or(a.Args["duration"], "1h"))
 		if err != nil {
@@ -400,10 +400,10 @@ func (s *Source) Execute(ctx context.Context, a state.Action, _ func(string, flo
 	case state.AlertUnsilence:
 		sl, err := m.unsilence(al.SilenceID)
 		if err != nil {
-			return state.Outcome{}, fmt.Errorf("end the silence of %s: %w", al.Rule, err)
+			return state.Outcome{}, fmt.Errorf("unsilence %s: %w", al.Rule, err)
 		}
 		rest := max(time.Until(sl.Ends).Round(time.Second), time.Second)
-		return state.Outcome{Result: "ended the silence of " + al.Rule,
+		return state.Outcome{Result: "unsilenced " + al.Rule,
 			Undo: undo(state.AlertSilence, map[string]string{"duration": rest.String(), "comment": sl.Comment})}, nil
 	}
 	return state.Outcome{}, fmt.Errorf("alerts: cannot %s", a.Kind)
@@ -425,5 +425,5 @@ func (s *Source) reloadRules(ctx context.Context) (state.Outcome, error) {
 	for _, g := range s.last.Groups {
 		n += g.Rules
 	}
-	return state.Outcome{Result: fmt.Sprintf("loaded %d rules in %d groups", n, len(s.last.Groups))}, nil
+	return state.Outcome{Result: fmt.Sprintf("loaded %s in %s", state.Plural(n, "rule"), state.Plural(len(s.last.Groups), "group"))}, nil
 }

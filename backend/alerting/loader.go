@@ -24,7 +24,7 @@ const builtin = "(built-in rules)"
 //go:embed default.yml
 var builtinRules []byte
 
-// watched is the name under which the rules that watches of logs make are loaded.
+// watched is the name under which the rules of log watches are loaded.
 const watched = "(watches in opsdeck.yaml)"
 
 // loader is a rules.GroupLoader that keeps the last good content of each file.
@@ -45,8 +45,8 @@ func newLoader(p parser.Parser, log *slog.Logger) *loader {
 	return &loader{parser: p, log: log, good: map[string]*rulefmt.RuleGroups{}, problems: map[string]string{}, stamps: map[string][sha256.Size]byte{}}
 }
 
-// Load implements rules.GroupLoader. It never fails: a broken file gives its
-// last good groups, or none, and a problem.
+// Load implements rules.GroupLoader. It never fails: for a broken file it returns
+// the last good groups, or none, and records a problem.
 func (l *loader) Load(path string, ignoreUnknown bool, scheme model.ValidationScheme) (*rulefmt.RuleGroups, []error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,7 +78,7 @@ func (l *loader) Load(path string, ignoreUnknown bool, scheme model.ValidationSc
 	return &rulefmt.RuleGroups{}, nil
 }
 
-// yamlLine is where a YAML error says that it is.
+// yamlLine matches the position in a YAML error.
 var yamlLine = regexp.MustCompile(`(?s)^(?:.*unmarshal errors:\s*)?line (\d+): (.*)$`)
 
 // positioned returns an error in "file:line:column: what" form. Prometheus puts the
@@ -95,12 +95,12 @@ func positioned(path string, err error) string {
 	return path + ": " + text
 }
 
-// twice finds group names that a file uses twice.
+// twice returns an error for each group name that a file uses twice.
 func twice(g *rulefmt.RuleGroups) (errs []error) {
 	seen := map[string]bool{}
 	for _, grp := range g.Groups {
 		if seen[grp.Name] {
-			errs = append(errs, fmt.Errorf("the group %q is there twice", grp.Name))
+			errs = append(errs, fmt.Errorf("the group %q is defined twice", grp.Name))
 		}
 		seen[grp.Name] = true
 	}
@@ -110,7 +110,7 @@ func twice(g *rulefmt.RuleGroups) (errs []error) {
 // Parse implements rules.GroupLoader.
 func (l *loader) Parse(query string) (parser.Expr, error) { return l.parser.ParseExpr(query) }
 
-// forget drops what is known of files that are no longer there.
+// forget drops the state of files that no longer exist.
 func (l *loader) forget(paths []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

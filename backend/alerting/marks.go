@@ -60,7 +60,7 @@ func openMarks(path string, p parser.Parser) (*marks, error) {
 	return m, nil
 }
 
-// save writes the file anew, whole or not at all. The caller holds m.mu.
+// save writes the file atomically. The caller holds m.mu.
 func (m *marks) save() error {
 	b, err := json.MarshalIndent(m, "", " ")
 	if err != nil {
@@ -84,7 +84,7 @@ func (m *marks) save() error {
 	return nil
 }
 
-// acknowledge notes that by has seen the alert.
+// acknowledge records that by has acknowledged the alert.
 func (m *marks) acknowledge(a *state.Alert, by string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -99,8 +99,8 @@ func (m *marks) unacknowledge(id string) error {
 	return m.save()
 }
 
-// acked returns who acknowledged the alert that is active since then. One given to an
-// earlier spell of the same alert does not hold.
+// acked returns the acknowledgement of the alert that is active since then. One that was
+// given to an earlier occurrence of the same alert does not hold.
 func (m *marks) acked(id string, since time.Time) (ack, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

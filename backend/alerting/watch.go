@@ -22,7 +22,7 @@ type Watch struct {
 	Severity, Runbook string
 }
 
-// SetWatches puts other watches in force. Alerts of those that stay as they are go on.
+// SetWatches replaces the watches. Alerts of unchanged watches continue.
 func (s *Source) SetWatches(ws []Watch) {
 	s.setWatches(ws)
 	select {
@@ -41,7 +41,7 @@ func (s *Source) setWatches(ws []Watch) {
 }
 
 // watchRules returns the watches as a rule file: a group for each, so that a change of one
-// does not begin the others anew.
+// does not restart the others.
 func watchRules(ws []Watch) []byte {
 	type rule struct {
 		Alert       string            `yaml:"alert"`
@@ -78,5 +78,5 @@ func watchRules(ws []Watch) []byte {
 	return b
 }
 
-// plain returns text that a template gives as it stands.
+// plain returns text escaped so that a template renders it literally.
 func plain(s string) string { return strings.ReplaceAll(s, "{{", `{{"{{"}}`) }

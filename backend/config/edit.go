@@ -18,7 +18,7 @@ import (
 // too: a few lines of one section are put in or taken out, and the file is only
 // written when reading it again gives exactly what was wanted.
 
-// AddWatch puts a watch at the end of the watches in the workspace file.
+// AddWatch appends a watch to the watches in the workspace file.
 func (w *Workspace) AddWatch(x Watch) error {
 	if x.Window == Duration(DefaultWindow) {
 		x.Window = 0
@@ -26,7 +26,7 @@ func (w *Workspace) AddWatch(x Watch) error {
 	return w.edit("watches", x, true, func(f *File) { f.Watches = append(f.Watches, x) }, func(*File) int { return -1 }, "")
 }
 
-// RemoveWatch takes a watch out of the workspace file, and gives what it was.
+// RemoveWatch removes a watch from the workspace file, and returns what it was.
 func (w *Workspace) RemoveWatch(name string) (was Watch, err error) {
 	err = w.edit("watches", nil, true, func(f *File) {
 		f.Watches = slices.DeleteFunc(f.Watches, func(x Watch) bool {
@@ -42,7 +42,7 @@ func (w *Workspace) RemoveWatch(name string) (was Watch, err error) {
 	return was, err
 }
 
-// AddFilter gives a filter a name in the workspace file.
+// AddFilter adds a named filter to the workspace file.
 func (w *Workspace) AddFilter(name, where string) error {
 	return w.edit("filters", map[string]string{name: where}, false, func(f *File) {
 		if f.Filters == nil {
@@ -52,7 +52,7 @@ func (w *Workspace) AddFilter(name, where string) error {
 	}, func(*File) int { return -1 }, "")
 }
 
-// RemoveFilter takes a filter out of the workspace file, and gives what it was.
+// RemoveFilter removes a filter from the workspace file, and returns what it was.
 func (w *Workspace) RemoveFilter(name string) (was string, err error) {
 	err = w.edit("filters", nil, false, func(f *File) {
 		was = f.Filters[name]
@@ -69,9 +69,9 @@ func (w *Workspace) RemoveFilter(name string) (was string, err error) {
 	return was, err
 }
 
-// edit puts item at the end of a section, a list or a map; where item is nil it takes
-// out the entry at the index that find gives, or, in a map, the one of key. change
-// makes of the file what it is to be.
+// edit appends item to a section, a list or a map; where item is nil it removes the
+// entry at the index that find returns, or, in a map, the one of key. change applies
+// the same change to the parsed file, which the written one has to equal.
 func (w *Workspace) edit(section string, item any, list bool, change func(*File), find func(*File) int, key string) error {
 	path := w.ConfigFile
 	if path == "" {
@@ -124,13 +124,13 @@ func (w *Workspace) edit(section string, item any, list bool, change func(*File)
 		return err
 	}
 	if !reflect.DeepEqual(got, want) {
-		return fmt.Errorf("%s is written in a way in which this cannot be done for you: %s", name, byHand)
+		return fmt.Errorf("%s is written in a form that opsdeck cannot edit: %s", name, byHand)
 	}
 	return replace(path, old, text)
 }
 
-// block returns where a section's entries stand: its own line, the one after its last, and
-// the entries' indentation, -1 where there are none. flow says that they are written
+// block returns where a section's entries are: its own line, the one after its last, and
+// the entries' indentation, -1 where there are none. flow is set where they are written
 // in brackets.
 func block(lines []string, section string) (head, end, indent int, flow bool) {
 	head = slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, section+":") })
@@ -194,7 +194,7 @@ func insert(old []byte, section string, item []string, list bool) ([]byte, error
 	return []byte(strings.Join(slices.Insert(lines, end, item...), "\n") + "\n"), nil
 }
 
-// remove takes out the n-th entry of a list, or the one of a key of a map.
+// remove removes the n-th entry of a list, or the one of a key of a map.
 func remove(old []byte, section string, n int, list bool, key string) ([]byte, error) {
 	lines := strings.Split(strings.TrimSuffix(string(old), "\n"), "\n")
 	head, end, indent, flow := block(lines, section)
@@ -236,15 +236,15 @@ func remove(old []byte, section string, n int, list bool, key string) ([]byte, e
 	return []byte(strings.Join(lines, "\n") + "\n"), nil
 }
 
-// replace writes a file anew, whole or not at all, unless somebody else has written it
-// since it was read as old.
+// replace writes a file atomically, unless another program has written it since it was
+// read as old.
 func replace(path string, old, text []byte) error {
 	mode := fs.FileMode(0o644)
 	st, err := os.Stat(path)
 	if err == nil {
 		mode = st.Mode().Perm()
 		if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, old) {
-			return fmt.Errorf("%s is being changed by somebody else: try again", path)
+			return fmt.Errorf("another program is changing %s: try again", path)
 		}
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".opsdeck-yaml-*")

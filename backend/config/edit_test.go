@@ -112,7 +112,7 @@ func TestAWorkspaceWithoutAFileGetsOneAndKeepsItsData(t *testing.T) {
 func TestWhatCannotBeEditedIsLeftAlone(t *testing.T) {
 	for text, want := range map[string]string{
 		"watches: [{name: a, source: s, where: x}]\n":                              "in brackets: add this under watches: by hand:\nname: w",
-		"watches:\n  - name: a\n    source: s\n    where: |\n      x\n      # y\n": "cannot be done for you",
+		"watches:\n  - name: a\n    source: s\n    where: |\n      x\n      # y\n": "in a form that opsdeck cannot edit",
 		"nmae: x\n": "while it has errors",
 		"watches:\n  - {name: w, source: s, where: x}\n": "another watch has that name",
 	} {

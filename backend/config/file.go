@@ -90,8 +90,8 @@ type Modules struct {
 	Resident int `yaml:"resident"`
 	// Python is the interpreter; default: python3 on the PATH.
 	Python string `yaml:"python"`
-	// Approval is "on", which is the default, or "off": then modules run whatever lies
-	// in their folders, and a change of their files wants no yes.
+	// Approval is "on", which is the default, or "off": then modules run whatever is in
+	// their folders, and a change of their files needs no approval.
 	Approval string `yaml:"approval"`
 	// RequireTests has every module's own tests pass before it is enabled or approved.
 	RequireTests bool `yaml:"require_tests"`
@@ -132,7 +132,7 @@ type Log struct {
 // Remote reports whether it is a file on another host: ssh://[user@]host[:port]/path.
 func (l Log) Remote() bool { return strings.HasPrefix(l.Path, "ssh://") }
 
-// Rotation says how a log file is rotated.
+// Rotation configures how a log file is rotated.
 type Rotation struct {
 	// Keep is how many old files stay; default 5.
 	Keep int `yaml:"keep"`
@@ -151,7 +151,7 @@ type Rotation struct {
 	MaxAge  Duration `yaml:"max_age"`
 }
 
-// Bytes is MaxSize in bytes, 0 for never.
+// Bytes returns MaxSize in bytes, 0 for never.
 func (r Rotation) Bytes() int64 {
 	n, err := humanize.ParseBytes(r.MaxSize)
 	if err != nil || n > math.MaxInt64 {
@@ -238,8 +238,8 @@ func (d *Duration) UnmarshalYAML(b []byte) error {
 	return nil
 }
 
-// durationError is a bad duration. The library does not say where a value that
-// reads itself stands, so its text is looked for.
+// durationError is a bad duration. The library does not report the position of a
+// value with its own unmarshaller, so its text is searched for.
 type durationError struct {
 	text string
 	error
@@ -256,8 +256,8 @@ type Problems []string
 // Error implements error.
 func (p Problems) Error() string { return strings.Join(p, "\n") }
 
-// ReadFile reads a workspace file. The error is a Problems for what is wrong
-// with its content.
+// ReadFile reads a workspace file. The error is a Problems if its content
+// is invalid.
 func ReadFile(path string) (*File, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -358,7 +358,7 @@ func Parse(name string, b []byte) (f *File, err error) {
 	return f, nil
 }
 
-// position puts a YAML error into "file:line:column: what" form.
+// position returns a YAML error in the form "file:line:column: what".
 func position(name string, b []byte, err error) string {
 	var bad durationError
 	if errors.As(err, &bad) {

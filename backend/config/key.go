@@ -19,7 +19,7 @@ const (
 
 // MasterKey is the master key of the credential store, and where it came from.
 type MasterKey struct {
-	// Text is the key, and after it, apart by white space, old keys.
+	// Text is the key, and after it, separated by white space, old keys.
 	Text string
 	// From is "the environment", "the systemd credential NAME", or a file's path.
 	From string
@@ -29,10 +29,10 @@ type MasterKey struct {
 	Env  bool
 }
 
-// MasterKey looks for MODULE_ENCRYPTION_KEY, anew at each call: in the environment,
+// MasterKey returns MODULE_ENCRYPTION_KEY, read again at each call: in the environment,
 // in the file of MODULE_ENCRYPTION_KEY_FILE or credentials.key_file, among systemd's
 // credentials, in .env. Old keys in MODULE_ENCRYPTION_KEY_OLD are added. The error
-// says where it was looked for.
+// names the places that were searched.
 func (w *Workspace) MasterKey() (MasterKey, error) {
 	env := filepath.Join(w.Dir, ".env")
 	dot := readDotEnv(env)
@@ -95,8 +95,8 @@ func (w *Workspace) Key() (string, error) {
 }
 
 // KeyFile returns the file that the master key came from, and its content with these
-// keys in place of its own. The error says why the place cannot be written, and
-// what to do by hand.
+// keys in place of its own. The error says why the file cannot be written, and what
+// to do by hand.
 func (w *Workspace) KeyFile(keys []string) (path string, text []byte, err error) {
 	k, err := w.MasterKey()
 	if err != nil {
@@ -120,9 +120,9 @@ func (w *Workspace) KeyFile(keys []string) (path string, text []byte, err error)
 	return k.File, []byte(strings.Join(lines, "")), nil
 }
 
-// setLine puts NAME=value in place of the last line that sets the name, which is
-// the one in force; where there is none, behind that of another name. An empty
-// value takes the lines away. Everything else stays as it is.
+// setLine replaces the last line that sets the name, which is the one in force, with
+// NAME=value; if there is none, it adds the line after that of behind. An empty value
+// removes the lines. Everything else stays as it is.
 func setLine(lines []string, name, value, behind string) []string {
 	assigns := func(line, name string) bool {
 		n, _, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")

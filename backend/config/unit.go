@@ -11,7 +11,7 @@ import (
 	"text/template"
 )
 
-// Unit is what a systemd unit names beside the workspace.
+// Unit holds what a systemd unit names beside the workspace.
 type Unit struct {
 	// Program is the absolute path of opsdeck, User who runs it, Socket where
 	// consoles find it.

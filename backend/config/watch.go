@@ -37,10 +37,10 @@ const DefaultWindow = 5 * time.Minute
 // Span returns the window with its default.
 func (w Watch) Span() time.Duration { return cmp.Or(time.Duration(w.Window), DefaultWindow) }
 
-// Names returns the filters that may be named behind an @: the shipped ones and the file's.
+// Names returns the filters that may be named after an @: the built-in ones and the file's.
 func (f *File) Names() record.Names { return record.BuiltinFilters().With(f.Filters) }
 
-// checkWatches tells check what is wrong with filters and watches.
+// checkWatches calls check with each mistake in filters and watches.
 func (f *File) checkWatches(check func(ok bool, path, format string, args ...any)) {
 	names := f.Names()
 	for _, name := range record.Names(f.Filters).Sorted() {

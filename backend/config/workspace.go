@@ -20,7 +20,7 @@ type Workspace struct {
 	File
 	Dir        string
 	ConfigFile string // "" where there is none
-	// Found says what was looked for, and whether it is there.
+	// Found lists what was looked for, and whether it exists.
 	Found []state.Finding
 	// Origin says for each setting, by its yaml path, where it came from: "default",
 	// "found", "env NAME", "flag", "opsdeck.yaml:LINE".
@@ -30,7 +30,7 @@ type Workspace struct {
 	env      map[string]string
 }
 
-// Flags are what the command line said; empty for nothing.
+// Flags are the values of the command line; empty if not given.
 type Flags struct {
 	Workspace, Config, Listen string
 }
@@ -44,8 +44,8 @@ const (
 )
 
 // Load finds the workspace and resolves its settings. An error means that there
-// is no such folder or file; a file whose content is wrong gives Problems and the
-// defaults, so that the console starts and says so.
+// is no such folder or file; for a file whose content is invalid it returns
+// Problems and the defaults, so that the console starts and shows them.
 func Load(fl Flags) (*Workspace, error) {
 	dir, err := findDir(fl)
 	if err != nil {
@@ -97,7 +97,7 @@ func findDir(fl Flags) (string, error) {
 	}
 	cwd, err := os.Getwd()
 	if err != nil {
-		return "", fmt.Errorf("workspace: the current folder cannot be told: %w: name one with --workspace", err)
+		return "", fmt.Errorf("workspace: the current folder is unknown: %w: name one with --workspace", err)
 	}
 	for d := cwd; ; d = filepath.Dir(d) {
 		if _, err := os.Stat(filepath.Join(d, FileName)); err == nil {
@@ -232,7 +232,7 @@ func (w *Workspace) resolve(fl Flags, raw []byte) {
 	w.Data = abs(w.Data)
 }
 
-// publishes returns the compose file here that speaks of a port, with the line; "" where
+// publishes returns the compose file here that mentions a port, with the line; "" where
 // none does.
 func (w *Workspace) publishes(port string) string {
 	for _, name := range []string{"docker-compose.yaml", "docker-compose.yml", "compose.yaml", "compose.yml"} {
@@ -250,7 +250,7 @@ func (w *Workspace) publishes(port string) string {
 	return ""
 }
 
-// find looks for what a workspace may hold.
+// find searches the folder for what a workspace may hold.
 func (w *Workspace) find() {
 	add := func(what, where string, n int, noun string) {
 		f := state.Finding{What: what, Where: w.Rel(where), Found: n > 0, Origin: w.Origin[map[string]string{
@@ -283,7 +283,7 @@ func (w *Workspace) find() {
 }
 
 // dataDir returns where databases go: beside the modules where this is a workspace,
-// else under the user's state folder, so that a passer-by's folder stays clean.
+// else under the user's state folder, so that an unrelated folder stays clean.
 func (w *Workspace) dataDir() (dir, origin string) {
 	here := filepath.Join(w.Dir, "data")
 	if st, err := os.Stat(here); err == nil && st.IsDir() {

@@ -42,7 +42,7 @@ func TestRekeyChangesTheKeyWhereItLies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.Result, "3 entries encrypted anew") || !strings.Contains(out.Result, "key has the new key, and the old one beside it") {
+	if !strings.Contains(out.Result, "3 entries re-encrypted") || !strings.Contains(out.Result, "key has the new key, and the old one beside it") {
 		t.Errorf("got %q", out.Result)
 	}
 	text, err := os.ReadFile(file)
@@ -90,7 +90,7 @@ func TestRekeyToAGivenKeyGoesOnWhereItWasCutShort(t *testing.T) {
 		t.Errorf("an old key that is needed was forgotten: %v", err)
 	}
 	out, err := r.do(state.CredentialRekey, "credentials", nil, nil)
-	if err != nil || !strings.Contains(out.Result, "3 entries encrypted anew") {
+	if err != nil || !strings.Contains(out.Result, "3 entries re-encrypted") {
 		t.Errorf("got %q, %v", out.Result, err)
 	}
 	r.until("nothing is under the old key", func(s *state.Snapshot) bool { return s.Modules.UnderOldKeys() == 0 })

@@ -1,5 +1,5 @@
-// Package journal keeps what was done: who, from where, what, on what, and what
-// came of it.
+// Package journal keeps what was done: who, from where, what, on what, and the
+// result.
 //
 // It owns one file of JSON lines, append-only and fsynced before Append returns.
 // Each entry carries the SHA-256 of itself and its predecessor's hash, so that a
@@ -13,8 +13,8 @@
 // # Why a reserve
 //
 // An operator whose disk is full must still be able to rotate a log away. Beside
-// the journal lies a file of 64 KiB that is given up when the disk is full, and
-// made again when there is room.
+// the journal is a file of 64 KiB that is removed when the disk is full, and
+// created again when there is room.
 //
 // # Why a torn line is cut off
 //

@@ -173,7 +173,7 @@ func (j *Journal) append(e state.Entry) error {
 	return nil
 }
 
-// write puts line at the end, or leaves the file as it was.
+// write appends line, or leaves the file as it was.
 func (j *Journal) write(line []byte) error {
 	_, err := j.f.WriteAt(line, j.size)
 	if err == nil {
@@ -218,7 +218,7 @@ func (j *Journal) Close() error {
 
 func (j *Journal) reserve() string { return j.path + ".reserve" }
 
-// keepReserve makes the reserve where it is missing; a disk without room for it
+// keepReserve creates the reserve if it is missing; a disk without room for it
 // is no reason not to start.
 func (j *Journal) keepReserve() {
 	if st, err := os.Stat(j.reserve()); err == nil && st.Size() == reserveBytes {
@@ -239,8 +239,8 @@ func sum(e state.Entry) string {
 	return hex.EncodeToString(h[:])
 }
 
-// check says why e does not follow the entry with hash prev and number seq; ""
-// when it does. unknown says that the predecessor was not read.
+// check returns why e does not follow the entry with hash prev and number seq; ""
+// if it does. With unknown the predecessor was not read.
 func check(e state.Entry, prev string, seq uint64, unknown bool) string {
 	switch {
 	case sum(e) != e.Hash:

@@ -11,12 +11,12 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// Collector gives the newest snapshot as metrics.
+// Collector exposes the newest snapshot as metrics.
 type Collector struct {
 	latest func() *state.Snapshot
 }
 
-// NewCollector makes a collector over latest, which is called at each scrape.
+// NewCollector returns a collector over latest, which is called at each scrape.
 func NewCollector(latest func() *state.Snapshot) *Collector { return &Collector{latest} }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {

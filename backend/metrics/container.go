@@ -13,9 +13,9 @@ import (
 // minWindow is the shortest time that a rate is taken over: several samples.
 const minWindow = time.Minute
 
-// Container gives a container's figures over a span until some time, from what the
-// collector wrote, as means of step, which is whole seconds. Samples that are not there
-// are negative.
+// Container returns a container's figures over a span that ends at until, from what the
+// collector wrote, as means over step, a number of whole seconds. Missing samples are
+// negative.
 func (s *Store) Container(ctx context.Context, id string, until time.Time, span, step time.Duration) (state.Series, error) {
 	out := state.Series{Step: step}
 	end := until.Truncate(step)
@@ -49,7 +49,7 @@ func (s *Store) Container(ctx context.Context, id string, until time.Time, span,
 	return out, nil
 }
 
-// spread puts one series' points where they belong among n samples.
+// spread returns n samples with the points of one series at their times.
 func spread(m promql.Matrix, start time.Time, step time.Duration, n int) []float64 {
 	out := make([]float64, n)
 	for i := range out {

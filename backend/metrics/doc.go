@@ -5,8 +5,8 @@
 // folder, and the [Collector] that turns snapshots into series under the names
 // that operators' rules and dashboards already use: nexus_* for modules,
 // cAdvisor's for containers, node_exporter's for the host, blackbox_exporter's
-// for services, opsdeck_* for the rest. It refuses to invent: a figure that is
-// unknown, and a section that is stale, gives no sample.
+// for services, opsdeck_* for the rest. It never makes up a value: a figure that
+// is unknown, and a section that is stale, has no sample.
 //
 // [Relay] adds what other services expose: the delegation and provider figures of
 // NEXUS belong to the services that count them, and are relayed, never made up.

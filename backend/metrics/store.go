@@ -183,7 +183,7 @@ func (s *Store) Sample(ctx context.Context, now time.Time) error {
 	return first
 }
 
-// explode gives each sample of a metric, as the exposition format does.
+// explode calls add with each sample of a metric, as in the exposition format.
 func explode(f *dto.MetricFamily, m *dto.Metric, add func(name, extra, extraValue string, pairs []*dto.LabelPair, v float64)) {
 	name := f.GetName()
 	switch {

@@ -1,15 +1,15 @@
-// Package profile lets the owner of a running engine look into it: CPU, memory,
+// Package profile serves profiles of a running engine to its owner: CPU, memory,
 // goroutines, an execution trace. It owns the few routes that serve them ([Handler])
 // and the call that fetches one ([Fetch]).
 //
 // It refuses every connection but those of a unix socket, whatever it is mounted on,
-// and publishes nothing: nobody writes to it. Who may use the socket is the door's
-// business (backend/admin): the engine's own user and root.
+// and publishes nothing: nobody writes to it. Who may use the socket is decided
+// by backend/admin: the engine's own user and root.
 //
 // # Why never over TCP
 //
-// A profile names what is in memory, holds the engine up while it is taken, and costs
-// a share of a core for as long. That is for whoever could attach a debugger anyway.
+// A profile shows what is in memory, delays the engine while it is taken, and costs a
+// share of a core for as long. Only those who could attach a debugger anyway may take it.
 //
 // # Why net/http/pprof is imported here and nowhere else
 //

@@ -19,11 +19,11 @@ import (
 // Prefix is where Handler is mounted.
 const Prefix = "/profile/v1/"
 
-// Kind is one thing that an engine can be asked about itself.
+// Kind is one kind of profile.
 type Kind struct {
-	// Name is its command and the last part of its path; Short says what it tells.
+	// Name is its command and the last part of its path; Short is its description.
 	Name, Short string
-	// Timed is one that is taken over a time.
+	// Timed is set where it is taken over a period.
 	Timed bool
 	// Ext ends the name of a file of it; Tool is the command that reads such a file, with
 	// %s for its name.
@@ -33,7 +33,7 @@ type Kind struct {
 	query   string // of pprof's handler
 }
 
-// kinds are all of them, in the order of the help.
+// kinds are all kinds, in the order of the help.
 var kinds = []Kind{
 	{Name: "cpu", Short: "where the CPU time goes", Timed: true, Ext: "pprof", Tool: "go tool pprof -top %s", handler: http.HandlerFunc(pprof.Profile)},
 	{Name: "heap", Short: "what is in memory, and who allocated it", Ext: "pprof", Tool: "go tool pprof -top %s", handler: pprof.Handler("heap"), query: "gc=1"},
@@ -44,7 +44,7 @@ var kinds = []Kind{
 // Kinds returns all kinds, in the order of the help.
 func Kinds() []Kind { return append([]Kind(nil), kinds...) }
 
-// MaxDuration bounds the time over which one is taken.
+// MaxDuration bounds the period over which a profile is taken.
 const MaxDuration = 10 * time.Minute
 
 // Handler returns the handler of all kinds, for a mux that a unix socket serves.
@@ -75,12 +75,12 @@ func Handler() http.Handler {
 
 // Errors of Fetch. Their text says what to do.
 var (
-	ErrNotOwner = errors.New("only the engine's own user and root may look into it")
-	ErrOlder    = errors.New("the engine is an older opsdeck that cannot be looked into: start it anew with this one")
+	ErrNotOwner = errors.New("only the engine's own user and root may profile it")
+	ErrOlder    = errors.New("the engine is an older opsdeck that serves no profiles: restart it with this version")
 )
 
-// Fetch asks the engine at a unix socket for a profile and writes it to w. A timed one
-// takes as long as it is told to, in whole seconds.
+// Fetch requests a profile from the engine at a unix socket and writes it to w. A timed
+// profile covers over, rounded to whole seconds.
 func Fetch(ctx context.Context, socket string, k Kind, over time.Duration, w io.Writer) error {
 	tr := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", socket)
@@ -113,5 +113,5 @@ func Fetch(ctx context.Context, socket string, k Kind, over time.Duration, w io.
 		return ErrOlder
 	}
 	said, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
-	return fmt.Errorf("the engine's %s: %s: it may be that another is being taken: wait for its end", k.Name, strings.TrimSpace(string(said)))
+	return fmt.Errorf("the engine's %s: %s: another may be running: wait until it ends", k.Name, strings.TrimSpace(string(said)))
 }

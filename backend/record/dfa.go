@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// dfa says of bytes whether a regular expression may match in their line. It is
+// dfa decides whether a regular expression may match in a line. It is
 // built as it is needed: a state is a set of places in the program, and a step
 // that was never taken is worked out then. Assertions ("^", "\b") are taken to hold,
 // and a byte above ASCII to match whatever matches any rune above ASCII, so that
@@ -49,7 +49,7 @@ func newDFA(prog *syntax.Prog) *dfa {
 	return d
 }
 
-// clear forgets all states but the first.
+// clear drops all states but the first.
 func (d *dfa) clear() {
 	d.ids = map[string]uint32{}
 	d.next = make([]uint32, dfaStart*256, 16*256)
@@ -94,7 +94,7 @@ func (d *dfa) find(b []byte, from int) int {
 	return -1
 }
 
-// step works out a step. It may forget all states, and then s is given anew.
+// step computes a step. It may drop all states, and then returns a new s.
 func (d *dfa) step(s *uint32, c byte) uint32 {
 	to := uint32(dfaStart) << 8
 	if c != '\n' {
@@ -148,7 +148,7 @@ func (d *dfa) id(set []uint32) uint32 {
 	return id
 }
 
-// add puts what can be reached from pc without reading into the set.
+// add adds to the set what can be reached from pc without reading.
 func (d *dfa) add(set []uint32, pc uint32) []uint32 {
 	if d.mark[pc] == d.gen {
 		return set

@@ -9,7 +9,7 @@ import (
 // maxDepth is how deeply nested JSON objects are looked into.
 const maxDepth = 8
 
-// aliases are other names under which the same fact is logged, tried in this order
+// aliases are other names of the same field, tried in this order
 // when the name itself is not there.
 var aliases = map[string][]string{
 	"status":   {"statusCode", "status_code", "http_status"},
@@ -256,7 +256,7 @@ func JSONSkip(s string, i int) int {
 	return i
 }
 
-// unquote takes quotes and escapes off a raw JSON value.
+// unquote returns a raw JSON value without quotes and escapes.
 func unquote(v string) string {
 	if len(v) < 2 || v[0] != '"' || v[len(v)-1] != '"' {
 		return v

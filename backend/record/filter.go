@@ -17,7 +17,7 @@ type Filter struct {
 	need    *Search
 }
 
-// SyntaxError says what is wrong with a filter, and where.
+// SyntaxError is a mistake in a filter, with its place.
 type SyntaxError struct {
 	Text string
 	// At is the place in Text, in bytes from 0.
@@ -76,7 +76,7 @@ type node struct {
 	term    int // index of the test, in opTerm
 }
 
-// join returns a node of two, or the one that is there.
+// join returns a node of two, or the one that is not nil.
 func join(op op, a, b *node) *node {
 	switch {
 	case a == nil:
@@ -87,7 +87,7 @@ func join(op op, a, b *node) *node {
 	return &node{op: op, a: a, b: b}
 }
 
-// finder lends matchers of one search.
+// finder pools matchers of one search.
 type finder struct {
 	*Search
 	pool sync.Pool
@@ -107,7 +107,7 @@ func (f *finder) match(text string) bool {
 }
 
 // Compile reads a filter, in which @name stands for one of [BuiltinFilters]. An error is a
-// [*SyntaxError]. The empty filter lets everything pass.
+// [*SyntaxError]. Every record passes the empty filter.
 func Compile(text string) (*Filter, error) { return CompileWith(text, BuiltinFilters()) }
 
 // CompileWith reads a filter in which @name stands for one of names.
@@ -139,8 +139,8 @@ func (f *Filter) String() string { return f.text }
 func (f *Filter) Spelled() string { return f.spelled }
 
 // Required returns a search that is found in the text of every record that passes, nil
-// where none is known. Looking for it first is faster than asking the filter of
-// every record.
+// where none is known. Searching for it first is faster than matching the filter
+// against every record.
 func (f *Filter) Required() *Search { return f.need }
 
 // Least returns a level below which no record passes, unknown where none is known.
@@ -201,7 +201,7 @@ func (n *node) match(r state.LogRecord) bool {
 	return compare(n.rel, float64(strings.Compare(v, n.value)), 0)
 }
 
-// inUnits are endings by which a field's name says its unit.
+// inUnits are endings of field names that are their unit.
 var inUnits = []struct {
 	suffix string
 	factor float64
@@ -291,8 +291,8 @@ func need(n *node) *Search {
 	return nil
 }
 
-// NeedsLevel reports whether the filter looks at the record's level, so that those
-// who would have to read it first can do without.
+// NeedsLevel reports whether the filter reads the record's level, so that a caller that
+// would have to parse it first can omit that.
 func (f *Filter) NeedsLevel() bool { return f.root != nil && f.root.needsLevel() }
 
 func (n *node) needsLevel() bool {

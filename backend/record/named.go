@@ -9,8 +9,8 @@ import (
 // Names are filters by the name that stands for them behind an @ in other filters.
 type Names map[string]string
 
-// BuiltinFilters returns the filters that everybody is asked for: what the operations guides look
-// for with grep.
+// BuiltinFilters returns the common filters: those for which the operations guides use
+// grep.
 func BuiltinFilters() Names {
 	return Names{
 		"errors":         `level>=error`,
@@ -35,7 +35,7 @@ func (n Names) With(own Names) Names {
 // Sorted returns the names, without the @.
 func (n Names) Sorted() []string { return slices.Sorted(maps.Keys(n)) }
 
-// ValidName reports whether a filter may be called so: letters, digits, "-", "_" and
+// ValidName reports whether name may be that of a filter: letters, digits, "-", "_" and
 // ".", at most 64.
 func ValidName(name string) bool {
 	return name != "" && len(name) <= 64 && nameEnd(name) == len(name)
@@ -49,7 +49,7 @@ func nameEnd(s string) int {
 	return i
 }
 
-// named takes @name; ok is false where there is none.
+// named reads @name; ok is false if there is none.
 func (p *filterParser) named(depth int) (n *node, err error, ok bool) {
 	at := p.at
 	if p.text[at] != '@' || p.terms != nil {

@@ -34,7 +34,7 @@ func (p *filterParser) space() {
 	}
 }
 
-// wrong returns a mistake in what begins at start. Where the rest of the filter is to be in
+// wrong records a mistake in what begins at start. Where the rest of the filter is to be in
 // force all the same, it is kept, and what is wrong is left out.
 func (p *filterParser) wrong(start, at int, format string, args ...any) (*node, error) {
 	if p.terms == nil {
@@ -44,7 +44,7 @@ func (p *filterParser) wrong(start, at int, format string, args ...any) (*node, 
 	return nil, nil
 }
 
-// word takes a keyword or its sign.
+// word consumes a keyword or its sign, and reports whether it did.
 func (p *filterParser) word(word, sign string) bool {
 	p.space()
 	rest := p.text[p.at:]
@@ -160,7 +160,7 @@ func (p *filterParser) not(depth int) (*node, error) {
 	return p.literal(word), nil
 }
 
-// literal returns the node of a text that is looked for: in a record's in any case unless it
+// literal returns the node of a text that is searched for: in a record's in any case unless it
 // has a capital, in a row's in any case.
 func (p *filterParser) literal(text string) *node {
 	if p.terms != nil {
@@ -177,7 +177,7 @@ func (p *filterParser) found(s *Search) *node {
 	return &node{op: opText, find: newFinder(s)}
 }
 
-// quoted takes "text", with \" and \\ in it.
+// quoted reads "text", with \" and \\ in it.
 func (p *filterParser) quoted() (string, error) {
 	start := p.at
 	var b strings.Builder
@@ -196,7 +196,7 @@ func (p *filterParser) quoted() (string, error) {
 	return "", p.fail(start, `this " is not closed`)
 }
 
-// slashed takes /expr/, unless what begins with a slash is a path.
+// slashed reads /expr/, unless what begins with a slash is a path.
 func (p *filterParser) slashed() (string, bool) {
 	for i := p.at + 1; i < len(p.text); i++ {
 		switch p.text[i] {
@@ -219,7 +219,7 @@ var relations = []struct {
 	rel  relation
 }{{">=", atLeast}, {"<=", atMost}, {"!=", unequal}, {"!~", differs}, {"=~", matches}, {"==", equal}, {"=", equal}, {"~", matches}, {">", more}, {"<", less}}
 
-// comparison takes field, sign and value; ok is false where there is none.
+// comparison reads field, sign and value; ok is false if there is none.
 func (p *filterParser) comparison() (n *node, err error, ok bool) {
 	i := p.at
 	for i < len(p.text) && keyByte(p.text[i]) {

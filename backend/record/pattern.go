@@ -25,7 +25,7 @@ const (
 	leading = 3
 	// formsEach bounds the masked forms that lead to a pattern without the tree.
 	formsEach = 8
-	// maxForgotten bounds the patterns that fell out of which it is known that they were there.
+	// maxForgotten bounds the dropped patterns that are remembered as having been seen.
 	maxForgotten = 64 << 10
 	// exampleBytes is how much of an example is kept.
 	exampleBytes = 1024
@@ -82,7 +82,7 @@ type cluster struct {
 	was, now uint64
 }
 
-// NewPatterns keeps at most limit patterns, 0 for [DefaultPatterns].
+// NewPatterns returns a set of at most limit patterns, 0 for [DefaultPatterns].
 func NewPatterns(limit int) *Patterns {
 	if limit <= 0 {
 		limit = DefaultPatterns
@@ -218,7 +218,7 @@ func hasWord(tok string) bool {
 	return false
 }
 
-// drop lets a pattern fall out.
+// drop removes a pattern and counts it.
 func (p *Patterns) drop(c *cluster) {
 	p.dropped++
 	p.missed += c.Count

@@ -24,7 +24,7 @@ type Search struct {
 	empty bool // everything matches
 }
 
-// Literal looks for text in one line. Case counts only where text has a capital
+// Literal returns a search for text in one line. Case counts only where text has a capital
 // ("smart case").
 func Literal(text string) *Search {
 	fold := !strings.ContainsFunc(text, unicode.IsUpper)
@@ -42,7 +42,7 @@ func Literal(text string) *Search {
 	return s
 }
 
-// Regexp looks for a regular expression in the syntax of package regexp, within one
+// Regexp returns a search for a regular expression in the syntax of package regexp, within one
 // line: "." and negated classes never reach over a line's end, "^" and "$" are the
 // line's. The error says what is wrong with the expression.
 func Regexp(expr string) (*Search, error) {
@@ -80,8 +80,8 @@ func compile(expr string) (*Search, error) {
 	return s, nil
 }
 
-// Places returns where the matches in a line begin and end, in bytes, for those who show
-// them. Empty ones are left out.
+// Places returns where the matches in a line begin and end, in bytes, for
+// display. Empty ones are left out.
 func (s *Search) Places(line string) (out [][2]int) {
 	if s.re != nil {
 		for _, m := range s.re.FindAllStringIndex(line, -1) {
@@ -123,7 +123,7 @@ func (s *Search) Matcher() *Matcher {
 	return m
 }
 
-// Reset gives the matcher a block of lines to look in. The block is not kept
+// Reset sets the block of lines that the matcher searches. The block is not kept
 // beyond the next Reset and not written.
 func (m *Matcher) Reset(b []byte) {
 	m.b = b
@@ -163,7 +163,7 @@ func (m *Matcher) Next(from int) (start, end, at int) {
 }
 
 // Match reports whether text, which may have several lines, holds a match. It
-// forgets what Reset gave.
+// drops the block of Reset.
 func (m *Matcher) Match(text string) bool {
 	if m.s.empty {
 		return true
@@ -177,7 +177,7 @@ func (m *Matcher) Match(text string) bool {
 	return start >= 0
 }
 
-// confirm asks whether the line matches; dfaSaid that the automaton said yes.
+// confirm reports whether the line matches; dfaSaid is the answer of the automaton.
 func (m *Matcher) confirm(line []byte, dfaSaid bool) bool {
 	if n := len(line); n > 0 && line[n-1] == '\r' { // "$" stands before a DOS line's end
 		line, dfaSaid = line[:n-1], false

@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// Terms says what the terms of a filter mean over things that are no log records: the
-// rows of a list.
+// Terms defines the terms of a filter over the rows of a list, which are not log
+// records.
 type Terms[T any] struct {
 	// Text returns what words, quoted text and /regular expressions/ are looked for in.
 	Text func(T) string
@@ -74,7 +74,7 @@ func CompileTerms[T any](text string, terms Terms[T]) (keep func(T) bool, err er
 	return func(x T) bool { return root.holds(func(term int) bool { return tests[term](x) }) }, err
 }
 
-// holds reports whether the tests of a filter's terms make it hold.
+// holds reports whether a filter passes, given the tests of its terms.
 func (n *node) holds(test func(term int) bool) bool {
 	switch n.op {
 	case opAnd:
@@ -87,7 +87,7 @@ func (n *node) holds(test func(term int) bool) bool {
 	return test(n.term)
 }
 
-// termParser is what a parser asks about terms, and the first mistake.
+// termParser parses terms for a filterParser, and keeps the first mistake.
 type termParser struct {
 	text    func(*Search) int
 	compare func(key, sign, value string) (term int, is bool, wrong string)

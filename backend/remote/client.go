@@ -24,7 +24,8 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// Client is the console's side of the wire: the seam over an engine elsewhere.
+// Client is the console's side of the wire: a [backend.Client] of an engine in another
+// process.
 type Client struct {
 	http    *http.Client
 	base    string
@@ -47,7 +48,7 @@ type Client struct {
 	wg     sync.WaitGroup
 }
 
-// ErrNotOpsdeck means that what answers at an address speaks no wire of ours.
+// ErrNotOpsdeck means that what answers at an address does not speak this protocol.
 var ErrNotOpsdeck = errors.New("what answers is not opsdeck")
 
 // Dial attaches to the engine that listens at the unix socket.
@@ -63,11 +64,11 @@ func dialSocket(ctx context.Context, socket string, actor state.Actor, session s
 }
 
 // silenceLimit is how long an engine on another host may send nothing: it sends a
-// frame each heartbeat, so that by then the link is dead, whatever TCP thinks.
+// frame each heartbeat, so that by then the link is dead, even if TCP has not noticed.
 const silenceLimit = 4 * heartbeat
 
-// Alive asks the engine at the unix socket to publish once, and waits for it as
-// long as ctx lasts. An error means that it does not.
+// Alive requests the engine at the unix socket to publish once, and waits for it until
+// ctx ends. It returns an error if the engine does not.
 func Alive(ctx context.Context, socket string) error {
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
@@ -89,11 +90,11 @@ func Alive(ctx context.Context, socket string) error {
 }
 
 // helloTimeout is how long an engine may take to answer a console: one that was
-// stopped, or hangs, still takes the connection.
+// stopped, or hangs, still accepts the connection.
 const helloTimeout = 10 * time.Second
 
-// ErrSilent means that the engine takes a console's connection and says nothing.
-var ErrSilent = errors.New("it takes the connection and does not answer: it hangs, or was stopped")
+// ErrSilent means that the engine accepts a console's connection and does not answer.
+var ErrSilent = errors.New("it accepts the connection and does not answer: it hangs, or was stopped")
 
 func attach(ctx context.Context, hc *http.Client, base, where string, actor state.Actor, session string, patience, quiet time.Duration) (*Client, error) {
 	who, err := json.Marshal(actor)
@@ -158,7 +159,7 @@ func attach(ctx context.Context, hc *http.Client, base, where string, actor stat
 	return c, nil
 }
 
-// read takes frames until the stream ends.
+// read applies frames until the stream ends.
 func (c *Client) read(r *bufio.Reader) {
 	defer close(c.ended)
 	var err error
@@ -206,7 +207,7 @@ func (c *Client) read(r *bufio.Reader) {
 	c.mu.Unlock()
 }
 
-// Wait implements the seam. Its error, other than ctx's, means that the engine
+// Wait implements [backend.Client]. Its error, other than ctx's, means that the engine
 // is gone.
 func (c *Client) Wait(ctx context.Context, after uint64) (*state.Snapshot, error) {
 	for {
@@ -234,7 +235,7 @@ func (c *Client) reason() error {
 	return c.err
 }
 
-// Submit implements the seam.
+// Submit implements [backend.Client].
 func (c *Client) Submit(ctx context.Context, a state.Action) (state.ActionID, error) {
 	req := request{Session: c.session, Action: a, Secrets: map[string]string{}}
 	for k, v := range a.Secrets {
@@ -253,7 +254,7 @@ func (c *Client) Submit(ctx context.Context, a state.Action) (state.ActionID, er
 	return ans.ID, nil
 }
 
-// Watch implements the seam. It does not block: the newest interest wins.
+// Watch implements [backend.Client]. It does not block: the newest interest wins.
 func (c *Client) Watch(in state.Interests) {
 	for {
 		select {
@@ -307,7 +308,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	return json.NewDecoder(resp.Body).Decode(out)
 }
 
-// Close detaches.
+// Close detaches the console.
 func (c *Client) Close() {
 	c.cancel()
 	c.body.Close()
@@ -315,7 +316,7 @@ func (c *Client) Close() {
 	c.http.CloseIdleConnections()
 }
 
-// Access is how to come in at an http or https URL.
+// Access holds the credentials for an http or https URL.
 type Access struct {
 	// Token is sent with every request; "" for none.
 	Token string
@@ -327,7 +328,7 @@ type Access struct {
 	Session string
 }
 
-// client returns one for requests with this access. They follow no redirect to elsewhere.
+// client returns one for requests with this access. They follow no redirect to another server.
 func (a Access) client(limit time.Duration) (*http.Client, error) {
 	tr := http.DefaultTransport.(*http.Transport).Clone()
 	if a.CA != "" {
@@ -382,13 +383,13 @@ func remedy(err error) error {
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return fmt.Errorf("%w: it speaks http, not https", err)
 	case strings.Contains(err.Error(), "it answers 401"):
-		return fmt.Errorf("%w: OPSDECK_TOKEN or --token-file FILE gives the token", err)
+		return fmt.Errorf("%w: pass the token with OPSDECK_TOKEN or --token-file FILE", err)
 	}
 	return err
 }
 
 // sameServer follows redirects on the same server only: a request carries the token,
-// and an action its credentials, and neither is for whoever a server names.
+// and an action its credentials, and neither may go to another server.
 func sameServer(r *http.Request, via []*http.Request) error {
 	if first := via[0].URL; r.URL.Scheme != first.Scheme || r.URL.Host != first.Host || len(via) >= 5 {
 		return http.ErrUseLastResponse

@@ -1,5 +1,5 @@
-// Package remote is the console's seam over HTTP: it lets a console hold an
-// engine that runs in another process as if it were its own.
+// Package remote connects consoles to an engine in another process over HTTP; a
+// [Client] behaves as the engine's own hub does.
 //
 // It owns the wire between the two ([Handler] on the engine's side, [Client] on
 // the console's) and the workspace's lock ([Lock]), by which a second opsdeck
@@ -18,33 +18,32 @@
 // A session lasts as long as its stream. A frame is the newest state, never one
 // of a backlog: a console on a slow link gets fewer of them. A stream that has
 // nothing new repeats its last frame without sections, so that a console can tell a
-// quiet engine from a dead link; one that takes nothing is cut off, so that a
+// quiet engine from a dead link; one that reads nothing is cut off, so that a
 // console whose host is gone does not stay present, or in control.
 //
 // # Other hosts
 //
-// [Link] is the seam over an engine on another host: it keeps a connection made by
-// [SSH] or [DialHTTP], and while there is none it says since when, why, and when it
-// tries again. Nothing is sent later that was asked for without a link.
+// [Link] is the client of an engine on another host: it keeps a connection made by
+// [SSH] or [DialHTTP], and while there is none it reports since when, why, and when it
+// tries again. An action that was submitted without a link is not sent later.
 //
 // [SSH] starts one process of package ssh, which asks on the terminal before the
 // console opens, and never afterwards; it forwards the engine's socket, and ends with
 // this process, however that ends, since the remote command reads its standard input.
-// Host keys are checked, and nothing is trusted unasked, whatever is configured.
+// Host keys are checked, and none is trusted without a question, whatever is configured.
 //
 // # A NEXUS orchestrator
 //
-// [Orchestrator] stands where the engine would, for an orchestrator that runs
-// already: engine.url in the workspace file, or attach URL. It speaks the dialect
+// [Orchestrator] takes the engine's place for an orchestrator that runs already: engine.url in the workspace file, or attach URL. It speaks the dialect
 // that was recorded and the one that the guide documents, and tells them apart by
 // 404 and 405 alone. It polls modules, routing and health, follows the pipeline
 // stream in both its shapes, and asks each half minute for what changes rarely.
-// What goes wrong with one of these is said beside it and hides none of the
-// others; only modules that cannot be had make the source fail. Every kind of
+// The failure of one of these is shown beside it and hides none of the others;
+// only modules that cannot be read make the source fail. Every kind of
 // action on its sections that it does not list is disabled with a reason, so that
 // an action added for the engine inside is never offered against it. Credentials
-// can be rotated only as far as the API goes: it gives no old ones out, so none
-// can be put back, and the outcome says so. A change of its routing is staged here and
+// can be rotated only as far as the API goes: it does not return the old ones, so they
+// cannot be restored, and the outcome says so. A change of its routing is staged here and
 // put there as a whole when it is applied, where its configuration is still the one
 // that the change was made for; it has no history, and undoes nothing by itself.
 //

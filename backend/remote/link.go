@@ -11,8 +11,8 @@ import (
 	"github.com/opsdeck/opsdeck/backend/supervisor"
 )
 
-// Link is the seam over an engine on another host. It outlasts its connection:
-// when that is lost it says so, with the reason and since when, and makes another.
+// Link is the client of an engine on another host. It outlasts its connection:
+// when that is lost it reports so, with the reason and since when, and connects again.
 type Link struct {
 	where  string
 	dial   func(context.Context) (*Client, error)
@@ -39,7 +39,7 @@ const linkDial = 30 * time.Second
 var ErrDown = errors.New("no link")
 
 // NewLink connects by dial, whose error it returns, and keeps connected from then
-// on. where names the other end in errors. Close it.
+// on. where names the other end in errors. The caller has to Close it.
 func NewLink(ctx context.Context, where string, dial func(context.Context) (*Client, error)) (*Link, error) {
 	c, err := dial(ctx)
 	if err != nil {
@@ -51,7 +51,7 @@ func NewLink(ctx context.Context, where string, dial func(context.Context) (*Cli
 	return l, nil
 }
 
-// keep makes another connection whenever one ends.
+// keep connects again whenever a connection ends.
 func (l *Link) keep(c *Client) {
 	defer func() { c.Close() }()
 	for {
@@ -70,7 +70,7 @@ func (l *Link) keep(c *Client) {
 	}
 }
 
-// reconnect tries until there is a connection, or the link is closed: nil then.
+// reconnect retries until there is a connection, and returns it; nil when the link is closed.
 func (l *Link) reconnect() *Client {
 	for wait := (supervisor.Backoff{}); ; {
 		pause := wait.Next()
@@ -115,7 +115,7 @@ func (l *Link) wake() {
 	l.changed = make(chan struct{})
 }
 
-// down says that there is no connection. The caller holds l.mu.
+// down returns the error that there is no connection. The caller holds l.mu.
 func (l *Link) down() error {
 	now := time.Now()
 	soon := "now"
@@ -125,8 +125,8 @@ func (l *Link) down() error {
 	return fmt.Errorf("%w to %s for %s, trying again %s: %w", ErrDown, l.where, now.Sub(l.since).Round(time.Second), soon, l.why)
 }
 
-// Wait implements the seam. While there is no connection its error says so, and
-// the next call asks again: it does not block for a connection.
+// Wait implements [backend.Client]. While there is no connection it returns an error,
+// and the next call tries again: it does not block for a connection.
 func (l *Link) Wait(ctx context.Context, after uint64) (*state.Snapshot, error) {
 	for {
 		l.mu.Lock()
@@ -154,7 +154,7 @@ func (l *Link) Wait(ctx context.Context, after uint64) (*state.Snapshot, error) 
 	}
 }
 
-// Submit implements the seam. Without a connection nothing is sent, now or later.
+// Submit implements [backend.Client]. Without a connection nothing is sent, now or later.
 func (l *Link) Submit(ctx context.Context, a state.Action) (state.ActionID, error) {
 	l.mu.Lock()
 	at := l.at
@@ -166,7 +166,7 @@ func (l *Link) Submit(ctx context.Context, a state.Action) (state.ActionID, erro
 	return at.Submit(ctx, a)
 }
 
-// Watch implements the seam.
+// Watch implements [backend.Client].
 func (l *Link) Watch(in state.Interests) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Owner says which process holds a workspace, and where it can be reached.
+// Owner is the process that holds a workspace, and where it can be reached.
 type Owner struct {
 	PID     int       `json:"pid"`
 	Socket  string    `json:"socket"`
@@ -38,9 +38,9 @@ type Lock struct {
 	path string
 }
 
-// Acquire takes the workspace whose data folder is dir, and writes owner into
-// the lock file. Where another process holds it, the error is ErrHeld and Owner
-// is who. The system gives the lock back when the process ends, however it does.
+// Acquire locks the workspace whose data folder is dir, and writes owner into the lock
+// file. Where another process holds it, it returns ErrHeld and that process' Owner. The
+// system releases the lock when the process ends, however it does.
 func Acquire(dir string, owner Owner) (*Lock, Owner, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, Owner{}, fmt.Errorf("workspace: create its data folder: %w: %s", err, elsewhere)
@@ -66,8 +66,8 @@ func Acquire(dir string, owner Owner) (*Lock, Owner, error) {
 	return &Lock{fl: fl, path: path}, owner, nil
 }
 
-// ReadOwner returns who wrote the lock file in dir last, whether it still holds it or
-// not.
+// ReadOwner returns the process that wrote the lock file in dir last, whether it still
+// holds the lock or not.
 func ReadOwner(dir string) (Owner, error) {
 	var o Owner
 	b, err := os.ReadFile(filepath.Join(dir, "opsdeck.lock"))
@@ -90,7 +90,7 @@ func (o Owner) Alive() bool {
 	return c.Close() == nil
 }
 
-// Release gives the workspace back.
+// Release unlocks the workspace.
 func (l *Lock) Release() error {
 	return errors.Join(os.Truncate(l.path, 0), l.fl.Unlock())
 }
@@ -118,7 +118,7 @@ func runtimeDir() string {
 }
 
 // Listen listens at a path of [SocketPath], for this user alone. What lies there
-// is removed: only who holds the workspace's lock may call it.
+// is removed: only the holder of the workspace's lock may call it.
 func Listen(path string) (net.Listener, error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -142,8 +142,8 @@ func Listen(path string) (net.Listener, error) {
 	return ln, nil
 }
 
-// private refuses a folder that is another's, or that others may write to: who
-// does could put a socket of his own in place of ours, and be sent credentials.
+// private returns an error for a folder of another user, or one that others may write
+// to: they could replace the socket with their own, and be sent credentials.
 func private(dir string) error {
 	st, err := os.Lstat(dir)
 	if err != nil {

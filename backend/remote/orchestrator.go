@@ -21,15 +21,14 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// Orchestrator is a NEXUS orchestrator's admin API as a source: it stands where
-// the engine would, for an orchestrator that runs already. It survives that
-// service's quirks: 500 for what does not exist, errors as {"detail"} or as
+// Orchestrator is a source that reads a NEXUS orchestrator's admin API, in place of the
+// engine, for an orchestrator that runs already. It tolerates that service's quirks: 500 for what does not exist, errors as {"detail"} or as
 // {"error","details"}, and calls that only one of its two dialects has.
 type Orchestrator struct {
 	base  string
 	mask  func(string) string
 	http  *http.Client
-	again chan struct{} // an action was done: look again now
+	again chan struct{} // an action was done: poll again now
 	// draft is the change of the routing configuration that is staged here: the
 	// orchestrator knows of it once it is applied.
 	draft *routing.Draft
@@ -38,10 +37,10 @@ type Orchestrator struct {
 // callLimit bounds one call: enabling a module may install what it needs.
 const callLimit = 15 * time.Second
 
-// orchestratorEvery is how often the orchestrator is asked.
+// orchestratorEvery is the interval at which the orchestrator is polled.
 const orchestratorEvery = 2 * time.Second
 
-// NewOrchestrator makes a source of the API at an http or https URL; mask hides
+// NewOrchestrator returns a source of the API at an http or https URL; mask hides
 // known secrets.
 func NewOrchestrator(at string, access Access, mask func(string) string) (*Orchestrator, error) {
 	u, err := url.Parse(at)
@@ -59,7 +58,7 @@ func NewOrchestrator(at string, access Access, mask func(string) string) (*Orche
 	return o, nil
 }
 
-// Ask asks the orchestrator at a URL how it is, once: what it answers, or why not.
+// Ask queries the health of the orchestrator at a URL once, and returns its answer.
 func Ask(ctx context.Context, at string, access Access) (string, error) {
 	o, err := NewOrchestrator(at, access, func(s string) string { return s })
 	if err != nil {
@@ -84,8 +83,8 @@ func (*Orchestrator) Sections() []state.SectionName {
 	return []state.SectionName{state.SectionModules, state.SectionPipeline, state.SectionRouting}
 }
 
-// Run implements state.Source: it asks for modules and routing, follows the
-// pipeline stream, and asks now and then for what changes rarely.
+// Run implements state.Source: it polls modules and routing, follows the pipeline
+// stream, and polls now and then what changes rarely.
 func (o *Orchestrator) Run(ctx context.Context, put func(state.Section)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer o.http.CloseIdleConnections()
@@ -123,7 +122,7 @@ func (o *Orchestrator) Run(ctx context.Context, put func(state.Section)) error {
 	}
 }
 
-// recordedModule is a module as the API gives it.
+// recordedModule is a module as the API returns it.
 type recordedModule struct {
 	Version        string   `json:"version"`
 	Category       string   `json:"category"`
@@ -145,9 +144,9 @@ type recordedModule struct {
 	HasCredentials bool     `json:"has_credentials"`
 }
 
-// disabledReason says, for every kind of action on what stands here in the engine's place,
-// why it cannot be asked of an orchestrator: all that are not among its own. So an
-// action that only the engine inside knows is disabled by having been added.
+// disabledReason returns, for every kind of action on these sections that an orchestrator
+// does not have, why it is disabled. So an action that is added for the engine inside
+// is disabled here by default.
 func (o *Orchestrator) disabledReason() map[state.Kind]string {
 	reasons := map[state.Kind]string{
 		state.ModuleRestart:  "the orchestrator runs its modules in itself: reload the module instead",
@@ -255,7 +254,7 @@ func (o *Orchestrator) routing(ctx context.Context) state.Routing {
 	return r
 }
 
-// indentJSON is JSON indented as its text is shown and edited.
+// indentJSON returns JSON indented as its text is shown and edited.
 func indentJSON(raw []byte) []byte {
 	var b bytes.Buffer
 	if json.Indent(&b, raw, "", "  ") != nil {
@@ -277,18 +276,18 @@ func (e statusError) Error() string { return e.text }
 // maxAnswer bounds an answer's body.
 const maxAnswer = 16 << 20
 
-// readLimit bounds a call that only looks: the next one comes soon.
+// readLimit bounds a call that only reads: the next one comes soon.
 const readLimit = 5 * time.Second
 
-// read asks the API for something.
+// read calls the API with GET.
 func (o *Orchestrator) read(ctx context.Context, path string, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
 	return o.call(ctx, http.MethodGet, path, nil, out)
 }
 
-// call asks the API. Its errors say what was asked and what was answered, in
-// either of the API's forms of error.
+// call calls the API. Its errors name the call and the answer, in either of the API's
+// forms of error.
 func (o *Orchestrator) call(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
@@ -331,7 +330,7 @@ func (o *Orchestrator) call(ctx context.Context, method, path string, in, out an
 	return nil
 }
 
-// answered words an answer other than success.
+// answered returns the error for an answer other than success.
 func (o *Orchestrator) answered(resp *http.Response, b []byte) string {
 	text := fmt.Sprintf("the orchestrator answers %d: ", resp.StatusCode)
 	switch to := resp.Header.Get("Location"); {

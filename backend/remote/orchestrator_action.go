@@ -84,8 +84,8 @@ func missing(err error) bool {
 	return errors.As(err, &se) && (se.status == http.StatusNotFound || se.status == http.StatusMethodNotAllowed)
 }
 
-// rotate returns as much of a rotation as the API can do: store, reload, and ask
-// whether they work. It cannot put the old ones back, since it never gives any out.
+// rotate does as much of a rotation as the API can: store, reload, and check whether they
+// work. It cannot restore the old ones, since the API never returns any.
 func (o *Orchestrator) rotate(ctx context.Context, path string, a state.Action, progress func(string, float64)) (string, error) {
 	progress("storing the new credentials", 20)
 	if err := o.setCredentials(ctx, path, a, nil); err != nil {
@@ -120,8 +120,8 @@ func (o *Orchestrator) rotate(ctx context.Context, path string, a state.Action, 
 	return "set and reloaded; this orchestrator cannot check credentials: the module is " + cmp.Or(o.text(m.Health), "unknown"), nil
 }
 
-// stageRouting stages a change here, or puts what is staged in force there. The API has
-// no condition to put it under: between looking and putting somebody may come.
+// stageRouting stages a change here, or applies what is staged there. The API has no
+// conditional write: another client may write between the check and the write.
 func (o *Orchestrator) stageRouting(ctx context.Context, a state.Action) (out state.Outcome, err error) {
 	if within := a.Args["confirm_within"]; within != "" && within != "0" {
 		return out, errors.New("the orchestrator undoes nothing by itself: apply it without a time to confirm it in")
@@ -189,8 +189,8 @@ func (o *Orchestrator) setCredentials(ctx context.Context, path string, a state.
 	return err
 }
 
-// redactSent takes the values that were sent out of an error: services quote what they
-// refuse, and these are not known to the mask yet.
+// redactSent returns an error without the values that were sent: services quote what
+// they refuse, and these are not known to the mask yet.
 func redactSent(err error, values map[string]any) error {
 	if err == nil {
 		return nil

@@ -24,7 +24,7 @@ import (
 // pipeline stream, its health, and what it reports of itself.
 type flow struct {
 	o       *Orchestrator
-	changed chan struct{} // the stream said something new; capacity 1
+	changed chan struct{} // the stream has sent something new; capacity 1
 
 	mu       sync.Mutex
 	stages   []string
@@ -47,7 +47,7 @@ const (
 	// streamBackoff and streamBackoffMax bound how soon it is tried again.
 	streamBackoff    = time.Second
 	streamBackoffMax = 30 * time.Second
-	// rarelyEvery is how often is asked for what changes rarely.
+	// rarelyEvery is the interval at which what changes rarely is polled.
 	rarelyEvery = 30 * time.Second
 	// keptLatencies is how many latencies of a service are kept.
 	keptLatencies = 60
@@ -90,7 +90,7 @@ func (f *flow) follow(ctx context.Context) {
 	}
 }
 
-// stream reads one connection's events, and says how many came and why it ended.
+// stream reads one connection's events, and returns how many came and why it ended.
 func (f *flow) stream(ctx context.Context) (events int, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -134,7 +134,7 @@ func (f *flow) stream(ctx context.Context) (events int, err error) {
 	return events, why(errors.New("it ended"))
 }
 
-// take takes one event. What it does not say stays as it was.
+// take applies one event. Fields that it lacks stay as they were.
 func (f *flow) take(data []byte) {
 	var p pipelineState
 	err := json.Unmarshal(data, &p)
@@ -171,7 +171,7 @@ func (f *flow) take(data []byte) {
 	}
 }
 
-// service notes how a service is. The caller holds f.mu.
+// service records the state of a service. The caller holds f.mu.
 func (f *flow) service(title, word string, ms float64, status int, why string) {
 	was, known := f.services[title]
 	if !known && len(f.services) >= maxNames {
@@ -213,7 +213,7 @@ func (f *flow) section() state.Pipeline {
 	return p
 }
 
-// health asks the orchestrator for its own, by either dialect's call.
+// health reads the orchestrator's own health, by either dialect's call.
 func (f *flow) health(ctx context.Context) {
 	var h struct {
 		Status string `json:"status"`
@@ -239,7 +239,7 @@ func (f *flow) health(ctx context.Context) {
 	f.service("orchestrator", word, ms, 0, why)
 }
 
-// merge adds what the documented dialect says of credentials.
+// merge adds the credentials' fields of the documented dialect.
 func (f *flow) merge(m state.Modules) state.Modules {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -255,8 +255,7 @@ func (f *flow) merge(m state.Modules) state.Modules {
 	return m
 }
 
-// wanted remembers the platforms whose credentials are asked about: those that
-// need any. The caller holds f.mu.
+// wanted records the platforms whose credentials are polled: those that need any. The caller holds f.mu.
 func (f *flow) wanted(m state.Modules) {
 	for _, x := range m.List {
 		if _, ok := f.fields[x.Platform]; !ok && x.Credentials != state.CredentialsNotNeeded && len(f.fields) < maxNames {
@@ -265,7 +264,7 @@ func (f *flow) wanted(m state.Modules) {
 	}
 }
 
-// pollRarely asks now and then for what changes rarely, one call after the other.
+// pollRarely polls what changes rarely each rarelyEvery, one call after the other.
 func (f *flow) pollRarely(ctx context.Context) {
 	tick := time.NewTicker(rarelyEvery)
 	defer tick.Stop()

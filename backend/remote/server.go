@@ -17,8 +17,8 @@ import (
 // Prefix is where Handler is mounted.
 const Prefix = "/console/v1/"
 
-// heartbeat is how long a stream is quiet at most; writeTimeout how long a console
-// may take nothing before it counts as gone.
+// heartbeat is the longest time without a frame on a stream; writeTimeout how long a
+// console may read nothing before it counts as gone.
 const (
 	heartbeat    = 5 * time.Second
 	writeTimeout = 30 * time.Second
@@ -43,13 +43,13 @@ type Handler struct {
 	sessions map[string]*session
 }
 
-// session is a console's place here, over its streams.
+// session is a console's state here, across its streams.
 type session struct {
 	*backend.Console
 	end context.CancelFunc // of the stream that it has now
 }
 
-// NewHandler serves hub to consoles. version is the engine's.
+// NewHandler returns the handler that serves hub to consoles. version is the engine's.
 func NewHandler(hub *backend.Hub, version string, log *slog.Logger) *Handler {
 	h := &Handler{hub: hub, version: version, log: log, mux: http.NewServeMux(), sessions: map[string]*session{}}
 	h.mux.HandleFunc("GET "+Prefix+"stream", h.stream)
@@ -68,9 +68,9 @@ func (h *Handler) session(id string) *session {
 	return h.sessions[id]
 }
 
-// open gives a stream its session, nil where that is somebody else's. A console
-// whose link was cut comes again before its old stream is known to be dead: it gets
-// the place that it had, with the control that it held.
+// open returns the session of a stream, nil if it belongs to another user. A console
+// whose link was cut reconnects before its old stream is known to be dead: it gets
+// the session that it had, with the control that it held.
 func (h *Handler) open(id string, actor state.Actor, end context.CancelFunc) *session {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -155,8 +155,8 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// alive answers once the hub has published anew: whoever asks learns that it
-// does, not only that a connection is taken.
+// alive answers once the hub has published again: that shows that it works, not only
+// that connections are accepted.
 func (h *Handler) alive(w http.ResponseWriter, r *http.Request) {
 	if err := h.hub.Beat(r.Context()); err != nil {
 		http.Error(w, "the hub does not publish", http.StatusServiceUnavailable)

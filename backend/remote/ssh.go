@@ -37,7 +37,7 @@ func ParseHost(at string) (Host, error) {
 	t, err := ssh.FromURL(u)
 	switch {
 	case errors.Is(err, ssh.ErrPassword):
-		return Host{}, errors.New("attach: a password does not belong into a URL, which others can read: ssh asks for it")
+		return Host{}, errors.New("attach: a password does not belong in a URL, which others can read: ssh asks for it")
 	case err != nil:
 		return Host{}, fmt.Errorf("attach to %q: %s", at, form)
 	}
@@ -54,12 +54,12 @@ func (h Host) target() ssh.Target { return ssh.Target{Host: h.Name, User: h.User
 // String returns the host as people write it, without the path.
 func (h Host) String() string { return h.target().String() }
 
-// ErrNoEngine means that ssh connects, and no engine answers there; the text says what to
+// ErrNoEngine means that ssh connects, but no engine answers there; its text says what to
 // do.
 var ErrNoEngine = errors.New("no engine can be reached there")
 
 // SSH makes connections to the engine on a host through one ssh process, which it
-// starts anew when it ends. The zero value with a Host is ready.
+// restarts when it ends. The zero value with a Host is ready.
 type SSH struct {
 	Host Host
 	// Terminal is where ssh may ask for a passphrase or about a host key, and where it
@@ -120,16 +120,16 @@ func (s *SSH) Close() {
 	}
 }
 
-// command returns the ssh to the host over the control socket ctl, which first makes.
+// command returns the ssh to the host over the control socket ctl, which first creates.
 func (s *SSH) command(ctl string, options ...string) ssh.Command {
 	return ssh.Command{Target: s.Host.target(), Ask: true, Connect: 15 * time.Second, Options: append([]string{
 		"ControlPath=" + ctl, "ControlPersist=no", "ExitOnForwardFailure=yes", "StreamLocalBindMask=0177", "StreamLocalBindUnlink=yes",
 	}, options...)}
 }
 
-// find returns the remote command that says where the engine's socket is, and then
+// find returns the remote command that prints where the engine's socket is, and then
 // lasts as long as its standard input: as this process does, however it ends.
-// Shells say things of their own when they start, so the answer is marked.
+// Shells may print text of their own when they start, so the answer is marked.
 func (s *SSH) find() string {
 	tell := `p=$(PATH=$PATH:/usr/local/bin:$HOME/.local/bin:$HOME/bin:$HOME/go/bin opsdeck socket`
 	switch {
@@ -239,7 +239,7 @@ func (t *tunnel) close() {
 	_ = os.RemoveAll(t.dir)
 }
 
-// noEngine returns why opsdeck there named no socket.
+// noEngine returns why opsdeck there printed no socket.
 func (s *SSH) noEngine(code, text string) error {
 	text = lastLine(strings.TrimPrefix(lastLine(text), "opsdeck: "))
 	switch {

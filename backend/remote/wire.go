@@ -56,7 +56,7 @@ type request struct {
 	Secrets map[string]string `json:"secrets,omitempty"`
 }
 
-// answer is what Submit gave.
+// answer is the result of Submit.
 type answer struct {
 	ID      state.ActionID `json:"id,omitempty"`
 	Err     string         `json:"error,omitempty"`
@@ -125,7 +125,7 @@ func (t tail) apply(old state.Tail) state.Tail {
 	return state.Tail{Records: append(keep, t.New...), Dropped: t.Dropped}
 }
 
-// differ remembers what a stream has been sent.
+// differ tracks what has been sent on a stream.
 type differ struct {
 	versions map[state.SectionName]uint64
 	sent     map[string]state.Tail
@@ -137,7 +137,7 @@ func newDiffer() *differ {
 }
 
 // frame returns what s has that was not sent yet. A section that has no JSON form is
-// left out, so that the console keeps its last one; the error tells which.
+// left out, so that the console keeps its last one; the error names it.
 func (d *differ) frame(s *state.Snapshot) (f *frame, err error) {
 	f = &frame{Version: s.Version, At: s.At, Versions: s.Versions, Sections: map[state.SectionName]json.RawMessage{}}
 	for name, v := range s.Versions {
@@ -201,7 +201,7 @@ func (d *differ) tails(s *state.Snapshot, f *frame) {
 
 // diff returns what makes was into now. Both may have a run of records in common; the
 // last ones of was may since have grown by the lines that continue them, and a
-// source that began anew counts from 1 again.
+// source that was restarted counts from 1 again.
 func diff(was, now []state.LogRecord) tail {
 	if len(now) == 0 {
 		return tail{}

@@ -1,10 +1,10 @@
 // Package secrets owns data/module_credentials.db, the credentials of modules,
-// and [Mask], which blots out known secret values wherever text leaves opsdeck.
+// and [Mask], which masks known secret values wherever text leaves opsdeck.
 //
 // # What it owns
 //
 // The table credentials(module_id, encrypted_data, created_at, updated_at) as
-// NEXUS' credential store writes it, in each of its ages: with or without the
+// NEXUS' credential store writes it, in each of its versions: with or without the
 // column org_id, keyed by module_id or by platform. The columns are read from
 // the file, and a file is only ever changed row by row: no migration, no added
 // table, no added column, so that the file can be taken back at any time. The
@@ -17,20 +17,20 @@
 //
 // Beside it lies opsdeck_secrets.db, which keeps the rows that a change
 // replaced (still encrypted, [KeepVersions] for each module), so that they can
-// be put back, and notes of when each row was last used and when it ends. A change that is on trial (a rotation that has not been checked
-// yet) is marked there; when the process dies in the middle of the trial, the
+// be restored, and when each row was last used and when it expires. A change that is
+// on trial (a rotation that has not been checked yet) is marked there; when the process dies in the middle of the trial, the
 // next [Open] puts the old row back.
 //
 // # Keys
 //
 // The master key may be several: the first encrypts, all of them decrypt.
 // [Store.Rekey] puts everything under the first, in one transaction over both
-// files. What is under which key is told by [Store.KeyUses].
+// files. [Store.KeyUses] returns what is under which key.
 //
 // # What it refuses
 //
 // Without a key, or with one that opens none of the stored rows, the store is
-// locked: [Store.Locked] says why, every read and write gives [ErrLocked], and
+// locked: [Store.Locked] returns why, every read and write returns [ErrLocked], and
 // the file is not touched. There is no built-in key. A file without the columns
 // above locks it too.
 //
@@ -38,12 +38,12 @@
 //
 // The engine, through [Store.Set], [Store.Delete], [Store.Restore] and
 // [Store.Rekey]. Values
-// print, log and marshal as "***"; only [Values.Reveal] gives them away, and its
+// print, log and marshal as "***"; only [Values.Reveal] returns them, and its
 // callers are the adapter pipe and the mask.
 //
-// # Adding an age of the file
+// # Adding a version of the file
 //
-// Teach schema.go its column names and add a file of that age to store_test.go.
+// Add its column names to schema.go and a file of that version to store_test.go.
 //
 // # Why the old keys are kept beside the new one
 //

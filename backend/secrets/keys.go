@@ -11,7 +11,7 @@ import (
 	"github.com/fernet/fernet-go"
 )
 
-// SplitKeys returns the keys in a text: one or several, apart by white space or
+// SplitKeys returns the keys in a text: one or several, separated by white space or
 // commas. The first encrypts; all of them decrypt.
 func SplitKeys(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
@@ -26,8 +26,8 @@ func NewKey() (string, error) {
 	return k.Encode(), nil
 }
 
-// CheckKey says what is wrong with one master key; nil when it is one. The error
-// does not quote it.
+// CheckKey returns an error unless text is one master key. The error does not quote
+// it.
 func CheckKey(text string) error {
 	_, err := parseKeys(text)
 	return err
@@ -53,7 +53,7 @@ func parseKeys(text string) ([]*fernet.Key, error) {
 	return keys, nil
 }
 
-// Fingerprint tells a key from another without giving it away: the first 8 hex
+// Fingerprint returns what identifies a key without revealing it: the first 8 hex
 // digits of its SHA-256.
 func Fingerprint(key string) string {
 	k, err := fernet.DecodeKey(strings.TrimSpace(key))

@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 )
 
-// LoadKnownSecrets makes known to mask the keys, and every value that the store at path holds
+// LoadKnownSecrets adds to mask the keys, and every value that the store at path holds
 // or once held, as far as they open them. It only reads, so that it may be called while another
-// process has the store open. A store that does not exist has nothing to tell.
+// process has the store open. A store that does not exist adds nothing.
 func LoadKnownSecrets(path string, key func() (string, error), mask *Mask) error {
 	text, err := key()
 	if err != nil {
@@ -53,7 +53,7 @@ func LoadKnownSecrets(path string, key func() (string, error), mask *Mask) error
 	return nil
 }
 
-// reading calls f with the database at path, where there is one, to read from.
+// reading calls f with the database at path, opened for reading, if it exists.
 func reading(path string, f func(*sql.DB) error) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -29,7 +29,7 @@ type Mask struct {
 	known map[string]struct{}
 }
 
-// Add makes secrets known, for good: a value that was replaced still stands in
+// Add adds secrets, for good: a value that was replaced still stands in
 // old logs. Those shorter than [MinLength] are ignored.
 func (m *Mask) Add(secrets ...string) {
 	m.mu.Lock()
@@ -119,7 +119,7 @@ func (m *Mask) Has(s string) bool {
 	return at >= 0
 }
 
-// forms returns the ways in which a secret is met in text.
+// forms returns the forms in which a secret occurs in text.
 func forms(s string) []string {
 	out := []string{s, url.QueryEscape(s), url.PathEscape(s), jsonEscaped(s, true), jsonEscaped(s, false), asciiEscaped(s)}
 	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {

@@ -16,7 +16,7 @@ import (
 // noteKey names the row that a note is of.
 type noteKey struct{ row, org string }
 
-// note is what is known of a row beside its values.
+// note is what is recorded of a row beside its values.
 type note struct{ used, expires time.Time }
 
 type notes map[noteKey]note
@@ -53,8 +53,8 @@ func sqlTime(t time.Time) sql.NullString {
 	return sql.NullString{String: formatTime(t), Valid: !t.IsZero()}
 }
 
-// RecordExpiry notes when the credentials that serve the module end; the zero time
-// takes the note away. It returns what was noted before.
+// RecordExpiry records when the credentials that serve the module expire; the zero time
+// removes that. It returns what was recorded before.
 func (s *Store) RecordExpiry(id string, at time.Time) (was time.Time, err error) {
 	err = s.use(func(ctx context.Context) error {
 		if err := s.lockedErr(); err != nil {
@@ -78,8 +78,8 @@ func (s *Store) RecordExpiry(id string, at time.Time) (was time.Time, err error)
 	return was, err
 }
 
-// RecordUse notes when the rows that serve these modules were last used, all in one
-// commit. A locked store notes nothing: nothing was used.
+// RecordUse records when the rows that serve these modules were last used, all in one
+// commit. A locked store records nothing: nothing was used.
 func (s *Store) RecordUse(used map[string]time.Time) error {
 	return s.use(func(ctx context.Context) (err error) {
 		if s.locked != "" || len(used) == 0 {
@@ -107,12 +107,12 @@ func (s *Store) RecordUse(used map[string]time.Time) error {
 	})
 }
 
-// expiryFields are the names under which credentials themselves say when they end.
+// expiryFields are the fields of credentials that hold their own expiry.
 var expiryFields = []string{"expires_at", "expiry", "expires", "expires_on", "expiration", "token_expiry", "valid_until"}
 
-// expiry returns when the credentials say that they end, and where they say it; the
-// zero time where they do not. A token that is renewed with a refresh token ends
-// without anything breaking, so its end says nothing.
+// expiry returns the expiry that the credentials hold, and the field that holds it; the
+// zero time if none does. A token that is renewed with a refresh token expires
+// without anything breaking, so its expiry does not count.
 func (v Values) expiry() (at time.Time, by string) {
 	if r, _ := v.m["refresh_token"].(string); r != "" {
 		return time.Time{}, ""
@@ -131,7 +131,7 @@ func (v Values) expiry() (at time.Time, by string) {
 	return at, by
 }
 
-var errNoTime = errors.New("no moment in time")
+var errNoTime = errors.New("not a point in time")
 
 // timeOf reads ISO 8601 text, or seconds or milliseconds since 1970.
 func timeOf(x any) (time.Time, error) {

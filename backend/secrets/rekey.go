@@ -11,7 +11,7 @@ import (
 	"github.com/fernet/fernet-go"
 )
 
-// KeyUse says what is encrypted under one of the keys in force.
+// KeyUse counts what is encrypted under one of the keys in force.
 type KeyUse struct {
 	// Fingerprint is that of [Fingerprint]; "" stands for entries that none of the
 	// keys opens.
@@ -20,8 +20,8 @@ type KeyUse struct {
 	Rows, Kept int
 }
 
-// KeyUses tells for each key in force, the one that encrypts first, what lies under
-// it; entries that no key opens come last, where there are any.
+// KeyUses returns what is encrypted under each key in force, the encrypting one first;
+// entries that no key opens come last, if there are any.
 func (s *Store) KeyUses() (uses []KeyUse, err error) {
 	err = s.use(func(ctx context.Context) error {
 		if err := s.lockedErr(); err != nil {
@@ -64,10 +64,10 @@ func (s *Store) keyUses(ctx context.Context) ([]KeyUse, error) {
 	return uses, nil
 }
 
-// SetKeys puts keys (the first encrypts, all decrypt) in place of those that the
-// key function gives, for as long as the process lives: for a key that was typed.
-// "" goes back to the function's. It returns what Locked then says; keys that do
-// not open the store are given up again.
+// SetKeys replaces the keys that the key function returns with these (the first
+// encrypts, all decrypt) for as long as the process lives: for a key that was typed.
+// "" restores the function's. It returns what Locked then does; keys that do not
+// open the store are dropped again.
 func (s *Store) SetKeys(keys string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,9 +84,9 @@ func (s *Store) SetKeys(keys string) string {
 	return why
 }
 
-// Rekeyed says what a change of keys did.
+// Rekeyed is the result of a change of keys.
 type Rekeyed struct {
-	// Changed entries were encrypted anew, Already ones were under the first key.
+	// Changed entries were re-encrypted, Already ones were under the first key.
 	Changed, Already int
 	// Left entries open with no key in force, and stay as they are.
 	Left int
@@ -179,7 +179,7 @@ func (s *Store) rekey(ctx context.Context) (done Rekeyed, err error) {
 	return done, nil
 }
 
-// rekeyKept encrypts the kept versions anew, in the transaction of the others.
+// rekeyKept re-encrypts the kept versions, in the transaction of the others.
 func (s *Store) rekeyKept(ctx context.Context, tx *sql.Tx, schema string, done *Rekeyed) error {
 	rows, err := tx.QueryContext(ctx, "SELECT version, encrypted_data FROM "+schema+"versions WHERE encrypted_data IS NOT NULL")
 	if err != nil {
@@ -234,9 +234,13 @@ func one(res sql.Result) error {
 	return err
 }
 
-// String says it in a few words.
+// String returns a summary.
 func (r Rekeyed) String() string {
-	out := []string{fmt.Sprintf("%d entries encrypted anew", r.Changed)}
+	entries := "entries"
+	if r.Changed == 1 {
+		entries = "entry"
+	}
+	out := []string{fmt.Sprintf("%d %s re-encrypted", r.Changed, entries)}
 	if r.Already > 0 {
 		out = append(out, fmt.Sprintf("%d were under the new key already", r.Already))
 	}

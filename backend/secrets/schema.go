@@ -16,7 +16,7 @@ const createRecorded = `CREATE TABLE credentials (
                     updated_at TEXT NOT NULL
                 )`
 
-// schema is which age of the table a file has.
+// schema is the version of the table in a file.
 type schema struct {
 	exists bool
 	// key is the column that names a row: "module_id", or "platform" in old files.
@@ -28,7 +28,7 @@ type schema struct {
 	updated    bool
 }
 
-// readSchema looks at the columns. Its error says what is missing.
+// readSchema reads the columns of the table. Its error names what is missing.
 func readSchema(ctx context.Context, db *sql.DB) (schema, error) {
 	rows, err := db.QueryContext(ctx, `SELECT name, coalesce(dflt_value, '') FROM pragma_table_info('credentials')`)
 	if err != nil {
@@ -157,7 +157,7 @@ func (s schema) remove(ctx context.Context, q querier, r row) error {
 	return err
 }
 
-// write puts r in place of its namesake, in one statement where there is one.
+// write inserts r, or replaces the row of that name in one statement.
 func (s schema) write(ctx context.Context, q querier, r row) error {
 	set, sargs := []string{"encrypted_data = ?"}, []any{r.token}
 	cols, vals := []string{s.key, "encrypted_data"}, []any{r.name, r.token}

@@ -50,8 +50,8 @@ type Store struct {
 }
 
 // Open opens the store at path. The file need not exist: the first Set makes it,
-// in the recorded schema. key gives MODULE_ENCRYPTION_KEY and is asked again by
-// [Store.Unlock]; mask, which may be nil, learns every value. A store that cannot
+// in the recorded schema. key returns MODULE_ENCRYPTION_KEY and is called again by
+// [Store.Unlock]; mask, which may be nil, gets every value. A store that cannot
 // be read is not an error but locked. One process at a time may have it open,
 // since Open takes back what another's rotation has on trial.
 func Open(path string, key func() (string, error), mask *Mask) *Store {
@@ -78,7 +78,7 @@ func dsn(path, mode string) string {
 }
 
 // Unlock reads the key and the file again, for when either was changed. It
-// returns what Locked then says.
+// returns what Locked then does.
 func (s *Store) Unlock() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -237,7 +237,7 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Locked says why the store cannot be read; "" when it can.
+// Locked returns why the store cannot be read; "" if it can.
 func (s *Store) Locked() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -273,7 +273,7 @@ func (s *Store) use(f func(ctx context.Context) error) error {
 	return f(ctx)
 }
 
-// Info is what may be told of a row: never its values.
+// Info describes a row, without its values.
 type Info struct {
 	// Row is the name of the row: a module's ID, or a platform alone.
 	Row string
@@ -283,11 +283,11 @@ type Info struct {
 	// Used is when an adapter that this row serves last fetched with it, to the
 	// minute; zero where that is not known.
 	Used time.Time
-	// Expires is when the credentials end, as somebody noted or as they say
-	// themselves; zero where they do not. ExpiresBy says who says so.
+	// Expires is when the credentials expire, as recorded or as their own fields say; zero
+	// if unknown. ExpiresBy is the source of it.
 	Expires   time.Time
 	ExpiresBy string
-	// Err says why the row does not open, though others do.
+	// Err is why the row does not open, though others do.
 	Err string
 }
 
@@ -301,8 +301,8 @@ func (s *Store) Has(id string) (has bool, err error) {
 	return has, err
 }
 
-// Info tells of the row that serves the module; ErrNone where there is none. It
-// gives the row's name and time even while the store is locked.
+// Info returns the description of the row that serves the module; ErrNone if there is
+// none. Row and Updated are set even while the store is locked.
 func (s *Store) Info(id string) (info Info, err error) {
 	err = s.use(func(ctx context.Context) error {
 		r, err := s.schema.serving(ctx, s.db, id)
@@ -357,7 +357,7 @@ func (s *Store) Fields(id string) ([]string, time.Time, error) {
 	return info.Fields, info.Updated, nil
 }
 
-// List tells of every row, by name.
+// List returns a description of every row, by name.
 func (s *Store) List() (list []Info, err error) {
 	err = s.use(func(ctx context.Context) error {
 		rows, err := s.schema.all(ctx, s.db, "")
@@ -395,7 +395,7 @@ func (s *Store) Get(id string) (v Values, err error) {
 	return v, err
 }
 
-// Change is one change of a row, which can be taken back.
+// Change is one change of a row, which can be undone.
 type Change struct {
 	// Row is the name of the row that was written.
 	Row string
@@ -404,8 +404,8 @@ type Change struct {
 }
 
 // Set stores v for the module: in the row that serves it, else in a new one of
-// its own. What was there is kept aside first. With trial, the change is taken
-// back at the next Open unless Accept was called: for a rotation under check.
+// its own. What was there is kept aside first. With trial, the change is undone
+// at the next Open unless Accept was called: for a rotation under check.
 func (s *Store) Set(id string, v Values, trial bool) (c Change, err error) {
 	err = s.use(func(ctx context.Context) error {
 		if err := s.lockedErr(); err != nil {
@@ -434,7 +434,7 @@ func (s *Store) Set(id string, v Values, trial bool) (c Change, err error) {
 		if old != nil {
 			next.name, next.org, next.created = old.name, old.org, old.created
 		}
-		// Old values become known before new ones exist, so that neither can leak.
+		// Old values are masked before new ones exist, so that neither can leak.
 		s.addKnown(v)
 		if c.Version, err = s.versions.keep(ctx, next.name, next.org, old, trial); err != nil {
 			return fmt.Errorf("secrets: set %s: keep the old credentials: %w", id, err)
@@ -446,13 +446,13 @@ func (s *Store) Set(id string, v Values, trial bool) (c Change, err error) {
 		if old == nil {
 			return nil
 		}
-		// What was noted of the old ones does not hold for the new ones.
+		// What was recorded of the old ones does not hold for the new ones.
 		return s.versions.recordExpiry(ctx, noteKey{next.name, next.org}, time.Time{})
 	})
 	return c, err
 }
 
-// Stage makes values known to the mask before they are tried, and says why they
+// Stage adds values to the mask before they are tried, and returns an error if they
 // could not be stored; nothing is stored.
 func (s *Store) Stage(v Values) error {
 	return s.use(func(context.Context) error {
@@ -502,8 +502,8 @@ func (s *Store) Delete(id string) (c Change, err error) {
 	return c, err
 }
 
-// Restore puts back what a change replaced. What is there now is kept aside in
-// turn, so that a Restore can be taken back too.
+// Restore restores what a change replaced. The present row is kept aside in turn, so
+// that a Restore can be undone too.
 func (s *Store) Restore(version int64) (c Change, err error) {
 	err = s.use(func(ctx context.Context) error {
 		if err := s.lockedErr(); err != nil {
@@ -550,7 +550,7 @@ func (s *Store) restore(ctx context.Context, version int64) (Change, error) {
 	return c, s.versions.accept(ctx, version)
 }
 
-// endTrials puts back every row that was on trial when the process ended.
+// endTrials restores every row that was on trial when the process ended.
 func (s *Store) endTrials(ctx context.Context) error {
 	on, err := s.versions.trials(ctx)
 	if err != nil {

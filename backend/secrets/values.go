@@ -33,7 +33,7 @@ func ParseValues(text []byte) (Values, error) {
 	return Values{m}, nil
 }
 
-// scrub keeps of a JSON error what cannot hold a piece of the value.
+// scrub returns a JSON error without anything that may be a piece of the value.
 func scrub(err error) error {
 	if s, ok := err.(*json.SyntaxError); ok {
 		return fmt.Errorf("syntax error at byte %d", s.Offset)
@@ -57,7 +57,7 @@ func (v Values) Fields() []string {
 // Len returns the number of fields.
 func (v Values) Len() int { return len(v.m) }
 
-// With returns a copy of v in which the given fields replace their namesakes.
+// With returns a copy of v in which the given fields replace those of the same name.
 func (v Values) With(fields map[string]any) Values {
 	m := make(map[string]any, len(v.m)+len(fields))
 	for k, x := range v.m {

@@ -15,9 +15,9 @@ var (
 	// ErrNoHost means that a URL names no host, or one that ssh would take for an option.
 	ErrNoHost = errors.New("ssh://[user@]host[:port] was expected")
 	// ErrPassword means that a URL holds a password.
-	ErrPassword = errors.New("a password does not belong into an address, which others can read")
+	ErrPassword = errors.New("a password does not belong in an address, which others can read")
 	// ErrNotInstalled means that this host has no ssh.
-	ErrNotInstalled = errors.New("there is no ssh here: install openssh-client")
+	ErrNotInstalled = errors.New("ssh is not installed here: install openssh-client")
 )
 
 // Target is the host that ssh connects to.
@@ -64,19 +64,19 @@ func (t Target) args() (args []string) {
 	return args
 }
 
-// Command is one ssh. Its zero value with a Target runs a login without a terminal.
+// Command is one invocation of ssh. With a Target alone it runs a login without a terminal.
 type Command struct {
 	Target Target
-	// Program is the ssh that is run; "" is that of the PATH.
+	// Program is the path of ssh; "" for that of the PATH.
 	Program string
 	// Flags are more than those of every ssh of ours: "-N", or "-L" and its value.
 	Flags []string
 	// Options are "Key=value", as in ssh_config(5), over those of every ssh of ours.
 	Options []string
-	// Connect bounds the making of the connection, rounded up to seconds; 0 for what is
+	// Connect bounds the time to connect, rounded up to seconds; 0 for what is
 	// configured.
 	Connect time.Duration
-	// Ask lets ssh ask on the terminal for what it needs; else it fails.
+	// Ask lets ssh prompt on the terminal; else it fails where it would.
 	Ask bool
 	// Guarded ends ssh with this process, however that ends.
 	Guarded bool
@@ -121,7 +121,7 @@ func (c Command) program() (string, error) {
 	return path, err
 }
 
-// Output runs ssh to its end and returns what it says on both outputs.
+// Output runs ssh to its end and returns its standard output and standard error.
 func (c Command) Output(ctx context.Context) (string, error) {
 	path, err := c.program()
 	if err != nil {

@@ -20,8 +20,8 @@ var (
 // ssh -G has them.
 type Configuration map[string]string
 
-// Configured returns what is configured for the target, nil where ssh does not say: then
-// the connection itself says what is wrong.
+// Configured returns the configuration for the target, nil if ssh does not print it: then
+// the error of the connection itself tells the reason.
 func (t Target) Configured(ctx context.Context) Configuration {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -65,23 +65,23 @@ func (c Configuration) knownAs(host string) string {
 	return host
 }
 
-// offending is where ssh says that the key lies that does not match.
+// offending matches the place of the key that does not match.
 var offending = regexp.MustCompile(`Offending \S+ key in (\S.*:\d+)`)
 
-// What ssh says when it, or the host, refuses.
+// The messages of ssh when it, or the host, refuses.
 const (
 	changedMessage = "HOST IDENTIFICATION HAS CHANGED"
 	unknownMessage = "Host key verification failed"
 	deniedMessage  = "Permission denied"
 )
 
-// Refused reports whether what ssh said is that it refused the host, or the host it.
+// Refused reports whether the message of ssh is that it refused the host, or the host it.
 func Refused(said string) bool {
 	return strings.Contains(said, changedMessage) || strings.Contains(said, unknownMessage) || strings.Contains(said, deniedMessage)
 }
 
-// Explain returns why ssh ended, and what to do, from what it said. set is what is
-// configured for the target; where it is nil the files and names are left out.
+// Explain returns why ssh ended, and what to do, from its messages. set is the
+// configuration for the target; if it is nil, files and names are left out.
 func (t Target) Explain(said string, set Configuration) error {
 	line := LastLine(said)
 	changed, unknown, denied := strings.Contains(said, changedMessage), strings.Contains(said, unknownMessage), strings.Contains(said, deniedMessage)
@@ -95,13 +95,13 @@ func (t Target) Explain(said string, set Configuration) error {
 			at = m[1]
 			file = at[:strings.LastIndexByte(at, ':')]
 		}
-		return fmt.Errorf("%w (%s): somebody may be in between. If the host was set up anew, and you are sure of it: ssh-keygen -f %s -R %s, then attach again and compare the new key's fingerprint", ErrHostKeyChanged, at, Quote(file), Quote(set.knownAs(t.Host)))
+		return fmt.Errorf("%w (%s): it may be another machine that intercepts the connection. If the host was reinstalled, and you are sure of it: ssh-keygen -f %s -R %s, then attach again and compare the new key's fingerprint", ErrHostKeyChanged, at, Quote(file), Quote(set.knownAs(t.Host)))
 	case unknown:
 		return fmt.Errorf("%w (%s has none for %s): connect once with ssh %s on a terminal, compare the fingerprint that it shows with the host's own, and say yes", ErrHostKeyUnknown, set.knownHosts(), set.knownAs(t.Host), t.Host)
 	case denied && set == nil:
 		return fmt.Errorf("ssh: %s: ssh-add loads a key into the agent, IdentityFile in ~/.ssh/config names one", line)
 	case denied:
-		return fmt.Errorf("it lets nobody in with the keys there are (%s): ssh-add loads a key into the agent, IdentityFile in ~/.ssh/config names one", line)
+		return fmt.Errorf("it accepts none of the keys there are (%s): ssh-add loads a key into the agent, IdentityFile in ~/.ssh/config names one", line)
 	case line == "":
 		return errors.New("ssh: it ended without a reason")
 	}

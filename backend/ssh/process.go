@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// maxStderr bounds how much is kept of what ssh says, in bytes.
+	// maxStderr bounds how much of ssh's standard error is kept, in bytes.
 	maxStderr = 8 << 10
-	// killAfter is how long ssh has to end once it is told to.
+	// killAfter is how long ssh may take to end on its own.
 	killAfter = 5 * time.Second
 )
 
 // guard runs its arguments until they or its standard input end.
 const guard = `exec 3<&0; "$@" </dev/null & p=$!; { cat <&3; kill $p; } >/dev/null 2>&1 & wait $p`
 
-// Tail is an output of which the end is kept. It may also be passed on.
+// Tail keeps the end of what is written to it, and may pass it on.
 type Tail struct {
 	mu   sync.Mutex
 	last []byte
@@ -57,7 +57,7 @@ func LastLine(s string) string {
 	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:])
 }
 
-// Process is an ssh that goes on until it is closed, or ends by itself.
+// Process is a running ssh, until it is closed or ends by itself.
 type Process struct {
 	cmd     *exec.Cmd
 	stdin   io.Closer // the far end, or the guard, lasts as long as it
@@ -67,8 +67,8 @@ type Process struct {
 }
 
 // Start starts ssh. Its standard output goes to read, which may be nil and returns when
-// it wants no more of it; what it says goes to terminal too, which may be nil, until
-// Quiet. Close it.
+// it wants no more of it; its standard error goes to terminal too, which may be nil, until
+// Quiet. The caller has to Close it.
 func Start(c Command, read func(io.Reader), terminal io.Writer) (*Process, error) {
 	path, err := c.program()
 	if err != nil {
@@ -107,10 +107,10 @@ func Start(c Command, read func(io.Reader), terminal io.Writer) (*Process, error
 // Ended returns a channel that is closed once ssh has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// Stderr returns the end of what ssh has said on standard error.
+// Stderr returns the end of ssh's standard error so far.
 func (p *Process) Stderr() string { return p.stderr.Text() }
 
-// Quiet keeps what ssh says from now on from the terminal.
+// Quiet stops passing standard error to the terminal.
 func (p *Process) Quiet() {
 	p.stderr.mu.Lock()
 	defer p.stderr.mu.Unlock()
@@ -128,9 +128,9 @@ func (p *Process) Close() {
 	kill.Stop()
 }
 
-// ExitError is an ssh, or a command over there, that failed.
+// ExitError is the failure of ssh, or of the remote command.
 type ExitError struct {
-	// Stderr is what it said on standard error, or its state where it said nothing.
+	// Stderr is its standard error, or its exit state if that is empty.
 	Stderr string
 	// Err is an *exec.ExitError with its exit code: 255 is that of ssh itself.
 	Err error
@@ -142,7 +142,7 @@ func (e *ExitError) Error() string { return "ssh: " + e.Stderr }
 // Unwrap returns the *exec.ExitError.
 func (e *ExitError) Unwrap() error { return e.Err }
 
-// Read runs ssh and gives its standard output to read, until that returns or ctx ends;
+// Read runs ssh and calls read with its standard output, until that returns or ctx ends;
 // then ssh has ended too. Its standard input stays open for as long. The error is that
 // of ctx, of read, or an *ExitError.
 func (c Command) Read(ctx context.Context, read func(io.Reader) error) error {

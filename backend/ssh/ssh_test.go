@@ -66,8 +66,8 @@ func TestWhatSSHSaysIsExplained(t *testing.T) {
 	}{
 		{"x\nHost key verification failed.", set, ErrHostKeyUnknown, "/k has none for [10.0.0.1]:2222"},
 		{"x\nHost key verification failed.", nil, nil, "ssh: Host key verification failed.: connect once"},
-		{"WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!\nOffending ED25519 key in /k:7\nHost key verification failed.", set, ErrHostKeyChanged, "(/k:7): somebody may be in between"},
-		{"ops@far: Permission denied (publickey).", set, nil, "it lets nobody in with the keys there are (ops@far: Permission denied (publickey).)"},
+		{"WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!\nOffending ED25519 key in /k:7\nHost key verification failed.", set, ErrHostKeyChanged, "(/k:7): it may be another machine that intercepts the connection"},
+		{"ops@far: Permission denied (publickey).", set, nil, "it accepts none of the keys there are (ops@far: Permission denied (publickey).)"},
 		{"ops@far: Permission denied (publickey).", nil, nil, "ssh: ops@far: Permission denied (publickey).: ssh-add"},
 		{"No route to host\n\n", nil, nil, "ssh: No route to host"},
 		{"", set, nil, "ssh: it ended without a reason"},

@@ -13,16 +13,16 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// The waits before what failed is tried again, unless a caller has others.
+// The default waits before a failed run is tried again.
 const (
 	Min = 500 * time.Millisecond
 	Max = 5 * time.Second
-	// Absent is how often what was not found is looked for again.
+	// Absent is the interval at which what was not found is tried again.
 	Absent = 10 * time.Second
 )
 
-// Backoff is how long to wait before the next try: each time twice as long, up to a
-// bound. The zero value begins at [Min] and goes up to [Max].
+// Backoff is the wait before the next attempt: each time twice as long, up to a
+// maximum. The zero value begins at [Min] and goes up to [Max].
 type Backoff struct {
 	// Min and Max bound the wait before jitter; 0 is the package's.
 	Min, Max time.Duration
@@ -55,7 +55,7 @@ func (b *Backoff) bounds() (low, high time.Duration) {
 	return low, high
 }
 
-// pause waits, and reports whether it did.
+// pause waits for d, and reports whether it did: false where ctx ended.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -67,7 +67,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Failure is one of a run.
+// Failure is a failed run.
 type Failure struct {
 	Err error
 	// Attempt counts the failures since it last worked, from 1.
@@ -78,14 +78,14 @@ type Failure struct {
 
 // Loop runs something again and again. Fill in its fields before Do.
 type Loop struct {
-	// Name is what is run, in the error of a panic.
+	// Name names what is run in the error of a panic.
 	Name string
 	// Run runs until it fails or ctx ends, and calls ok whenever it works. Both may be
 	// called from any goroutine of the run's.
 	Run func(ctx context.Context, ok func()) error
-	// Failed is told of every run that ended by itself.
+	// Failed is called with every run that ended by itself.
 	Failed func(Failure)
-	// Recovered is told that it works after that many failures; nil for nobody.
+	// Recovered is called when a run works after that many failures; it may be nil.
 	Recovered func(attempts int)
 
 	backoff Backoff
@@ -128,7 +128,7 @@ func (l *Loop) Do(ctx context.Context) {
 	}
 }
 
-// Restart ends the present run or pause, and lets the next run begin at once. It waits
+// Restart ends the present run or pause, and starts the next run at once. It waits
 // for neither.
 func (l *Loop) Restart() {
 	l.mu.Lock()
@@ -138,7 +138,7 @@ func (l *Loop) Restart() {
 	}
 }
 
-// forgetFailures forgets failures.
+// forgetFailures resets the count of failures and the wait.
 func (l *Loop) forgetFailures() {
 	l.attempt.Store(0)
 	l.backoff.Reset()
@@ -153,7 +153,7 @@ func (l *Loop) next(ctx context.Context) (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// once makes one run. A panic of its goroutine is its error.
+// once runs once. A panic of its goroutine is returned as an error.
 func (l *Loop) once(ctx context.Context) (err error) {
 	defer func() {
 		if r := recover(); r != nil {

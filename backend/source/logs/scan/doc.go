@@ -9,7 +9,7 @@
 // # How a log is searched
 //
 // One goroutine reads an [Input] into blocks that end where a record ends, which the lines
-// around that place tell (border.go); others search the blocks; the results come out in
+// around that place tell (boundary.go); others search the blocks; the results come out in
 // order. A block is searched as bytes first, for the text or for a literal that a filter
 // needs, and only the records around what was found are looked at; times and levels are
 // read only where the query asks for them. A block fits into a core's cache, and of each
