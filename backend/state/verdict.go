@@ -56,7 +56,7 @@ type Window struct {
 // out.
 func (v *Verdict) Summary() string {
 	parts := append([]string(nil), v.Reasons...)
-	for i, b := range v.Before {
+	for i, b := range v.Before[:min(len(v.Before), len(v.After))] { // another engine's may differ
 		was, is := b.String(), v.After[i].String()
 		text := fmt.Sprintf("%s %s -> %s", b.Title, was, is)
 		switch {
