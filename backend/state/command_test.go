@@ -193,7 +193,7 @@ func TestAnActionSaysWhatItDoesToItsTarget(t *testing.T) {
 	changed.Dir, changed.HealthWord, changed.Versions[0].How = "/m", "healthy", "found"
 	*changed.Change = ProgramChange{Approved: "0123456789abcdef", By: "ann", At: s.At, Added: []string{"x"}, Modified: []string{"y", "z"}, Plus: 4, Minus: 1}
 	s.Journal.Entries = []Entry{{Phase: PhaseBegin, Target: "a/off", Kind: ModuleEnable}, {Phase: PhaseEnd, Target: "web", Kind: ContainerNote, Detail: "sh", Actor: Actor{User: "ann"}, At: s.At, Outcome: "ok"}}
-	s.Routing.Staged = &StagedRouting{What: "threshold", By: Actor{User: "ann"}, Added: 1, Removed: 2, Shift: []string{"3 more go to heavy"}, Warnings: []string{"odd"}}
+	s.Routing.Staged = &StagedRouting{What: "threshold", By: Actor{User: "ann"}, Added: 1, Removed: 2, ReplayDiff: []string{"3 more go to heavy"}, Warnings: []string{"odd"}}
 	s.Containers.Reclaim = &Reclaim{Containers: Unused{Count: 3, Bytes: 1024, Some: []string{"a", "b"}}, Images: Unused{Count: 1, Bytes: -1, Some: []string{"i"}}, Cache: Unused{Count: 2}}
 	last := "last: sh by ann, " + s.At.Local().Format("2006-01-02 15:04:05") + ", ok"
 	for _, tt := range []struct {

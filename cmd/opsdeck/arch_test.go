@@ -412,3 +412,37 @@ func TestNothingOutgrowsWhoHasToReadIt(t *testing.T) {
 		t.Errorf("half of all files have %d lines or more, want fewer than %d", median, longestMedian)
 	}
 }
+
+// glossary are words of the project's own, and the field's terms for them.
+var glossary = []struct{ word, term string }{
+	{`[Ss]eam`, "client"}, {`seat|sitDown|deck`, "session, connect, daemon"}, {`deed`, "operation, actionRow"}, {`crooked`, "validatePath"},
+	{`suspect`, "rateKey"}, {`shelf`, "versionStore"}, {`sieve`, "filter"}, {`lull`, "holdOrder"}, {`poke`, "wake"}, {`keeper`, "fork server"},
+	{`NotHere|IsNotHere`, "ErrAbsent"}, {`Unsettled`, "PendingReason"}, {`RouteGoes`, "RouteDestination"}, {`unwell`, "unhealthy"}, {`lately`, "recent"},
+	{`what came of it`, "result"}, {`mend its url`, "fix the URL"}, {`nothing keeps it right`, "clock not synchronised"}, {`gives up"`, "cancels"},
+	{`prune what is unused`, "prune unused"}, {`a shell in it`, "shell"}, {`end the silence`, "unsilence"}, {`take back the acknowledgement`, "unacknowledge"},
+	{`note the end of credentials`, "set expiry"}, {`forget old keys`, "remove old keys"}, {`drained in empty`, "empty"}, {`lets ex carry out`, "registers ex"},
+	{`its due`, "reports it"}, {`passer-by`, "unrelated"},
+}
+
+func TestNamesDocsAndScreensSpeakStandardEnglish(t *testing.T) {
+	eachFile(t, func(name string) {
+		if !strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, ".md") || name == "cmd/opsdeck/arch_test.go" {
+			return
+		}
+		b, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range glossary {
+			word := regexp.MustCompile(`\b(` + g.word + `)\b`)
+			if strings.HasSuffix(g.word, `"`) {
+				word = regexp.MustCompile(g.word)
+			}
+			for n, line := range strings.Split(string(b), "\n") {
+				if m := word.FindString(line); m != "" {
+					t.Errorf("%s:%d: %q: say %s", name, n+1, m, g.term)
+				}
+			}
+		}
+	})
+}

@@ -295,7 +295,7 @@ func Contract(t *testing.T, s Subject) {
 		s.Down(t)
 		err := r.WaitErr(n, "after it went down")
 		if err == nil || errors.Is(err, state.ErrAbsent) {
-			t.Errorf("down: got error %v, want one that is not NotHere", err)
+			t.Errorf("down: got error %v, want one that is not ErrAbsent", err)
 		}
 		s.Up(t)
 		r.mu.Lock()
