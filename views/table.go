@@ -35,7 +35,10 @@ func NewTable(env *pane.Env, d *state.Descriptor) pane.Pane {
 			},
 			Unit: list.Any,
 			Cmp:  func(a, b *state.Row) int { return compareCells(env, a.Cells[i], b.Cells[i]) }}
-		if i == len(l.Columns)-1 {
+		switch i {
+		case 0:
+			c.W = 16
+		case len(l.Columns) - 1:
 			c.Flex = 1
 		}
 		cols = append(cols, c)
