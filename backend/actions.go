@@ -492,5 +492,5 @@ func (c canceller) Execute(_ context.Context, act state.Action, _ func(string, f
 		return state.Outcome{}, fmt.Errorf("cancel %s: it is over already", act.Target)
 	}
 	stop(cancelled{act.Actor.User})
-	return state.Outcome{Result: "told it to stop"}, nil
+	return state.Outcome{Result: "cancellation requested"}, nil
 }

@@ -200,7 +200,7 @@ func (h controller) Execute(_ context.Context, a state.Action, _ func(string, fl
 	case state.ControlRequest:
 		if was == nil {
 			h.giveControl(you)
-			return state.Outcome{Result: "nobody held control: it is yours"}, nil
+			return state.Outcome{Result: "control was free: it is yours"}, nil
 		}
 		you.info.Asked = time.Now()
 		h.presence()

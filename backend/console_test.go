@@ -26,7 +26,7 @@ func person(user string) state.Actor {
 	return state.Actor{User: user, From: "pts/" + user, Via: "console"}
 }
 
-func TestOneConsoleActsAndTheOthersLook(t *testing.T) {
+func TestOneConsoleHoldsControlAndTheOthersOnlyView(t *testing.T) {
 	src := &script{runs: ready(state.ModuleInstalled)}
 	src.exec = func(context.Context, state.Action, func(string, float64)) (state.Outcome, error) {
 		return state.Outcome{Result: "did it"}, nil
@@ -116,7 +116,7 @@ func TestOneConsoleActsAndTheOthersLook(t *testing.T) {
 	})
 }
 
-func TestControlGoesToWhoAskedElseToWhoSitsThere(t *testing.T) {
+func TestControlPassesToTheFirstRequestElseToTheLastActiveConsole(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		asks bool
@@ -176,7 +176,7 @@ func TestAStopIsNotAHandover(t *testing.T) {
 	}
 }
 
-func TestAHubThatRunsBeats(t *testing.T) {
+func TestBeatReturnsWhileTheHubRuns(t *testing.T) {
 	withHub(t, &script{runs: ready(state.ModuleInstalled)}, func(t *testing.T, h *Hub) {
 		was := h.Latest().Version
 		if err := h.Beat(t.Context()); err != nil || h.Latest().Version <= was {

@@ -81,7 +81,7 @@ type late struct {
 
 func (l *late) Flush(context.Context) { l.show <- struct{}{}; synctest.Wait() }
 
-// An action that is refused by what was published is asked about anew.
+// An action that is refused by what was published is checked again.
 func TestARefusalRestsOnTheNewestState(t *testing.T) {
 	src := &late{script: &script{}}
 	path := filepath.Join(t.TempDir(), "journal.jsonl")

@@ -166,7 +166,7 @@ func TestProblemsNameFileAndLine(t *testing.T) {
 		`9:11: group "q", rule 2, "Bad": could not parse expression`: `r.yml:9:11: group "q", rule 2, "Bad": could not parse expression`,
 		"yaml: line 3: did not find expected key":                    "r.yml:3: did not find expected key",
 		"yaml: unmarshal errors:\n  line 7: field x not found":       "r.yml:7: field x not found",
-		`the group "a" is defined twice`:                               `r.yml: the group "a" is defined twice`,
+		`the group "a" is defined twice`:                             `r.yml: the group "a" is defined twice`,
 	} {
 		if got := positioned("r.yml", errors.New(text)); got != want {
 			t.Errorf("%q gives %q, want %q", text, got, want)

@@ -52,7 +52,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func TestLoadResolvesDefaultsAndTellsWhereTheyCameFrom(t *testing.T) {
+func TestLoadResolvesDefaultsWithTheirOrigin(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("REDIS_URL", "")
 	t.Setenv("MODULE_ENCRYPTION_KEY", "")
@@ -89,7 +89,7 @@ func TestLoadResolvesDefaultsAndTellsWhereTheyCameFrom(t *testing.T) {
 	}
 }
 
-func TestTheDashboardsAddressIsLeftToWhoPublishesIt(t *testing.T) {
+func TestTheDashboardsAddressIsLeftToAComposeFileThatPublishesIt(t *testing.T) {
 	for _, c := range []struct{ name, yaml, compose, listen, want, from string }{
 		{"by default", "", "", "", DefaultDashboard, "default"},
 		{"where a compose file publishes it", "", "services:\n  dashboard:\n    ports: [\"8001:8001\"]\n", "", "off", "found docker-compose.yaml:3"},
@@ -131,7 +131,7 @@ func TestLoadOfABrokenFileStartsWithDefaultsAndSaysSo(t *testing.T) {
 	}
 }
 
-func TestAPassersByFolderStaysClean(t *testing.T) {
+func TestAnUnrelatedFolderStaysClean(t *testing.T) {
 	dir, home := t.TempDir(), t.TempDir()
 	t.Setenv("HOME", home)
 	t.Setenv("XDG_STATE_HOME", "")

@@ -31,7 +31,7 @@ func edited(t *testing.T, text string) (*Workspace, func() string) {
 	}
 }
 
-func TestAWatchIsAddedAndTakenOutAndNothingElseChanges(t *testing.T) {
+func TestWatchesAreAddedAndRemovedWithoutOtherChanges(t *testing.T) {
 	ten := 10
 	add := Watch{Name: "w", Source: "logs/*.log", Where: `level>=error "a: b" # c`, Above: &ten, For: Duration(time.Minute), Severity: "critical"}
 	for what, text := range map[string]string{
@@ -81,7 +81,7 @@ func TestAWatchIsAddedAndTakenOutAndNothingElseChanges(t *testing.T) {
 	}
 }
 
-func TestAFilterIsAddedAndTakenOut(t *testing.T) {
+func TestFiltersAreAddedAndRemoved(t *testing.T) {
 	w, read := edited(t, "filters:\n  a: x # why\n  c: |-\n    two\n    lines\nname: x\n")
 	if err := w.AddFilter("b-b", "status>=500 not healthz"); err != nil {
 		t.Fatal(err)

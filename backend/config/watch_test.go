@@ -34,7 +34,7 @@ watches:
 	}
 }
 
-func TestWatchesAndFiltersThatAreWrongSayWhere(t *testing.T) {
+func TestErrorsInWatchesAndFiltersHaveTheirPosition(t *testing.T) {
 	for text, want := range map[string]string{
 		"filters:\n  a: x\n  b-c: status>=\n":                                            `o.yaml:3: filters.'b-c': the filter "status>=", at column 9: a value is missing`,
 		"filters:\n  errors: x\n":                                                        "o.yaml:2: filters.'errors': @errors is there already",

@@ -12,7 +12,7 @@
 //
 // # Who may write
 //
-// Whoever owns the file. Nothing here locks between writers of one path.
+// The owner of the file. Nothing here locks between writers of one path.
 //
 // # Adding a database
 //

@@ -13,7 +13,7 @@
 //
 // # Who may write
 //
-// Nobody: it reads.
+// No package: it only reads.
 //
 // # Adding a schema
 //

@@ -262,7 +262,7 @@ func healthy() *state.Snapshot {
 			{PID: 812, Parent: 1, Name: "postgres", User: "postgres", Command: "/usr/lib/postgresql/17/bin/postgres -D /var/lib/postgresql/17/main", State: "S", CPUPercent: 3.1, CPUSeconds: 40210, RSS: 410 << 20, Threads: 1, Started: Now.Add(-12 * 24 * time.Hour), Ports: []string{"tcp 127.0.0.1:5432"}},
 			{PID: 4711, Parent: 1, Name: "node", User: "node", Command: "node server.js --token *** 日本語", State: "R", CPUPercent: 61, CPUSeconds: 9120, RSS: 310 << 20, Threads: 11, Started: Now.Add(-6 * time.Hour), Ports: []string{"tcp [::]:8080"}},
 			{PID: 5120, Parent: 4711, Name: "sh", User: "node", State: "Z", CPUPercent: 0, RSS: 0, Threads: 1, Started: Now.Add(-3 * time.Minute)},
-			{Name: "?", State: "?", CPUPercent: -1, CPUSeconds: -1, RSS: -1, Ports: []string{"udp 0.0.0.0:51820"}, Command: "nobody who can be seen from here owns it: run opsdeck as root to see all"},
+			{Name: "?", State: "?", CPUPercent: -1, CPUSeconds: -1, RSS: -1, Ports: []string{"udp 0.0.0.0:51820"}, Command: "owner not visible to this user: run opsdeck as root to see all"},
 		}}
 	unknown := state.RouteFigures{Requests: -1, Errors: -1, LatencyMS: -1, Fallbacks: -1}
 	r := state.Routing{File: "config/routing_config.json", Loaded: Now.Add(-time.Hour), Categories: 3, Tiers: 2, Tag: "5d41402abc4b2a76", JSON: "{\n  \"tiers\": 3\n}",

@@ -184,8 +184,8 @@ func parseExposition(r io.Reader) (families map[string]*dto.MetricFamily, err er
 	return p.TextToMetricFamilies(r)
 }
 
-// label gives a metric a label, in place of its namesake, in the order that labels
-// have.
+// label sets a label of a metric, replacing one of that name, and keeps labels
+// sorted.
 func label(m *dto.Metric, name, v string) {
 	m.Label = slices.DeleteFunc(m.Label, func(p *dto.LabelPair) bool { return p.GetName() == name })
 	m.Label = append(m.Label, &dto.LabelPair{Name: &name, Value: &v})

@@ -3,7 +3,7 @@
 // and the call that fetches one ([Fetch]).
 //
 // It refuses every connection but those of a unix socket, whatever it is mounted on,
-// and publishes nothing: nobody writes to it. Who may use the socket is decided
+// and publishes nothing; it has no state to write. Who may use the socket is decided
 // by backend/admin: the engine's own user and root.
 //
 // # Why never over TCP

@@ -74,7 +74,7 @@ func TestNothingIsServedOverTCP(t *testing.T) {
 	}
 }
 
-func TestWhatAnEngineAnswersSaysWhatToDo(t *testing.T) {
+func TestErrorsOfTheEngineSayWhatToDo(t *testing.T) {
 	for status, want := range map[int]error{http.StatusForbidden: ErrNotOwner, http.StatusNotFound: ErrOlder} {
 		socket := listen(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
 		if err := Fetch(t.Context(), socket, kinds[1], 0, io.Discard); !errors.Is(err, want) {

@@ -45,7 +45,7 @@ func TestNamedFiltersStandWhereConditionsDo(t *testing.T) {
 	}
 }
 
-func TestShippedFiltersCompile(t *testing.T) {
+func TestBuiltinFiltersCompile(t *testing.T) {
 	for _, name := range BuiltinFilters().Sorted() {
 		if _, err := Compile("@" + name); err != nil {
 			t.Error(err)

@@ -63,7 +63,7 @@ func TestPatternsClusterAndCount(t *testing.T) {
 	}
 }
 
-func TestPatternsOfWhatIsRareFallOutAndAreCounted(t *testing.T) {
+func TestRarePatternsAreDroppedAndCounted(t *testing.T) {
 	p := NewPatterns(10)
 	word := func(i int) string { return strings.Repeat(string(rune('a'+i%26)), 3+i/26) + " happened" }
 	for i := range 100 {

@@ -67,7 +67,7 @@ func TestSearchFindsLines(t *testing.T) {
 	}
 }
 
-func TestPlacesAreWhatIsMarked(t *testing.T) {
+func TestPlacesReturnsTheMatches(t *testing.T) {
 	for _, tc := range []struct {
 		s    *Search
 		line string
@@ -93,7 +93,7 @@ func TestPlacesAreWhatIsMarked(t *testing.T) {
 	}
 }
 
-func TestRegexpSaysWhatIsWrong(t *testing.T) {
+func TestRegexpErrors(t *testing.T) {
 	if _, err := Regexp("a(b"); err == nil || err.Error() != `the regular expression "a(b": missing closing ): "a(b"` {
 		t.Errorf("got %v", err)
 	}

@@ -275,7 +275,7 @@ func (c *Client) sendInterest(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case in := <-c.watch:
-			// A failure shows as the stream's own end; the next interest is sent anew.
+			// A failure shows as the stream's own end; the next interest is sent again.
 			_ = c.call(ctx, http.MethodPut, "interest?session="+c.session, in, nil)
 		}
 	}

@@ -374,9 +374,9 @@ func TestHandlerRefusesWhatIsNoConsole(t *testing.T) {
 	}
 }
 
-// TestWhoComesAgainHasThePlaceItHad: a console's link is cut, and the engine does not
+// TestAReconnectingConsoleKeepsItsSession: a console's link is cut, and the engine does not
 // know of it yet when the console is back.
-func TestWhoComesAgainHasThePlaceItHad(t *testing.T) {
+func TestAReconnectingConsoleKeepsItsSession(t *testing.T) {
 	e := serve(t)
 	dial := func(user, session string) (*Client, error) {
 		return dialSocket(t.Context(), e.socket, state.Actor{User: user, From: "pts/1", Via: "console"}, session, 0)

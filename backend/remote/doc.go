@@ -13,7 +13,7 @@
 //	                                      and log records not yet sent
 //	PUT  /console/v1/interest?session=S   state.Interests
 //	POST /console/v1/actions              an action with its secrets; gives its id
-//	GET  /console/v1/alive                204 once the hub has published anew
+//	GET  /console/v1/alive                204 once the hub has published again
 //
 // A session lasts as long as its stream. A frame is the newest state, never one
 // of a backlog: a console on a slow link gets fewer of them. A stream that has

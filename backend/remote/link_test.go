@@ -71,8 +71,8 @@ func TestALinkIsMadeAgainAndItsVersionsRise(t *testing.T) {
 	}
 }
 
-// TestAnEngineThatFallsSilentIsLost: its host is gone, and TCP does not say so.
-func TestAnEngineThatFallsSilentIsLost(t *testing.T) {
+// TestAnEngineThatStopsSendingIsLost: its host is gone, and TCP does not say so.
+func TestAnEngineThatStopsSendingIsLost(t *testing.T) {
 	hang := make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprintf(w, `{"protocol":%d,"version":"1"}`+"\n", Protocol)
@@ -113,7 +113,7 @@ func TestAQuietEngineSendsHeartbeats(t *testing.T) {
 	})
 }
 
-func TestATokenAndAPrivateAuthorityLetIn(t *testing.T) {
+func TestATokenAndAPrivateAuthorityAreAccepted(t *testing.T) {
 	e := serve(t)
 	h := NewHandler(e.hub, "1", slog.New(slog.DiscardHandler))
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

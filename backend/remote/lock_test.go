@@ -138,8 +138,8 @@ func TestLongPathsHaveSocketsElsewhere(t *testing.T) {
 	c.Close()
 }
 
-// TestASharedFolderIsNoPlaceForASocket: who may write there could put his own in its place.
-func TestASharedFolderIsNoPlaceForASocket(t *testing.T) {
+// TestASocketInASharedFolderIsRefused: who may write there could put his own in its place.
+func TestASocketInASharedFolderIsRefused(t *testing.T) {
 	run := filepath.Join(t.TempDir(), "run")
 	t.Setenv("XDG_RUNTIME_DIR", run)
 	if len(run) > 60 {

@@ -342,7 +342,7 @@ func (o *Orchestrator) answered(resp *http.Response, b []byte) string {
 		text += detail(b)
 	}
 	if resp.StatusCode == http.StatusUnauthorized {
-		text += ": engine.token or OPSDECK_TOKEN gives the token"
+		text += ": set the token with engine.token or OPSDECK_TOKEN"
 	}
 	return text
 }

@@ -237,7 +237,7 @@ func TestAnOrchestratorThatMisbehavesIsDownWithItsReason(t *testing.T) {
 		{"no token", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusUnauthorized)
 			fmt.Fprint(w, `{"detail":"Not authenticated"}`)
-		}, "answers 401: Not authenticated: engine.token or OPSDECK_TOKEN gives the token"},
+		}, "answers 401: Not authenticated: set the token with engine.token or OPSDECK_TOKEN"},
 		{"sent on", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://elsewhere.invalid/login", http.StatusFound)
 		}, "sends on to http://elsewhere.invalid/login, which is not followed"},
@@ -263,8 +263,8 @@ func TestAnOrchestratorThatMisbehavesIsDownWithItsReason(t *testing.T) {
 	}
 }
 
-// TestASlowPartHidesNothingElse: the routing configuration never comes.
-func TestASlowPartHidesNothingElse(t *testing.T) {
+// TestASlowCallDoesNotHideTheOthers: the routing configuration never comes.
+func TestASlowCallDoesNotHideTheOthers(t *testing.T) {
 	rec := newRecorded(t)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/admin/routing-config" {

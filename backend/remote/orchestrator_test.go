@@ -285,7 +285,7 @@ func TestRoutingIsStagedHereAndAppliedThere(t *testing.T) {
 	if _, err := do(state.RoutingApply, "routing", nil); err == nil || !strings.Contains(err.Error(), "nothing is staged") {
 		t.Errorf("got %v", err)
 	}
-	// Somebody else changes it while something is staged.
+	// Another client changes it while something is staged.
 	if _, err := do(state.RoutingRoute, "category/finance", map[string]string{"tier": "standard"}); err != nil {
 		t.Fatal(err)
 	}

@@ -107,7 +107,7 @@ func (f *frame) apply(last *state.Snapshot) (*state.Snapshot, error) {
 }
 
 // apply appends what is new and drops what is old. The old tail's array is
-// appended to in place only beyond its length, so whoever holds it sees no change.
+// appended to in place only beyond its length, so its holders see no change.
 func (t tail) apply(old state.Tail) state.Tail {
 	keep := old.Records
 	for len(keep) > 0 && keep[0].Seq < t.First {

@@ -104,7 +104,7 @@ func FuzzMask(f *testing.F) {
 		m.Add(secret)
 		got := m.Mask(text)
 		if len(secret) >= MinLength && strings.Contains(got, secret) && !strings.Contains(secret, "*") {
-			// Masking may not leave the secret, unless what is left joins to it anew.
+			// Masking may not leave the secret, unless what is left joins to it again.
 			if !strings.Contains(got, Masked) {
 				t.Fatalf("%q is left in %q", secret, got)
 			}

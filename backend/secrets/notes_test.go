@@ -15,7 +15,7 @@ func jwt(exp int64) string {
 	return part(`{"alg":"none"}`) + "." + part(fmt.Sprintf(`{"sub":"x","exp":%d}`, exp)) + ".c2ln"
 }
 
-func TestCredentialsSayThemselvesWhenTheyEnd(t *testing.T) {
+func TestExpiryIsReadFromTheCredentials(t *testing.T) {
 	at := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, c := range []struct {
 		name   string
@@ -40,7 +40,7 @@ func TestCredentialsSayThemselvesWhenTheyEnd(t *testing.T) {
 	}
 }
 
-func TestNotesOfUseAndExpiry(t *testing.T) {
+func TestUseAndExpiryAreRecorded(t *testing.T) {
 	path := copyOf(t)
 	s := open(t, path, contractKey(t), nil)
 	const id = "weather/openweather"

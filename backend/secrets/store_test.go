@@ -157,7 +157,7 @@ func TestWithoutTheRightKeyNothingIsChanged(t *testing.T) {
 	}
 }
 
-func TestChangesKeepTheRecordedSchemaAndCanBeTakenBack(t *testing.T) {
+func TestChangesKeepTheRecordedSchemaAndCanBeUndone(t *testing.T) {
 	path := copyOf(t)
 	before := dump(t, path)
 	s := open(t, path, contractKey(t), nil)
@@ -248,7 +248,7 @@ for i, d, c, u in sqlite3.connect(sys.argv[1]).execute("select module_id, encryp
 }
 
 // Every age of the file works as it is, and stays as it is.
-func TestAgesOfTheFile(t *testing.T) {
+func TestVersionsOfTheFile(t *testing.T) {
 	recorded := open(t, copyOf(t), contractKey(t), nil)
 	var token string
 	if err := recorded.db.QueryRow("SELECT encrypted_data FROM credentials WHERE module_id = 'weather/openweather'").Scan(&token); err != nil {
@@ -337,7 +337,7 @@ func TestFileOfAnotherKindLocks(t *testing.T) {
 	}
 }
 
-func TestTrialIsTakenBackAtTheNextOpen(t *testing.T) {
+func TestTrialIsUndoneAtTheNextOpen(t *testing.T) {
 	path, key := copyOf(t), contractKey(t)
 	s := open(t, path, key, nil)
 	next := NewValues(map[string]any{"api_key": "unproven"})

@@ -5,7 +5,7 @@
 // It refuses hosts and users that ssh would take for options, and passwords in URLs.
 // It knows no engine, socket or log: what is run over there and what is forwarded is
 // its callers' (backend/remote, backend/source/docker, backend/source/logs). It
-// publishes nothing, and nobody writes to it.
+// publishes nothing, and has no state to write.
 //
 // # Why the system's ssh
 //

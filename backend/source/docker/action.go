@@ -24,7 +24,7 @@ func (s *Source) Kinds() []state.Kind {
 }
 
 // operation is one action as it is about to be done. run does it; its text, where it is
-// not "", is told in place of "restarted web".
+// not "", is reported in place of "restarted web".
 type operation struct {
 	run  func(context.Context) (string, error)
 	undo *state.Action
@@ -52,7 +52,7 @@ func (s *Source) Execute(ctx context.Context, a state.Action, progress func(stri
 	}
 	d, err := s.operation(ctx, cli, a, *c)
 	if errors.Is(context.Cause(ctx), ErrLost) {
-		err = fmt.Errorf("%w: nothing was asked of it", ErrLost)
+		err = fmt.Errorf("%w: the action was not sent", ErrLost)
 	}
 	if err != nil {
 		return state.Outcome{}, fmt.Errorf("docker: %s %q: %w", verb(a.Kind), c.Title, err)
@@ -94,8 +94,8 @@ func (s *Source) Execute(ctx context.Context, a state.Action, progress func(stri
 	}
 }
 
-// lostDuring says what is known of an action whose engine was lost meanwhile, and what
-// is not; nil where err is the engine's own word. c is how the container was before.
+// lostDuring returns an error with what is known of an action whose engine was lost
+// meanwhile, and what is not; nil where err is the engine's own word. c is how the container was before.
 func lostDuring(ctx context.Context, err error, asked time.Time, c state.Container) error {
 	is, notAsked := broken(err)
 	why := fmt.Errorf("the connection to the engine broke: %s", state.Clean(err.Error()))
@@ -105,9 +105,9 @@ func lostDuring(ctx context.Context, err error, asked time.Time, c state.Contain
 	case ctx.Err() != nil || !is:
 		return nil
 	case notAsked:
-		return fmt.Errorf("%s: nothing was asked of the engine: do it again once it answers", state.Clean(err.Error()))
+		return fmt.Errorf("%s: nothing was sent to the engine: do it again once it answers", state.Clean(err.Error()))
 	}
-	return fmt.Errorf("%w. Known: the engine was asked at %s, when it was %s. Not known: whether it was done, or will be once the engine goes on: look at it before doing it again",
+	return fmt.Errorf("%w. Known: the engine was asked at %s, when it was %s. Not known: whether it was done, or will be once the engine resumes: check the container before doing it again",
 		why, asked.UTC().Format("15:04:05 UTC"), c.State)
 }
 
@@ -187,7 +187,7 @@ func verb(k state.Kind) string {
 	return string(k)
 }
 
-// actionError says what to do about the engine's refusal.
+// actionError returns the engine's refusal with what to do about it.
 func actionError(verb, title string, err error) error {
 	msg := state.Clean(err.Error())
 	hint := "see docker logs " + title
@@ -199,7 +199,7 @@ func actionError(verb, title string, err error) error {
 	case strings.Contains(msg, "port is already allocated") || strings.Contains(msg, "address already in use"):
 		hint = "stop what holds the port, or publish another"
 	case strings.Contains(msg, "marked for removal"):
-		hint = "it is being removed: create it anew"
+		hint = "it is being removed: create it again"
 	case strings.Contains(msg, "is already in use by container"):
 		hint = "choose another name, or rename the other container first"
 	case errdefs.IsNotFound(err) && strings.HasSuffix(msg, "daemon: Not Found"): // of the path, by Podman 4
@@ -207,7 +207,7 @@ func actionError(verb, title string, err error) error {
 	case errdefs.IsNotFound(err):
 		hint = "the container or something it needs is gone: see docker ps -a"
 	case errdefs.IsConflict(err):
-		hint = "it is no longer as it was: look at its state, then try again"
+		hint = "its state has changed: check it, then try again"
 	}
 	return fmt.Errorf("docker: %s %q: %s: %s", verb, title, msg, hint)
 }

@@ -44,7 +44,7 @@ func undo(t *testing.T, src *Source, out state.Outcome) {
 	act(t, src, out.Undo.Kind, out.Undo.Target, out.Undo.Args)
 }
 
-func TestEachActionIsDoneAndTakenBack(t *testing.T) {
+func TestEachActionIsDoneAndUndone(t *testing.T) {
 	engineHere(t)
 	src := New(Config{})
 	name := start(t, "operations", "--memory", "64m", "--restart", "on-failure:3", "--", "sh", "-c", "trap 'exit 7' USR1; while :; do sleep 0.1; done")
@@ -90,7 +90,7 @@ func TestEachActionIsDoneAndTakenBack(t *testing.T) {
 	sourcetest.Wait(r, "gone", func(s state.Containers) bool { return s.Container(name) == nil })
 }
 
-func TestTheFirstLimitIsTakenBackToAllThatTheHostHas(t *testing.T) {
+func TestTheFirstLimitIsUndoneToAllThatTheHostHas(t *testing.T) {
 	engineHere(t)
 	src := New(Config{})
 	name := start(t, "nolimit", "--", "sleep", "1000")
@@ -108,7 +108,7 @@ func TestTheFirstLimitIsTakenBackToAllThatTheHostHas(t *testing.T) {
 	})
 }
 
-func TestWhatTheEngineRefusesIsToldWithWhatToDo(t *testing.T) {
+func TestRefusalsOfTheEngineSayWhatToDo(t *testing.T) {
 	engineHere(t)
 	src := New(Config{})
 	a, b := start(t, "refused-a", "--", "sleep", "1000"), start(t, "refused-b", "--", "sleep", "1000")
@@ -199,12 +199,12 @@ func TestAPruneRemovesWhatWasAskedForAndNothingElse(t *testing.T) {
 		want   string // the calls that remove
 		result string
 	}{
-		{"nothing", map[string]string{"containers": "no"}, "", "there was nothing to remove of what was asked for"},
-		{"containers, of which one was started again", map[string]string{"containers": "yes"}, "containers/c1 containers/c3", "removed 1 containers (1 stayed: it runs again); 1000 B freed"},
+		{"nothing", map[string]string{"containers": "no"}, "", "nothing selected was unused"},
+		{"containers, of which one was started again", map[string]string{"containers": "yes"}, "containers/c1 containers/c3", "removed 1 container (1 stayed: it runs again); 1000 B freed"},
 		{"all but volumes", map[string]string{"containers": "yes", "images": "yes", "networks": "yes", "cache": "yes"},
-			"containers/c1 containers/c3 networks/n1 images/sha256:i1 build/prune", "removed 1 containers (1 stayed: it runs again), 1 networks, 1 images, 1 records of build cache; 2.5 KiB freed"},
-		{"volumes without a name", map[string]string{"volumes": "yes"}, "volumes/" + anon, "removed 1 volumes without a name; 300 B freed"},
-		{"named ones too", map[string]string{"volumes": "all"}, "volumes/" + anon + " volumes/data", "removed 1 volumes without a name, 1 named volumes; 700 B freed"},
+			"containers/c1 containers/c3 networks/n1 images/sha256:i1 build/prune", "removed 1 container (1 stayed: it runs again), 1 network, 1 image, 1 record of build cache; 2.5 KiB freed"},
+		{"volumes without a name", map[string]string{"volumes": "yes"}, "volumes/" + anon, "removed 1 volume without a name; 300 B freed"},
+		{"named ones too", map[string]string{"volumes": "all"}, "volumes/" + anon + " volumes/data", "removed 1 volume without a name, 1 named volume; 700 B freed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var mu sync.Mutex

@@ -18,10 +18,10 @@ import (
 // as stale: what is given up cannot be taken up again.
 const silenceLimit = 15 * time.Second
 
-// ErrLost says that the engine stopped to answer while something was under way.
-var ErrLost = fmt.Errorf("no answer for %s: the engine is frozen or overloaded, or the way to it is cut", silenceLimit)
+// ErrLost means that the engine stopped answering during a request.
+var ErrLost = fmt.Errorf("no answer for %s: the engine is frozen or overloaded, or the connection to it is cut", silenceLimit)
 
-// ping asks for a sign of life, for pingTimeout at most.
+// ping pings the engine, for pingTimeout at most.
 func ping(ctx context.Context, cli *client.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()

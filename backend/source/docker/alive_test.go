@@ -137,7 +137,7 @@ func TestWhatIsKnownOfAnActionWhoseConnectionBroke(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.setEngine(gone, t.Context())
-	if got := restart(); !strings.Contains(got, "nothing was asked of the engine") {
+	if got := restart(); !strings.Contains(got, "nothing was sent to the engine") {
 		t.Errorf("never connected: %s", got)
 	}
 }
@@ -160,8 +160,8 @@ func TestAContainerOfOneHostIsFoundWhileAnotherIsFrozen(t *testing.T) {
 	}
 }
 
-// A pane that is closed does not wait for an ssh that connects in vain.
-func TestAnSSHThatConnectsInVainIsGivenUpWithItsReader(t *testing.T) {
+// A pane that is closed does not wait for an ssh that cannot connect.
+func TestAnSSHThatCannotConnectEndsWithItsReader(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "ssh"), []byte("#!/bin/sh\ntouch "+dir+"/began\nexec sleep 1000\n"), 0o755); err != nil {
 		t.Fatal(err)
@@ -245,14 +245,14 @@ func (p pipes) dial(context.Context, string, string) (net.Conn, error) {
 	return here, nil
 }
 
-// keys is a terminal on which nobody types.
+// keys is a terminal without input.
 type keys struct{ *io.PipeReader }
 
 func (k keys) Cancel() bool { return k.Close() == nil }
 
 // The terminal is given back by an engine that is frozen: raw as it is, it would take
 // no key that ends the shell.
-func TestAShellOnAFrozenEngineIsGivenUp(t *testing.T) {
+func TestAShellOnAFrozenEngineIsEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		far := make(pipes)
 		var open net.Conn

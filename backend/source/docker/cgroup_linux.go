@@ -94,7 +94,7 @@ type reader struct {
 	limitPath                 string
 	hostMem                   float64
 	// cache is how much of usage can be taken back at once, as read at cacheAt: the
-	// kernel counts it anew for each reading, which costs more than all else.
+	// kernel counts it again for each read, which costs more than all else.
 	usage, cache float64
 	cacheAt      time.Time
 }
@@ -149,7 +149,7 @@ func peek(path string, buf []byte) []byte {
 // cacheFor is how long what can be taken back is trusted while the usage is the same.
 const cacheFor = 5 * time.Second
 
-// errOtherNamespace says that the PID is not the container's here.
+// errOtherNamespace means that the PID is not the container's here.
 var errOtherNamespace = errors.New("the container's process is not on this host")
 
 // open opens the cgroup files of the container whose init process is pid. It is
@@ -269,7 +269,7 @@ func (m mounts) processes(buf []byte) map[string][]int {
 	return found
 }
 
-// openRunning opens every running container that its cgroup tells of, and measures it.
+// openRunning opens every running container that has a cgroup here, and measures it.
 func (m mounts) openRunning(hostMem float64) (met []earlyReader) {
 	buf := make([]byte, 64<<10)
 	for id, pids := range m.processes(buf) {
@@ -301,7 +301,7 @@ func containerCgroup(path, id string) string {
 	return path
 }
 
-// leaveNet has it not read the network any more, of which it then tells nothing.
+// leaveNet stops reading the network, whose figures are unknown from then on.
 func (r *reader) leaveNet() {
 	r.net.close()
 	r.net = none
@@ -313,7 +313,7 @@ func (r *reader) close() {
 	}
 }
 
-// readLimit reads the memory limit anew; it changes only by docker update, which
+// readLimit reads the memory limit again; it changes only by docker update, which
 // is an event.
 func (r *reader) readLimit() {
 	r.limit = r.hostMem
@@ -322,7 +322,7 @@ func (r *reader) readLimit() {
 	}
 }
 
-// read takes a sample. buf is scratch space. It is false when nothing could be
+// read returns a sample. buf is scratch space. It returns false when nothing could be
 // read: the container is gone.
 func (r *reader) read(buf []byte) (sample, bool) {
 	s := noSample()

@@ -31,7 +31,7 @@ func TestProcessesOfContainersAreFoundByTheirCgroups(t *testing.T) {
 	}
 	r.close()
 
-	// The whole of it: the inspects that follow do not begin the figures anew.
+	// The whole of it: the inspects that follow do not restart the figures.
 	src := sourcetest.Run(t, New(Config{}))
 	sourcetest.Wait(src, "figures", func(s state.Containers) bool {
 		return has(s, name, func(c *state.Container) bool { return c.CPUPercent >= 0 })
@@ -43,7 +43,7 @@ func TestProcessesOfContainersAreFoundByTheirCgroups(t *testing.T) {
 
 // What a first look at the containers that run costs before the engine has said
 // anything: all that this host runs are opened and read.
-func BenchmarkMeet(b *testing.B) {
+func BenchmarkOpenRunning(b *testing.B) {
 	benchContainers(b, "meet")
 	m, err := readMounts()
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// Labels by which compose says from what it made a project.
+// Labels in which compose records from what it made a project.
 const (
 	dirLabel   = "com.docker.compose.project.working_dir"
 	filesLabel = "com.docker.compose.project.config_files"
@@ -48,7 +48,8 @@ type composer struct {
 
 var composeVersion = regexp.MustCompile(`\d+\.\d+(?:\.\d+)?`)
 
-// findCompose looks for compose: docker's plugin first, as it is what is maintained.
+// findCompose returns the compose that is installed: docker's plugin first, since that
+// is maintained.
 func findCompose(ctx context.Context) (composer, error) {
 	var looked []string
 	for _, command := range [][]string{{"docker", "compose"}, {"docker-compose"}} {
@@ -176,7 +177,7 @@ func (s *Source) compose(ctx context.Context, a state.Action, progress func(stri
 	list := state.Containers{List: s.Containers()}
 	all := list.Replicas(project + "/*")
 	if len(all) == 0 {
-		return fail(errors.New("its last container is gone, and with it where its compose files are: run compose there"))
+		return fail(errors.New("its last container is gone, and with it the place of its compose files: run compose there"))
 	}
 	e, err := s.cfg.resolve()
 	if err != nil {
@@ -215,7 +216,7 @@ func (s *Source) compose(ctx context.Context, a state.Action, progress func(stri
 			if errors.Is(context.Cause(ctx), ErrLost) {
 				cause = ErrLost
 			}
-			return fail(fmt.Errorf("%w: compose was told to stop; what it did until then stays", cause))
+			return fail(fmt.Errorf("%w: compose was stopped; what it had done until then stays", cause))
 		}
 		return fail(fmt.Errorf("%s: %w: %s", how.version, err, state.Clean(s.cfg.Mask(strings.Join(last, " | ")))))
 	}
@@ -270,7 +271,7 @@ func composeArgs(a state.Action, service string, now int) (args []string, undo *
 	return args, undo, nil
 }
 
-// ansiSequence are the sequences by which a program draws on a terminal.
+// ansiSequence matches the sequences by which a program draws on a terminal.
 var ansiSequence = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
 
 // runGroup runs a program in a process group of its own, gives its lines to each,

@@ -186,7 +186,7 @@ func (c *Copied) extract(in *tar.Reader, root *os.Root, base, name string, progr
 	return nil
 }
 
-// progressReader tells how much has been read.
+// progressReader reports how much has been read.
 type progressReader struct {
 	r      io.Reader
 	at     int64
@@ -282,7 +282,7 @@ func (s *Source) CopyIn(ctx context.Context, from, id, to string, progress func(
 		packed <- err
 	}()
 	_, err = cli.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: dir, Content: r})
-	_ = r.CloseWithError(errors.New("the engine takes no more"))
+	_ = r.CloseWithError(errors.New("the engine accepts no more"))
 	perr := <-packed
 	switch {
 	case err != nil:

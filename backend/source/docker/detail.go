@@ -18,7 +18,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// How old a part may become while somebody looks at it. A diff walks the
+// How old a part may become while it is shown. A diff walks the
 // container's whole file system, and disk use the engine's.
 var partEvery = map[string]time.Duration{
 	state.PartTop:    topEvery,
@@ -35,7 +35,7 @@ const (
 	maxProbe   = 4 << 10
 )
 
-// detailRequest is one container that is being looked at, and what is known of it so far.
+// detailRequest is a container whose detail is shown, and what is known of it so far.
 type detailRequest struct {
 	id      string
 	parts   map[string]bool
@@ -45,7 +45,7 @@ type detailRequest struct {
 	old     state.ContainerDetail
 }
 
-// detailRequests returns the containers of this engine that somebody looks at.
+// detailRequests returns the containers of this engine whose detail is shown.
 func (r *run) detailRequests() map[string]*detailRequest {
 	out := map[string]*detailRequest{}
 	in := r.s.interests.Load()
@@ -67,8 +67,8 @@ func (r *run) detailRequests() map[string]*detailRequest {
 	return out
 }
 
-// detail fetches, in the background, what is being looked at. A container that
-// nobody looks at any more is dropped.
+// detail fetches, in the background, the details that are shown. Those that are shown
+// no more are dropped.
 func (r *run) detail(ctx context.Context) {
 	r.engineDetail(ctx)
 	if r.fetchingDetails {
@@ -99,8 +99,8 @@ func (r *run) takeDetails(got map[string]state.ContainerDetail) {
 	r.publish()
 }
 
-// histories puts the histories of the containers whose graphs are looked at into
-// their details. It reports whether there were any.
+// histories adds the histories of the containers whose graphs are shown to their
+// details. It reports whether there were any.
 func (r *run) histories() (any bool) {
 	for id, l := range r.detailRequests() {
 		if !l.parts[state.PartHistory] {
@@ -352,7 +352,7 @@ func (s *Source) fromDetail(d *state.ContainerDetail, in container.InspectRespon
 				d.Check += fmt.Sprintf(", every %s", h.Interval)
 			}
 			if h.Retries > 0 {
-				d.Check += fmt.Sprintf(", unhealthy after %d failures", h.Retries)
+				d.Check += ", unhealthy after " + state.Plural(h.Retries, "failure")
 			}
 		}
 	}
@@ -404,7 +404,7 @@ func (s *Source) fromDetail(d *state.ContainerDetail, in container.InspectRespon
 	return nil
 }
 
-// envVar is "NAME=value" without a secret's value.
+// envVar returns "NAME=value" without a secret's value.
 func (s *Source) envVar(e string) state.EnvVar {
 	name, value, _ := strings.Cut(e, "=")
 	shown := s.cfg.Mask(maskValue(name, value))

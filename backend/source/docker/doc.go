@@ -4,8 +4,8 @@
 //
 // It owns the connection to each engine, the list, the figures and their
 // histories, and the actions on containers. It refuses to poll what the engine
-// tells by itself: the list is read once and then follows the event stream; an
-// inspect is made only of a container that an event named. Nobody else writes
+// sends by itself: the list is read once and then follows the event stream; an
+// inspect is made only of a container that an event named. No other package writes
 // [state.Containers].
 //
 // # Where figures come from
@@ -16,7 +16,7 @@
 // pread a file. A container's cgroup is the one that /proc/<pid>/cgroup names,
 // and only when that path holds the container's own ID: on Docker Desktop, or
 // with a forwarded socket, the PID means some other process here. Everywhere
-// else the engine's one-shot stats are asked for.
+// else the engine's one-shot stats are requested.
 //
 // The arithmetic is that of docker stats: CPU in percent of one core over the
 // time between two samples; memory is usage less inactive_file (v2) or
@@ -35,7 +35,7 @@
 // the first sample is [firstSweep] old or nearly so. Inspects, and the version, for
 // which an engine runs programs, come after the figures.
 //
-// # What is asked only while somebody is asked
+// # What is fetched only for a confirmation
 //
 // The connections in a container's network (/proc/<pid>/net/tcp of its init
 // process, every line of the kernel's table) and what a prune would free (the
@@ -46,10 +46,10 @@
 //
 // What compose makes is done by compose: docker's plugin or docker-compose, run in
 // a process group of its own, in the folder and from the files that the labels of
-// the project's containers name. Labels come from whoever made the container, and
+// the project's containers name. Labels are set by the container's creator, and
 // may come from its image: so project and service are checked to be names, and the
 // confirmation shows the folder and the files. The variables of the files come from
-// their .env file and from opsdeck's own environment, not from that of whoever ran
+// their .env file and from opsdeck's own environment, not from that of the user who ran
 // compose first.
 //
 // # Why there is no reconnect loop here
@@ -76,9 +76,9 @@
 // # Engines that are frozen
 //
 // A frozen engine, or one behind a link that is cut, keeps its connections open. So a
-// run ends once a ping has had no answer for 5 s, and is shown as stale. What is under
-// way and has no limit of its own, an action or a shell, is given up after 15 s of
-// silence: longer, since it cannot be taken up again. Its error says what is known and
+// run ends once a ping has had no answer for 5 s, and is shown as stale. What is in
+// progress and has no limit of its own, an action or a shell, is abandoned after 15 s of
+// silence: longer, since it cannot be resumed. Its error says what is known and
 // what is not; it is [ErrLost] where the engine was silent.
 //
 // # Adding a figure

@@ -116,7 +116,7 @@ func TestContract(t *testing.T) {
 	})
 }
 
-func TestFollowsALifeThroughEvents(t *testing.T) {
+func TestAContainersLifecycleIsFollowedThroughEvents(t *testing.T) {
 	engineHere(t)
 	r := sourcetest.Run(t, New(Config{}))
 	sourcetest.Wait(r, "the first list", func(state.Containers) bool { return true })
@@ -178,7 +178,7 @@ func TestActions(t *testing.T) {
 	}
 }
 
-func TestDetailsOnlyWhileLookedAtAndWithoutSecrets(t *testing.T) {
+func TestDetailsOnlyWhileShownAndWithoutSecrets(t *testing.T) {
 	engineHere(t)
 	src := New(Config{Mask: func(s string) string { return strings.ReplaceAll(s, "hunter2", "***") }})
 	name := start(t, "detail", "-e", "API_KEY=abc123secret", "-e", "NOTE=hunter2", "-e", "REDIS_URL=redis://u:pw9@h/0", "--", "sh", "-c", "sleep 1000", "--password", "pw8")

@@ -28,7 +28,7 @@ type endpoint struct {
 	ssh *url.URL
 	// origin names who chose it: "configured", "DOCKER_HOST", "context x", "default".
 	origin string
-	// chosen is set when somebody asked for this host, so that its absence is an error.
+	// chosen is set when this host was configured, so that its absence is an error.
 	chosen bool
 }
 
@@ -85,7 +85,7 @@ func Contexts() []string {
 	return names
 }
 
-// resolve finds the engine that nobody configured.
+// resolve returns the engine where none is configured.
 func resolve() (endpoint, error) {
 	if h := os.Getenv("DOCKER_HOST"); h != "" {
 		e := endpoint{host: h, origin: "DOCKER_HOST", chosen: true}
@@ -199,7 +199,7 @@ type link struct {
 	tunnel *tunnel // nil where there is none
 }
 
-// Close gives it all back.
+// Close closes the client and the tunnel.
 func (l *link) Close() error {
 	err := l.Client.Close()
 	if l.tunnel != nil {

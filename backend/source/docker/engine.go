@@ -12,7 +12,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// How old what is said of the engine may become while somebody looks. Disk use
+// How old what is said of the engine may become while it is shown. Disk use
 // makes the engine measure every layer and volume.
 const (
 	infoEvery   = 10 * time.Second
@@ -20,8 +20,8 @@ const (
 	diskTimeout = time.Minute
 )
 
-// engineDetail asks, in the background, for the engine's own figures while somebody
-// looks at them.
+// engineDetail fetches, in the background, the engine's own figures while they are
+// shown.
 func (r *run) engineDetail(ctx context.Context) {
 	wanted := false
 	for _, l := range r.detailRequests() {
@@ -65,7 +65,7 @@ func (r *run) takeEngine(d state.EngineDetail) {
 	r.publish()
 }
 
-// fetchEngine asks for the engine's facts; a failure leaves the last ones.
+// fetchEngine fetches the engine's properties; a failure leaves the last ones.
 func (s *Source) fetchEngine(ctx context.Context, cli *client.Client, d state.EngineDetail) state.EngineDetail {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -89,7 +89,7 @@ func (s *Source) fetchEngine(ctx context.Context, cli *client.Client, d state.En
 	return d
 }
 
-// fetchDisk asks what the engine's things take on its disk.
+// fetchDisk fetches the disk use of the engine.
 func (s *Source) fetchDisk(ctx context.Context, cli *client.Client, d state.EngineDetail) state.EngineDetail {
 	ctx, cancel := context.WithTimeout(ctx, diskTimeout)
 	defer cancel()

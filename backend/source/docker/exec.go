@@ -20,7 +20,7 @@ import (
 // Errors of [Source.Exec] and [Source.Shell].
 var (
 	// ErrNoShell says that an image has no shell.
-	ErrNoShell = errors.New("it has no shell: neither bash nor ash nor sh: look into it with opsdeck cp, or beside it with a debug container (docker run --pid container:... --network container:...)")
+	ErrNoShell = errors.New("it has no shell: neither bash nor ash nor sh: copy files out with opsdeck cp, or use a debug container (docker run --pid container:... --network container:...)")
 	// ErrGone says that the container ended, or was removed, under what ran in it.
 	ErrGone = errors.New("the container ended, or was removed, meanwhile")
 	// ErrNotStarted says that the engine could not start the command.
@@ -142,7 +142,7 @@ func (s *Source) Exec(ctx context.Context, id string, e Exec) (code int, err err
 // container is that ends.
 const killedCode = 128 + 9
 
-// outcome returns what came of a command whose output has ended, and whether its
+// outcome returns the result of a command whose output has ended, and whether its
 // container ended under it. The engine learns of both a moment later than the
 // output ends.
 func outcome(ctx context.Context, cli *client.Client, id, exec string) (res client.ExecInspectResult, gone bool, err error) {
@@ -176,8 +176,8 @@ func outcome(ctx context.Context, cli *client.Client, id, exec string) (res clie
 	}
 }
 
-// follow tells the terminal's sizes to the engine. One before API 1.42 takes no
-// first size, and refuses one until the process has started: so it is told again
+// follow sends the terminal's sizes to the engine. One before API 1.42 accepts no
+// first size, and refuses one until the process has started: so it is sent again
 // until it agrees.
 func follow(ctx context.Context, cli *client.Client, exec string, size [2]uint16, resize <-chan [2]uint16) {
 	apply := time.NewTimer(0)
@@ -205,7 +205,7 @@ func follow(ctx context.Context, cli *client.Client, exec string, size [2]uint16
 	}
 }
 
-// notFoundIn reports whether text is how a container runtime says that there is no
+// notFoundIn reports whether text is a container runtime's message that there is no
 // such program.
 func notFoundIn(text string) bool {
 	return bytes.Contains([]byte(text), []byte("executable file not found")) ||

@@ -45,7 +45,7 @@ type track struct {
 	events []state.ContainerEvent // the last ones, oldest first
 }
 
-// running says whether there is anything to measure.
+// running reports whether there is anything to measure.
 func (t *track) running() bool {
 	return t.c.State == "running" || t.c.State == "paused"
 }
@@ -58,14 +58,14 @@ type earlyReader struct {
 	first  sample
 }
 
-// read has it measured by a reader from now on.
+// read sets the reader that measures the container from now on.
 func (t *track) read(r *reader) {
 	if t.reader = r; t.hostNet {
 		r.leaveNet()
 	}
 }
 
-// closeReader gives its descriptors back.
+// closeReader closes its descriptors.
 func (t *track) closeReader() {
 	if t.reader != nil {
 		t.reader.close()
@@ -128,7 +128,7 @@ func (t *track) apply(s sample) {
 }
 
 // past is a container's figures over the last minute: for graphs, which are copied out
-// only while somebody looks. What was before that is in the store.
+// only while it is shown. Older figures are in the store.
 type past struct{ minute ring }
 
 // point are CPU, memory, network in and out, block read and written. Half the

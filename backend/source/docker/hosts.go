@@ -19,7 +19,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/supervisor"
 )
 
-// stragglerTimeout is how long hosts are waited for that do not answer, once one has said
+// stragglerTimeout is how long hosts that do not answer are waited for, once one has said
 // that it has the container of a name.
 const stragglerTimeout = 2 * time.Second
 
@@ -45,7 +45,7 @@ type member struct {
 	health  state.Health
 }
 
-// NewHosts makes a source of the engines. It does not connect. The error says which
+// NewHosts returns a source of the engines. It does not connect. The error says which
 // title is missing, twice there or not usable.
 func NewHosts(cfgs []Config) (*Hosts, error) {
 	h := &Hosts{wake: make(chan struct{}, 1)}
@@ -70,7 +70,7 @@ func NewHosts(cfgs []Config) (*Hosts, error) {
 	return h, nil
 }
 
-// ownTitle returns the name of a host that nobody named.
+// ownTitle returns the name of a host that has none in the configuration.
 func (c Config) ownTitle() string {
 	if u, err := url.Parse(c.Host); err == nil && u.Hostname() != "" {
 		return u.Hostname()
@@ -214,7 +214,7 @@ func (h *Hosts) note(f func()) {
 func (h *Hosts) merge() (*state.Containers, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	sec := &state.Containers{Host: fmt.Sprintf("%d hosts", len(h.members))}
+	sec := &state.Containers{Host: state.Plural(len(h.members), "host")}
 	titles := map[string]string{} // to a host, or "" for several
 	answer, failed, trying, n := 0, 0, false, 0
 	for _, m := range h.members {

@@ -10,11 +10,11 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// reclaimEvery is how often what a prune would take is counted again while somebody is
-// asked: the engine works for it.
+// reclaimEvery is the interval at which what a prune would remove is counted while it is
+// confirmed: that is work for the engine.
 const reclaimEvery = 30 * time.Second
 
-// composeRetry is how often compose is looked for again where there was none.
+// composeRetry is the interval at which a compose that was not found is searched for.
 const composeRetry = time.Minute
 
 // impacts is what was fetched for the confirmations on the screens, and for compose.
@@ -25,8 +25,8 @@ type impacts struct {
 	projects    map[string]state.Project
 }
 
-// fetchImpacts fetches, in the background, what the confirmations on the screens tell of
-// impact. What nobody is asked about any more is dropped.
+// fetchImpacts fetches, in the background, the impacts that the confirmations on the
+// screens show. Those that are shown no more are dropped.
 func (r *run) fetchImpacts(ctx context.Context) {
 	if r.fetchingImpacts {
 		return
@@ -86,7 +86,7 @@ func (r *run) fetchImpacts(ctx context.Context) {
 	})
 }
 
-// findProjects looks, in the background, for compose and the files of the
+// findProjects finds, in the background, compose and the files of the
 // projects.
 func (r *run) findProjects(ctx context.Context) {
 	if r.findingCompose {
@@ -127,10 +127,10 @@ func connections(pid int, published []string) state.Connections {
 	c := state.Connections{At: time.Now()}
 	switch {
 	case pid == 0:
-		c.Err = "the engine is on another host, or has not told of its processes yet"
+		c.Err = "the engine is on another host, or has not reported its processes yet"
 		return c
 	case pid < 0:
-		c.Err = "it uses the host's own network, where they cannot be told from others"
+		c.Err = "it uses the host's own network, where they cannot be distinguished"
 		return c
 	}
 	listening, open := map[int]bool{}, [][2]string{}

@@ -31,7 +31,7 @@ const inspectMax = 64
 // neither the engine nor the console is busy with them alone.
 const inspectRest = 200 * time.Millisecond
 
-// Labels by which compose says what a container belongs to.
+// Labels in which compose records what a container belongs to.
 const (
 	projectLabel = "com.docker.compose.project"
 	serviceLabel = "com.docker.compose.service"
@@ -116,7 +116,7 @@ func fromSummary(c *state.Container, s container.Summary) {
 	c.Volumes = volumes(s.Mounts)
 }
 
-// volumes says what is mounted where: volumes by name, folders by their path.
+// volumes returns what is mounted where: volumes by name, folders by their path.
 func volumes(mounts []container.MountPoint) (out []string) {
 	for _, m := range mounts {
 		name := m.Name
@@ -242,7 +242,7 @@ type inspected struct {
 
 type result []inspected
 
-// inspect asks, in the background, for the containers that changed; one batch at
+// inspect inspects, in the background, the containers that changed; one batch at
 // a time, running ones first, and last those that were not running when they were listed.
 func (r *run) inspect(ctx context.Context) {
 	if r.inspecting || r.toInspect() == 0 {

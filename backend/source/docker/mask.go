@@ -81,7 +81,7 @@ func maskText(s string) string {
 	return s
 }
 
-// indented is JSON as people read it.
+// indented returns v as indented JSON.
 func indented(raw []byte) (string, error) {
 	var b bytes.Buffer
 	if err := json.Indent(&b, raw, "", "  "); err != nil {

@@ -34,14 +34,14 @@ type resource struct {
 	bytes    float64
 }
 
-// count asks the engine what nothing uses.
+// count returns what is unused in the engine.
 func count(ctx context.Context, cli *client.Client) (unused, error) {
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
 	var u unused
 	du, err := cli.DiskUsage(ctx, client.DiskUsageOptions{Containers: true, Images: true, Volumes: true, BuildCache: true, Verbose: true})
 	if err != nil {
-		return u, fmt.Errorf("ask for what is used: %s", state.Clean(err.Error()))
+		return u, fmt.Errorf("list what is used: %s", state.Clean(err.Error()))
 	}
 	for _, c := range du.Containers.Items {
 		if c.State == container.StateExited || c.State == container.StateCreated || c.State == container.StateDead {
@@ -89,7 +89,7 @@ func count(ctx context.Context, cli *client.Client) (unused, error) {
 	}
 	nets, err := cli.NetworkList(ctx, client.NetworkListOptions{}) // Podman knows no filter by scope
 	if err != nil {
-		return u, fmt.Errorf("ask for unused networks: %s", state.Clean(err.Error()))
+		return u, fmt.Errorf("list unused networks: %s", state.Clean(err.Error()))
 	}
 	for _, n := range nets.Items {
 		if n.Scope == "local" && !builtIn[n.Name] && !used[n.ID] && !used[n.Name] && !n.Ingress {
@@ -135,7 +135,7 @@ func reclaim(ctx context.Context, cli *client.Client) *state.Reclaim {
 }
 
 // prune removes what nothing uses, of the kinds that are asked for: one by one, as it
-// was counted, never by force, so that what somebody began to use in the meantime
+// was counted, never by force, so that what came into use in the meantime
 // stays. The build cache alone goes as a whole.
 func (s *Source) prune(ctx context.Context, cli *client.Client, args map[string]string, progress func(string, float64)) (state.Outcome, error) {
 	want := map[string]bool{}
@@ -163,7 +163,7 @@ func (s *Source) prune(ctx context.Context, cli *client.Client, args map[string]
 	}
 	var did []string
 	freed := 0.0
-	each := func(key, noun string, things []resource, remove func(resource) error) error {
+	each := func(key, noun, rest string, things []resource, remove func(resource) error) error {
 		if !want[key] || len(things) == 0 {
 			return nil
 		}
@@ -173,7 +173,7 @@ func (s *Source) prune(ctx context.Context, cli *client.Client, args map[string]
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			progress(fmt.Sprintf("removing %s %d of %d: %s", noun, i+1, len(things), t.name), 100*float64(i)/float64(len(things)))
+			progress(fmt.Sprintf("removing %ss%s %d of %d: %s", noun, rest, i+1, len(things), t.name), 100*float64(i)/float64(len(things)))
 			switch err := remove(t); {
 			case err == nil, errdefs.IsNotFound(err):
 				gone++
@@ -182,19 +182,19 @@ func (s *Source) prune(ctx context.Context, cli *client.Client, args map[string]
 				kept, last = kept+1, err
 			}
 		}
-		text := fmt.Sprintf("%d %s", gone, noun)
+		text := state.Plural(gone, noun) + rest
 		if kept > 0 {
 			text += fmt.Sprintf(" (%d stayed: %s)", kept, state.Clean(last.Error()))
 		}
 		did = append(did, text)
 		return nil
 	}
-	err = each("containers", "containers", u.containers, func(t resource) error {
+	err = each("containers", "container", "", u.containers, func(t resource) error {
 		_, err := cli.ContainerRemove(ctx, t.id, client.ContainerRemoveOptions{})
 		return err
 	})
 	if err == nil {
-		err = each("networks", "networks", u.networks, func(t resource) error {
+		err = each("networks", "network", "", u.networks, func(t resource) error {
 			_, err := cli.NetworkRemove(ctx, t.id, client.NetworkRemoveOptions{})
 			return err
 		})
@@ -204,13 +204,13 @@ func (s *Source) prune(ctx context.Context, cli *client.Client, args map[string]
 		return err
 	}
 	if err == nil {
-		err = each("volumes", "volumes without a name", u.volumes, volume)
+		err = each("volumes", "volume", " without a name", u.volumes, volume)
 	}
 	if err == nil {
-		err = each("named", "named volumes", u.named, volume)
+		err = each("named", "named volume", "", u.named, volume)
 	}
 	if err == nil {
-		err = each("images", "images", u.images, func(t resource) error {
+		err = each("images", "image", "", u.images, func(t resource) error {
 			_, err := cli.ImageRemove(ctx, t.id, client.ImageRemoveOptions{PruneChildren: true})
 			return err
 		})
@@ -220,7 +220,7 @@ func (s *Source) prune(ctx context.Context, cli *client.Client, args map[string]
 		var got client.BuildCachePruneResult
 		if got, err = cli.BuildCachePrune(ctx, client.BuildCachePruneOptions{}); err == nil {
 			freed += float64(got.Report.SpaceReclaimed)
-			did = append(did, fmt.Sprintf("%d records of build cache", len(got.Report.CachesDeleted)))
+			did = append(did, state.Plural(len(got.Report.CachesDeleted), "record")+" of build cache")
 		}
 	}
 	if err != nil {
@@ -234,7 +234,7 @@ func (s *Source) prune(ctx context.Context, cli *client.Client, args map[string]
 		return state.Outcome{}, fmt.Errorf("docker: prune: %s: %s", state.Clean(err.Error()), so)
 	}
 	if len(did) == 0 {
-		return state.Outcome{Result: "there was nothing to remove of what was asked for"}, nil
+		return state.Outcome{Result: "nothing selected was unused"}, nil
 	}
 	return state.Outcome{Result: fmt.Sprintf("removed %s; %s freed", strings.Join(did, ", "), state.Size(freed))}, nil
 }

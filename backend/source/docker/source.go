@@ -34,7 +34,7 @@ const (
 	slowFrom = 5000
 )
 
-// Config says which engine, and how often to measure.
+// Config selects the engine, and how often to measure.
 type Config struct {
 	// Title names the host where there are several: unique, without spaces and
 	// slashes; "" is made of the address.
@@ -139,9 +139,9 @@ func (s *Source) has(ctx context.Context, target string) (bool, error) {
 	return false, fmt.Errorf("docker: %s: %s", s.cfg.address(), s.clean(err.Error()))
 }
 
-// connect returns the client of the present run, or one of its own, and what gives it
-// back. Of a source that has lost its engine it is the reason at once: whoever wants
-// a log again and again would start an ssh each time. ctx bounds the connecting.
+// connect returns the client of the present run, or one of its own, and a
+// function that closes it. If the engine is lost it returns the reason at once: a caller
+// that retries would start an ssh each time. ctx bounds the connecting.
 func (s *Source) connect(ctx context.Context) (*client.Client, func(), error) {
 	s.mu.Lock()
 	cli, lost := s.cli, s.lost
@@ -252,7 +252,7 @@ func (r *run) close() {
 	}
 }
 
-// because returns what ssh says about a failure, where it says something, else the
+// because returns ssh's message about a failure, where there is one, else the
 // failure itself.
 func (l *link) because(err error) error {
 	if l.tunnel != nil && err != nil {
@@ -263,7 +263,7 @@ func (l *link) because(err error) error {
 	return err
 }
 
-// hello asks for the engine's version, which also negotiates the API's.
+// hello requests the engine's version, which also negotiates the API's.
 func hello(ctx context.Context, cli *client.Client) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -303,7 +303,7 @@ func (s *Source) explain(e endpoint, err error) error {
 	case errors.Is(err, syscall.EACCES), errors.Is(err, fs.ErrPermission), strings.Contains(err.Error(), "permission denied"):
 		return fmt.Errorf("%s: permission denied: add this user to the docker group (usermod -aG docker %s) and log in again", where, os.Getenv("USER"))
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s: no answer in time: it is frozen or overloaded, or the way to it is cut: look at journalctl -u docker there", where)
+		return fmt.Errorf("%s: no answer in time: it is frozen or overloaded, or the connection to it is cut: see journalctl -u docker there", where)
 	}
 	if why := e.explainTLS(err.Error()); why != "" {
 		return fmt.Errorf("%s: %s", where, why)
@@ -311,7 +311,7 @@ func (s *Source) explain(e endpoint, err error) error {
 	if errors.As(err, &op) {
 		return fmt.Errorf("%s: %w: check the address and that the engine listens there", where, op)
 	}
-	return fmt.Errorf("%s: %s: it is tried again by itself", where, state.Clean(err.Error()))
+	return fmt.Errorf("%s: %s: opsdeck keeps trying", where, state.Clean(err.Error()))
 }
 
 // wanted are the events that change what is shown. Those of exec, which health
@@ -491,7 +491,7 @@ func (r *run) loop(ctx context.Context) error {
 	}
 }
 
-// publishFigures publishes what nobody waits for: less often the more containers there
+// publishFigures publishes figures, which are not urgent: less often the more containers there
 // are, since each time is a copy of all of them. For thousands, that is some seconds.
 func (r *run) publishFigures() {
 	gap := r.s.cfg.Interval * time.Duration(len(r.order)) / slowFrom
@@ -500,7 +500,7 @@ func (r *run) publishFigures() {
 	}
 }
 
-// publish puts the section with a list of its own.
+// publish publishes the section with a copy of the list.
 func (r *run) publish() {
 	if r.resort {
 		r.sort()

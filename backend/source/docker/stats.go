@@ -21,8 +21,8 @@ type statResult struct {
 
 func onlineCPUs() int { return runtime.NumCPU() }
 
-// fetchStats asks the engine for the figures that cannot be read here. The next
-// round begins only when this one is over, so a slow engine is asked less often.
+// fetchStats requests from the engine the figures that cannot be read here. The next
+// round begins only when this one is over, so a slow engine is polled less often.
 func (r *run) fetchStats(ctx context.Context, ids []string) {
 	r.sweeping = true
 	r.wg.Go(func() {

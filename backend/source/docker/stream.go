@@ -63,7 +63,7 @@ func (s *Source) OpenLog(ctx context.Context, id string, since time.Time, tail i
 	return &logStream{ReadCloser: body, leave: func() { cancel(); leave() }}, in.Container.Config != nil && in.Container.Config.Tty, nil
 }
 
-// logStream gives its connection back when it is closed.
+// logStream closes its connection when it is closed.
 type logStream struct {
 	io.ReadCloser
 	leave func()

@@ -122,9 +122,9 @@ func engineCPU() float64 {
 	return 0
 }
 
-// TestNothingIsAskedWhatEventsTell counts the calls to an engine of 2000 containers
+// TestNoRequestsForWhatEventsReport counts the calls to an engine of 2000 containers
 // that speaks the API.
-func TestNothingIsAskedWhatEventsTell(t *testing.T) {
+func TestNoRequestsForWhatEventsReport(t *testing.T) {
 	var mu sync.Mutex
 	calls := map[string]int{}
 	events := make(chan string, 1)

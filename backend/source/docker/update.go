@@ -15,7 +15,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// limits returns what the engine says of a container's.
+// limits returns a container's limits according to the engine.
 func limits(h *container.HostConfig) state.Limits {
 	l := state.Limits{
 		Known: true, Memory: math.Max(0, float64(h.Memory)), MemorySwap: float64(h.MemorySwap), CPUs: float64(h.NanoCPUs) / 1e9,
@@ -113,7 +113,7 @@ func update(ctx context.Context, cli *client.Client, a state.Action, c state.Con
 	}}, nil
 }
 
-// host returns what the engine says of its host; empty where it does not answer.
+// host returns the engine's facts of its host; empty where it does not answer.
 func host(ctx context.Context, cli *client.Client) system.Info {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -110,7 +110,7 @@ func TestFailureAndRecoveryOfEachKind(t *testing.T) {
 	})
 }
 
-func TestASlowServiceKeepsNobodyWaiting(t *testing.T) {
+func TestASlowServiceDoesNotDelayTheOthers(t *testing.T) {
 	stop := make(chan struct{})
 	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-stop }))
 	defer slow.Close()

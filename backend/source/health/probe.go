@@ -82,7 +82,7 @@ func redact(raw string) string {
 	return u.String()
 }
 
-// probe asks one service. It never takes longer than ctx.
+// probe probes one service. It never takes longer than ctx.
 func (p *prober) probe(ctx context.Context, raw string) result {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" {
@@ -111,7 +111,7 @@ func (p *prober) probe(ctx context.Context, raw string) result {
 	return r
 }
 
-// failed says why a service could not be reached.
+// failed returns the result for a service that could not be reached.
 func failed(u *url.URL, err error) result {
 	msg := err.Error()
 	var ue *url.Error
@@ -133,7 +133,7 @@ func address(u *url.URL, port string) (string, error) {
 		port = u.Port()
 	}
 	if port == "" {
-		return "", errors.New("its url names no port")
+		return "", errors.New("its URL names no port")
 	}
 	return net.JoinHostPort(u.Hostname(), port), nil
 }
@@ -192,7 +192,7 @@ func ping(ctx context.Context, u *url.URL) result {
 	return result{word: unhealthy, err: "PING was answered with " + line}
 }
 
-// get asks over HTTP and reads what the service says of itself.
+// get sends a GET and reads the health that the service reports.
 func (p *prober) get(ctx context.Context, u *url.URL) result {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
@@ -227,7 +227,7 @@ type answer struct {
 	Error json.RawMessage `json:"error"`
 }
 
-// read judges an answer by what it says, else by its status code.
+// read returns the health in an answer's body, else by its status code.
 func read(code int, body []byte) result {
 	var a answer
 	isJSON := json.Unmarshal(body, &a) == nil

@@ -21,7 +21,7 @@ type Service struct {
 	URL string
 }
 
-// Config says what is probed.
+// Config lists what is probed.
 type Config struct {
 	Services []Service
 	// Interval is the time between probes, 0 is 5 s; Timeout a probe's limit, 0 is 3 s.

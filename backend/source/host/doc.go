@@ -3,7 +3,7 @@
 //
 // It owns nothing but the last sample, and refuses to start programs. On Linux all
 // is read from /proc and statfs; on macOS what sysctl and statfs give, and what
-// they do not is unknown (negative), never zero. Nobody else writes [state.Host].
+// they do not is unknown (negative), never zero. No other package writes [state.Host].
 //
 // # Adding a figure
 //
@@ -13,6 +13,6 @@
 // # Why statfs has a time limit of its own
 //
 // statfs on a dead network mount hangs for ever, and nothing can interrupt it. Only
-// file systems on local devices are asked, and a sweep that hangs is reported
+// file systems on local devices are queried, and a sweep that hangs is reported
 // instead of being waited for.
 package host

@@ -160,7 +160,7 @@ func readNets(h *state.Host) {
 	}
 }
 
-// readClock asks the kernel how well its clock is kept (adjtimex(2)).
+// readClock reads from the kernel how well its clock is synchronised (adjtimex(2)).
 func readClock(h *state.Host) {
 	var t unix.Timex
 	st, err := unix.Adjtimex(&t)

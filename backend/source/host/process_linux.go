@@ -140,7 +140,7 @@ func (p *processes) userOf(pid int) string {
 	return name
 }
 
-// ports gives each process where it listens. What nobody here is seen to own, as a
+// ports sets where each process listens. A socket whose owner is not visible, as a
 // socket of the kernel or of another user's process, stands at a row without a
 // process.
 func (p *processes) ports(h *state.Host, now time.Time) {
@@ -175,7 +175,7 @@ func (p *processes) ports(h *state.Host, now time.Time) {
 			continue
 		}
 		h.Processes = append(h.Processes, state.Process{Name: "?", State: "?", CPUPercent: -1, CPUSeconds: -1, RSS: -1, Ports: []string{where},
-			Command: "nobody who can be seen from here owns it: run opsdeck as root to see all"})
+			Command: "owner not visible to this user: run opsdeck as root to see all"})
 	}
 	for i := range h.Processes {
 		slices.Sort(h.Processes[i].Ports)
@@ -204,7 +204,7 @@ func socket(line, state string) (at string, inode uint64, ok bool) {
 	return netip.AddrPortFrom(ip, uint16(n)).String(), inode, ok
 }
 
-// owners looks for the processes that hold the sockets.
+// owners finds the processes that hold the sockets.
 func owners(sockets map[uint64]string) map[uint64]int {
 	out := make(map[uint64]int, len(sockets))
 	dirs, _ := filepath.Glob("/proc/[0-9]*/fd")

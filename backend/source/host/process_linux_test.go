@@ -13,7 +13,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-func TestProcessesAreReadWhileSomebodyLooks(t *testing.T) {
+func TestProcessesAreReadOnlyWhileShown(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ const (
 type Source struct {
 	every time.Duration
 	mask  func(string) string
-	// viewed says that the processes are being looked at, and wakes Run.
+	// viewed is set while the processes are shown, and wakes Run.
 	viewed atomic.Bool
 	wake   chan struct{}
 	// reading is the sweep that is under way, or hangs; there is never a second.
@@ -35,7 +35,7 @@ type reading struct {
 	err error
 }
 
-// New makes a source. mask takes known secrets out of command lines.
+// New returns a source. mask removes known secrets from command lines.
 func New(mask func(string) string) *Source {
 	return &Source{every: interval, mask: mask, wake: make(chan struct{}, 1)}
 }

@@ -46,7 +46,7 @@ type level struct {
 	avail float64
 }
 
-// forecast says when each disk is full if it goes on as in the last hour.
+// forecast sets when each disk is full at the rate of the last hour.
 func (f *filling) forecast(disks []state.Disk, now time.Time) {
 	if f.disks == nil {
 		f.disks = map[string][]level{}

@@ -12,7 +12,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// ContainerLogs gives the logs of containers. The docker source is one.
+// ContainerLogs opens the logs of containers. The docker source implements it.
 type ContainerLogs interface {
 	// Containers returns those that are present. The slice is not written to.
 	Containers() []state.Container
@@ -32,16 +32,16 @@ const (
 	streamGone = 2 * time.Second
 )
 
-// startPoint reads a container's log: lines since last, at most tail of them at first.
+// streamReader reads a container's log: lines since last, at most tail of them at first.
 // Those after began are new.
-type startPoint struct {
+type streamReader struct {
 	began, last time.Time
 	tail        int
 }
 
 // follow reads the log over restarts of the container, and sends whole lines without
 // the engine's times, which serve lines that have none.
-func (f startPoint) follow(ctx context.Context, b *remoteStream, open func(context.Context, string, time.Time, int) (io.ReadCloser, bool, error), out chan<- chunk) {
+func (f streamReader) follow(ctx context.Context, b *remoteStream, open func(context.Context, string, time.Time, int) (io.ReadCloser, bool, error), out chan<- chunk) {
 	send := func(c chunk) {
 		c.stream, c.gen, c.began = b, ctx, f.began
 		select {
@@ -177,7 +177,7 @@ func (d *demux) frame() error {
 	return nil
 }
 
-// piece takes one message: a time, a space, and a line or a part of one.
+// piece handles one message: a time, a space, and a line or a part of one.
 func (d *demux) piece(stream int, data []byte) {
 	if at, rest, ok := cutTime(data); ok && (len(d.part[stream]) == 0 || !d.tty) {
 		if d.again.has(at) {
@@ -218,7 +218,7 @@ func (d *demux) rest() []byte {
 	return out
 }
 
-// cutTime takes the engine's time off a message.
+// cutTime splits the engine's time from a message.
 func cutTime(b []byte) (time.Time, []byte, bool) {
 	for i := range min(len(b), 40) {
 		if b[i] == ' ' {

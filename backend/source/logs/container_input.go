@@ -64,7 +64,7 @@ func Container(title, name string, open OpenContainer, since time.Time, tail int
 	}}
 }
 
-// into gives on an engine's stream until it ends.
+// into passes on an engine's stream until it ends.
 func (d *demux) into(ctx context.Context, to *scan.Feed, live bool, caught *bool) error {
 	type lines struct {
 		text  []byte

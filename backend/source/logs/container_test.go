@@ -13,7 +13,7 @@ import (
 
 // A container's log is taken up where it was left whenever its stream ends, by engines
 // that tell times to the nanosecond and by those that tell whole seconds.
-func TestALogThatIsTakenUpAgainHasEveryLineOnce(t *testing.T) {
+func TestAResumedLogHasEveryLineOnce(t *testing.T) {
 	for name, told := range map[string]string{"docker": time.RFC3339Nano, "podman": time.RFC3339} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestALogThatIsTakenUpAgainHasEveryLineOnce(t *testing.T) {
 				}
 				ctx, cancel := context.WithCancel(t.Context())
 				out := make(chan chunk)
-				go startPoint{began: begun, last: last, tail: -1}.follow(ctx, &remoteStream{id: "c1"}, open, out)
+				go streamReader{began: begun, last: last, tail: -1}.follow(ctx, &remoteStream{id: "c1"}, open, out)
 				var got strings.Builder
 				for strings.Count(got.String(), "\n") < 100 {
 					got.Write((<-out).lines)

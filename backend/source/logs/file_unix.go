@@ -17,7 +17,7 @@ func deleted(f *os.File) bool {
 	return ok && s.Nlink == 0
 }
 
-// keepOwner gives a rotated file its original's owner, where this user may.
+// keepOwner sets a rotated file's owner to that of the original, where this user may.
 func keepOwner(f *os.File, st os.FileInfo) {
 	if s, ok := st.Sys().(*syscall.Stat_t); ok {
 		_ = f.Chown(int(s.Uid), int(s.Gid))

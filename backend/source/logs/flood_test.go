@@ -52,7 +52,7 @@ type flooder struct {
 	rate      int  // lines a second, 0 for as fast as it goes
 	rotations []string
 	// looks counts the follower's looks; where set, each disturbance waits for two
-	// more: of a file made and emptied between two looks nobody can know.
+	// more: a file made and emptied between two polls is unknown.
 	looks *atomic.Int64
 	// cuts are the numbers of the last lines before each truncation.
 	cuts []int
@@ -124,10 +124,10 @@ func (w *flooder) run() error {
 	return nil
 }
 
-// TestFloodLosesNothingOverRenamesAndSaysWhatTruncationTook writes as fast as it
+// TestFloodLosesNothingOverRenamesAndReportsWhatTruncationLost writes as fast as it
 // goes and disturbs the file 20 times. Only lines just before a truncation may be
 // missing; none may come twice.
-func TestFloodLosesNothingOverRenamesAndSaysWhatTruncationTook(t *testing.T) {
+func TestFloodLosesNothingOverRenamesAndReportsWhatTruncationLost(t *testing.T) {
 	w := &flooder{path: filepath.Join(t.TempDir(), "flood.log"), lines: 2_100_000, perBlock: 1000, each: 100_000, looks: new(atomic.Int64)}
 	if testing.Short() {
 		w.lines, w.each = 210_000, 10_000

@@ -29,7 +29,7 @@ const (
 	turnBytes = 16 << 20
 )
 
-// sink takes whole lines, each with its "\n", in UTF-8. It must not keep the slice.
+// sink receives whole lines, each with its "\n", in UTF-8. It must not keep the slice.
 type sink func(lines []byte)
 
 // handle is one file that was opened: the live one, or a rotated one that may
@@ -37,7 +37,7 @@ type sink func(lines []byte)
 type handle struct {
 	f  *os.File
 	id scan.FileID
-	// off is the next byte to read; size what the file had when last looked at.
+	// off is the next byte to read; size that of the file when last polled.
 	off, size int64
 	mtime     time.Time
 	// mark is what was read just before off, head what the file begins with.
@@ -256,7 +256,7 @@ func (f *follower) note(sibs []sibling) {
 }
 
 // missed opens siblings that were not there when the last file was opened: files
-// that were made and rotated away between two looks.
+// that were made and rotated away between two polls.
 func (f *follower) missed(sibs []sibling, now time.Time) {
 	for _, sib := range sibs {
 		if f.known[sib.id] || f.holds(sib.id) {
@@ -391,7 +391,7 @@ func (f *follower) read(h *handle, now time.Time, buf []byte, live sink) (got, m
 		if used == 0 {
 			return got, false
 		}
-		// A block is not read in one instant: it was truncated and written anew meanwhile
+		// A block is not read in one instant: it was truncated and rewritten meanwhile
 		// where its beginning is no longer what was just read.
 		if !h.still(buf[:min(n, lead+fingerprintSize)]) {
 			f.truncated(h, max(before, size), live)
@@ -411,9 +411,9 @@ func (f *follower) read(h *handle, now time.Time, buf []byte, live sink) (got, m
 	}
 }
 
-// truncated begins a shrunken file anew. What was not read yet is taken from a
+// truncated restarts a shrunken file from its beginning. What was not read yet is taken from a
 // copy, where copy-and-truncate made one, else counted as lost.
-// before is the size it had when last looked at.
+// before is the size it had when last polled.
 func (f *follower) truncated(h *handle, before int64, live sink) {
 	f.truncations++
 	sibs := f.siblings()
@@ -436,7 +436,7 @@ func (f *follower) truncated(h *handle, before int64, live sink) {
 	f.note(sibs)
 }
 
-// recover looks for a copy of the file as it was, and lets it be read on.
+// recover finds a copy of the file as it was, which is then read on.
 func (f *follower) recover(h *handle, sibs []sibling) bool {
 	for _, sib := range sibs {
 		file, err := os.Open(sib.path)
@@ -503,7 +503,7 @@ type splitter struct {
 	total int
 }
 
-// feed takes the next bytes of the file and gives on what is whole.
+// feed splits the next bytes of the file and passes on whole lines.
 func (s *splitter) feed(data []byte, to sink) {
 	if s.total > 0 {
 		i := bytes.IndexByte(data, '\n')
@@ -532,7 +532,7 @@ func (s *splitter) hold(data []byte) {
 	}
 }
 
-// finish gives on the unfinished line as a line.
+// finish passes on the unfinished line as a line.
 func (s *splitter) finish(to sink) {
 	if s.total == 0 {
 		return

@@ -116,7 +116,7 @@ func TestFollowRename(t *testing.T) {
 	}
 }
 
-func TestFollowSeveralRenamesBetweenTwoLooks(t *testing.T) {
+func TestFollowSeveralRenamesBetweenTwoPolls(t *testing.T) {
 	r := newRig(t, true)
 	p := r.f.path
 	r.write(p+".2", "ancient\n")
@@ -237,7 +237,7 @@ func TestFollowRemovalDirectoryAndReturn(t *testing.T) {
 }
 
 // Root may read everything, so it looks with another user's rights.
-func TestFollowPermissionTakenAwayAndGivenBack(t *testing.T) {
+func TestFollowPermissionRevokedAndRestored(t *testing.T) {
 	r := newRig(t, true)
 	p := r.f.path
 	look := r.look
@@ -349,9 +349,9 @@ func TestFollowKnowsFromTheHoleWhatAWriterThatKeepsItsPlaceLost(t *testing.T) {
 	}
 }
 
-// TestABlockThatWasTruncatedWhileItWasReadIsNotGivenOn stands between the two
+// TestABlockThatWasTruncatedWhileItWasReadIsNotPassedOn stands between the two
 // readings of a block's beginning.
-func TestABlockThatWasTruncatedWhileItWasReadIsNotGivenOn(t *testing.T) {
+func TestABlockThatWasTruncatedWhileItWasReadIsNotPassedOn(t *testing.T) {
 	r := newRig(t, true)
 	p := r.f.path
 	r.write(p, "one\n")

@@ -262,5 +262,5 @@ func TestContainerLogsHaveTheEnginesTimes(t *testing.T) {
 	}
 }
 
-// FuzzBorders holds the rules of where records begin: however a log is cut into
+// FuzzBoundaries holds the rules of where records begin: however a log is cut into
 // blocks, its records are the same.

@@ -71,12 +71,12 @@ func (s *Source) journalled() bool {
 }
 
 // followJournal sends the journal's last entries, and what comes.
-func followJournal(ctx context.Context, _ startPoint, b *remoteStream, out chan<- chunk) {
+func followJournal(ctx context.Context, _ streamReader, b *remoteStream, out chan<- chunk) {
 	to := remoteFeed{ctx: ctx, stream: b, out: out}
 	for lines := streamHistory; ctx.Err() == nil; lines = 0 {
 		err := to.scan(Journal("", time.Time{}, time.Time{}, lines, true), true)
 		if err == nil {
-			err = errors.New("journalctl ended; it is started again")
+			err = errors.New("journalctl ended; it is being restarted")
 		}
 		if ctx.Err() != nil || to.fails(err.Error()) != nil {
 			return
@@ -136,7 +136,7 @@ type programError struct {
 func (e programError) Error() string { return e.stderr }
 func (e programError) Unwrap() error { return e.err }
 
-// tailBuffer keeps the end of what a program says.
+// tailBuffer keeps the end of a program's output.
 type tailBuffer struct{ b []byte }
 
 // Write implements io.Writer.

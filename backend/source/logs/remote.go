@@ -56,9 +56,9 @@ func remoteTitle(at string) string {
 }
 
 // followRemote sends the end of a file on another host, and what comes, whoever may have
-// to be waited for: there is nobody to answer ssh's questions.
-func followRemote(at, program string) func(context.Context, startPoint, *remoteStream, chan<- chunk) {
-	return func(ctx context.Context, _ startPoint, b *remoteStream, out chan<- chunk) {
+// to be waited for: ssh cannot prompt anybody.
+func followRemote(at, program string) func(context.Context, streamReader, *remoteStream, chan<- chunk) {
+	return func(ctx context.Context, _ streamReader, b *remoteStream, out chan<- chunk) {
 		to := remoteFeed{ctx: ctx, stream: b, out: out}
 		r, err := newRemote(at, program)
 		if err != nil {
@@ -66,7 +66,7 @@ func followRemote(at, program string) func(context.Context, startPoint, *remoteS
 			return
 		}
 		r.link = func(why string) { _ = to.fails(why) }
-		r.anew = func(shorter bool) {
+		r.restarted = func(shorter bool) {
 			c := chunk{rotations: 1}
 			if shorter {
 				c = chunk{truncations: 1}
@@ -79,7 +79,7 @@ func followRemote(at, program string) func(context.Context, startPoint, *remoteS
 	}
 }
 
-// newRemote takes an address apart.
+// newRemote returns the follower of the file at an address.
 func newRemote(at, program string) (*remoteFile, error) {
 	u, err := state.ParseRemoteFile(at)
 	if err != nil {
@@ -101,12 +101,12 @@ type remoteFile struct {
 	host      string
 	file      string
 	fromStart bool
-	// link is told why the connection broke or could not be made, and "" once it is there;
-	// anew when another file is read from its beginning, or the same, which is shorter than
-	// it was. Where they are nil somebody reads along: notes say so, and what never worked
+	// link is called with why the connection broke or could not be made, and "" once it is there;
+	// restarted when another file is read from its beginning, or the same, which is shorter than
+	// it was. Where they are nil a user reads along: notes say so, and what never worked
 	// ends.
-	link func(why string)
-	anew func(shorter bool)
+	link      func(why string)
+	restarted func(shorter bool)
 
 	// inode is that of the file that was read, offset the place that was reached in it, and
 	// end what was read right before that; "" and -1 before the first connection.
@@ -116,7 +116,7 @@ type remoteFile struct {
 	// cut says that the file was cut off while it was followed: of what was written to it
 	// since, end may hold a part.
 	cut bool
-	// up says that the last connection was made.
+	// up is set where the last connection was made.
 	up bool
 }
 
@@ -189,7 +189,7 @@ func (r *remoteFile) follow(ctx context.Context, to *scan.Feed) error {
 	}
 }
 
-// reach goes on over what was read.
+// reach advances over what was read.
 func (r *remoteFile) reach(b []byte) {
 	r.offset += int64(len(b))
 	if r.end = append(r.end, b...); len(r.end) > 4*keepEnd {
@@ -197,12 +197,12 @@ func (r *remoteFile) reach(b []byte) {
 	}
 }
 
-// begin has the file read from its beginning. What was begun of a line stays one.
+// begin restarts the file from its beginning. What was begun of a line stays one.
 func (r *remoteFile) begin(to *scan.Feed, shorter bool) {
 	to.EndLine()
 	switch {
-	case r.anew != nil:
-		r.anew(shorter)
+	case r.restarted != nil:
+		r.restarted(shorter)
 	case shorter:
 		to.Note(state.Clean(r.file) + " is shorter than before: it is read from its beginning")
 	}
@@ -274,7 +274,7 @@ fi`, r.offset, r.inode, same)
 	return "f=" + ssh.Quote(r.file) + remoteBegin + place + remoteEnd
 }
 
-// once follows over one connection. asks says that there is somebody who can answer ssh.
+// once follows over one connection. asks is set where ssh can prompt on a terminal.
 func (r *remoteFile) once(ctx context.Context, to *scan.Feed, asks bool) error {
 	run := r.ssh
 	run.Ask, run.Remote = asks, r.script()
@@ -298,8 +298,8 @@ func (r *remoteFile) once(ctx context.Context, to *scan.Feed, asks bool) error {
 		case r.inode == "":
 			c.skip = at > 0
 		case inode != r.inode && rest > 0:
-			if r.anew != nil {
-				r.anew(false)
+			if r.restarted != nil {
+				r.restarted(false)
 			}
 			c.rest, c.next, c.from = rest, inode, at
 			c.passed.Store(-rest)

@@ -13,16 +13,16 @@ import (
 )
 
 // remoteStream is a container's log, the journal, or a file on another host. The first two are read
-// while somebody looks at them, and, where they are watched, while the container runs.
+// while they are shown, and, where they are watched, while the container runs.
 type remoteStream struct {
 	*stream
 	id     string // of the container
-	always bool   // it was named, and is read whoever looks
-	follow func(ctx context.Context, f startPoint, b *remoteStream, out chan<- chunk)
+	always bool   // it was named, and is read even if it is not shown
+	follow func(ctx context.Context, f streamReader, b *remoteStream, out chan<- chunk)
 	wanted bool
-	viewed bool      // somebody looks at it, or did a moment ago
+	viewed bool      // it is shown, or was a moment ago
 	seen   time.Time // when it was last listed
-	until  time.Time // nobody has looked at it since, zero while somebody does
+	until  time.Time // since when it is not shown, zero while it is
 	// idle is when it was last neither read nor worth it; what is written after that is
 	// new to its watches. halted and gone are since when the container does not run, or
 	// is not there; zero while it does, or is.
@@ -47,7 +47,7 @@ type chunk struct {
 }
 
 // watchRemotes lists the containers that are present, the journal where there is one, and
-// the files on other hosts, and reads those that are looked at or watched.
+// the files on other hosts, and reads those that are shown or watched.
 func (r *run) watchRemotes(now time.Time) {
 	var in state.Interests
 	if p := r.s.interests.Load(); p != nil {
@@ -83,7 +83,7 @@ func (r *run) watchRemotes(now time.Time) {
 	if all := r.s.cfg.Containers; all != nil {
 		for _, c := range all.Containers() {
 			b := see(state.LogSource{ID: "container:" + c.ID, Kind: "container", Title: c.Title}, func() *remoteStream {
-				return &remoteStream{id: c.ID, created: c.Created, follow: func(ctx context.Context, f startPoint, b *remoteStream, out chan<- chunk) {
+				return &remoteStream{id: c.ID, created: c.Created, follow: func(ctx context.Context, f streamReader, b *remoteStream, out chan<- chunk) {
 					f.follow(ctx, b, all.OpenLog, out)
 				}}
 			})
@@ -180,7 +180,7 @@ func (r *run) take(c chunk) {
 	}
 }
 
-// restarted reports whether the container has begun since it was last looked after, though
+// restarted reports whether the container has been started since it was last read, though
 // it may be over already.
 func (b *remoteStream) restarted() bool {
 	since := b.idle
@@ -216,7 +216,7 @@ func (c *chunk) split() (old, fresh []byte, n int) {
 	return c.lines[:len(c.lines)-len(fresh)], fresh, n
 }
 
-// addBlock adds lines with the times that the engine gave them.
+// addBlock adds lines with the engine's times.
 func (b *remoteStream) addBlock(lines []byte, times []int64, past bool) {
 	if len(lines) > 0 {
 		b.add(lines, past, time.Now())
@@ -228,7 +228,7 @@ func (b *remoteStream) addBlock(lines []byte, times []int64, past bool) {
 // since they began, or since it was read last.
 func (b *remoteStream) start(r *run, now time.Time) {
 	b.wanted = true
-	f := startPoint{began: b.since(now), tail: streamHistory}
+	f := streamReader{began: b.since(now), tail: streamHistory}
 	if b.watched != nil {
 		switch {
 		case b.idle.After(f.began):
@@ -256,7 +256,7 @@ func (b *remoteStream) stop(now time.Time) {
 	}
 }
 
-// remoteFeed sends the loop what an input gives.
+// remoteFeed sends the loop what an input reads.
 type remoteFeed struct {
 	ctx    context.Context
 	stream *remoteStream

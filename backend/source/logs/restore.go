@@ -15,15 +15,15 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// A cleared log is put back while its writer goes on. Nobody can put bytes in front of
-// a file in one step, but to write at its end is one step, whoever else does, and tells
-// where it came to lie. So:
+// A cleared log is put back while its writer goes on. Bytes cannot be put in front of
+// a file in one step, but an append is one step, even beside other writers, and returns
+// where it was written. So:
 //
 //	WWWW            what was written since the log was cleared
 //	WWWW----ww      as many line ends as were cleared are written at the end, in one
 //	                piece or several; the writer goes on behind them, which is where its
 //	                lines will stand in the end
-//	CCCCWWWWww      in what lies before that, and is touched by nobody else, the cleared
+//	CCCCWWWWww      in what lies before that, and is touched by no other program, the cleared
 //	                lines and then those since are written over
 //
 // What was written since is kept in a file beside it until that is done, and what was
@@ -33,7 +33,7 @@ import (
 // pad is a piece that was written at the end of a file, by its place there.
 type pad struct{ from, to int64 }
 
-// fingerprintOf knows a rotated file again: a number that the file system gave to another
+// fingerprintOf returns what identifies a rotated file: a number that the file system gave to another
 // since does not fit its beginning.
 func fingerprintOf(f *os.File) (string, error) {
 	st, err := f.Stat()
@@ -71,7 +71,7 @@ func (j *job) clear() (state.Outcome, error) {
 }
 
 // restore puts what was cleared back in front of what was written since. hold has
-// those who follow the file stop, and gives what has them go on with their place
+// the file's followers stop, and returns what makes them continue with their place
 // moved by so many bytes.
 func (j *job) restore(print string, hold func() (func(moved int64), error)) (state.Outcome, error) {
 	refuse := func(format string, args ...any) (state.Outcome, error) {
@@ -107,14 +107,14 @@ func (j *job) restore(print string, hold func() (func(moved int64), error)) (sta
 		return refuse("it is not a regular file")
 	}
 	for _, w := range writers(ks) {
-		return refuse("%s still writes to %s: have it open its log anew first", w, j.numbered(1))
+		return refuse("%s still writes to %s: have it reopen its log first", w, j.numbered(1))
 	}
 	n := ks.Size()
 	hole := n > 0 && ls.Size() >= n && zeros(live, n)
 	if !hole && ls.Size() > 0 {
 		for _, w := range writers(ls) {
 			if !w.appends {
-				return refuse("%s writes to it at a place of its own, not at its end, and would write over what is put back: have it open its log anew first", w)
+				return refuse("%s writes to it at a place of its own, not at its end, and would write over what is put back: have it reopen its log first", w)
 			}
 		}
 	}
@@ -149,17 +149,17 @@ func (j *job) restore(print string, hold func() (func(moved int64), error)) (sta
 	}
 	out := state.Outcome{Result: fmt.Sprintf("put %d bytes back in front of %d that were written since", n, since)}
 	if st, err := kept.Stat(); err != nil || st.Size() != n {
-		return out, fmt.Errorf("logs: %s was put back, but somebody wrote to %s meanwhile: it stays; look at its end", j.path, j.numbered(1))
+		return out, fmt.Errorf("logs: %s was put back, but another program wrote to %s meanwhile: it stays; check its end", j.path, j.numbered(1))
 	}
 	j.step("tidying", 95)
 	if err := j.unshift(); err != nil {
-		return out, fmt.Errorf("logs: %s was put back, but the rotated files could not be given their old names: %w: look at %s.*", j.path, err, j.path)
+		return out, fmt.Errorf("logs: %s was put back, but the rotated files could not be given their old names: %w: check %s.*", j.path, err, j.path)
 	}
 	return out, nil
 }
 
 // prepend puts the n bytes of kept in front of those of live, while others write at
-// its end. It gives how many bytes were before it.
+// its end. It returns how many bytes were before it.
 func (j *job) prepend(live, kept *os.File, n int64, st os.FileInfo) (since int64, err error) {
 	j.step("making room", 10)
 	pads, err := padEnd(j.path, st, n)
@@ -177,7 +177,7 @@ func (j *job) prepend(live, kept *os.File, n int64, st os.FileInfo) (since int64
 	for _, p := range pads {
 		m, err := io.Copy(side, io.NewSectionReader(live, at, p.from-at))
 		if since += m; err == nil && m < p.from-at {
-			err = errors.New("somebody has made it smaller meanwhile")
+			err = errors.New("another program truncated it meanwhile")
 		}
 		if err != nil {
 			return 0, errors.Join(fmt.Errorf("%w: lines without text stand at its end, and nothing is lost: what was cleared is in %s", err, j.numbered(1)), os.Remove(beside))
@@ -201,8 +201,8 @@ func (j *job) prepend(live, kept *os.File, n int64, st os.FileInfo) (since int64
 	return since, os.Remove(beside)
 }
 
-// padEnd writes n line ends at the end of the file at path, which is st, and says where
-// they came to lie.
+// padEnd writes n line ends at the end of the file at path, which is st, and returns where
+// they were written.
 func padEnd(path string, st os.FileInfo, n int64) (pads []pad, err error) {
 	end, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
@@ -241,7 +241,7 @@ func zeros(f *os.File, n int64) bool {
 	return true
 }
 
-// roomFor says when a file's disk has no room for n bytes more.
+// roomFor returns an error if a file's disk has no room for n bytes more.
 func roomFor(path string, n int64) error {
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(filepath.Dir(path), &fs); err != nil {
@@ -289,7 +289,7 @@ func (s *Source) hold(ctx context.Context, path string) (func(moved int64), erro
 		return nil, err
 	}
 	return func(moved int64) {
-		// Also when the action was cancelled or the loop is busy: nobody else lets it go on.
+		// Also when the action was cancelled or the loop is busy: nothing else resumes it.
 		for s.running.Load() && set(context.WithoutCancel(ctx), func(f *file) {
 			if f.held {
 				f.held = false
@@ -300,7 +300,7 @@ func (s *Source) hold(ctx context.Context, path string) (func(moved int64), erro
 	}, nil
 }
 
-// moved goes on behind n bytes that were put in front of what was read.
+// moved continues after n bytes that were put in front of what was read.
 func (f *follower) moved(n int64) {
 	h := f.cur
 	if h == nil {

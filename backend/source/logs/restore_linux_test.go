@@ -14,7 +14,7 @@ func TestAWriterThatWouldWriteOverItIsAReason(t *testing.T) {
 	s := New(Config{Files: []string{p}, Rotations: []RotationRule{{Files: []string{p}, Rotation: Rotation{Mode: Rename}}}})
 	d := startDaemon(t, p, ">")
 	d.grown(10 << 10)
-	undo := cleared(t, s, p) // nobody is told
+	undo := cleared(t, s, p) // no signal is sent
 	if _, err := act(s, undo); err == nil || !strings.Contains(err.Error(), "still writes to") || !strings.Contains(err.Error(), "(sh)") {
 		t.Errorf("got %v", err)
 	}

@@ -29,7 +29,7 @@ func cleared(t *testing.T, s *Source, path string) state.Action {
 	return *out.Undo
 }
 
-// daemon is a real process that numbers its lines until the test ends, and opens its log anew when it is
+// daemon is a real process that numbers its lines until the test ends, and reopens its log when it is
 // told to (USR1). redirect is how it opens it: >> or >.
 type daemon struct {
 	t    *testing.T

@@ -20,7 +20,7 @@ import (
 
 // Rotation modes.
 const (
-	// Rename moves the file away and tells its writer to open a new one.
+	// Rename moves the file away and signals its writer to open a new one.
 	Rename = "rename"
 	// CopyTruncate copies the file and empties it: safe for a writer that does not
 	// reopen. What is written between the two is lost, so the copy is continued
@@ -31,7 +31,7 @@ const (
 // reopenWait is how long a writer may take to open its new file.
 const reopenWait = 10 * time.Second
 
-// Rotation says how a file is rotated.
+// Rotation configures how a file is rotated.
 type Rotation struct {
 	// Mode is Rename or CopyTruncate; "" is Rename where the writer can be told, else
 	// CopyTruncate.
@@ -74,7 +74,7 @@ func (r Rotation) normal() Rotation {
 	return r
 }
 
-// String says what a rotation does.
+// String returns what a rotation does.
 func (r Rotation) String() string {
 	r = r.normal()
 	parts := []string{r.Mode, "keep " + strconv.Itoa(r.Keep)}
@@ -98,13 +98,13 @@ func (r Rotation) String() string {
 		case r.PidFile != "":
 			out += ", then signal " + r.Signal + " to pid in " + r.PidFile
 		default:
-			out += "; nobody is told, so the writer must reopen by itself"
+			out += "; no signal is sent, so the writer must reopen by itself"
 		}
 	}
 	return state.Clean(out)
 }
 
-// signals are those a log's writer may be told with.
+// signals are those that may be sent to a log's writer.
 var signals = map[string]syscall.Signal{"HUP": syscall.SIGHUP, "USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2}
 
 // Kinds implements state.Executor.
@@ -139,7 +139,7 @@ type job struct {
 	r      Rotation
 	step   func(string, float64)
 	settle func() error
-	// cleared says that it is a clear.
+	// cleared is set for a clear.
 	cleared bool
 	// undo has what takes back the renames, in the order in which they were done.
 	undo []func() error
@@ -151,7 +151,7 @@ func (j *job) numbered(i int) string { return j.path + "." + strconv.Itoa(i) }
 func (j *job) fail(doing string, err error) (state.Outcome, error) {
 	for i := len(j.undo) - 1; i >= 0; i-- {
 		if uerr := j.undo[i](); uerr != nil {
-			return state.Outcome{}, fmt.Errorf("logs: rotate %s: %s: %w; putting back: %w: look at %s.*", j.path, doing, err, uerr, j.path)
+			return state.Outcome{}, fmt.Errorf("logs: rotate %s: %s: %w; putting back: %w: check %s.*", j.path, doing, err, uerr, j.path)
 		}
 	}
 	hint := "nothing was changed"
@@ -169,10 +169,10 @@ func (j *job) fail(doing string, err error) (state.Outcome, error) {
 func (j *job) run() (state.Outcome, error) {
 	st, err := os.Stat(j.path)
 	if err != nil {
-		return j.fail("look at it", err)
+		return j.fail("inspect it", err)
 	}
 	if !st.Mode().IsRegular() {
-		return j.fail("look at it", errors.New("it is not a regular file"))
+		return j.fail("inspect it", errors.New("it is not a regular file"))
 	}
 	var writer *os.Process
 	switch {
@@ -217,7 +217,7 @@ func (j *job) run() (state.Outcome, error) {
 	return out, nil
 }
 
-// writer finds the process that is to be told, before anything is touched.
+// writer returns the process to signal, before anything is changed.
 func (j *job) writer() (*os.Process, error) {
 	if signals[j.r.Signal] == 0 {
 		return nil, fmt.Errorf("the signal %q is unknown: write HUP, USR1 or USR2", j.r.Signal)
@@ -301,7 +301,7 @@ func (j *job) rename(st os.FileInfo, writer *os.Process) error {
 			return err
 		}
 	default:
-		// Nobody can be told: a new file is there for writers that look for one.
+		// No writer can be signalled: a new file is there for writers that check for one.
 		f, err := os.OpenFile(j.path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, st.Mode().Perm())
 		if err != nil {
 			return err
@@ -320,7 +320,7 @@ func (j *job) rename(st os.FileInfo, writer *os.Process) error {
 		select {
 		case <-look.C:
 		case <-deadline.C:
-			return fmt.Errorf("its writer was told, but opened no new file within %s", reopenWait)
+			return fmt.Errorf("its writer was signalled, but opened no new file within %s", reopenWait)
 		case <-j.ctx.Done():
 			return j.ctx.Err()
 		}
@@ -379,7 +379,7 @@ func (j *job) copyTruncate(st os.FileInfo) (err error) {
 	if err = j.settle(); err != nil {
 		return err
 	}
-	// The copy takes its name before the file is emptied, so that whoever follows
+	// The copy takes its name before the file is emptied, so that a program that follows
 	// the file finds there what was not read yet.
 	if err = os.Rename(tmp, to); err != nil {
 		return err

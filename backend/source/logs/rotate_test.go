@@ -70,7 +70,7 @@ func TestRotateKeepsANumberCompressed(t *testing.T) {
 	}
 }
 
-func TestRotateTellsTheWriterAndPutsBackWhenItFails(t *testing.T) {
+func TestRotateSignalsTheWriterAndIsUndoneWhenItFails(t *testing.T) {
 	dir := t.TempDir()
 	p := filepath.Join(dir, "a.log")
 	rule := Rotation{Reopen: []string{"sh", "-c", "echo new > a.log"}}

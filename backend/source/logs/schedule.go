@@ -15,11 +15,11 @@ import (
 
 const (
 	// scheduleEvery is how often sizes and ages are looked at, and scheduleRetry how
-	// long a file is left alone after its rotation was asked for, whatever came of it.
+	// long a file is left alone after its rotation was requested, whatever the result.
 	scheduleEvery, scheduleRetry = 30 * time.Second, 10 * time.Minute
 )
 
-// schedule has files rotated that have become too large or too old, through the same
+// schedule rotates files that have become too large or too old, through the same
 // action as T, so that it is in the journal and waits for its turn.
 func (s *Source) schedule(ctx context.Context, every, again time.Duration) {
 	tick := time.NewTicker(every)
@@ -47,7 +47,7 @@ func (s *Source) schedule(ctx context.Context, every, again time.Duration) {
 	}
 }
 
-// due says why a file is to be rotated now, "" for not yet.
+// due returns why a file is to be rotated now, "" for not yet.
 func due(path string, r Rotation, now time.Time) string {
 	if r.MaxBytes == 0 && r.MaxAge == 0 {
 		return ""

@@ -19,7 +19,7 @@ import (
 const (
 	pollIdle = 100 * time.Millisecond
 	pollBusy = 10 * time.Millisecond
-	// rateEvery is how often the rates of container logs are looked at; they are means
+	// rateEvery is how often the rates of container logs are computed; they are means
 	// over a second.
 	rateEvery = 200 * time.Millisecond
 	pollHot   = time.Millisecond
@@ -33,7 +33,7 @@ const (
 )
 
 // hotBytes is how much a look must have read for the next one to follow at once:
-// some 6 MB/s. What is written and truncated away between two looks is lost.
+// some 6 MB/s. What is written and truncated away between two polls is lost.
 const hotBytes = 64 << 10
 
 // Default sizes of what is retained, in bytes.
@@ -42,18 +42,18 @@ const (
 	DefaultMaxTotal = 24 << 20
 )
 
-// Config says what is followed.
+// Config selects what is followed.
 type Config struct {
 	// Files are paths and globs. A path without a wildcard is listed even while
 	// there is no such file.
 	Files []string
-	// Remote are files on other hosts, ssh://[user@]host[:port]/path, of which nobody is
-	// asked for a password. SSH is the program that reads them, by default ssh.
+	// Remote are files on other hosts, ssh://[user@]host[:port]/path, read without
+	// prompting for a password. SSH is the program that reads them, by default ssh.
 	Remote []string
 	SSH    string
 	// Root is what titles are relative to, by default the working directory.
 	Root string
-	// Containers gives container logs; nil for none.
+	// Containers opens container logs; nil for none.
 	Containers ContainerLogs
 	// Journals are folders of systemd's journal: where one holds something, the journal
 	// is listed. nil for none.
@@ -70,7 +70,7 @@ type Config struct {
 	// must not wait.
 	Rotate func(ctx context.Context, path, why string)
 	// Tap is given the lines that speak of a "complexity", of files, also on other hosts, and
-	// of container logs that are looked at, with their times; nil for nobody. It must not wait.
+	// of container logs that are shown, with their times; it may be nil. It must not wait.
 	Tap func(at time.Time, line string)
 	// Watching is what is watched at first; [Source.SetWatching] changes it.
 	Watching Watching
@@ -166,7 +166,7 @@ type run struct {
 	order    []*file // by path
 	remotes  map[string]*remoteStream
 	watching *Watching // in force
-	rated    time.Time // when the rates of remote streams were last looked at
+	rated    time.Time // when the rates of remote streams were last computed
 	chunks   chan chunk
 	viewers  map[string]*viewedFile // by path
 	seen     chan struct{}          // a viewer has something new
@@ -291,7 +291,7 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 	}
 }
 
-// pause returns how long nothing needs to be looked at, now that nothing is being written:
+// pause returns how long nothing needs to be polled, now that nothing is being written:
 // short, unless every file is watched.
 func (r *run) pause(now time.Time) time.Duration {
 	fresh, watched := false, true
@@ -554,13 +554,13 @@ func (s *Source) rotation(path string) Rotation {
 	return Rotation{}.normal()
 }
 
-// readToEnd has the loop read a file to its end, so that a truncation destroys
+// readToEnd makes the loop read a file to its end, so that a truncation destroys
 // nothing that was not read.
 func (s *Source) readToEnd(ctx context.Context, path string) error {
 	return s.inLoop(ctx, path, nil)
 }
 
-// inLoop has the loop read all files to their ends and then call do, and waits for it.
+// inLoop makes the loop read all files to their ends and then call do, and waits for it.
 // Where the loop does not run, nothing is done.
 func (s *Source) inLoop(ctx context.Context, path string, do func(*run)) error {
 	if !s.running.Load() {

@@ -175,7 +175,7 @@ func (e *engineStub) OpenLog(ctx context.Context, id string, since time.Time, ta
 	return r, false, nil
 }
 
-func TestContainerLogsOnlyWhileLookedAt(t *testing.T) {
+func TestContainerLogsOnlyWhileShown(t *testing.T) {
 	long := strings.Repeat("x", 40<<10)
 	eng := &engineStub{list: []state.Container{{ID: "c1", Title: "web"}, {ID: "c2", Title: "db"}},
 		logs: map[string]string{"c1": "plain\n{\"level\":\"error\",\"time\":\"2026-11-22T01:00:00Z\"}\n" + long + "\n"}}
@@ -275,7 +275,7 @@ func TestFilesOfEveryKindAreShown(t *testing.T) {
 	}
 }
 
-func TestTheJournalIsFollowedWhileLookedAt(t *testing.T) {
+func TestTheJournalIsFollowedWhileShown(t *testing.T) {
 	dir := t.TempDir()
 	script := `#!/bin/sh
 cat <<'END'

@@ -68,15 +68,14 @@ type block struct {
 	times []int64
 }
 
-// tapped is what lines that somebody else reads too have in them; it is looked for
-// once in a whole block.
+// tapped is what lines for the tap contain; it is searched for once in a whole block.
 const tapped = `"complexity`
 
 func newStream(src state.LogSource, limit int, mask func(string) string) *stream {
 	return &stream{src: src, limit: limit, mask: mask}
 }
 
-// add takes whole lines. Of what will not fit into the tail anyway only lines and
+// add adds whole lines. Of what will not fit into the tail anyway only lines and
 // errors are counted.
 func (s *stream) add(data []byte, past bool, now time.Time) {
 	lines := bytes.Count(data, nl)
@@ -127,7 +126,7 @@ func (s *stream) recycle(b block) {
 	}
 }
 
-// idle gives scratch space back after a flood.
+// idle frees scratch space after a flood.
 func (s *stream) idle() { s.free = nil }
 
 // pending reports whether there is anything to make records of.
@@ -306,7 +305,7 @@ func (s *stream) trim(limit int) {
 	s.pub = max(0, s.pub-n)
 }
 
-// showPart puts the unfinished line at the tail's end, until it is finished.
+// showPart appends the unfinished line to the tail, until it is finished.
 func (s *stream) showPart(line string, now time.Time) {
 	if line == s.part && s.shown {
 		return
@@ -327,7 +326,7 @@ func (s *stream) showPart(line string, now time.Time) {
 	s.part, s.shown = line, len(s.tail) > n || s.before != nil
 }
 
-// dropPart takes the unfinished line away again.
+// dropPart removes the unfinished line again.
 func (s *stream) dropPart() {
 	if !s.shown {
 		return

@@ -58,7 +58,7 @@ func TestViewsShowAFileBeyondItsTail(t *testing.T) {
 	if got := strings.Join(text(w), ", "); got != "request 4997 ***, request 4998 ***, request 4999 ***, request 5000 ***, request 5001 ***, request 5002 ***" {
 		t.Errorf("got %s", got)
 	}
-	// What nobody looks at any more is given up. The next match is where n goes.
+	// What is shown no more is released. The next match is where n goes.
 	for _, tc := range []struct {
 		view state.LogView
 		want string

@@ -14,11 +14,11 @@ const (
 	// maxViewers bounds the files that are open for this, maxViews the stretches.
 	maxViewers = 4
 	maxViews   = 8
-	// viewGrace is how long an index is kept that nobody looks at.
+	// viewGrace is how long an index is kept that is not viewed any more.
 	viewGrace = 30 * time.Second
 )
 
-// viewedFile is a followed file that is looked at beyond its tail.
+// viewedFile is a followed file that is viewed beyond its tail.
 type viewedFile struct {
 	viewer *index.Viewer
 	until  time.Time // unwatched since, zero while watched
@@ -32,7 +32,7 @@ func (r *run) watchViews(now time.Time) {
 	}
 	byPath := map[string][]state.LogView{}
 	for i, v := range in.Views() {
-		// Only what is followed here can be looked at.
+		// Only what is followed here can be viewed.
 		path, ok := strings.CutPrefix(v.Source, "file:")
 		if !ok || r.files[path] == nil || i >= maxViews {
 			continue

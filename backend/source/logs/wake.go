@@ -6,14 +6,14 @@ import (
 )
 
 const (
-	// pollWatched is the time between two looks at files whose watches wake the loop: what a
+	// pollWatched is the time between two polls of files whose watches wake the loop: what a
 	// watch did not tell is found then.
 	pollWatched = time.Second
 	// watchRetry is how long a file is polled before a watch that failed is tried again.
 	watchRetry = 10 * time.Second
 )
 
-// waker wakes who follows files when one of them has changed. A watch tells once and is
+// waker wakes the loop when a followed file has changed. A watch reports once and is
 // gone: a file that is being written to is polled, and watched again once it is quiet. Its
 // methods but close may be called by one goroutine only.
 type waker struct {
@@ -36,9 +36,9 @@ func newWaker(polls bool) *waker {
 	}
 }
 
-// watch has the next change of a file wake. fresh says that it was not watched before: it
-// has to be looked at once more, since it may have changed meanwhile. ok is false where it
-// must be polled: on a file system that does not tell of changes, or beyond a limit.
+// watch makes the next change of a file wake. fresh is true where it was not watched before:
+// it has to be polled once more, since it may have changed meanwhile. ok is false where it
+// must be polled: on a file system that does not report changes, or beyond a limit.
 func (w *waker) watch(path string, now time.Time) (fresh, ok bool) {
 	if w.polls {
 		return false, false

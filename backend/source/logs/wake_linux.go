@@ -24,8 +24,8 @@ func canWatch() bool {
 	return true
 }
 
-// reportsWrites reports whether a file system is known to tell of every write: a local one. What is
-// written on another host is not told, and an overlay's files may change below it.
+// reportsWrites reports whether a file system is known to report every write: a local one.
+// What is written on another host is not reported, and an overlay's files may change below it.
 func reportsWrites(path string) bool {
 	var fs unix.Statfs_t
 	if unix.Statfs(path, &fs) != nil {
@@ -41,9 +41,9 @@ func reportsWrites(path string) bool {
 }
 
 // watchFile watches a file, through a symbolic link the one that it leads to: a write, a
-// truncation, a rename, a removal and a change of its mode are told. wait returns after the
+// truncation, a rename, a removal and a change of its mode are reported. wait returns after the
 // first of them, or once stop is closed, and ends the watch; it must be running at once,
-// since a change that nobody takes holds up all watches. wait is nil where there is none.
+// since a change that is not received blocks all watches. wait is nil where there is none.
 func watchFile(path string) (wait func(stop <-chan struct{})) {
 	if !reportsWrites(path) || watch.Watch(path) != nil {
 		return nil

@@ -57,7 +57,7 @@ func newWatcher(w Watch, now time.Time) *watcher {
 	return x
 }
 
-// turn lets the window go on to now.
+// turn advances the window to now.
 func (w *watcher) turn(now time.Time) {
 	slot := now.UnixNano() / max(1, int64(w.Window)/steps)
 	for n := min(slot-w.slot, steps); n > 0; n-- {
@@ -105,7 +105,7 @@ type watched struct {
 	at       time.Time // when lines came last
 }
 
-// add takes whole lines that are new.
+// add adds whole lines that are new.
 func (s *stream) watch(data []byte, now time.Time) {
 	w := s.watched
 	if w == nil {
@@ -131,7 +131,7 @@ func (s *stream) rest(now time.Time) bool {
 	return true
 }
 
-// judge asks the watches about the first n bytes of what is held.
+// judge counts the first n bytes of what is held in the watches.
 func (s *stream) judge(n int, now time.Time) {
 	if n == 0 {
 		return
@@ -177,8 +177,8 @@ type Watching struct {
 	Filters []state.LogFilter
 }
 
-// SetWatching puts other watches in force. One that was there already, by its name and
-// all else, goes on counting.
+// SetWatching replaces the watches. One that is unchanged, in its name and all else,
+// continues to count.
 func (s *Source) SetWatching(w Watching) {
 	s.watching.Store(&w)
 	select {
@@ -187,7 +187,7 @@ func (s *Source) SetWatching(w Watching) {
 	}
 }
 
-// rewatch takes over what was set last.
+// rewatch applies what was set last.
 func (r *run) rewatch(now time.Time) {
 	set := r.s.watching.Load()
 	if set == r.watching {
@@ -211,7 +211,7 @@ func (r *run) rewatch(now time.Time) {
 	r.assign()
 }
 
-// assign tells every source by whom it is watched.
+// assign sets the watches of every source.
 func (r *run) assign() {
 	for _, w := range r.s.watchers {
 		w.sources = 0
@@ -242,7 +242,7 @@ func (r *run) assignTo(s *stream) {
 	}
 }
 
-// watches lets the windows go on, and reports whether a count has changed.
+// watches advances the windows, and reports whether a count has changed.
 func (r *run) watches(now time.Time) (changed bool) {
 	for _, w := range r.s.watchers {
 		w.turn(now)

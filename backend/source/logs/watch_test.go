@@ -71,7 +71,7 @@ func TestWatchesCountWhatIsAppended(t *testing.T) {
 	sourcetest.Wait(r, "it back", matches("errors", 5))
 }
 
-func TestWatchesAreSetWhileOthersGoOn(t *testing.T) {
+func TestWatchesAreSetWhileOthersContinue(t *testing.T) {
 	p := filepath.Join(t.TempDir(), "a.log")
 	appendTo(t, p, "x\n")
 	s := New(Config{Files: []string{p}, Root: filepath.Dir(p), Watching: Watching{Watches: []Watch{aWatch(t, "old", "a.log", "x"), aWatch(t, "goes", "a.log", "x")}}})

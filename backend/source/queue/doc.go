@@ -2,9 +2,9 @@
 // and sorted sets of a Redis server, and counts of keys that match a pattern.
 //
 // It owns the connection, the histories and the requeue action. It refuses KEYS,
-// and anything else that would hold up the server: sizes are asked for in one
+// and anything else that would block the server: sizes are requested in one
 // pipeline a second, and scans are spread so that they take at most 20 ms of a
-// second's time. Nobody else writes [state.Queues]. Passwords stay in the client.
+// second's time. No other package writes [state.Queues]. Passwords stay in the client.
 //
 // # What is known and what is not
 //
@@ -21,7 +21,7 @@
 // neither or in both, and their order stays. The operator's manual moves them with
 // RPUSH and LPOP of whatever is first: two steps, between which another worker's
 // item is lost. Only as many are moved as there were at the beginning, so that
-// items that fail again at once do not go round for ever.
+// items that fail again at once are not moved for ever.
 //
 // # Adding a kind of queue
 //

@@ -39,7 +39,7 @@ func (s *Source) Execute(ctx context.Context, a state.Action, progress func(stri
 	fail := func(err error) (state.Outcome, error) {
 		hint := "the rest is where it was: try again"
 		if errors.Is(err, context.Canceled) {
-			hint = "it was cancelled: the rest is where it was"
+			hint = "it was cancelled: the rest was not moved"
 		}
 		return state.Outcome{}, fmt.Errorf("redis: requeue %q: after %d of %d items: %s: %s", state.Clean(from), moved, n, state.Clean(err.Error()), hint)
 	}
@@ -84,5 +84,5 @@ func (s *Source) Execute(ctx context.Context, a state.Action, progress func(stri
 		}
 	}
 	progress("done", 100)
-	return state.Outcome{Result: fmt.Sprintf("moved %d items from %s to %s", moved, state.Clean(from), state.Clean(to))}, nil
+	return state.Outcome{Result: fmt.Sprintf("moved %s from %s to %s", state.Plural(int(moved), "item"), state.Clean(from), state.Clean(to))}, nil
 }

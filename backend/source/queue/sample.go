@@ -144,7 +144,7 @@ type answer struct {
 	lookedAtAge bool
 }
 
-// ask puts a queue's questions into the pipeline.
+// ask adds a queue's commands to the pipeline.
 func ask(ctx context.Context, p redis.Pipeliner, t *track, kind string, now time.Time) answer {
 	a := answer{kind: kind}
 	// The oldest item is read less often: an item may be large.
@@ -357,7 +357,7 @@ func epoch(v float64) time.Time {
 	return time.Time{}
 }
 
-// peek reads the first items of the queues that are looked at.
+// peek reads the first items of the queues that are shown.
 func (r *run) peek(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -63,9 +63,9 @@ func (r *run) plan() {
 	}
 }
 
-// scan goes on with the passes for as long as this sweep's budget lasts. The time
+// scan continues the passes for as long as this sweep's budget lasts. The time
 // of a call is taken for the server's, which it is at most. The error is one of the
-// connection; what the server refuses is told beside the queues.
+// connection; what the server refuses is shown beside the queues.
 func (r *run) scan(ctx context.Context) error {
 	if len(r.jobs) == 0 {
 		return nil
@@ -106,15 +106,15 @@ func (r *run) scan(ctx context.Context) error {
 	return nil
 }
 
-// errOldServer says that the server cannot look for keys of a type.
-var errOldServer = errors.New("this server is older than Redis 6 and cannot look for queues: name them under redis.keys in opsdeck.yaml")
+// errOldServer means that the server cannot scan for keys of a type.
+var errOldServer = errors.New("this server is older than Redis 6 and cannot scan for queues: name them under redis.keys in opsdeck.yaml")
 
 func (j *job) reset() {
 	j.cursor, j.active, j.steps, j.took = 0, false, 0, 0
 	j.seen, j.count, j.found = nil, 0, nil
 }
 
-// step asks for the next keys. It reports whether the pass is over.
+// step scans the next keys. It reports whether the pass is over.
 func (r *run) step(ctx context.Context, j *job) (bool, error) {
 	if !j.active {
 		j.active = true
@@ -151,7 +151,7 @@ func (r *run) step(ctx context.Context, j *job) (bool, error) {
 	return j.cursor == 0, nil
 }
 
-// finish takes over what a pass found.
+// finish publishes what a pass found.
 func (r *run) finish(j *job) {
 	j.err = ""
 	j.passes++
@@ -179,7 +179,7 @@ func (r *run) finish(j *job) {
 	j.reset()
 }
 
-// describe says how far the scans came.
+// describe returns how far the scans have come.
 func (r *run) describe(ctx context.Context) {
 	var took time.Duration
 	waiting, errs := 0, ""

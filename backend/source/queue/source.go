@@ -37,7 +37,7 @@ const (
 // patterns are counted where no keys are configured.
 var patterns = []string{"task:in-progress:*", "worker:*"}
 
-// Config says which server, and which keys.
+// Config selects the server and the keys.
 type Config struct {
 	// URL is "redis://[user:password@]host:port/db", rediss for TLS, or
 	// "unix:///path?db=0"; empty is [DefaultURL].
@@ -125,7 +125,7 @@ func (s *Source) options() (*redis.Options, string, error) {
 	return opt, shown, nil
 }
 
-// server returns the client of the present run, or an error that says there is none.
+// server returns the client of the present run, or an error where there is none.
 func (s *Source) server() (*redis.Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -213,7 +213,7 @@ func (s *Source) explain(shown string, err error) error {
 	case s.cfg.URL == "" && !s.seen.Load() && (errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &op) && op.Op == "dial"):
 		return state.Absence(fmt.Errorf("redis: %s: nothing answers there: start Redis, or set redis.url in opsdeck.yaml", shown))
 	case strings.HasPrefix(msg, "NOAUTH"), strings.HasPrefix(msg, "WRONGPASS"), strings.Contains(msg, "invalid password"), strings.Contains(msg, "AUTH failed"):
-		return fmt.Errorf("redis: %s: it refuses the password, or wants one: set redis.url in opsdeck.yaml to redis://user:password@host:6379/0", shown)
+		return fmt.Errorf("redis: %s: it refuses the password, or requires one: set redis.url in opsdeck.yaml to redis://user:password@host:6379/0", shown)
 	case strings.HasPrefix(msg, "NOPERM"):
 		return fmt.Errorf("redis: %s: %s: give this user +info +scan +type +llen +xlen +xinfo +zcard and read access (ACL SETUSER)", shown, msg)
 	case strings.HasPrefix(msg, "LOADING"):
@@ -223,5 +223,5 @@ func (s *Source) explain(shown string, err error) error {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &op) && op.Timeout():
 		return fmt.Errorf("redis: %s: no answer within %s: it may be frozen or overloaded: see redis-cli --latency", shown, callTimeout)
 	}
-	return fmt.Errorf("redis: %s: %s: it is tried again by itself", shown, msg)
+	return fmt.Errorf("redis: %s: %s: opsdeck keeps trying", shown, msg)
 }

@@ -19,8 +19,8 @@ import (
 // since it is spent only when a test fails.
 const Patience = time.Minute
 
-// Missing ends a test for which the host lacks something: it skips, and fails
-// where OPSDECK_TEST_REQUIRE=all says that nothing may lack.
+// Missing ends a test for which the host lacks something: it skips the test, or fails it
+// where OPSDECK_TEST_REQUIRE=all.
 func Missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("OPSDECK_TEST_REQUIRE") == "all" {
@@ -29,7 +29,7 @@ func Missing(t testing.TB, what string) {
 	t.Skipf("skipped: %s is missing on this host", what)
 }
 
-// Program returns where the program is, and Missing where this host has none of that name.
+// Program returns the path of a program, and calls Missing where this host has none.
 func Program(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -39,11 +39,11 @@ func Program(t testing.TB, name string) string {
 	return path
 }
 
-// pollEvery is how often Until looks.
+// pollEvery is the interval at which Until calls its condition.
 const pollEvery = 10 * time.Millisecond
 
-// Until waits until ok, which it asks again and again: for what nothing tells of. What
-// is asserted of it afterwards belongs into ok, unless it must hold from the outset.
+// Until polls ok until it returns true: for what sends no notification. What is asserted
+// afterwards belongs in ok, unless it must hold from the outset.
 func Until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick, deadline := time.NewTicker(pollEvery), time.NewTimer(Patience)
@@ -53,7 +53,7 @@ func Until(t testing.TB, what string, ok func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatalf("waited in vain until %s", what)
+			t.Fatalf("waited without success until %s", what)
 		}
 	}
 }
@@ -64,7 +64,7 @@ type Snapshots interface {
 }
 
 // Snapshot waits until a published snapshot satisfies ok, and returns it. What is
-// asserted of it afterwards belongs into ok, unless it must hold from the outset.
+// asserted of it afterwards belongs in ok, unless it must hold from the outset.
 func Snapshot(t testing.TB, from Snapshots, what string, ok func(*state.Snapshot) bool) *state.Snapshot {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
@@ -73,7 +73,7 @@ func Snapshot(t testing.TB, from Snapshots, what string, ok func(*state.Snapshot
 	for after := uint64(0); ; after = last.Version {
 		s, err := from.Wait(ctx, after)
 		if err != nil {
-			t.Fatalf("waited in vain until %s: %v; last snapshot: %.4000s", what, err, fmt.Sprintf("%+v", last))
+			t.Fatalf("waited without success until %s: %v; last snapshot: %.4000s", what, err, fmt.Sprintf("%+v", last))
 		}
 		if ok(s) {
 			return s
@@ -161,7 +161,7 @@ func (r *Runner) Last(name state.SectionName) state.Section {
 }
 
 // Wait waits until the newest section satisfies ok, and returns it. What is asserted of
-// it afterwards belongs into ok, unless it must hold from the outset: a section is put
+// it afterwards belongs in ok, unless it must hold from the outset: a section is put
 // again and again as more becomes known.
 func Wait[S state.Section](r *Runner, what string, ok func(S) bool) S {
 	r.t.Helper()
@@ -180,7 +180,7 @@ func Wait[S state.Section](r *Runner, what string, ok func(S) bool) S {
 		select {
 		case <-changed:
 		case <-deadline.C:
-			r.t.Fatalf("waited in vain for %s; last errors: %v; last section: %.4000s", what, errs[max(0, len(errs)-3):], fmt.Sprintf("%+v", sec))
+			r.t.Fatalf("waited without success for %s; last errors: %v; last section: %.4000s", what, errs[max(0, len(errs)-3):], fmt.Sprintf("%+v", sec))
 			return zero
 		}
 	}
@@ -201,7 +201,7 @@ func (r *Runner) WaitErr(n int, what string) error {
 		select {
 		case <-changed:
 		case <-deadline.C:
-			r.t.Fatalf("waited in vain for an error: %s", what)
+			r.t.Fatalf("waited without an error for: %s", what)
 			return nil
 		}
 	}

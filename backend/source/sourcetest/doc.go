@@ -4,8 +4,8 @@
 //
 // # Adding a source
 //
-// Call [Contract] from its tests, with ways to make a source, to take away what
-// it reads and to give it back. A source that never fails as a whole (log files
+// Call [Contract] from its tests, with ways to make a source, to take down what
+// it reads and to bring it up again. A source that never fails as a whole (log files
 // fail one by one) leaves Down nil and tests that on its own.
 //
 // # Waiting

@@ -10,7 +10,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// How a log and its rotated files are looked at as one.
+// How a log and its rotated files are read as one.
 const (
 	// maxParts bounds the files that are open for one log; older ones are left out.
 	maxParts = 64
@@ -75,7 +75,7 @@ func (c *chain) close() {
 	c.parts = nil
 }
 
-// refresh looks which files there are now. It reports whether they are others than
+// refresh lists the files that exist now. It reports whether they are others than
 // before, and fails when there is none that can be read.
 func (c *chain) refresh() (changed bool, err error) {
 	type file struct {
@@ -142,7 +142,7 @@ func (c *chain) refresh() (changed bool, err error) {
 			}
 			f.part = &part{Index: x, number: number, first: scan.FirstTime(f.path), tallies: map[string]*Tally{}}
 		} else if f.part.number > number || len(parts) > 0 && f.part.number >= parts[len(parts)-1].number {
-			// They are in another order than before: all are numbered anew.
+			// They are in another order than before: all are renumbered.
 			c.last += int64(len(files)) + 1
 			c.close()
 			_, err := c.refresh()
@@ -191,7 +191,7 @@ func (c *chain) find(at int64) (i int, off int64, err error) {
 	return i, off, err
 }
 
-// use gives up what other parts keep unpacked: one at a time is enough.
+// use releases what other parts keep unpacked: one at a time is enough.
 func (c *chain) use(p *part) {
 	if p.packed == nil {
 		return
@@ -375,7 +375,7 @@ func (c *chain) walk(at int64, back bool, n int, s *selector) (*walker, error) {
 // ended reports whether nothing more is to be had of it.
 func (w *walker) ended() bool { return w.done || len(w.found) >= w.n || w.bytes >= walkBytes }
 
-// step looks a little further.
+// step searches one step further.
 func (w *walker) step(ctx context.Context) error {
 	i := slices.IndexFunc(w.c.parts, func(p *part) bool { return p.number == w.number })
 	if i < 0 { // it was rotated away meanwhile
@@ -411,7 +411,7 @@ func (w *walker) step(ctx context.Context) error {
 	return w.selected(ctx, p, size)
 }
 
-// all takes records as they come.
+// all collects records as they come.
 func (w *walker) all(p *part, size int64) error {
 	var got []Entry
 	var err error
@@ -440,7 +440,7 @@ func (w *walker) all(p *part, size int64) error {
 	return nil
 }
 
-// selected takes those that pass of the next chunk.
+// selected collects those of the next chunk that pass.
 func (w *walker) selected(ctx context.Context, p *part, size int64) error {
 	from, to := w.off, min(size, w.off+skipChunk)
 	if w.back {

@@ -2,7 +2,7 @@
 // rotated ones as one log. It knows the records around a place or a time, the counts of
 // levels, what passes a query and a histogram over time, as far as they are read yet.
 //
-// It reads files and never writes one, keeps no descriptor longer than it is looked at, and
+// It reads files and never writes one, keeps no descriptor longer than it is viewed, and
 // refuses to read ahead of a request: records first, then counts, then the histogram. What
 // it returns has passed the mask and [state.Clean].
 //
@@ -20,8 +20,8 @@
 // place on, by chunks, and takes the records that pass; stretches that the index or a tally
 // knows to hold none are passed over.
 //
-// A viewer is one goroutine for each log that is looked at. Another view interrupts it, and
-// it goes on where it was.
+// A viewer is one goroutine for each log that is viewed. Another view interrupts it, and
+// it resumes where it was.
 //
 // # Adding to what is known of a file
 //
@@ -30,6 +30,6 @@
 //
 // # Why an index is kept in memory alone
 //
-// It is made at the speed of the disk and bounded in size, and a file beside somebody's log
+// It is made at the speed of the disk and bounded in size, and a file beside a log
 // would have to be kept right over rotation, truncation and a change of format.
 package index

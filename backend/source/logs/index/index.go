@@ -30,7 +30,7 @@ const (
 	packedMax = unpackedKept / 2
 )
 
-// Index is a log file of any size, open to be looked at anywhere: its end at once, and
+// Index is a log file of any size, open to be read anywhere: its end at once, and
 // what is known of the rest as [Index.Build] goes through it. Places in it are offsets
 // in bytes, at which records begin; of a compressed file and of one in UTF-16, offsets
 // in the text that it unpacks to, so that such a file is read through before its end is
@@ -68,7 +68,7 @@ type Stat struct {
 	Levels [state.LevelFatal + 1]uint64
 	// First and Last are the earliest and the latest time, in Unix nanoseconds; 0 for none.
 	First, Last int64
-	// Done says that the file was read to the end that it had then.
+	// Done is set once the file was read to the end that it had then.
 	Done bool
 }
 
@@ -78,7 +78,7 @@ type Entry struct {
 	state.LogRecord
 }
 
-// ErrReplaced says that the file is shorter than it was: it has to be opened anew.
+// ErrReplaced says that the file is shorter than it was: it has to be reopened.
 var ErrReplaced = errors.New("the file was truncated")
 
 // Open opens a file without reading it. mask hides secrets; nil hides none.
@@ -118,14 +118,14 @@ func (x *Index) Close() error {
 	return x.f.Close()
 }
 
-// release gives up what was unpacked. It is unpacked again when it is needed.
+// release frees what was unpacked. It is unpacked again when it is needed.
 func (x *Index) release() {
 	if x.packed != nil {
 		x.packed.release()
 	}
 }
 
-// Size asks for the file's present size; of a file that has to be unpacked it is known
+// Size returns the file's present size; of a file that has to be unpacked it is known
 // once that was done, which this does where it is needed. It fails with [ErrReplaced].
 func (x *Index) Size() (int64, error) {
 	st, err := x.f.Stat()
@@ -375,7 +375,7 @@ func (x *Index) halve(ctx context.Context, ns int64) (at int64, ok bool, err err
 	return size, true, err
 }
 
-// each gives every block, with the earliest and latest time of the block before where it
+// each calls f with every block, with the earliest and latest time of the block before where it
 // has none itself; 0 where none has any yet.
 func (x *Index) each(give func(indexBlock)) {
 	x.mu.Lock()

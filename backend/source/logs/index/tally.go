@@ -15,10 +15,10 @@ import (
 )
 
 // Tally counts the records of a file that pass a query, and knows where there are none.
-// The zero Tally has looked at nothing.
+// The zero Tally has read nothing.
 type Tally struct {
 	Count uint64
-	// Searched is how much of the file was looked at, from its beginning, in bytes.
+	// Searched is how much of the file was read, from its beginning, in bytes.
 	Searched int64
 
 	grain  int64 // size of a bucket; 0 before the first
@@ -65,7 +65,7 @@ func (t *Tally) none(from, to int64) bool {
 	return true
 }
 
-// Count looks through the file as it is now, on from where it came the last time.
+// Count searches the file as it is now, from where it had come the last time.
 // progress, which may be nil, is called from time to time from the goroutine that
 // called Count. A count that was interrupted goes on where it was.
 func (x *Index) Count(ctx context.Context, q scan.Query, workers int, t *Tally, progress func()) error {

@@ -14,7 +14,7 @@ import (
 const unpackedKept = 8 << 20
 
 // unpacked reads a compressed file, or one in UTF-16, at any place of the text that it
-// unpacks to. What lies before the part that is kept is unpacked anew from the file's
+// unpacks to. What lies before the part that is kept is unpacked again from the file's
 // beginning.
 type unpacked struct {
 	f *os.File
@@ -144,7 +144,7 @@ func (u *unpacked) close() {
 	u.r, u.kept, u.pos = nil, nil, 0
 }
 
-// release gives up what is kept.
+// release frees what is kept.
 func (u *unpacked) release() {
 	u.mu.Lock()
 	u.close()

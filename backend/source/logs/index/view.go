@@ -60,7 +60,7 @@ type viewRequest struct {
 	err           error
 }
 
-// StartViewer begins to answer the views of the log of that path, known secrets masked.
+// StartViewer returns a viewer that answers the views of the log of that path, known secrets masked.
 // seen is signalled whenever a window is another than before; it should be buffered.
 func StartViewer(ctx context.Context, path string, mask func(string) string, seen chan<- struct{}) *Viewer {
 	ctx, cancel := context.WithCancel(ctx)
@@ -88,7 +88,7 @@ func (v *Viewer) Windows() (out []state.LogWindow) {
 	return out
 }
 
-// Watch says what is looked at from now on.
+// Watch sets the views to answer from now on.
 func (v *Viewer) Watch(views []state.LogView) {
 	v.mu.Lock()
 	same := slices.Equal(v.views, views)
@@ -107,14 +107,14 @@ func (v *Viewer) Watch(views []state.LogView) {
 	}
 }
 
-// pending returns what is looked at.
+// pending returns the views to answer.
 func (v *Viewer) pending() []state.LogView {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return slices.Clone(v.views)
 }
 
-// run answers until ctx ends. A change of what is looked at interrupts what is being
+// run answers until ctx ends. A change of the views interrupts what is being
 // read, which goes on where it was.
 func (v *Viewer) run(ctx context.Context) {
 	defer v.log.close()
@@ -159,7 +159,7 @@ func (v *Viewer) run(ctx context.Context) {
 	}
 }
 
-// grown reports whether there is something that was not looked at yet.
+// grown reports whether there is something that was not read yet.
 func (v *Viewer) grown() bool {
 	changed, err := v.log.refresh()
 	if changed || err != nil || v.live() != v.size {
@@ -280,7 +280,7 @@ func (l *viewRequest) selector(text string, least state.Level) *selector {
 	return s
 }
 
-// renew has what came to the log's end looked at again: it may have grown.
+// renew resets what had come to the log's end: it may have grown.
 func (l *viewRequest) renew() {
 	if l.view.At < 0 && l.view.Time == 0 && l.view.Seek == "" {
 		l.found = false
@@ -357,7 +357,7 @@ func (v *Viewer) place(ctx context.Context, l *viewRequest) (int64, error) {
 	return v.log.align(l.view.At)
 }
 
-// seek goes from a view's place to the next record that it names.
+// seek moves from a view's place to the next record that it names.
 func (v *Viewer) seek(ctx context.Context, l *viewRequest) error {
 	s := l.find
 	if l.view.Seek == state.SeekError {
@@ -366,7 +366,7 @@ func (v *Viewer) seek(ctx context.Context, l *viewRequest) error {
 		}
 	}
 	if s == nil {
-		return errors.New("there is nothing to look for")
+		return errors.New("there is nothing to search for")
 	}
 	from, err := v.place(ctx, l)
 	if err != nil {
@@ -412,7 +412,7 @@ func (v *Viewer) seek(ctx context.Context, l *viewRequest) error {
 	}
 }
 
-// fail tells every view why there is nothing to see.
+// fail sets the error of every view.
 func (v *Viewer) fail(err error) {
 	v.mu.Lock()
 	for _, view := range v.views {
@@ -424,7 +424,7 @@ func (v *Viewer) fail(err error) {
 	v.signal()
 }
 
-// signal has what was answered published.
+// signal signals that a window has changed.
 func (v *Viewer) signal() {
 	v.notified = time.Now()
 	select {

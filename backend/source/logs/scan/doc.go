@@ -4,14 +4,14 @@
 //
 // It refuses to follow, to index and to remember: an input is read once, from its beginning
 // or a place to its end. What it returns is raw, neither masked nor passed through
-// [state.Clean]; whoever shows or publishes it does that.
+// [state.Clean]; its callers do that before they show or publish it.
 //
 // # How a log is searched
 //
-// One goroutine reads an [Input] into blocks that end where a record ends, which the lines
-// around that place tell (boundary.go); others search the blocks; the results come out in
+// One goroutine reads an [Input] into blocks that end where a record ends, which is
+// determined by the lines around that place (boundary.go); others search the blocks; the results come out in
 // order. A block is searched as bytes first, for the text or for a literal that a filter
-// needs, and only the records around what was found are looked at; times and levels are
+// needs, and only the records around what was found are parsed; times and levels are
 // read only where the query asks for them. A block fits into a core's cache, and of each
 // reader only some are under way, so that memory does not grow with the file.
 //
@@ -20,10 +20,10 @@
 //
 // # Adding a format
 //
-// Give Parser.Line a branch that recognises the line by its first bytes and reads level and
+// Add to Parser.Line a branch that recognises the line by its first bytes and reads level and
 // time, and a row in TestParse.
 //
-// # Why borders are guessed
+// # Why boundaries are guessed
 //
 // Nothing in a file says where a record begins. A block must end where one does without
 // reading the file from its beginning, so a line is judged by itself and the one before it;

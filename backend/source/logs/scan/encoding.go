@@ -17,7 +17,7 @@ const (
 	utf16BE
 )
 
-// DetectEncoding returns the encoding that the byte order mark tells.
+// DetectEncoding returns the encoding of the byte order mark.
 func DetectEncoding(f *os.File) Encoding {
 	var b [3]byte
 	n, _ := f.ReadAt(b[:], 0)
@@ -43,7 +43,7 @@ func (e Encoding) Align(off int64) int64 {
 	return off
 }
 
-// Decode gives the text as UTF-8, and how many bytes of b it used: half a unit or
+// Decode returns the text as UTF-8, and how many bytes of b it used: half a unit or
 // half a surrogate pair is left for the next time.
 func (e Encoding) Decode(b []byte) ([]byte, int) {
 	if e < utf16LE {

@@ -13,7 +13,7 @@ import (
 type Input struct {
 	// Title is what it is called in front of its lines.
 	Title string
-	// Live says that what it holds may come slowly: records are given on as they come.
+	// Live is set where data may come slowly: records are passed on as they come.
 	Live bool
 	// Fallback is the time of records without any, in Unix nanoseconds: when the file
 	// was last written. 0 is the time of arrival.
@@ -22,7 +22,7 @@ type Input struct {
 	Read func(ctx context.Context, to *Feed) error
 }
 
-// Feed takes what an input reads and makes blocks of whole records.
+// Feed turns what an input reads into blocks of whole records.
 type Feed struct {
 	ctx      context.Context
 	buf      []byte
@@ -49,7 +49,7 @@ func (f *Feed) block() *Found {
 	return b
 }
 
-// cut gives away the first n bytes.
+// cut passes on the first n bytes.
 func (f *Feed) cut(n int) error {
 	if n == 0 && len(f.notes) == 0 && !f.caughtUp {
 		return nil
@@ -75,7 +75,7 @@ func (f *Feed) cut(n int) error {
 	return f.give(b)
 }
 
-// spill gives away what is complete once there is enough.
+// spill passes on what is complete once there is enough.
 func (f *Feed) spill() error {
 	for len(f.buf) >= f.size {
 		n := LastHead(f.buf)
@@ -123,7 +123,7 @@ func (f *Feed) From(r io.Reader) error {
 	}
 }
 
-// StartAt says that what is read begins at a place of the input, in bytes.
+// StartAt sets the offset of the input at which reading begins, in bytes.
 func (f *Feed) StartAt(at int64) { f.offset = at }
 
 // BlockSize returns how much is searched at a time, in bytes.
@@ -136,20 +136,20 @@ func (f *Feed) EndLine() {
 	}
 }
 
-// Lines takes bytes that have come.
+// Lines adds bytes that have come.
 func (f *Feed) Lines(data []byte) error {
 	f.buf = append(f.buf, data...)
 	return f.spill()
 }
 
-// Stamped takes a line that was written at a time.
+// Stamped adds a line with the time at which it was written.
 func (f *Feed) Stamped(line []byte, ns int64) error {
 	f.stamps = append(f.stamps, stamp{len(f.buf), ns})
 	f.buf = append(f.buf, line...)
 	return f.spill()
 }
 
-// Flush gives away all whole lines: the last record is not expected to go on.
+// Flush passes on all whole lines: the last record is not expected to go on.
 func (f *Feed) Flush() error {
 	for i := len(f.buf); i > 0; i-- {
 		if f.buf[i-1] == '\n' {
@@ -159,13 +159,13 @@ func (f *Feed) Flush() error {
 	return f.cut(0)
 }
 
-// CaughtUp says that all that was there when reading began has been given.
+// CaughtUp marks that all that existed when reading began has been passed on.
 func (f *Feed) CaughtUp() { f.caughtUp = true }
 
 // Noted reports whether notes wait to be given on.
 func (f *Feed) Noted() bool { return len(f.notes) > 0 }
 
-// Note says that something happened to the input; it is shown in its place.
+// Note adds a note of what happened to the input; it is shown in its place.
 func (f *Feed) Note(text string) { f.notes = append(f.notes, text) }
 
 // Live reads r to its end, and gives on what comes once nothing more has come for a

@@ -111,7 +111,7 @@ func Decoded(f *os.File) (r io.Reader, done func(), err error) {
 	case bytes.HasPrefix(m, []byte("BZh")):
 		r = bzip2.NewReader(bufio.NewReaderSize(f, 128<<10))
 	case bytes.HasPrefix(m, []byte{0xfd, '7', 'z', 'X', 'Z', 0}):
-		err = errors.New("it is compressed with xz, which is not read here: xzcat FILE | opsdeck logs -")
+		err = errors.New("it is compressed with xz, which opsdeck does not read: xzcat FILE | opsdeck logs -")
 	default:
 		enc := DetectEncoding(f)
 		if _, err = f.Seek(int64(enc.Bom()), io.SeekStart); err != nil {
@@ -125,7 +125,7 @@ func Decoded(f *os.File) (r io.Reader, done func(), err error) {
 	return r, done, err
 }
 
-// UTF16Reader gives a UTF-16 file as UTF-8.
+// UTF16Reader reads a UTF-16 file as UTF-8.
 type UTF16Reader struct {
 	r    io.Reader
 	enc  Encoding

@@ -22,7 +22,7 @@ const (
 	QuietFor = 100 * time.Millisecond
 )
 
-// Query says which records are wanted. The zero Query wants all.
+// Query selects records. The zero Query selects all.
 type Query struct {
 	// Text is to be found in one of the record's lines; with Invert in none.
 	Text   *record.Search
@@ -40,7 +40,7 @@ type Query struct {
 	// query needs them.
 	Parse bool
 	// Block is how much is searched at a time, in bytes; 0 is 256 KiB, which is fastest.
-	// A scan has some six blocks under way: who scans many inputs at once asks for less.
+	// A scan has some six blocks under way: for many inputs at once use less.
 	Block int
 }
 
@@ -76,7 +76,7 @@ type Found struct {
 	Ends []int
 	// Notes are things that happened to the input before these records.
 	Notes []string
-	// CaughtUp says that with this all has been given that was there when reading began.
+	// CaughtUp is set when all that existed when reading began has been passed on.
 	CaughtUp bool
 
 	stamps []stamp
@@ -86,7 +86,7 @@ type Found struct {
 // Text returns a hit's record as it was written, without its line's end.
 func (f *Found) Text(h Hit) string { return Text(trimmed(f.Data[h.From:h.To])) }
 
-// stamp is the time of the lines from a place on, as told by whoever kept them.
+// stamp is the time of the lines from a place on, as recorded with them.
 type stamp struct {
 	at int
 	ns int64

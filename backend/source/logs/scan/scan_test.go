@@ -414,7 +414,7 @@ func followed(t *testing.T, in Input, q Query) (next func() string, stop func() 
 	return next, stop
 }
 
-func TestReaderGivesOnWhatComesBeforeItsEnd(t *testing.T) {
+func TestReaderPassesOnDataBeforeItsEnd(t *testing.T) {
 	r, w := io.Pipe()
 	next, _ := followed(t, Reader("-", r), Query{Text: record.Literal("a")})
 	for _, text := range []string{"first a\n", "second a\n  with more\n"} {
@@ -444,7 +444,7 @@ func TestReaderGivesOnWhatComesBeforeItsEnd(t *testing.T) {
 }
 
 // What comes steadily is given on as it comes, all but the last record, which may go on.
-func TestALiveInputThatIsNeverQuietIsGivenOn(t *testing.T) {
+func TestALiveInputThatIsNeverQuietIsPassedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
 		go func() {
@@ -469,7 +469,7 @@ func TestALiveInputThatIsNeverQuietIsGivenOn(t *testing.T) {
 	})
 }
 
-func FuzzBorders(f *testing.F) {
+func FuzzBoundaries(f *testing.F) {
 	f.Add([]byte("a\n b\nTraceback (most recent call last):\n  x\nE: 1\nc\n\n}\n"), uint8(3))
 	f.Add([]byte("\n\n \r\n{\r\n  x\r\n}\r\n"), uint8(1))
 	f.Fuzz(func(t *testing.T, data []byte, piece uint8) {
