@@ -55,7 +55,7 @@ func (s *session) carry(cmd tea.Cmd) (said []string) {
 		for _, c := range msg {
 			said = append(said, s.carry(c)...)
 		}
-	case hitsMsg, siftedMsg, counts:
+	case hitsMsg, filteredMsg, counts:
 		return s.carry(s.p.Update(msg))
 	case pane.NoticeMsg:
 		return []string{msg.Text}
@@ -292,7 +292,7 @@ func TestWhatPassedIsRememberedAsItsSourceGoesOn(t *testing.T) {
 		}
 		return out
 	}
-	f, w := &sifted{}, &worst{}
+	f, w := &filtered{}, &worst{}
 	least := filterSet{min: state.LevelError}
 	for _, tt := range []struct {
 		tail        []state.LogRecord
