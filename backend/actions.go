@@ -419,8 +419,8 @@ func (a *actions) judge(ex state.Executor, act state.Action, id state.ActionID, 
 	if !a.sleep(settle) {
 		return
 	}
-	for told := false; policy.PendingReason(a.hub.Latest(), act) != "" && time.Since(began) < settleFactor*settle; told = true {
-		if !told {
+	for reported := false; policy.PendingReason(a.hub.Latest(), act) != "" && time.Since(began) < settleFactor*settle; reported = true {
+		if !reported {
 			a.update(id, func(p *state.Progress) { p.Settling = began.Add(settleFactor * settle) })
 		}
 		if !a.sleep(max(settle/10, 100*time.Millisecond)) {

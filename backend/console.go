@@ -50,7 +50,7 @@ func (h *Hub) present() []*Console {
 func (h *Hub) presence() {
 	list := make([]state.Console, 0, len(h.consoles))
 	for _, c := range h.present() {
-		if c.info.Actor.Via != "cli" { // a command comes and goes; nobody looks through it
+		if c.info.Actor.Via != "cli" { // a command attaches for a moment and shows nothing
 			list = append(list, c.info)
 		}
 	}

@@ -143,7 +143,7 @@ func (h *Hub) Replace(src state.Source) error {
 // supervise runs the source in a slot until ctx ends, and keeps its health.
 func (h *Hub) supervise(ctx context.Context, sl *slot) {
 	var src state.Source // of the present run
-	told := ""
+	logged := ""
 	sl.loop.Run = func(ctx context.Context, ok func()) error {
 		h.mu.Lock()
 		src = sl.src
@@ -158,15 +158,15 @@ func (h *Hub) supervise(ctx context.Context, sl *slot) {
 	}
 	sl.loop.Failed = func(f supervisor.Failure) {
 		if f.Attempt == 1 {
-			told = ""
+			logged = ""
 		}
 		level := slog.LevelWarn
 		if errors.Is(f.Err, state.ErrAbsent) {
 			level = slog.LevelInfo
 		}
-		if text := h.opts.Mask(f.Err.Error()); text != told { // and not with every attempt
+		if text := h.opts.Mask(f.Err.Error()); text != logged { // and not with every attempt
 			h.log.Log(ctx, level, "source failed", "source", sl.loop.Name, "attempt", f.Attempt, "err", text)
-			told = text
+			logged = text
 		}
 		h.failed(src, f.Err, f.Attempt, time.Now().Add(f.Pause))
 	}

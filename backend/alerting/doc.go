@@ -4,7 +4,7 @@
 //
 // It owns the alerts section and data/alerts.json (acknowledgements and
 // silences). It refuses rule files that Prometheus would refuse, with the file,
-// line and reason, and keeps the last good content of such a file in force.
+// line and reason, and continues to use the last good content of such a file.
 //
 // Watches of logs that have a threshold are rules too: one more rule file, generated
 // from the workspace file.

@@ -39,7 +39,7 @@ type Journal struct {
 	entries     []state.Entry // oldest first
 	interrupted []state.Entry
 	broken      string
-	spent       bool // the reserve was given up, or could not be made
+	spent       bool // the reserve was removed, or could not be made
 }
 
 // Open opens or creates the journal at path, repairs a torn end, and appends an

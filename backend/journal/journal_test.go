@@ -231,7 +231,7 @@ func TestTheReserveIsMadeAgainWhenThereIsRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer j.Close()
-	// As a full disk leaves it: given up, and in its place nothing can be made.
+	// As a full disk leaves it: removed, and it cannot be made again.
 	if err := errors.Join(os.Remove(j.reserve()), os.Mkdir(j.reserve(), 0o700), os.WriteFile(filepath.Join(j.reserve(), "x"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}

@@ -294,7 +294,7 @@ func (l *literal) index(b []byte) int {
 			}
 		}
 		if up < i {
-			// No further than to the other case: what lies beyond is looked at once that is reached.
+			// No further than to the other case: the rest is searched once that is reached.
 			if n := bytes.IndexByte(b[i:min(last, lo)+1], l.up); n >= 0 {
 				up = i + n
 			} else {

@@ -35,7 +35,7 @@
 // # A NEXUS orchestrator
 //
 // [Orchestrator] takes the engine's place for an orchestrator that runs already: engine.url in the workspace file, or attach URL. It speaks the dialect
-// that was recorded and the one that the guide documents, and tells them apart by
+// that was recorded and the one that the guide documents, and distinguishes them by
 // 404 and 405 alone. It polls modules, routing and health, follows the pipeline
 // stream in both its shapes, and asks each half minute for what changes rarely.
 // The failure of one of these is shown beside it and hides none of the others;

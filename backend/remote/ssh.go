@@ -163,9 +163,9 @@ func (s *SSH) open(ctx context.Context, terminal *os.File) (_ *tunnel, err error
 		master.Options = append(master.Options, "StrictHostKeyChecking=ask") // whatever is configured: nothing is trusted unasked
 	}
 	master.Ask, master.Remote = terminal != nil, s.find()
-	var heard io.Writer
+	var stderr io.Writer
 	if terminal != nil {
-		heard = terminal
+		stderr = terminal
 	}
 	answers := make(chan string, 1)
 	t.ssh, err = ssh.Start(master, func(out io.Reader) {
@@ -178,7 +178,7 @@ func (s *SSH) open(ctx context.Context, terminal *os.File) (_ *tunnel, err error
 				}
 			}
 		}
-	}, heard)
+	}, stderr)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}

@@ -283,7 +283,7 @@ func TestTailsArriveWhateverHappensToThem(t *testing.T) {
 				case 3: // old ones drop
 					n := rapid.IntRange(0, len(tl)).Draw(t, "drop")
 					tl, dropped = tl[n:], dropped+uint64(n)
-				case 4: // an unfinished line is taken back
+				case 4: // an unfinished line is removed
 					if n := len(tl); n > 0 {
 						tl = tl[: n-1 : n-1]
 						seq--

@@ -7,7 +7,7 @@
 // NEXUS' credential store writes it, in each of its versions: with or without the
 // column org_id, keyed by module_id or by platform. The columns are read from
 // the file, and a file is only ever changed row by row: no migration, no added
-// table, no added column, so that the file can be taken back at any time. The
+// table, no added column, so that NEXUS can use the file again at any time. The
 // journal mode stays "delete" and synchronous is FULL: a committed change
 // survives a kill at any moment. encrypted_data is a Fernet token
 // (github.com/fernet/spec) of one JSON object; tokens never expire.

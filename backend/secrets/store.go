@@ -53,7 +53,7 @@ type Store struct {
 // in the recorded schema. key returns MODULE_ENCRYPTION_KEY and is called again by
 // [Store.Unlock]; mask, which may be nil, gets every value. A store that cannot
 // be read is not an error but locked. One process at a time may have it open,
-// since Open takes back what another's rotation has on trial.
+// since Open undoes what another's rotation has on trial.
 func Open(path string, key func() (string, error), mask *Mask) *Store {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs

@@ -427,14 +427,14 @@ func TestACancelledProgramTakesItsWholeGroupAlong(t *testing.T) {
 	}
 }
 
-// What Podman 4 answers and tells otherwise than Docker does.
+// What Podman 4 answers and reports otherwise than Docker does.
 func TestPodmanIsUnderstood(t *testing.T) {
 	r := &run{s: New(Config{}), byID: map[string]*track{}, dirty: map[string]bool{}}
 	tell := func(what events.Action) {
 		r.event(events.Message{Action: what, Actor: events.Actor{ID: "c1", Attributes: map[string]string{"name": "web"}}})
 	}
 	tell(events.ActionDie)
-	delete(r.dirty, "c1") // it was looked at, while it was stopping
+	delete(r.dirty, "c1") // it was inspected, while it was stopping
 	tell("cleanup")
 	if !r.dirty["c1"] {
 		t.Error("a container that has been cleaned up after is not looked at again")

@@ -14,8 +14,8 @@ import (
 )
 
 // silenceLimit is how long an engine that is being waited for may leave pings without an
-// answer until it is given up. It is longer than pingTimeout, after which it is shown
-// as stale: what is given up cannot be taken up again.
+// answer until it is abandoned. It is longer than pingTimeout, after which it is shown
+// as stale: what is abandoned cannot be resumed.
 const silenceLimit = 15 * time.Second
 
 // ErrLost means that the engine stopped answering during a request.
@@ -39,7 +39,7 @@ func whileAlive(ctx context.Context, cli *client.Client) (_ context.Context, sto
 		defer close(done)
 		tick := time.NewTicker(pingEvery)
 		defer tick.Stop()
-		heard := time.Now()
+		lastAnswer := time.Now()
 		for {
 			select {
 			case <-ctx.Done():
@@ -47,8 +47,8 @@ func whileAlive(ctx context.Context, cli *client.Client) (_ context.Context, sto
 			case <-tick.C:
 			}
 			if ping(ctx, cli) == nil {
-				heard = time.Now()
-			} else if time.Since(heard) >= silenceLimit {
+				lastAnswer = time.Now()
+			} else if time.Since(lastAnswer) >= silenceLimit {
 				cancel(ErrLost)
 				return
 			}

@@ -93,7 +93,7 @@ type reader struct {
 	limit                     float64
 	limitPath                 string
 	hostMem                   float64
-	// cache is how much of usage can be taken back at once, as read at cacheAt: the
+	// cache is how much of usage can be reclaimed at once, as read at cacheAt: the
 	// kernel counts it again for each read, which costs more than all else.
 	usage, cache float64
 	cacheAt      time.Time
@@ -146,7 +146,7 @@ func peek(path string, buf []byte) []byte {
 	return d.read(buf)
 }
 
-// cacheFor is how long what can be taken back is trusted while the usage is the same.
+// cacheFor is how long that amount is trusted while the usage is the same.
 const cacheFor = 5 * time.Second
 
 // errOtherNamespace means that the PID is not the container's here.
@@ -270,7 +270,7 @@ func (m mounts) processes(buf []byte) map[string][]int {
 }
 
 // openRunning opens every running container that has a cgroup here, and measures it.
-func (m mounts) openRunning(hostMem float64) (met []earlyReader) {
+func (m mounts) openRunning(hostMem float64) (readers []earlyReader) {
 	buf := make([]byte, 64<<10)
 	for id, pids := range m.processes(buf) {
 		for _, pid := range pids { // one that has ended since says nothing
@@ -279,13 +279,13 @@ func (m mounts) openRunning(hostMem float64) (met []earlyReader) {
 				continue
 			}
 			if first, ok := r.read(buf); ok {
-				met = append(met, earlyReader{id, pid, r, first})
+				readers = append(readers, earlyReader{id, pid, r, first})
 				break
 			}
 			r.close()
 		}
 	}
-	return met
+	return readers
 }
 
 // containerCgroup returns the container's own cgroup in path, which may be a child of

@@ -41,7 +41,7 @@ func TestProcessesOfContainersAreFoundByTheirCgroups(t *testing.T) {
 	})
 }
 
-// What a first look at the containers that run costs before the engine has said
+// What the first measurement of the running containers costs before the engine has said
 // anything: all that this host runs are opened and read.
 func BenchmarkOpenRunning(b *testing.B) {
 	benchContainers(b, "meet")
@@ -51,9 +51,9 @@ func BenchmarkOpenRunning(b *testing.B) {
 	}
 	n := 0
 	for b.Loop() {
-		met := m.openRunning(0)
-		n = len(met)
-		for _, c := range met {
+		readers := m.openRunning(0)
+		n = len(readers)
+		for _, c := range readers {
 			c.reader.close()
 		}
 	}

@@ -163,7 +163,7 @@ func withPart(parts map[string]state.Fetch, name string, f state.Fetch) map[stri
 	return out
 }
 
-// fetchDetail inspects a container, and fetches the parts that are looked at and
+// fetchDetail inspects a container, and fetches the parts that are shown and
 // too old. A failure leaves what was known, and says why.
 func (s *Source) fetchDetail(ctx context.Context, cli *client.Client, l *detailRequest) state.ContainerDetail {
 	d := l.old

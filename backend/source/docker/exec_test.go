@@ -56,8 +56,8 @@ func TestExecGivesOutputErrorsAndExitCodeApart(t *testing.T) {
 	}
 }
 
-// told is an output that tells when it has text.
-type told struct {
+// signalWriter is an output that signals when it has text.
+type signalWriter struct {
 	mu   sync.Mutex
 	buf  strings.Builder
 	text string
@@ -65,7 +65,7 @@ type told struct {
 	once sync.Once
 }
 
-func (o *told) Write(p []byte) (int, error) {
+func (o *signalWriter) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.buf.Write(p)
@@ -85,7 +85,7 @@ func TestAnExecEndsCleanlyWhenItsContainerIsRemovedOrItIsCancelled(t *testing.T)
 			defer cancel()
 			keys, typed := io.Pipe()
 			defer typed.Close()
-			out := &told{text: "42", has: make(chan struct{})}
+			out := &signalWriter{text: "42", has: make(chan struct{})}
 			done := make(chan error, 1)
 			go func() { done <- src.Shell(ctx, name, keys, out, nil) }()
 			go func() { _, _ = io.WriteString(typed, "echo $((6*7))\n") }()

@@ -204,8 +204,8 @@ func number(b []byte) (float64, bool) {
 
 // adoptReader takes over the reader that was opened before the list arrived. It returns when that was
 // measured, the zero time where there was nothing.
-func (r *run) adoptReader(met []earlyReader) (measured time.Time) {
-	for _, m := range met {
+func (r *run) adoptReader(readers []earlyReader) (measured time.Time) {
+	for _, m := range readers {
 		t := r.byID[m.id]
 		if t == nil || !t.running() {
 			m.reader.close()

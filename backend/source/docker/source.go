@@ -241,8 +241,8 @@ func (s *Source) run(ctx context.Context, put func(state.Section)) error {
 func (r *run) close() {
 	r.wg.Wait()
 	select {
-	case met := <-r.earlyReaders:
-		for _, m := range met {
+	case readers := <-r.earlyReaders:
+		for _, m := range readers {
 			m.reader.close()
 		}
 	default:
@@ -369,7 +369,7 @@ func (r *run) loop(ctx context.Context) error {
 	r.s.seen.Store(true)
 	r.s.setEngine(r.cli, ctx)
 	measured := time.Time{}
-	if r.local { // figures need not wait for what only an inspect tells
+	if r.local { // figures need not wait for what only an inspect returns
 		measured = r.adoptReader(<-r.earlyReaders)
 	}
 	r.publish()

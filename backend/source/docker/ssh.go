@@ -61,11 +61,11 @@ func openTunnel(ctx context.Context, at *url.URL) (*tunnel, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tunnelTimeout)
 	defer cancel()
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
 	for {
 		select {
-		case <-look.C:
+		case <-tick.C:
 			if fileExists(t.socket) {
 				return t, nil
 			}

@@ -9,7 +9,7 @@ import (
 	"github.com/opsdeck/opsdeck/backend/state"
 )
 
-// read fills in what sysctl and statfs give. The kernel tells CPU times and used
+// read fills in what sysctl and statfs give. The kernel reports CPU times and used
 // memory only over Mach ports, which need cgo: they stay unknown.
 func read(h *state.Host) error {
 	h.OS = "macOS"

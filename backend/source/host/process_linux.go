@@ -40,7 +40,7 @@ type processes struct {
 	sought time.Time
 }
 
-// used is the processor time of a process, which its start tells from another with
+// used is the processor time of a process, which its start distinguishes from another with
 // its number.
 type used struct {
 	started uint64

@@ -104,14 +104,14 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 		case <-s.wake:
 			wait.Stop()
 		}
-		look := s.viewed.Load()
+		viewed := s.viewed.Load()
 		if s.reading == nil {
 			got := make(chan reading, 1)
 			s.reading = got
 			go func() {
 				h := newHost()
 				err := read(&h)
-				if err == nil && look {
+				if err == nil && viewed {
 					procs.read(&h)
 				}
 				got <- reading{h, err}
@@ -147,8 +147,8 @@ func (s *Source) Run(ctx context.Context, put func(state.Section)) error {
 		nets.rates(h.Nets)
 		fill.forecast(h.Disks, time.Now())
 		put(h)
-		first := look && !seen
-		seen = look
+		first := viewed && !seen
+		seen = viewed
 		next := s.every
 		if n == 0 || first { // the figures of processes need two as well
 			next = min(next, firstSweep)

@@ -31,7 +31,7 @@ func (n *netTimes) rates(list []state.NetInterface) {
 }
 
 const (
-	// A disk's trend is that of the last hour, looked at once in every half minute, and
+	// A disk's trend is that of the last hour, sampled once in every half minute, and
 	// known after ten minutes.
 	fillEvery, fillWindow, minFill = 30 * time.Second, time.Hour, 10 * time.Minute
 	// farOff is the longest forecast: beyond it a trend says nothing.

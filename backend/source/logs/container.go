@@ -91,13 +91,13 @@ func (f streamReader) follow(ctx context.Context, b *remoteStream, open func(con
 
 // place is how far a container's log was read: to the latest of the engine's times, and
 // as many pieces that bore it. An engine may cut its times to seconds, as Podman does: a
-// log is taken up at that time again, and as many pieces of it passed over.
+// log is resumed at that time, and as many pieces of it skipped.
 type place struct {
 	at     time.Time
 	pieces int
 }
 
-// has reports whether a piece was read before the place, in a log that is taken up there.
+// has reports whether a piece was read before the place, in a log that is resumed there.
 func (p *place) has(at time.Time) bool {
 	if p.pieces == 0 || at.After(p.at) {
 		return false

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// A container's log is taken up where it was left whenever its stream ends, by engines
+// A container's log is resumed where it was left whenever its stream ends, by engines
 // that tell times to the nanosecond and by those that tell whole seconds.
 func TestAResumedLogHasEveryLineOnce(t *testing.T) {
-	for name, told := range map[string]string{"docker": time.RFC3339Nano, "podman": time.RFC3339} {
+	for name, layout := range map[string]string{"docker": time.RFC3339Nano, "podman": time.RFC3339} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begun, written := time.Now().UTC(), 0
@@ -27,7 +27,7 @@ func TestAResumedLogHasEveryLineOnce(t *testing.T) {
 					var b bytes.Buffer
 					for i := range written {
 						if at := begun.Add(time.Duration(i) * 300 * time.Millisecond); !at.Before(since) {
-							b.Write(frame(byte(1+i%2), fmt.Sprintf("%s line %d\n", at.Format(told), i)))
+							b.Write(frame(byte(1+i%2), fmt.Sprintf("%s line %d\n", at.Format(layout), i)))
 						}
 					}
 					return io.NopCloser(&b), false, nil

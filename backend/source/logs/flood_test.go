@@ -168,7 +168,7 @@ func flood(t *testing.T, w *flooder) int {
 	}
 	done := make(chan error, 1)
 	buf := make([]byte, blockSize)
-	// What was rotated away before the first look is history.
+	// What was rotated away before the first poll is history.
 	f.poll(time.Now(), buf, live, live)
 	go func() { done <- w.run() }()
 	began := time.Now()

@@ -11,7 +11,7 @@ import (
 
 // FollowFile reads a file's last 256 KiB, with fromStart all of it, and then what
 // is written to it, through rotation and truncation, until ctx ends. A file that is
-// not there is waited for; with forgetful it is given up after a minute.
+// not there is waited for; with forgetful it is dropped after a minute.
 func FollowFile(path string, fromStart, forgetful bool) scan.Input {
 	return scan.Input{Title: path, Live: true, Read: func(ctx context.Context, to *scan.Feed) error {
 		f := newFollower(path, fromStart)

@@ -30,8 +30,8 @@ func newRig(t *testing.T, fresh bool) *rig {
 	return r
 }
 
-// poll looks until nothing more comes.
-func (r *rig) look() {
+// pollAll polls until nothing more comes.
+func (r *rig) pollAll() {
 	split := func(to *[]string) sink {
 		return func(b []byte) {
 			if b[len(b)-1] != '\n' {
@@ -69,7 +69,7 @@ func (r *rig) do(err error) {
 
 func (r *rig) want(lines ...string) {
 	r.t.Helper()
-	r.look()
+	r.pollAll()
 	if got, want := strings.Join(r.lines, "|"), strings.Join(lines, "|"); got != want {
 		r.t.Errorf("got  %q\nwant %q", got, want)
 	}
@@ -88,7 +88,7 @@ func TestFollowBeginsAtALineNearTheEnd(t *testing.T) {
 	r := newRig(t, false)
 	line := strings.Repeat("x", 99) + "\n"
 	r.write(r.f.path, strings.Repeat(line, 10_000))
-	r.look()
+	r.pollAll()
 	if n := len(r.past); n < 2_500 || n > 2_700 || len(r.past[0]) != 99 || len(r.lines) != 0 {
 		t.Errorf("history: %d lines, the first of %d bytes; %d live", n, len(r.past[0]), len(r.lines))
 	}
@@ -110,7 +110,7 @@ func TestFollowRename(t *testing.T) {
 	r.write(p+".1", "late\n")
 	r.want("late")
 	r.now = r.now.Add(rotatedIdle)
-	r.look()
+	r.pollAll()
 	if len(r.f.old) != 0 || r.f.rotations != 1 || r.f.truncations != 0 || r.f.lost != 0 {
 		t.Errorf("old %d, rotations %d, truncations %d, lost %d", len(r.f.old), r.f.rotations, r.f.truncations, r.f.lost)
 	}
@@ -198,7 +198,7 @@ func TestFollowAWriterThatKeepsItsPlaceOverATruncation(t *testing.T) {
 		_, err = f.WriteString("a line before\n")
 		r.do(err)
 	}
-	r.look()
+	r.pollAll()
 	r.lines = nil
 	r.do(os.Truncate(r.f.path, 0))
 	_, err = f.WriteString("a line after\n")
@@ -212,19 +212,19 @@ func TestFollowAWriterThatKeepsItsPlaceOverATruncation(t *testing.T) {
 func TestFollowRemovalDirectoryAndReturn(t *testing.T) {
 	r := newRig(t, true)
 	p := r.f.path
-	r.look()
+	r.pollAll()
 	if r.f.err == "" {
 		t.Error("a missing file must say so")
 	}
 	r.write(p, "1\n")
 	r.want("1")
 	r.do(os.Remove(p))
-	r.look()
+	r.pollAll()
 	if r.f.err == "" {
 		t.Error("a removed file must say so")
 	}
 	r.do(os.Mkdir(p, 0o755))
-	r.look()
+	r.pollAll()
 	if !strings.Contains(r.f.err, "directory") {
 		t.Errorf("a directory: %q", r.f.err)
 	}
@@ -240,20 +240,20 @@ func TestFollowRemovalDirectoryAndReturn(t *testing.T) {
 func TestFollowPermissionRevokedAndRestored(t *testing.T) {
 	r := newRig(t, true)
 	p := r.f.path
-	look := r.look
+	poll := r.pollAll
 	if os.Geteuid() == 0 {
 		for dir := filepath.Dir(p); dir != filepath.Clean(os.TempDir()); dir = filepath.Dir(dir) {
 			r.do(os.Chmod(dir, 0o755))
 		}
-		look = func() {
-			if !asNobody(r.look) {
+		poll = func() {
+			if !asNobody(r.pollAll) {
 				sourcetest.Missing(t, "the right to open files as another user")
 			}
 		}
 	}
 	want := func(lines ...string) {
 		t.Helper()
-		look()
+		poll()
 		if got, want := strings.Join(r.lines, "|"), strings.Join(lines, "|"); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
@@ -319,7 +319,7 @@ func TestFollowVeryLongLine(t *testing.T) {
 	r.write(r.f.path, strings.Repeat("x", 10_000_000))
 	r.want()
 	r.write(r.f.path, "\nnext\n")
-	r.look()
+	r.pollAll()
 	if len(r.lines) != 2 || len(r.lines[0]) > scan.MaxLine+200 || !strings.Contains(r.lines[0], "10000000 bytes") || r.lines[1] != "next" {
 		t.Errorf("got %d lines, the first of %d bytes", len(r.lines), len(r.lines[0]))
 	}

@@ -147,7 +147,7 @@ func TestFollowFileGoesThroughRotationTruncationAndADirectory(t *testing.T) {
 	appendTo(t, path+".1", "2026 late\n")
 	appendTo(t, path, "2026 new\n")
 	a, b := next(), next()
-	if strings.HasPrefix(a, "note: ") { // it was looked at between the two
+	if strings.HasPrefix(a, "note: ") { // it was polled between the two
 		a, b = b, next()
 	}
 	if a != "2026 late" || b != "2026 new" {

@@ -120,7 +120,7 @@ type remoteFile struct {
 	up bool
 }
 
-// endBytes is how much before a place tells whether it is the one that was reached, keepEnd
+// endBytes is how much before a place shows whether it is the one that was reached, keepEnd
 // how much of what was read last is kept at least.
 const endBytes, keepEnd = 64, 64 << 10
 

@@ -70,8 +70,8 @@ func (j *job) clear() (state.Outcome, error) {
 	return out, nil
 }
 
-// restore puts what was cleared back in front of what was written since. hold has
-// the file's followers stop, and returns what makes them continue with their place
+// restore restores what was cleared in front of what was written since. hold stops the
+// file's followers, and returns what makes them continue with their place
 // moved by so many bytes.
 func (j *job) restore(print string, hold func() (func(moved int64), error)) (state.Outcome, error) {
 	refuse := func(format string, args ...any) (state.Outcome, error) {
@@ -275,8 +275,8 @@ func (j *job) unshift() error {
 	}
 }
 
-// hold has the loop read a file to its end and leave it alone. The function that it
-// gives has the loop go on behind the bytes that were put in front.
+// hold makes the loop read a file to its end and pause it. The function that it returns
+// makes the loop continue after the bytes that were put in front.
 func (s *Source) hold(ctx context.Context, path string) (func(moved int64), error) {
 	set := func(ctx context.Context, do func(*file)) error {
 		return s.inLoop(ctx, path, func(r *run) {

@@ -141,7 +141,7 @@ type job struct {
 	settle func() error
 	// cleared is set for a clear.
 	cleared bool
-	// undo has what takes back the renames, in the order in which they were done.
+	// undo holds what undoes the renames, in the order in which they were done.
 	undo []func() error
 }
 
@@ -311,14 +311,14 @@ func (j *job) rename(st os.FileInfo, writer *os.Process) error {
 	j.step("waiting for the new file", 60)
 	deadline := time.NewTimer(reopenWait)
 	defer deadline.Stop()
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
 	for {
 		if _, err := os.Stat(j.path); err == nil {
 			return nil
 		}
 		select {
-		case <-look.C:
+		case <-tick.C:
 		case <-deadline.C:
 			return fmt.Errorf("its writer was signalled, but opened no new file within %s", reopenWait)
 		case <-j.ctx.Done():

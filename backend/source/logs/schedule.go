@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// scheduleEvery is how often sizes and ages are looked at, and scheduleRetry how
+	// scheduleEvery is how often sizes and ages are checked, and scheduleRetry how
 	// long a file is left alone after its rotation was requested, whatever the result.
 	scheduleEvery, scheduleRetry = 30 * time.Second, 10 * time.Minute
 )

@@ -155,7 +155,7 @@ type file struct {
 	literal bool
 	hot     bool  // it is being flooded, or has more
 	held    bool  // it is being put back in order: nobody may look
-	since   int64 // bytes read since the last look at all files
+	since   int64 // bytes read since the last poll of all files
 }
 
 // run is one run of the source. It belongs to the loop's goroutine.
@@ -177,7 +177,7 @@ type run struct {
 	gotAny   bool
 	lastPut  time.Time
 	lastScan time.Time
-	lastFull time.Time // look at all files
+	lastFull time.Time // poll of all files
 }
 
 // Run implements state.Source.

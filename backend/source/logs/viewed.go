@@ -24,7 +24,7 @@ type viewedFile struct {
 	until  time.Time // unwatched since, zero while watched
 }
 
-// watchViews starts and stops viewers as consoles look at files.
+// watchViews starts and stops viewers as consoles view files.
 func (r *run) watchViews(now time.Time) {
 	var in state.Interests
 	if p := r.s.interests.Load(); p != nil {

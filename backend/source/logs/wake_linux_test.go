@@ -52,7 +52,7 @@ func TestWatchesEndWithTheirFollower(t *testing.T) {
 	}
 }
 
-// No event of a file tells that the folder above it is another now: the slow look finds it.
+// No event of a file reports that the folder above it is another now: the slow poll finds it.
 func TestAFolderThatIsReplacedIsNoticed(t *testing.T) {
 	startTracker(t)
 	before := watches(t)
@@ -76,7 +76,7 @@ func TestAFolderThatIsReplacedIsNoticed(t *testing.T) {
 	}
 	sourcetest.Append(t, path, "2026 two\n")
 	got := next()
-	for strings.HasPrefix(got, "note: ") { // it was looked at between the two
+	for strings.HasPrefix(got, "note: ") { // it was polled between the two
 		got = next()
 	}
 	if got != "2026 two" {

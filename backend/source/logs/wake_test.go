@@ -27,7 +27,7 @@ func startTracker(t testing.TB) {
 	w.close()
 }
 
-// watchedDir returns a folder of the test's own on a file system that tells of changes,
+// watchedDir returns a folder of the test's own on a file system that reports changes,
 // which a container's is not.
 func watchedDir(t testing.TB) string {
 	t.Helper()
@@ -54,7 +54,7 @@ func watching(t *testing.T, path string) *waker {
 		}
 		t.Fatal("it is not watched")
 	} else if !fresh {
-		t.Fatal("a first watch must be followed by a look")
+		t.Fatal("a first watch must be followed by a poll")
 	}
 	return w
 }
@@ -95,7 +95,7 @@ func TestAChangeOfAWatchedFileWakesOnce(t *testing.T) {
 			}
 			<-w.C
 			if fresh, ok := w.watch(path, time.Now()); ok && !fresh {
-				t.Error("the watch is still there: a flood would be told write by write")
+				t.Error("the watch is still there: a flood would be reported write by write")
 			}
 		})
 	}

@@ -427,7 +427,7 @@ func (w *walker) all(p *part, size int64) error {
 		w.searched += before - w.off
 		return nil
 	}
-	// One more tells where the last one ends.
+	// One more shows where the last one ends.
 	want := w.n - len(w.found)
 	if got, err = p.After(w.off, want+1); err != nil {
 		return err

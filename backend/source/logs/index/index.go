@@ -282,7 +282,7 @@ func (b *indexBlock) join(c indexBlock) {
 	b.last = max(b.last, c.last)
 }
 
-// At returns where to look for a time: the place of the first record at or after it, as
+// At returns the place for a time: the place of the first record at or after it, as
 // far as the file has been indexed; ok is false where that is not yet known.
 func (x *Index) At(ctx context.Context, ns int64) (at int64, ok bool, err error) {
 	x.mu.Lock()
@@ -333,7 +333,7 @@ func (x *Index) probe(at int64) (place, ns int64, ok bool, err error) {
 }
 
 // halve finds the first record at or after a time in a file that was not indexed; ok is
-// false where the times of what it looked at do not rise, or there are none.
+// false where the times of what it read do not rise, or there are none.
 func (x *Index) halve(ctx context.Context, ns int64) (at int64, ok bool, err error) {
 	low, high := x.begin, x.Stat().Size
 	_, least, ok, err := x.probe(low)

@@ -23,7 +23,7 @@ type Tally struct {
 
 	grain  int64 // size of a bucket; 0 before the first
 	counts []uint32
-	// The last block that was looked at, whose last record may go on: where it began,
+	// The last block that was read, whose last record may go on: where it began,
 	// and what was found in it.
 	resume int64
 	last   []int64

@@ -53,7 +53,7 @@ type viewRequest struct {
 	at            int64     // of the record in the middle
 	found         bool      // at is known
 	missing       bool      // there is none
-	seek          *walker   // that looks for it
+	seek          *walker   // that searches for it
 	searched      int64     // bytes of a part that was read for it, and of how many
 	toSearch      int64
 	before, after *walker
@@ -454,7 +454,7 @@ func (v *Viewer) notifySoon(l *viewRequest) {
 // refresh publishes the counts of all views.
 func (v *Viewer) refresh() {
 	if time.Since(v.notified) < countsGap {
-		return // work tells the last of it
+		return // work publishes the last of it
 	}
 	for _, l := range v.requests {
 		v.notify(l)

@@ -168,7 +168,7 @@ func (f *Feed) Noted() bool { return len(f.notes) > 0 }
 // Note adds a note of what happened to the input; it is shown in its place.
 func (f *Feed) Note(text string) { f.notes = append(f.notes, text) }
 
-// Live reads r to its end, and gives on what comes once nothing more has come for a
+// Live reads r to its end, and passes on what comes once nothing more has come for a
 // moment. Then it has caught up, or, where that can be told, when caught says so of as many
 // bytes. When ctx ends it waits for r to end too, as it must then, unless abandon is
 // set: nothing ends the reading of a terminal.
