@@ -155,7 +155,7 @@ func hostHead(e *pane.Env, s *state.Snapshot, w, h int) []string {
 	room := max(1, min(4, h-8))
 	for i, d := range x.Disks {
 		if i == room {
-			out = append(out, line("").Put(t.Dim, fmt.Sprintf("and %d more disks", len(x.Disks)-i)).String())
+			out = append(out, line("").Put(t.Dim, "and "+state.Plural(len(x.Disks)-i, "more disk")).String())
 			break
 		}
 		out = append(out, hostDisk(e, line("Disk"), d).String())

@@ -219,6 +219,6 @@ func queueGroups(d *pane.Doc, _ *state.Snapshot, q *state.Queue) {
 		return
 	}
 	for _, g := range q.Groups {
-		d.KV(g.Title, t.Text, fmt.Sprintf("%d consumers, %s pending, %s behind", g.Consumers, f.Count(g.Pending), f.Count(g.Lag)))
+		d.KV(g.Title, t.Text, fmt.Sprintf("%s, %s pending, %s behind", state.Plural(g.Consumers, "consumer"), f.Count(g.Pending), f.Count(g.Lag)))
 	}
 }

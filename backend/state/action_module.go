@@ -133,7 +133,11 @@ func moduleImpact(s *Snapshot, t string) []string {
 		}
 	}
 	if same > 0 {
-		out = append(out, fmt.Sprintf("%d other modules share the platform %s", same, m.Platform))
+		share := " share"
+		if same == 1 {
+			share += "s"
+		}
+		out = append(out, Plural(same, "other module")+share+" the platform "+m.Platform)
 	}
 	return append(out, LastDone(s, t)...)
 }

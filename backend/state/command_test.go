@@ -200,7 +200,7 @@ func TestAnActionSaysWhatItDoesToItsTarget(t *testing.T) {
 		kind         Kind
 		target, want string
 	}{
-		{ModuleDisable, "a/on", "a/on is enabled, healthy|a fetch is in flight and will be cut short|1 other modules share the platform on"},
+		{ModuleDisable, "a/on", "a/on is enabled, healthy|a fetch is in flight and will be cut short|1 other module shares the platform on"},
 		{ModuleDisable, "a/gone", "a/gone is uninstalled, "},
 		{ModuleDisable, "none", ""},
 		{ModuleEnable, "a/on", "this will run: f0 (0 bytes), f1 (1 bytes), f2 (2 bytes), f3 (3 bytes), f4 (4 bytes), f5 (5 bytes), f6 (6 bytes), f7 (7 bytes), and 2 more|" + strings.Repeat("warning: x.py:3: odd (even it)|", 4) + "1 more findings"},
@@ -213,7 +213,7 @@ func TestAnActionSaysWhatItDoesToItsTarget(t *testing.T) {
 		{ModuleTest, "none", ""},
 		{ModuleRollback, "a/changed", "the program files in /m are replaced, and its data files stay; what lies there now is kept as a version|d1 found, 0001-01-01 00:00 UTC|a/changed is enabled, healthy"},
 		{ModuleRollback, "none", ""},
-		{CredentialRotate, "a/on", "a/on is enabled, healthy|a fetch is in flight and will be cut short|1 other modules share the platform on|the same credentials serve b/on, c/on"},
+		{CredentialRotate, "a/on", "a/on is enabled, healthy|a fetch is in flight and will be cut short|1 other module shares the platform on|the same credentials serve b/on, c/on"},
 		{CredentialRekey, "credentials", "the key comes from a file|3 entries are encrypted anew, all or none; the old key stays beside the new one|other programs that read the store need the new key"},
 		{PipelinePause, "deliver", "4 jobs wait before it, 2 are in work and will be finished|when 8 wait, the stages before it stop, and then the modules' fetches"},
 		{PipelinePause, "none", ""},
