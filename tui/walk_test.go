@@ -204,7 +204,7 @@ func TestPanesArePlacedByTheSizeOfTheScreen(t *testing.T) {
 		m.apply(snap)
 		m.resize(tt.w, tt.h)
 		var got []string
-		for _, b := range m.boxes {
+		for _, b := range m.regions {
 			fold := ""
 			if b.folded {
 				fold = " folded"
@@ -214,12 +214,12 @@ func TestPanesArePlacedByTheSizeOfTheScreen(t *testing.T) {
 				t.Errorf("%s is visible: %v, folded: %v", got[len(got)-1], visible, b.folded)
 			}
 			for _, c := range []struct{ x, y, want int }{{b.x, b.y, b.pane}, {b.x + b.w - 1, b.y + b.h - 1, b.pane}} {
-				if at := m.boxAt(c.x, c.y); b.h > 0 && at != c.want {
+				if at := m.paneAt(c.x, c.y); b.h > 0 && at != c.want {
 					t.Errorf("at %d,%d: got pane %d, want %d", c.x, c.y, at, c.want)
 				}
 			}
 		}
-		if at := m.boxAt(tt.w, 1); at != -1 {
+		if at := m.paneAt(tt.w, 1); at != -1 {
 			t.Errorf("beside the screen: got pane %d, want none", at)
 		}
 		if got := strings.Join(got, "; "); got != tt.want {
