@@ -138,7 +138,7 @@ func TestATokenAndAPrivateAuthorityAreAccepted(t *testing.T) {
 		want     string
 	}{
 		{"unknown authority", srv.URL, Access{Token: "tok"}, "--ca FILE names the authority"},
-		{"wrong token", srv.URL, Access{Token: "no", CA: ca}, "a token is needed: send it as Authorization: Bearer TOKEN: OPSDECK_TOKEN or --token-file FILE"},
+		{"wrong token", srv.URL, Access{Token: "no", CA: ca}, "a token is needed: send it as Authorization: Bearer TOKEN: pass the token with OPSDECK_TOKEN or --token-file FILE"},
 		{"another name", strings.Replace(srv.URL, "127.0.0.1", "localhost", 1), Access{Token: "tok", CA: ca}, "use a name that its certificate has"},
 		{"no certificates", srv.URL, Access{CA: os.DevNull}, "holds no certificate"},
 		{"no such file", srv.URL, Access{CA: "/nowhere/ca.pem"}, "/nowhere/ca.pem"},
