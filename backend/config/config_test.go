@@ -22,7 +22,7 @@ func TestParseNamesFileLineAndWhatWasExpected(t *testing.T) {
 		{"broken yaml", "logs: [\n", "opsdeck.yaml:"},
 		{"bad approval", "modules:\n  approval: maybe\n", "opsdeck.yaml:2: modules.approval: \"maybe\": expected on or off"},
 		{"bad engine", "engine: {url: \"localhost:8003\"}\n", "opsdeck.yaml:1: engine.url: \"localhost:8003\": expected a URL such as"},
-		{"a token in the file", "engine:\n  url: http://h:1\n  token: s3cret\n", "opsdeck.yaml:3: engine.token: a token does not belong into this file"},
+		{"a token in the file", "engine:\n  url: http://h:1\n  token: s3cret\n", "opsdeck.yaml:3: engine.token: a token does not belong in this file"},
 		{"a token for nothing", "engine: {token: \"${T}\"}\n", "opsdeck.yaml:1: engine: url is missing"},
 		{"no stage", "pipeline:\n  digest: {workers: 2}\n", "opsdeck.yaml:2: pipeline.digest: there is no such stage: expected one of ingest, aggregate, synthesize, deliver"},
 		{"too many resident", "modules:\n  resident: 5000\n", "opsdeck.yaml:2: modules.resident: 5000: expected 1 to 1000"},

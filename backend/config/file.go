@@ -335,7 +335,7 @@ func Parse(name string, b []byte) (f *File, err error) {
 	check(f.Engine.URL == "" || uerr == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "", "$.engine.url",
 		"%q: expected a URL such as http://127.0.0.1:8003", f.Engine.URL)
 	check(f.Engine.URL != "" || f.Engine.Token == "" && f.Engine.CA == "", "$.engine", "url is missing: token and ca are for an orchestrator elsewhere")
-	check(f.Engine.Token == "" || strings.Contains(f.Engine.Token, "${"), "$.engine.token", "a token does not belong into this file: write ${NAME}, and NAME into the environment or .env")
+	check(f.Engine.Token == "" || strings.Contains(f.Engine.Token, "${"), "$.engine.token", "a token does not belong in this file: write ${NAME}, and NAME into the environment or .env")
 	names := map[string]bool{}
 	for i, s := range f.Metrics.Scrape {
 		at := fmt.Sprintf("$.metrics.scrape[%d]", i)

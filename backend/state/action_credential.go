@@ -97,7 +97,7 @@ func keyImpact(s *Snapshot, _ string) []string {
 	if n := s.Modules.UnderOldKeys(); n > 0 {
 		out = append(out, fmt.Sprintf("%d of %d entries are still under an old key: without a new one given, those are put under the present one", n, rows))
 	} else {
-		out = append(out, fmt.Sprintf("%d entries are encrypted anew, all or none; the old key stays beside the new one", rows))
+		out = append(out, fmt.Sprintf("%d entries are re-encrypted, all or none; the old key stays beside the new one", rows))
 	}
 	return append(out, "other programs that read the store need the new key")
 }

@@ -214,7 +214,7 @@ func TestAnActionSaysWhatItDoesToItsTarget(t *testing.T) {
 		{ModuleRollback, "a/changed", "the program files in /m are replaced, and its data files stay; what lies there now is kept as a version|d1 found, 0001-01-01 00:00 UTC|a/changed is enabled, healthy"},
 		{ModuleRollback, "none", ""},
 		{CredentialRotate, "a/on", "a/on is enabled, healthy|a fetch is in flight and will be cut short|1 other module shares the platform on|the same credentials serve b/on, c/on"},
-		{CredentialRekey, "credentials", "the key comes from a file|3 entries are encrypted anew, all or none; the old key stays beside the new one|other programs that read the store need the new key"},
+		{CredentialRekey, "credentials", "the key comes from a file|3 entries are re-encrypted, all or none; the old key stays beside the new one|other programs that read the store need the new key"},
 		{PipelinePause, "deliver", "4 jobs wait before it, 2 are in work and will be finished|when 8 wait, the stages before it stop, and then the modules' fetches"},
 		{PipelinePause, "none", ""},
 		{PipelineDrain, "pipeline", "9 jobs are worked off; fetches wait until ingest is resumed"},

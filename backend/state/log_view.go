@@ -92,8 +92,8 @@ type LogSlot struct {
 	Matches uint64                 `json:"matches,omitempty"`
 }
 
-// Sieves reports whether the view leaves records out.
-func (v LogView) Sieves() bool { return v.Keep != "" || v.Least > 0 }
+// Filters reports whether the view leaves records out.
+func (v LogView) Filters() bool { return v.Keep != "" || v.Least > 0 }
 
 // View returns the window of a view, or nil while there is none.
 func (l Logs) View(v LogView) *LogWindow {

@@ -17,7 +17,7 @@ func ParseRemoteFile(at string) (*url.URL, error) {
 	_, secret := u.User.Password()
 	switch {
 	case secret:
-		return nil, errors.New("a password does not belong into an address, which others can read: let ssh ask for it, or have a key")
+		return nil, errors.New("a password does not belong in an address, which others can read: let ssh ask for it, or have a key")
 	case u.Scheme != "ssh" || u.Hostname() == "" || len(u.Path) < 2 || u.RawQuery != "" || u.Fragment != "":
 		return nil, errors.New("expected ssh://[user@]host[:port]/path/to/file, with %23 for # and %3F for ?")
 	case strings.HasPrefix(u.Hostname(), "-") || strings.HasPrefix(u.User.Username(), "-"):

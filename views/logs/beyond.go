@@ -409,7 +409,7 @@ func (p *Pane) wholeSummary(w *state.LogWindow, where string) (out []pane.Span) 
 		total += n
 	}
 	v := w.View
-	if v.Sieves() {
+	if v.Filters() {
 		s := f.Count(float64(w.Passed))
 		if w.Indexed >= w.Size {
 			s += " of " + f.Count(float64(total))
@@ -423,12 +423,12 @@ func (p *Pane) wholeSummary(w *state.LogWindow, where string) (out []pane.Span) 
 		out = append(out, pane.Span{Ink: t.Accent, Text: "/" + p.search.text + ": " + f.Count(float64(w.Matches)) + where})
 	}
 	switch {
-	case (v.Sieves() || v.Find != "") && w.Searched < w.Size:
+	case (v.Filters() || v.Find != "") && w.Searched < w.Size:
 		out = append(out, pane.Span{Ink: t.Dim, Text: "searched " + share(w.Searched)})
 	case w.Indexed < w.Size:
 		out = append(out, pane.Span{Ink: t.Dim, Text: "indexed " + share(w.Indexed)})
 	default:
-		if n := w.Levels[state.LevelError] + w.Levels[state.LevelFatal]; n > 0 && !v.Sieves() {
+		if n := w.Levels[state.LevelError] + w.Levels[state.LevelFatal]; n > 0 && !v.Filters() {
 			out = append(out, pane.Span{Ink: t.Warn, Text: state.Plural(int(n), "error") + where})
 		}
 	}

@@ -77,7 +77,7 @@ func TestViewsShowAFileBeyondItsTail(t *testing.T) {
 		src.Interest(state.Interests{tc.view.Interest()})
 		l = sourcetest.Wait(r, tc.want, func(l state.Logs) bool {
 			w := l.View(tc.view)
-			return w != nil && !w.Pending && !w.Filling && (!tc.view.Sieves() || w.Searched == w.Size)
+			return w != nil && !w.Pending && !w.Filling && (!tc.view.Filters() || w.Searched == w.Size)
 		})
 		w := l.View(tc.view)
 		got := strings.Join(text(w), ", ")

@@ -219,7 +219,7 @@ func (v *Viewer) work(ctx context.Context) error {
 	for _, quick := range []bool{true, false} {
 		for _, view := range views {
 			l := looks[view]
-			if quick == (view.Time != 0 || view.Seek != "" || view.Sieves()) {
+			if quick == (view.Time != 0 || view.Seek != "" || view.Filters()) {
 				continue
 			}
 			if err := v.answer(ctx, l); err != nil {
@@ -254,7 +254,7 @@ func (v *Viewer) work(ctx context.Context) error {
 
 func newViewRequest(view state.LogView) *viewRequest {
 	l := &viewRequest{view: view}
-	if view.Sieves() {
+	if view.Filters() {
 		l.keep = l.selector(view.Keep, view.Least)
 	}
 	if view.Find != "" {
