@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -334,4 +335,86 @@ func TestANameIsMadeOfAFiltersWords(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", where, got, want)
 		}
 	}
+}
+
+// A walk through what stands far away: at the right of long lines, in a container's log
+// beside a file, in a source that cannot be read, at the ends of the histogram, and in a
+// table of more counts than there is room for.
+func TestAWalkThroughWhatStandsFarAway(t *testing.T) {
+	s := newSession(t, time.Date(2026, 1, 2, 3, 1, 0, 0, time.UTC))
+	snap := several(1, 60)
+	long := slices.Clone(snap.Logs.Tails["file:/w/logs/a.log"].Records)
+	for i := range long {
+		long[i].Text = fmt.Sprintf("%s far%d right %s", strings.Repeat("x ", 40+i), i, strings.Repeat("y ", 40))
+	}
+	snap.Logs.Tails = map[string]state.Tail{"file:/w/logs/a.log": {Records: long}}
+	one := *snap
+	one.Logs.Sources = snap.Logs.Sources[:1]
+	s.p.Apply(&one)
+	s.write("one file", nil)
+	s.do(pane.Wrap, pane.Up, pane.Down, pane.Down, pane.Up, pane.Wrap)
+	for _, text := range []string{"far50", "Far", "far5", "/far[34]. right/"} {
+		s.answer(pane.Search, text)
+		s.do(pane.FindNext, pane.FindNext, pane.FindPrev)
+	}
+	s.do(pane.Wrap, pane.FindNext, pane.Wrap, pane.Back)
+	s.answer(pane.Columns, "none")
+	s.answer(pane.Columns, "")
+	s.answer(pane.CountBy, "")
+	s.do(pane.Bottom, pane.Up, pane.PageUp, pane.Top, pane.PageDown, pane.PageDown, pane.Up)
+	s.resize(59, 9)
+	s.do(pane.Down, pane.Bottom, pane.Top, pane.Back)
+	s.resize(100, 16)
+	s.do(pane.Later, pane.Earlier)
+	for range 19 {
+		s.p.Update(pane.CommandMsg{Command: pane.Earlier})
+	}
+	s.do(pane.Earlier, pane.Earlier, pane.Follow, pane.Top, pane.Earlier, pane.Later, pane.Back)
+	two := *snap
+	two.Logs.Sources = []state.LogSource{snap.Logs.Sources[0], snap.Logs.Sources[2], snap.Logs.Sources[4]}
+	two.Logs.Tails = map[string]state.Tail{"file:/w/logs/a.log": {Records: long[:20]}, "container:1": {Records: several(1, 9).Logs.Tails["file:/w/logs/a.log"].Records}}
+	two.Version, two.Versions = 2, map[state.SectionName]uint64{state.SectionLogs: 2}
+	s.p.Apply(&two)
+	s.write("a file, a container and one that cannot be read", nil)
+	s.do(pane.Top, pane.Up, pane.Earlier, pane.Later, pane.Later, pane.BookNext, pane.Bookmark, pane.Down, pane.Down, pane.Bookmark, pane.BookNext, pane.TabNext, pane.Down, pane.Mark, pane.TabNext, pane.BookNext, pane.TabNext, pane.Mark, pane.TabNext, pane.TabNext, pane.Back, pane.Bottom, pane.Open, pane.TabNext, pane.Open, pane.CopyRow)
+	s.resize(80, 14)
+	s.resize(80, 9)
+	s.do(pane.TabNext, pane.Open, pane.Top, pane.Open, pane.TabNext)
+	s.resize(60, 14)
+	s.do(pane.Top, pane.Up, pane.Back, pane.Back)
+	s.answer(pane.Keep, "nothing")
+	s.do(pane.Up, pane.Down, pane.Open, pane.CopyRow, pane.ErrNext, pane.Earlier)
+	s.answer(pane.CountBy, "path")
+	s.do(pane.Open, pane.CopyRow, pane.Back)
+	s.check("session-far")
+}
+
+// What is looked for in a file of long lines is scrolled to, there and along its histogram.
+func TestWhatIsFoundInTheWholeFileIsScrolledTo(t *testing.T) {
+	s := newSession(t, time.Unix(5000, 0))
+	s.p.Resize(80, 14)
+	l := &longLog{t: t, p: s.p, n: 1000, kept: 100, passed: map[string][]int{}}
+	l.record(0)
+	for i := range l.all {
+		if i%50 == 7 {
+			l.all[i].Text = strings.Repeat("wide ", 40) + "needle"
+		}
+	}
+	s.next = l.settle
+	l.settle()
+	s.answer(pane.Search, "needle")
+	s.do(pane.FindNext, pane.FindNext, pane.FindNext, pane.FindNext, pane.FindPrev, pane.Left, pane.FindNext)
+	l.slow = true
+	s.answer(pane.GoTo, "00:02:00")
+	s.do(pane.FindNext, pane.FindNext, pane.FindNext)
+	l.slow = false
+	s.do(pane.Back, pane.Earlier, pane.Earlier, pane.Later, pane.Top, pane.Earlier, pane.Bars, pane.Earlier, pane.Bars, pane.Later)
+	s.answer(pane.Keep, "record 1")
+	s.do(pane.Earlier, pane.Earlier, pane.Earlier, pane.Later, pane.Later, pane.Later, pane.Bookmark, pane.Bottom, pane.Bars, pane.Earlier, pane.Earlier, pane.BookNext)
+	for range 25 {
+		s.p.Update(pane.CommandMsg{Command: pane.Later})
+		l.settle()
+	}
+	s.write("at the end", nil)
+	s.check("session-needle")
 }
