@@ -18,9 +18,12 @@ import (
 
 // binary is the compiled tests of a package.
 type binary struct {
-	pkg     *pkg
-	path    string
-	took    time.Duration
+	pkg  *pkg
+	path string
+	took time.Duration
+	// flags has property tests leave no files of what failed: those would be tried again,
+	// without a fault.
+	flags   []string
 	reached map[int]bool
 }
 
@@ -61,6 +64,10 @@ func (b *builder) run() error {
 
 // try runs the tests without a fault: how long they take, and which faults they reach.
 func (bin *binary) try(ctx context.Context) error {
+	const none = "-rapid.nofailfile"
+	if exec.CommandContext(ctx, bin.path, none, "-test.list=^$").Run() == nil {
+		bin.flags = []string{none}
+	}
 	name := bin.path + ".reached"
 	began := time.Now()
 	if out, err := bin.command(ctx, 0, "OPSDECK_MUTANT_REACHED="+name).CombinedOutput(); err != nil {
@@ -90,7 +97,7 @@ func (bin *binary) kills(ctx context.Context, id int) bool {
 }
 
 func (bin *binary) command(ctx context.Context, id int, env ...string) *exec.Cmd {
-	args := []string{"-test.failfast"}
+	args := append([]string{"-test.failfast"}, bin.flags...)
 	if bin.pkg.short() == screen {
 		args = append(args, "-test.skip="+skipped)
 	}
