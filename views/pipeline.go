@@ -296,7 +296,7 @@ func pipelineSummary(e *pane.Env, s *state.Snapshot) []pane.Span {
 		out = append(out, pane.Span{Ink: t.Bad, Text: fmt.Sprintf("%s %d unhealthy", t.Wrong, bad)})
 	}
 	if errs > 0 {
-		out = append(out, pane.Span{Ink: t.Warn, Text: f.Count(float64(errs)) + " errors"})
+		out = append(out, pane.Span{Ink: t.Warn, Text: f.Counted(float64(errs), "error")})
 	}
 	return out
 }

@@ -153,7 +153,7 @@ func queuesSummary(e *pane.Env, s *state.Snapshot) []pane.Span {
 			grow++
 		}
 	}
-	out := []pane.Span{{Ink: t.Dim, Text: f.Count(sum) + " items"}}
+	out := []pane.Span{{Ink: t.Dim, Text: f.Counted(sum, "item")}}
 	if failed > 0 {
 		out = append(out, pane.Span{Ink: t.Warn, Text: t.Caution + " " + f.Count(failed) + " failed"})
 	}
@@ -168,7 +168,7 @@ func queueOverview(d *pane.Doc, s *state.Snapshot, q *state.Queue) {
 	t, f := e.Theme, pane.FiguresOf(e.Theme)
 	d.KV("kind", t.Text, map[string]string{"list": "list", "stream": "stream", "zset": "sorted set", "keys": "keys that match a pattern, counted", stageKind: "stage of the engine's pipeline"}[q.Kind])
 	d.KV("error", t.Bad, q.Err)
-	d.KV("depth", t.Text, f.Count(q.Depth)+" items")
+	d.KV("depth", t.Text, f.Counted(q.Depth, "item"))
 	trend, ink := queueTrend(e, q)
 	d.KV("trend", ink, trend+", over the last minute")
 	d.KV("in", t.Text, f.PerSecond(q.In))

@@ -57,6 +57,15 @@ func (f Figures) Count(v float64) string {
 	return s
 }
 
+// Counted returns v with its noun: "1 item", "10,449 items". The noun is one whose plural
+// has an "s".
+func (f Figures) Counted(v float64, noun string) string {
+	if v != 1 {
+		noun += "s"
+	}
+	return f.Count(v) + " " + noun
+}
+
 // PerSecond returns v a second with as many decimals as it needs.
 func (f Figures) PerSecond(v float64) string {
 	switch {
