@@ -465,7 +465,7 @@ func (r *run) poll(now time.Time) (more bool) {
 		if f.stream.rate(now) {
 			r.dirty = true
 			if f.src.Rate == 0 {
-				f.idle()
+				f.releaseScratch()
 			}
 		}
 		if h := f.cur; h != nil && h.split.total > 0 && now.Sub(h.active) > partAfter && !f.pending() {

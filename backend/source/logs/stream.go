@@ -126,8 +126,8 @@ func (s *stream) recycle(b block) {
 	}
 }
 
-// idle frees scratch space after a flood.
-func (s *stream) idle() { s.free = nil }
+// releaseScratch frees scratch space after a flood.
+func (s *stream) releaseScratch() { s.free = nil }
 
 // pending reports whether there is anything to make records of.
 func (s *stream) pending() bool { return len(s.pend) > 0 || s.skipped > 0 }
