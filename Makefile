@@ -58,7 +58,7 @@ race: ## run all tests under the race detector (needs a C compiler)
 
 .PHONY: golden
 golden: ## draw the golden frames anew; review them like code
-	$(GO) test ./tui ./views -update
+	$(GO) test ./tui ./views ./views/logs -update
 
 .PHONY: fuzz
 FUZZTIME ?= 20s
