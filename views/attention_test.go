@@ -63,14 +63,11 @@ func ascending[T any](t *testing.T, what string, order [][]T, rank func(*T) int)
 }
 
 func TestOnlyAlertsThatNobodyHandlesCount(t *testing.T) {
-	s := &state.Snapshot{}
-	for _, a := range []state.Alert{
+	s := &state.Snapshot{Alerts: state.Alerts{List: []state.Alert{
 		{State: state.AlertFiring, Severity: "critical"}, {State: state.AlertFiring, Severity: "error"}, {State: state.AlertFiring, Severity: "warning"}, {State: state.AlertFiring, Severity: "info"},
 		{State: state.AlertFiring}, {State: state.AlertFiring}, {State: state.AlertFiring, Severity: "critical", AckedBy: "ada"}, {State: state.AlertFiring, Severity: "warning", SilenceID: "s"},
 		{State: state.AlertPending, Severity: "critical"}, {State: state.AlertResolved, Severity: "warning"}, {State: state.AlertInactive},
-	} {
-		s.Alerts.List = append(s.Alerts.List, a)
-	}
+	}}}
 	if c, w, o := Firing(s); c != 2 || w != 1 || o != 3 {
 		t.Errorf("got %d critical, %d warning, %d others, want 2, 1, 3", c, w, o)
 	}

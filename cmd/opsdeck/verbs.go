@@ -113,7 +113,7 @@ func actionCommand(g *globals, spec *state.Spec, c state.CLI, use string, prepar
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if spec.Risk == state.Typed && !yes && !isTerminal(cmd.OutOrStdout()) {
-			return usage("%s cannot be undone: add --yes to mean it", spec.Title())
+			return usage("%s asks before it acts, and here is no terminal: add --yes to mean it", spec.Title())
 		}
 		s, err := g.connect(cmd)
 		if err != nil {
@@ -252,7 +252,7 @@ func (s *caller) question(spec *state.Spec, a state.Action) error {
 	for _, l := range policy.Impact(snap, spec, target) {
 		fmt.Fprintln(errOut, "  "+l)
 	}
-	fmt.Fprintf(errOut, "%s cannot be undone. Type %s to do it: ", spec.Title(), target)
+	fmt.Fprintf(errOut, "type %s to %s: ", target, spec.Title())
 	var typed string
 	if _, err := fmt.Fscanln(s.cmd.InOrStdin(), &typed); err != nil && typed == "" || typed != target {
 		return exitError{exitRefused, fmt.Errorf("%s %s: its name was not typed: nothing was changed", spec.Verb, target)}
