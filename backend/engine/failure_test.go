@@ -86,11 +86,11 @@ func TestAdaptersThatFail(t *testing.T) {
 func TestHangingAdapterIsKilledAndSaysSo(t *testing.T) {
 	needPython(t)
 	files := adapterOf("hang", "import time, subprocess, os\n@register_adapter\nclass A(BaseAdapter):\n    async def fetch_raw(self, config):\n        p = subprocess.Popen(['sleep', '1000'])\n        open('child.pid', 'w').write(str(p.pid))\n        time.sleep(1000)\n")
-	files["modules/t/hang/manifest.json"] = strings.Replace(files["modules/t/hang/manifest.json"], `"timeout_seconds": 5`, `"timeout_seconds": 1, "interval_seconds": 60`, 1)
+	files["modules/t/hang/manifest.json"] = strings.Replace(files["modules/t/hang/manifest.json"], `"timeout_seconds": 5`, `"timeout_seconds": 5, "interval_seconds": 60`, 1)
 	r := newRig(t, files)
 	r.start(Config{})
 	m := r.module("t/hang", "times out", func(m *state.Module) bool { return m.Failures > 0 })
-	if want := "fetch timed out after 1s"; !strings.Contains(m.LastError, want) || m.Runner != "backoff" || m.PID != 0 {
+	if want := "fetch timed out after 5s"; !strings.Contains(m.LastError, want) || m.Runner != "backoff" || m.PID != 0 {
 		t.Errorf("got %q, runner %s, pid %d; want %q", m.LastError, m.Runner, m.PID, want)
 	}
 	text, err := os.ReadFile(filepath.Join(r.dir, "modules/t/hang/child.pid"))
