@@ -21,7 +21,7 @@ import (
 type Config struct {
 	Hub    *backend.Hub
 	Engine *engine.Engine
-	// Authenticator tells who calls, and what they may. The server answers nobody that came
+	// Authenticator says who calls, and what they may. The server answers no request that came
 	// by another way.
 	Authenticator *Authenticator
 	// Metrics is served at /metrics and /metrics/prometheus.
